@@ -1,0 +1,85 @@
+package chat
+
+// Head is what a reply and each chunk of a stream have in common.
+type Head struct {
+	ID      string
+	Model   string
+	Created int64 // Unix seconds
+}
+
+// Reply is a complete answer.
+type Reply struct {
+	Head
+	Choices []Choice
+	Usage   Usage // left out if its provenance is Unknown
+}
+
+// Choice is one of the alternatives that were asked for with Request.N.
+type Choice struct {
+	Index   int
+	Message Message
+	Finish  FinishReason
+}
+
+// FinishReason says why a choice ended; empty while it has not.
+type FinishReason string
+
+// Finish reasons. Providers have more; unknown ones pass as they are.
+const (
+	FinishStop   FinishReason = "stop"           // the model was done, or met a stop sequence
+	FinishLength FinishReason = "length"         // MaxTokens or the context is used up
+	FinishCalls  FinishReason = "tool_calls"     // the model waits for results
+	FinishFilter FinishReason = "content_filter" // withheld, by the provider or by refusal
+)
+
+// Chunk is one event of a stream: what was added to each of some choices. One without choices carries usage only.
+type Chunk struct {
+	Head
+	Choices []Delta
+	Usage   Usage // left out if its provenance is Unknown
+}
+
+// Delta is what one event adds to a choice.
+type Delta struct {
+	Index     int
+	Role      Role // in the first delta of a choice
+	Text      string
+	Refusal   string
+	Reasoning string
+	Calls     []CallDelta
+	Finish    FinishReason // in the last delta of a choice
+}
+
+// CallDelta is a fragment of a tool call. ID, Kind and Name come with the first fragment of an Index; Arguments are to
+// be joined. Fragments of several calls may interleave.
+type CallDelta struct {
+	Index int
+	ToolCall
+}
+
+// Error is a failure in a provider's words.
+type Error struct {
+	Message string
+	Type    string // the class of error: invalid_request_error, server_error, …
+	Param   string // the request field at fault, or empty
+	Code    string // the exact error, or empty
+}
+
+// Error is the message, or else the code or type.
+func (e *Error) Error() string {
+	switch {
+	case e.Message != "":
+		return e.Message
+	case e.Code != "":
+		return e.Code
+	default:
+		return e.Type
+	}
+}
+
+// Model is one entry of a list of models.
+type Model struct {
+	ID      string
+	OwnedBy string
+	Created int64 // Unix seconds
+}
