@@ -1,0 +1,206 @@
+package gateway
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Caller is who asks. Its zero value is nobody: every use of a missing tenant fails, none means "anyone".
+type Caller struct {
+	Tenant  *Tenant
+	Key     string // the name of the key, never its value; "" for an anonymous caller
+	Subject string // the end user, if the credential names one
+}
+
+// Tenant is who is served and billed. Immutable.
+type Tenant struct {
+	ID, Name    string
+	Allow, Deny []Pattern         // model names; an empty Allow allows all
+	Origins     []string          // web origins of the tenant's browsers
+	Own         map[string]Sender // provider name -> the provider called with the tenant's own key
+}
+
+// Allows says whether the tenant may use a model. name is the model's canonical name, not an alias.
+func (t *Tenant) Allows(name string) bool {
+	matches := func(p Pattern) bool { return p.Match(name) }
+	if slices.ContainsFunc(t.Deny, matches) {
+		return false
+	}
+	return len(t.Allow) == 0 || slices.ContainsFunc(t.Allow, matches)
+}
+
+// Pattern is a name in which one "*" may stand for any text.
+type Pattern string
+
+// Match says whether the pattern describes all of name.
+func (p Pattern) Match(name string) bool {
+	_, ok := p.Capture(name)
+	return ok
+}
+
+// Capture is what the "*" stands for in name; "" for a pattern without one.
+func (p Pattern) Capture(name string) (string, bool) {
+	before, after, wild := strings.Cut(string(p), "*")
+	if !wild {
+		return "", string(p) == name
+	}
+	if len(name) < len(before)+len(after) || !strings.HasPrefix(name, before) || !strings.HasSuffix(name, after) {
+		return "", false
+	}
+	return name[len(before) : len(name)-len(after)], true
+}
+
+// Wild says whether the pattern has a "*".
+func (p Pattern) Wild() bool { return strings.Contains(string(p), "*") }
+
+// DigestKind says how a key's digest was made of the key.
+type DigestKind uint8
+
+// Kinds of digest.
+const (
+	SHA256     DigestKind = iota // of the key
+	HMACSHA256                   // of the key, with the server's pepper
+)
+
+// Digest is what is stored of a key: never the key itself.
+type Digest struct {
+	Kind DigestKind
+	Sum  [32]byte
+}
+
+// Key is a credential of a tenant.
+type Key struct {
+	Name    string
+	Tenant  *Tenant
+	Expires time.Time // zero: never
+}
+
+// Strategy says in which order a model's targets are tried.
+type Strategy uint8
+
+// Strategies.
+const (
+	Ordered  Strategy = iota // as configured
+	Weighted                 // at random by weight, without repetition
+)
+
+// Model is what callers write in "model", with where it leads. Immutable.
+type Model struct {
+	Name     Pattern // canonical; a wildcard stands for many models
+	OwnedBy  string
+	Strategy Strategy
+	Targets  []*Target
+	Fallback []*Model // tried after the targets, each only if the tenant may use it
+}
+
+// Directory is everybody and everything that an exchange can name: tenants, keys and models of one generation.
+// Immutable, so one load of the generation gives an exchange one consistent view.
+type Directory struct {
+	anonymous *Tenant
+	tenants   map[string]*Tenant
+	keys      map[Digest]*Key
+	peppered  bool
+	names     map[string]*Model // canonical names and aliases
+	wild      []*Model          // most specific first
+	models    []*Model          // as configured
+	origins   []string
+	created   int64
+}
+
+// Entries are what a directory is made of. Names and references have been checked by the configuration.
+type Entries struct {
+	Models    []*Model
+	Aliases   map[string]string // further name -> canonical name
+	Tenants   []*Tenant
+	Keys      map[Digest]*Key
+	Anonymous *Tenant  // of callers without a key; nil if they are refused
+	Origins   []string // web origins that any caller may come from; "*" for all
+	Created   time.Time
+}
+
+// NewDirectory builds a directory; it keeps what it is given.
+func NewDirectory(e Entries) *Directory {
+	d := &Directory{
+		anonymous: e.Anonymous, keys: e.Keys, models: e.Models, origins: e.Origins, created: e.Created.Unix(),
+		tenants: make(map[string]*Tenant, len(e.Tenants)), names: make(map[string]*Model, len(e.Models)+len(e.Aliases)),
+	}
+	for _, t := range e.Tenants {
+		d.tenants[t.ID] = t
+	}
+	for digest := range e.Keys {
+		d.peppered = d.peppered || digest.Kind == HMACSHA256
+	}
+	for _, m := range e.Models {
+		if m.Name.Wild() {
+			d.wild = append(d.wild, m)
+		} else {
+			d.names[string(m.Name)] = m
+		}
+	}
+	for alias, name := range e.Aliases {
+		if m := d.names[name]; m != nil {
+			d.names[alias] = m
+		}
+	}
+	slices.SortStableFunc(d.wild, func(a, b *Model) int { return cmp.Compare(len(b.Name), len(a.Name)) })
+	return d
+}
+
+// Anonymous is the tenant of callers without a key; nil if they are refused.
+func (d *Directory) Anonymous() *Tenant { return d.anonymous }
+
+// Tenant finds a tenant by its id; nil if there is none.
+func (d *Directory) Tenant(id string) *Tenant { return d.tenants[id] }
+
+// Key finds a credential by its digest; nil if there is none.
+func (d *Directory) Key(digest Digest) *Key { return d.keys[digest] }
+
+// Peppered says whether any key's digest needs the server's pepper.
+func (d *Directory) Peppered() bool { return d.peppered }
+
+// Model finds what a caller's name means. canonical is the name that policies speak of: the model's own, or for a
+// wildcard the caller's; matched is what the wildcard stands for. The longest wildcard wins.
+func (d *Directory) Model(name string) (m *Model, canonical, matched string) {
+	if m := d.names[name]; m != nil {
+		return m, string(m.Name), ""
+	}
+	for _, m := range d.wild {
+		if matched, ok := m.Name.Capture(name); ok {
+			return m, name, matched
+		}
+	}
+	return nil, "", ""
+}
+
+// Models lists what a tenant may use, as configured; wildcards are left out, because they are not names to ask for.
+func (d *Directory) Models(t *Tenant) []*Model {
+	var list []*Model
+	for _, m := range d.models {
+		if !m.Name.Wild() && t.Allows(string(m.Name)) {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// Created is when the generation was made, in Unix seconds: the "created" of its models.
+func (d *Directory) Created() int64 { return d.created }
+
+// AllowsOrigin says whether browsers may come from a web origin: one of the gateway's own, or of the tenant. A preflight
+// carries no key that would tell which tenant asks, so with t nil any tenant's origins do.
+func (d *Directory) AllowsOrigin(origin string, t *Tenant) bool {
+	if slices.Contains(d.origins, origin) || slices.Contains(d.origins, "*") {
+		return true
+	}
+	if t != nil {
+		return slices.Contains(t.Origins, origin)
+	}
+	for _, t := range d.tenants {
+		if slices.Contains(t.Origins, origin) {
+			return true
+		}
+	}
+	return false
+}

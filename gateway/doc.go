@@ -1,0 +1,49 @@
+// Package gateway is the contract of Sluice: one exchange, one chain of plugins, one pulled stream of events.
+//
+// An exchange (one request and its reply) goes through the chain; the innermost handler forwards it to an upstream
+// target; the reply comes back through the same chain as a stream of events that the transport writes out. A unary
+// answer is a stream of one event and SSE a stream of many, so every plugin is written once and works for both.
+//
+// # One request, six hops
+//
+//  1. serve accepts it, finds the endpoint and bounds everything. The body stays on the wire until a plugin behind
+//     auth opens it; then wire/peek reads what steers, without decoding.
+//  2. the plugins, in the configured order (default: telemetry, auth, routing).
+//  3. forward walks the plan: attempt, verdict, next target. It commits when the first event has arrived: until then
+//     it may fail over freely, afterwards nothing is sent twice.
+//  4. upstream sends one attempt: the caller's bytes with the model name spliced in. It yields a Stream.
+//  5. back through the plugins: each may wrap Reply.Stream or only register OnEnd.
+//  6. serve pulls the stream and writes it: a JSON body or SSE events.
+//
+// # The house
+//
+//	cmd/sluice          command line, wiring, signals; the only place that sees everything
+//	config              configuration: structs, strict loading, validation, watching, secrets
+//	gateway             this contract
+//	gateway/wire        the languages spoken: one folder a dialect (openai), chat (the neutral form), sse, peek
+//	gateway/serve       fasthttp server: endpoint table, transports, disconnects, drain
+//	gateway/forward     carries out a plan: retry, failover, commit point
+//	gateway/upstream    one attempt: connection pool, TLS, deadlines, cancellation
+//	gateway/runtime     configuration -> an immutable generation; atomic swap, drain of the old
+//	gateway/admin       the operators' listener: metrics, liveness, readiness, profiles
+//	gateway/sim         the simulated provider and its faults, in process and as a server
+//	gateway/internal    buf (the only pool of byte buffers), watch (who hung up, by one epoll), accept, clock
+//	plugins             what the chain is made of; each plugin a folder
+//
+// # Vocabulary
+//
+// One meaning each, everywhere in the code:
+//
+//	exchange    one request and its reply
+//	endpoint    what can be asked: a row of serve's table
+//	dialect     a language on the wire (openai)
+//	event       one piece of a reply: an SSE event, or the whole body
+//	caller      who asks: tenant, key, subject
+//	tenant      who is served and billed: a YAML file
+//	plan        the targets of one exchange, in the order in which they are tried
+//	target      provider + key + model
+//	attempt     one try of one target
+//	commit      the moment after which nothing may be sent twice: the first event has arrived
+//	generation  everything that one state of the configuration built; immutable
+//	plugin      one link of the chain
+package gateway

@@ -1,0 +1,161 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+)
+
+// Exchange is one request and its reply. It is owned by one call chain and never pooled; a transport embeds it in its
+// own struct, so one allocation holds everything. Fields are set by whoever the comment names and read-only to others.
+type Exchange struct {
+	ID        string     // minted by the transport, returned as x-request-id
+	Start     Instant    // when the request's headers were complete
+	Request   Request    // set by the transport
+	Directory *Directory // tenants and models of the generation that serves this exchange; set by the transport
+	Caller    Caller     // set by auth; there is no usable zero value
+	Plan      Plan       // set by routing
+	Usage     chat.Usage // of the delivered attempt, filled as events pass
+	Reply     *Reply     // set by the innermost handler, or by a plugin that answers itself
+
+	// Idle is set by the transport. A Stream whose Next blocks calls it at each beat, on the pulling goroutine, so
+	// that heartbeats fall between events by construction. Nil before the reply has begun.
+	Idle func() error
+
+	ctx       exchangeContext
+	holds     atomic.Int32 // who still needs the request's bytes: 1 until the commit, +1 for each Retain
+	committed bool
+	ended     bool
+	ends      []func(error)
+	endSlots  [4]func(error)
+	attempts  []*Attempt
+	slots     [3]*Attempt
+	first     Attempt // most exchanges have one
+}
+
+// Init prepares an exchange for its one use; for transports.
+func (x *Exchange) Init(id string, e *Endpoint, h Header, body Body) {
+	x.ID, x.Start = id, Now()
+	x.Request = Request{Endpoint: e, Header: h, body: body}
+	x.ends, x.attempts = x.endSlots[:0], x.slots[:0]
+	x.holds.Store(1)
+}
+
+// Context ends when the client leaves, the deadline passes or the drain ends; context.Cause says which.
+func (x *Exchange) Context() context.Context { return &x.ctx }
+
+// Err is the context's error, without the context: nil while the exchange may go on.
+func (x *Exchange) Err() error { return x.ctx.Err() }
+
+// Cause says why the exchange was cancelled: ErrGone, ErrDrain or ErrDeadline; nil while it may go on.
+func (x *Exchange) Cause() error { return x.ctx.Cause() }
+
+// Cancel ends the exchange from any goroutine; the first cause stays.
+func (x *Exchange) Cancel(cause error) { x.ctx.cancel(cause) }
+
+// SetDeadline brings the deadline forward; a later one than the present is ignored. Call it before the exchange is
+// shared with other goroutines.
+func (x *Exchange) SetDeadline(i Instant) {
+	if d := x.ctx.deadline; i != 0 && (d == 0 || i < d) {
+		x.ctx.deadline = i
+	}
+}
+
+// Deadline is when the exchange must have ended; 0 if it need not.
+func (x *Exchange) Deadline() Instant { return x.ctx.deadline }
+
+// Attach registers what a cancellation must interrupt at once; false if the exchange is cancelled already.
+func (x *Exchange) Attach(i Interrupter) bool { return x.ctx.attach(i) }
+
+// Detach takes it back; once it has returned, no interrupt of this exchange will come any more.
+func (x *Exchange) Detach(i Interrupter) { x.ctx.detach(i) }
+
+// Attempts are the tries made so far, oldest first.
+func (x *Exchange) Attempts() []*Attempt { return x.attempts }
+
+// Attempting adds the record of a new attempt; whoever makes the attempt fills it.
+func (x *Exchange) Attempting(t *Target) *Attempt {
+	a := &x.first
+	if len(x.attempts) > 0 {
+		a = new(Attempt)
+	}
+	a.Provider, a.Key, a.Model, a.Start = t.Provider, t.Key, x.ModelFor(t), Now()
+	x.attempts = append(x.attempts, a)
+	return a
+}
+
+// Commit says that the reply has begun and nothing will be sent again. The request's bytes go back to the pool now,
+// because a stream may last for minutes, unless somebody retained them. Called by forward, or by whoever answers
+// instead.
+func (x *Exchange) Commit() {
+	if !x.committed {
+		x.committed = true
+		x.Release()
+	}
+}
+
+// Retain keeps the request's bytes beyond the commit: for a guard that compares, a cache that stores, a hedge that is
+// still writing. Call it before next; each Retain needs one Release.
+func (x *Exchange) Retain() { x.holds.Add(1) }
+
+// Release ends one Retain. After the last the body is nil, so late readers get nothing rather than another
+// exchange's bytes.
+func (x *Exchange) Release() {
+	if x.holds.Add(-1) == 0 {
+		x.Request.free()
+	}
+}
+
+// OnEnd is like defer for the end of the reply: f runs exactly once, last in first out, after the last byte is flushed
+// or given up, on every path. It gets the error that ended the exchange, nil after a complete reply.
+func (x *Exchange) OnEnd(f func(error)) { x.ends = append(x.ends, f) }
+
+// End is for transports: the last byte is written or given up. Only the first call counts. It returns the panics of
+// OnEnd functions as errors, for the log: one plugin's panic must not cost another its end.
+func (x *Exchange) End(err error) (panics []error) {
+	if x.ended {
+		return nil
+	}
+	x.ended = true
+	for i := len(x.ends) - 1; i >= 0; i-- {
+		if p := callEnd(x.ends[i], err); p != nil {
+			panics = append(panics, p)
+		}
+	}
+	x.Commit()
+	if x.ctx.timer != nil { // only a foreign user of the context made one
+		x.ctx.mu.Lock()
+		x.ctx.stopTimer()
+		x.ctx.mu.Unlock()
+	}
+	return panics
+}
+
+// Ended says whether End has run.
+func (x *Exchange) Ended() bool { return x.ended }
+
+func callEnd(f func(error), err error) (panicked error) {
+	defer func() {
+		if r := recover(); r != nil {
+			panicked = fmt.Errorf("panic at the end of an exchange: %v", r)
+		}
+	}()
+	f(err)
+	return nil
+}
+
+// Attempt is the record of one try of one target.
+type Attempt struct {
+	Provider, Key, Model string
+	Status               int           // HTTP status that the provider answered; 0 if none came
+	Start                Instant       // when it began
+	First                time.Duration // from Start to the first event (for a whole body: to its last byte); 0 if none came
+	Total                time.Duration // from Start to the end; 0 while it runs
+	Usage                chat.Usage
+	RequestID            string // the provider's own id, if it gave one
+	Reused               bool   // sent on a connection that was open already
+	Err                  error  // why it failed; nil if it did not
+}

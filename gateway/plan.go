@@ -1,0 +1,38 @@
+package gateway
+
+import "strings"
+
+// Target is one place where an exchange can be sent: provider + key + model. Targets are immutable and shared by all
+// exchanges of a generation; who tries one keeps what differs in the Attempt.
+type Target struct {
+	Provider string
+	Key      string // the name of the provider's key, never its value; "" if it has none
+	Model    string // what the provider calls it; "" for the caller's own name; "*" in it stands for what a wildcard matched
+	Weight   int
+	Via      Sender
+}
+
+// Sender makes one attempt at a target; package upstream implements it for providers, package sim without a network.
+type Sender interface {
+	// Send returns when the reply has begun: for Events when the first event is there (the commit point), for Whole
+	// when all of it is. It fills the attempt's record. An error is an *Error whose Sent says whether the provider may
+	// have begun work. A reply with any status is a reply: forward decides what it means.
+	Send(x *Exchange, t *Target, a *Attempt) (*Reply, error)
+}
+
+// Plan is where one exchange may go. Targets is shared with other exchanges and must not be changed.
+type Plan struct {
+	Targets []*Target // in the order in which they are tried
+	Matched string    // what the "*" of the model's name matched, if it has one
+}
+
+// ModelFor is the name by which the target's provider knows the model of this exchange.
+func (x *Exchange) ModelFor(t *Target) string {
+	if t.Model == "" {
+		return x.Request.Model()
+	}
+	if before, after, ok := strings.Cut(t.Model, "*"); ok {
+		return before + x.Plan.Matched + after
+	}
+	return t.Model
+}

@@ -1,0 +1,93 @@
+package serve
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/internal/buf"
+)
+
+const (
+	firstRead = 64 << 10 // bytes lent for a body before any of it has arrived, whatever length was declared
+	slowest   = 32 << 10 // bytes a second at which a body may come without running out of time
+)
+
+// Load implements gateway.Body: it reads the body under the limits, growing as bytes arrive and never by what was
+// declared.
+func (k *call) Load() ([]byte, error) {
+	if k.c.background != nil {
+		defer k.c.background.start()
+	}
+	declared := k.ctx.Request.Header.ContentLength()
+	if int64(declared) > k.s.o.MaxBody {
+		return nil, k.s.tooLarge()
+	}
+	if v := k.ctx.Request.Header.Peek("Content-Encoding"); len(v) > 0 && string(v) != "identity" {
+		return nil, errEncoded
+	}
+	r := k.ctx.RequestBodyStream()
+	if r == nil {
+		return nil, nil
+	}
+	k.body = buf.Get(min(max(declared+1, buf.Min), firstRead))
+	for {
+		b := *k.body
+		if len(b) == cap(b) {
+			k.body = buf.Grow(k.body, 4*cap(b))
+			b = *k.body
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		*k.body = b[:len(b)+n]
+		k.held += int64(n)
+		if k.s.inFlight.Add(int64(n)) > k.s.o.MaxInFlight {
+			return nil, errBusy
+		}
+		size := len(*k.body)
+		switch {
+		case int64(size) > k.s.o.MaxBody:
+			return nil, k.s.tooLarge()
+		case errors.Is(err, io.EOF) && (declared < 0 || size == declared):
+			return *k.body, nil
+		case err != nil:
+			return nil, k.shortBody(err)
+		}
+		_ = k.c.SetReadDeadline(k.Start.Time().Add(k.s.o.ReadTimeout + time.Duration(size)*time.Second/slowest))
+	}
+}
+
+// shortBody is the error of a body that did not arrive whole.
+func (k *call) shortBody(err error) error {
+	if k.Err() != nil {
+		return k.Cause()
+	}
+	e := &gateway.Error{
+		Status: 400, Type: gateway.TypeInvalidRequest, Code: "incomplete_body", Origin: gateway.OriginClient, Err: err,
+		Message: "The request body ended before all of it had arrived.",
+	}
+	var timeout net.Error
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
+		e.Status, e.Code, e.Message = 408, "request_timeout", "The request body did not arrive in time."
+	}
+	return e
+}
+
+// Free implements gateway.Body.
+func (k *call) Free() {
+	if k.body != nil {
+		k.s.inFlight.Add(-k.held)
+		buf.Put(k.body)
+		k.body, k.held = nil, 0
+	}
+}
+
+func (s *Server) tooLarge() *gateway.Error {
+	return &gateway.Error{
+		Status: 413, Type: gateway.TypeInvalidRequest, Code: "request_too_large", Origin: gateway.OriginClient,
+		Message: "The request body is larger than the limit of " + strconv.FormatInt(s.o.MaxBody, 10) + " bytes.",
+	}
+}

@@ -1,0 +1,208 @@
+package serve
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/wire"
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+)
+
+// call is one HTTP request: exchange, body and reply in one allocation. It lives until its last byte is written, which
+// is after the handler has returned; RequestCtx is touched only before that.
+type call struct {
+	gateway.Exchange
+	s          *Server
+	generation Generation
+	dialect    *wire.Dialect
+	ctx        *fasthttp.RequestCtx // valid until the handler returns
+	c          *conn
+
+	body   *[]byte // lent
+	held   int64   // bytes counted in Server.inFlight
+	first  gateway.Event
+	w      io.Writer // where the stream is being written, for heartbeats
+	err    error     // how writing the reply ended
+	closed bool      // the reply's stream is closed
+}
+
+// header shows a request's headers to plugins.
+type header struct{ h *fasthttp.RequestHeader }
+
+// Get implements gateway.Header.
+func (h header) Get(name string) []byte { return h.h.Peek(name) }
+
+// handle is fasthttp's handler: one request from its head to a reply that is ready to be written.
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	if s.draining.Load() {
+		ctx.SetConnectionClose()
+	}
+	if e := s.suspicious(ctx); e != nil {
+		ctx.SetConnectionClose()
+		s.refuse(ctx, e)
+		return
+	}
+	if s.preflight(ctx) {
+		return
+	}
+	endpoints, param := s.router.find(rawPath(ctx.Request.Header.RequestURI()))
+	endpoint := method(endpoints, ctx.Method())
+	if endpoint == nil || endpoint.Policy == gateway.Closed {
+		s.refuse(ctx, s.noEndpoint(ctx, endpoints))
+		return
+	}
+	k := &call{s: s, ctx: ctx, c: below(ctx.Conn()), generation: s.generations.Acquire(), dialect: wire.ByName(endpoint.Dialect)}
+	var body gateway.Body
+	if endpoint.Method == "POST" {
+		body = k
+	}
+	k.Init(s.ids.next(), endpoint, header{&ctx.Request.Header}, body)
+	k.Directory = k.generation.Directory()
+	k.c.begin(k)
+	if err := k.run(param); err != nil {
+		k.abandon()
+		render(ctx, k.ID, k.dialect, gateway.AsError(err))
+		k.cors()
+		k.c.finishLater(k, err)
+		return
+	}
+	k.reply()
+}
+
+// run sends the exchange through the chain; for a whole reply it also waits for its body, so that a failure can still
+// be an error. fasthttp does not recover panics of handlers: one exchange must not cost the others.
+func (k *call) run(param []byte) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = k.panicked(r)
+		}
+	}()
+	if len(param) > 0 {
+		decoded, ok := decodeParam(param)
+		if !ok {
+			return &gateway.Error{
+				Status: 400, Type: gateway.TypeInvalidRequest, Code: "bad_path", Origin: gateway.OriginClient,
+				Message: "The path's percent-encoding is malformed.",
+			}
+		}
+		k.Request.Param = decoded
+	}
+	if err := k.generation.Serve(&k.Exchange); err != nil {
+		return err
+	}
+	if k.Reply == nil {
+		return errNoReply
+	}
+	if k.Reply.Kind == gateway.Whole {
+		if k.first, err = k.Reply.Stream.Next(); err == io.EOF { //nolint:errorlint // the contract gives it bare
+			k.first, err = gateway.Event{}, nil
+		}
+	} else if !k.ctx.Request.Header.IsHTTP11() {
+		err = errHTTP10
+	}
+	return err
+}
+
+// reply hands the reply to fasthttp, which writes it after the handler has returned.
+func (k *call) reply() {
+	r, response := k.Reply, &k.ctx.Response
+	h := &response.Header
+	h.SetStatusCode(r.Status)
+	h.SetContentType(r.ContentType)
+	h.SetCanonical(hRequestID, []byte(k.ID))
+	for i := range r.Header {
+		h.Set(r.Header[i].Name, r.Header[i].Value)
+	}
+	if n := len(k.Attempts()); n > 0 {
+		a := k.Attempts()[n-1]
+		h.SetCanonical(hProvider, []byte(a.Provider))
+		h.SetCanonical(hModel, []byte(a.Model))
+		if n > 1 {
+			h.SetCanonical(hAttempts, strconv.AppendInt(nil, int64(n), 10))
+		}
+	}
+	k.cors()
+	if r.Kind == gateway.Whole {
+		k.c.corked = len(k.first.Data) > 0
+		response.SetBodyStream(k, len(k.first.Data))
+	} else {
+		h.SetCanonical(hCacheControl, noCache)
+		h.SetCanonical(hAccelBuffering, noBuffering) // nginx in between must not collect events
+		k.c.corked = true
+		response.SetBodyStream(k, -1)
+	}
+	if k.c.background != nil {
+		k.c.background.start()
+	}
+	k.ctx = nil
+}
+
+// abandon closes a reply that is not delivered.
+func (k *call) abandon() {
+	if k.Reply == nil || k.closed {
+		return
+	}
+	k.closed = true
+	defer func() {
+		if r := recover(); r != nil {
+			_ = k.panicked(r)
+		}
+	}()
+	if err := k.Reply.Stream.Close(); err != nil {
+		k.s.o.Log.Debug("closing a reply", zap.String("id", k.ID), zap.Error(err))
+	}
+}
+
+// end is called once, by conn, after the last byte.
+func (k *call) end(err error) {
+	for _, p := range k.End(err) {
+		k.s.o.Log.Error("a plugin failed at the end of an exchange", zap.String("id", k.ID), zap.Error(p))
+	}
+	k.generation.Release()
+}
+
+func (k *call) panicked(r any) error {
+	k.s.o.Log.Error("panic in an exchange", zap.String("id", k.ID), zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))
+	return fmt.Errorf("panic: %v", r)
+}
+
+// ids mints request ids: unguessable order is not needed, uniqueness is. The counter is mixed by a bijection (the
+// finalizer of SplitMix64), so two ids of one process never collide; the prefix tells processes apart.
+type ids struct {
+	prefix [8]byte
+	n      *atomic.Uint64
+}
+
+func newIDs() ids {
+	var seed [12]byte
+	_, _ = rand.Read(seed[:]) // never fails
+	i := ids{n: &atomic.Uint64{}}
+	hexDigits(i.prefix[:], uint64(binary.LittleEndian.Uint32(seed[8:])))
+	i.n.Store(binary.LittleEndian.Uint64(seed[:8]))
+	return i
+}
+
+func (i *ids) next() string {
+	var b [28]byte
+	copy(b[:], "req_")
+	copy(b[4:], i.prefix[:])
+	z := i.n.Add(1)
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	hexDigits(b[12:], z^z>>31)
+	return string(b[:])
+}
+
+func hexDigits(dst []byte, v uint64) {
+	for i := len(dst) - 1; i >= 0; i-- {
+		dst[i] = "0123456789abcdef"[v&15]
+		v >>= 4
+	}
+}

@@ -1,0 +1,66 @@
+package serve
+
+import (
+	"strings"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/valyala/fasthttp"
+)
+
+// exposed are the response headers that a browser's script may read.
+const exposed = "X-Request-Id, X-Sluice-Provider, X-Sluice-Model, X-Sluice-Attempts, X-Ratelimit-Limit-Requests, " +
+	"X-Ratelimit-Limit-Tokens, X-Ratelimit-Remaining-Requests, X-Ratelimit-Remaining-Tokens, " +
+	"X-Ratelimit-Reset-Requests, X-Ratelimit-Reset-Tokens, Retry-After, Retry-After-Ms, X-Should-Retry"
+
+// preflight answers a browser that asks whether it may ask. It comes before authentication, because a preflight never
+// carries credentials (Fetch standard, CORS-preflight request).
+func (s *Server) preflight(ctx *fasthttp.RequestCtx) bool {
+	if !ctx.IsOptions() {
+		return false
+	}
+	endpoints, _ := s.router.find(rawPath(ctx.Request.Header.RequestURI()))
+	if len(endpoints) == 0 {
+		return false
+	}
+	h := &ctx.Response.Header
+	h.Set("Allow", methods(endpoints))
+	origin := string(ctx.Request.Header.Peek("Origin"))
+	if origin == "" {
+		ctx.SetStatusCode(fasthttp.StatusNoContent)
+		return true
+	}
+	g := s.generations.Acquire()
+	allowed := g.Directory().AllowsOrigin(origin, nil)
+	g.Release()
+	h.Set("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
+	if !allowed {
+		s.refuse(ctx, &gateway.Error{
+			Status: 403, Type: gateway.TypePermission, Code: "origin_not_allowed", Origin: gateway.OriginClient,
+			Message: "Browsers may not call the gateway from this origin. Its operator can add it under cors.origins.",
+		})
+		return true
+	}
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Allow-Methods", methods(endpoints))
+	if asked := string(ctx.Request.Header.Peek("Access-Control-Request-Headers")); asked != "" && !strings.ContainsAny(asked, "\r\n") {
+		h.Set("Access-Control-Allow-Headers", asked)
+	}
+	h.Set("Access-Control-Max-Age", "600")
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
+	return true
+}
+
+// cors lets the browser show a reply to the page that asked. Before auth has found a tenant, any tenant's origin will
+// do: the page must be able to read the 401.
+func (k *call) cors() {
+	origin := k.ctx.Request.Header.Peek("Origin")
+	if len(origin) == 0 {
+		return
+	}
+	h := &k.ctx.Response.Header
+	h.Add("Vary", "Origin")
+	if k.Directory.AllowsOrigin(string(origin), k.Caller.Tenant) {
+		h.Set("Access-Control-Allow-Origin", string(origin))
+		h.Set("Access-Control-Expose-Headers", exposed)
+	}
+}

@@ -1,0 +1,122 @@
+package serve
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/wire"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/valyala/fasthttp"
+)
+
+// Header names in the canonical form that fasthttp writes without looking at them.
+var (
+	hRequestID      = []byte("X-Request-Id")      //nolint:gochecknoglobals // immutable
+	hProvider       = []byte("X-Sluice-Provider") //nolint:gochecknoglobals // immutable
+	hModel          = []byte("X-Sluice-Model")    //nolint:gochecknoglobals // immutable
+	hAttempts       = []byte("X-Sluice-Attempts") //nolint:gochecknoglobals // immutable
+	hCacheControl   = []byte("Cache-Control")     //nolint:gochecknoglobals // immutable
+	hAccelBuffering = []byte("X-Accel-Buffering") //nolint:gochecknoglobals // immutable
+	noCache         = []byte("no-cache")          //nolint:gochecknoglobals // immutable
+	noBuffering     = []byte("no")                //nolint:gochecknoglobals // immutable
+)
+
+var (
+	errNoReply = &gateway.Error{
+		Status: 500, Type: gateway.TypeServer, Code: "no_reply",
+		Message: "No plugin of the chain has answered. The request id leads to the cause in the gateway's log.",
+	}
+	errHTTP10 = &gateway.Error{
+		Status: 400, Type: gateway.TypeInvalidRequest, Code: "http_version", Param: "stream", Origin: gateway.OriginClient,
+		Message: "Streaming needs HTTP/1.1. Ask again without \"stream\", or with a newer client.",
+	}
+	errEncoded = &gateway.Error{
+		Status: 415, Type: gateway.TypeInvalidRequest, Code: "unsupported_encoding", Origin: gateway.OriginClient,
+		Message: "Compressed request bodies are not supported. Send the body without Content-Encoding.",
+	}
+	errBusy = &gateway.Error{
+		Status: 503, Type: gateway.TypeServer, Code: "gateway_busy", RetryAfter: time.Second,
+		Message: "The gateway holds too many bytes of requests at the moment. Try again shortly.",
+	}
+)
+
+// render writes an error as the whole response: the only place where one is made.
+func render(ctx *fasthttp.RequestCtx, id string, d *wire.Dialect, e *gateway.Error) {
+	ctx.Response.ResetBody()
+	h := &ctx.Response.Header
+	h.SetStatusCode(e.Status)
+	h.SetContentType("application/json")
+	h.SetCanonical(hRequestID, []byte(id))
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10))
+		h.Set("Retry-After-Ms", strconv.FormatInt(e.RetryAfter.Milliseconds(), 10))
+	}
+	if e.NoRetry {
+		h.Set("X-Should-Retry", "false")
+	}
+	if e.Status == fasthttp.StatusUnauthorized {
+		h.Set("Www-Authenticate", "Bearer")
+	}
+	ctx.Response.SetBodyRaw(d.AppendError(nil, chat.Error{Message: e.Message, Type: e.Type, Param: e.Param, Code: e.Code}))
+}
+
+// dialectOf is the language of an error for a path that no endpoint has.
+func dialectOf([]byte) *wire.Dialect { return wire.OpenAI }
+
+// noEndpoint is the error for a path that does not exist, or not with this method.
+func (s *Server) noEndpoint(ctx *fasthttp.RequestCtx, endpoints []*gateway.Endpoint) *gateway.Error {
+	e := &gateway.Error{
+		Status: 404, Type: gateway.TypeInvalidRequest, Code: "unknown_endpoint", Origin: gateway.OriginClient,
+		Message: "There is no such endpoint. The API is below /v1, for example POST /v1/chat/completions.",
+	}
+	if len(endpoints) > 0 {
+		allowed := methods(endpoints)
+		ctx.Response.Header.Set("Allow", allowed)
+		e.Status, e.Code = 405, "method_not_allowed"
+		e.Message = "This endpoint does not know the method. It allows " + allowed + "."
+	}
+	return e
+}
+
+// suspicious refuses what two HTTP parsers may read in two ways (RFC 9112, sections 5.2, 6.1 and 2.3), which fasthttp
+// lets pass: request smuggling lives on the difference.
+func (s *Server) suspicious(ctx *fasthttp.RequestCtx) *gateway.Error {
+	h := &ctx.Request.Header
+	reason := ""
+	raw := h.RawHeaders()
+	switch {
+	case string(h.Protocol()) != "HTTP/1.1" && string(h.Protocol()) != "HTTP/1.0":
+		return &gateway.Error{
+			Status: 505, Type: gateway.TypeInvalidRequest, Code: "http_version", Origin: gateway.OriginClient,
+			Message: "The gateway speaks HTTP/1.1.",
+		}
+	case bytes.Contains(raw, []byte("\n ")), bytes.Contains(raw, []byte("\n\t")), len(raw) > 0 && (raw[0] == ' ' || raw[0] == '\t'):
+		reason = "a header line is folded"
+	case h.ContentLength() == -1 && hasField(raw, "content-length"):
+		reason = "it has both Content-Length and Transfer-Encoding"
+	default:
+		return nil
+	}
+	return &gateway.Error{
+		Status: 400, Type: gateway.TypeInvalidRequest, Code: "bad_request", Origin: gateway.OriginClient,
+		Message: "The request is ambiguous: " + reason + ".",
+	}
+}
+
+// hasField looks for a field name at the start of a line; name is in lower case.
+func hasField(raw []byte, name string) bool {
+	for len(raw) > 0 {
+		line := raw
+		if i := bytes.IndexByte(raw, '\n'); i >= 0 {
+			line, raw = raw[:i], raw[i+1:]
+		} else {
+			raw = nil
+		}
+		if len(line) > len(name) && line[len(name)] == ':' && bytes.EqualFold(line[:len(name)], []byte(name)) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,205 @@
+// Package serve is the fasthttp side of the gateway: the endpoint table, the transports, clients that leave, errors
+// rendered in one place, and the drain.
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/internal/watch"
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+)
+
+// Options bound what clients may do. All are fixed for the life of the process.
+type Options struct {
+	MaxBody       int64         // bytes of one request body
+	MaxInFlight   int64         // bytes of all request bodies held at once
+	ReadTimeout   time.Duration // for a request's head; bodies have it on top of the time that their size takes
+	IdleTimeout   time.Duration // between two requests on a connection
+	WriteTimeout  time.Duration // of each write
+	Heartbeat     time.Duration // a comment in a stream that is silent for so long; upstream beats at this pace
+	MaxConnsPerIP int           // 0: no limit
+	TLS           *tls.Config   // nil: plain text
+	Watch         *watch.Watcher
+	Log           *zap.Logger
+	Metrics       prometheus.Registerer
+}
+
+// Generation is what serves exchanges: one state of the configuration.
+type Generation interface {
+	gateway.Handler
+	Directory() *gateway.Directory
+	// Release says that one exchange no longer uses the generation.
+	Release()
+}
+
+// Generations gives the present generation, held until its Release.
+type Generations interface{ Acquire() Generation }
+
+// Server serves the API.
+type Server struct {
+	o           Options
+	generations Generations
+	router      *router
+	http        *fasthttp.Server
+	l           *listener
+	ids         ids
+	inFlight    atomic.Int64 // bytes of request bodies
+	draining    atomic.Bool
+	metrics     metrics
+}
+
+// New makes a server; Serve starts it.
+func New(g Generations, o Options) *Server {
+	s := &Server{o: o, generations: g, router: newRouter(table()), ids: newIDs(), metrics: newMetrics(o.Metrics)}
+	s.http = &fasthttp.Server{
+		Handler:            s.handle,
+		ErrorHandler:       s.unreadable,
+		ExpectHandler:      s.expect,
+		StreamRequestBody:  true, // a declared length allocates nothing, and auth refuses before the body is read
+		MaxRequestBodySize: 1,    // of which fasthttp reads this much ahead; the limit is ours to enforce
+
+		DisablePreParseMultipartForm: true,
+		ReadTimeout:                  o.ReadTimeout,
+		IdleTimeout:                  o.IdleTimeout,
+		Concurrency:                  1 << 20,
+		ReadBufferSize:               4 << 10, // of a request's head: larger ones are a 431
+		WriteBufferSize:              512,     // conn collects what belongs together
+		NoDefaultServerHeader:        true,
+		NoDefaultDate:                true,
+		NoDefaultContentType:         true,
+		LazyRequestTime:              true,
+		ConnState:                    connState,
+		SecureErrorLogMessage:        true,
+		Logger:                       log.New(io.Discard, "", 0),
+	}
+	return s
+}
+
+// Serve accepts connections until Drain. It closes ln.
+func (s *Server) Serve(ln net.Listener) error {
+	s.l = &listener{
+		Listener: ln, watch: s.o.Watch, writeTimeout: s.o.WriteTimeout, perIP: s.o.MaxConnsPerIP,
+		onRefuse: func() { s.metrics.refused.WithLabelValues("connections").Inc() },
+	}
+	var front net.Listener = s.l
+	if s.o.TLS != nil {
+		config := s.o.TLS.Clone()
+		config.NextProtos = []string{"http/1.1"}
+		front = tls.NewListener(s.l, config)
+	}
+	if err := s.http.Serve(front); err != nil && !s.draining.Load() {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return nil
+}
+
+// connState keeps conn.active.
+func connState(nc net.Conn, state fasthttp.ConnState) {
+	switch state {
+	case fasthttp.StateActive:
+		below(nc).active.Store(true)
+	case fasthttp.StateIdle:
+		below(nc).active.Store(false)
+	default:
+	}
+}
+
+// finalGrace is how long what was cut by the drain's end has to write its error.
+const finalGrace = 2 * time.Second
+
+// Drain stops accepting, lets what runs finish until ctx ends, then ends the rest with an error event. It returns how
+// many exchanges were cut.
+func (s *Server) Drain(ctx context.Context) (cut int) {
+	s.draining.Store(true)
+	_ = s.l.Close()
+	s.l.each((*conn).stopIdle)
+	for ctx.Err() == nil && !s.l.wait(10*time.Millisecond) {
+	}
+	s.l.each(func(c *conn) {
+		if k := c.current.Load(); k != nil {
+			cut++
+			k.Cancel(gateway.ErrDrain)
+		}
+	})
+	if !s.l.wait(finalGrace) {
+		s.l.each(func(c *conn) { _ = c.TCPConn.Close() })
+		s.l.wait(finalGrace)
+	}
+	return cut
+}
+
+// Live counts the open connections and the bytes of request bodies held.
+func (s *Server) Live() (connections int, bodyBytes int64) {
+	s.l.mu.Lock()
+	defer s.l.mu.Unlock()
+	return len(s.l.conns), s.inFlight.Load()
+}
+
+// expect decides on "Expect: 100-continue" from the head alone: what will be refused need not be sent.
+func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
+	endpoints, _ := s.router.find(rawPath(ctx.Request.Header.RequestURI()))
+	var e *gateway.Error
+	switch n := int64(ctx.Request.Header.ContentLength()); {
+	case method(endpoints, ctx.Method()) == nil:
+		e = s.noEndpoint(ctx, endpoints)
+	case n > s.o.MaxBody:
+		e = s.tooLarge()
+	case n > 0 && s.inFlight.Load()+n > s.o.MaxInFlight:
+		e = errBusy
+	default:
+		return fasthttp.StatusContinue
+	}
+	s.refuse(ctx, e)
+	return e.Status
+}
+
+// unreadable answers what fasthttp could not read as a request.
+func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
+	e := &gateway.Error{
+		Status: 400, Type: gateway.TypeInvalidRequest, Code: "bad_request", Origin: gateway.OriginClient, Err: err,
+		Message: "This is not a valid HTTP/1.1 request.",
+	}
+	var small *fasthttp.ErrSmallBuffer
+	var timeout net.Error
+	switch {
+	case errors.As(err, &small):
+		e.Status, e.Code, e.Message = 431, "headers_too_large", "The request's headers are larger than 4 KiB."
+	case errors.As(err, &timeout) && timeout.Timeout():
+		e.Status, e.Code, e.Message = 408, "request_timeout", "The request did not arrive in time."
+	}
+	s.refuse(ctx, e)
+}
+
+// refuse answers what never became an exchange.
+func (s *Server) refuse(ctx *fasthttp.RequestCtx, e *gateway.Error) {
+	s.metrics.refused.WithLabelValues(e.Code).Inc()
+	id := s.ids.next()
+	if ce := s.o.Log.Check(zap.DebugLevel, "refused"); ce != nil {
+		ce.Write(zap.String("id", id), zap.Int("status", e.Status), zap.String("code", e.Code), zap.Error(e.Err))
+	}
+	render(ctx, id, dialectOf(rawPath(ctx.Request.Header.RequestURI())), e)
+}
+
+type metrics struct{ refused *prometheus.CounterVec }
+
+func newMetrics(r prometheus.Registerer) metrics {
+	m := metrics{prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sluice_refused_total",
+		Help: "Requests that never became an exchange, by the code of their error.",
+	}, []string{"code"})}
+	if r != nil {
+		r.MustRegister(m.refused)
+	}
+	return m
+}

@@ -1,0 +1,157 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/internal/buf"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/sse"
+)
+
+const batchMost = 16 << 10 // bytes of events written in one flush
+
+var errUseWriteTo = errors.New("serve: a reply is written by WriteTo")
+
+// Read exists because fasthttp takes a body stream as an io.Reader; SupportsBodyWriteTo leads it to WriteTo.
+func (k *call) Read([]byte) (int, error) { return 0, errUseWriteTo }
+
+// SupportsBodyWriteTo tells fasthttp to call WriteTo.
+func (k *call) SupportsBodyWriteTo() bool { return true }
+
+// WriteTo pulls the reply and writes it, on the connection's goroutine. An error makes fasthttp leave out the end of
+// the framing and close the connection: a client can then tell a cut answer from a complete one.
+func (k *call) WriteTo(w io.Writer) (n int64, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = k.panicked(r)
+		}
+		k.err = err
+	}()
+	if k.Reply.Kind == gateway.Whole {
+		return k.writeWhole(w)
+	}
+	return k.writeEvents(w)
+}
+
+// Close is called by fasthttp before its last flush.
+func (k *call) Close() error {
+	k.abandon()
+	if !k.Ended() {
+		k.c.finishLater(k, k.err)
+	}
+	return nil
+}
+
+func (k *call) writeWhole(w io.Writer) (int64, error) {
+	data := k.first.Data
+	if len(data) == 0 {
+		return 0, nil
+	}
+	// The last byte goes apart: it certainly stays in fasthttp's buffer, so its flush comes after Close and uncorks.
+	n, err := w.Write(data[:len(data)-1])
+	if err != nil {
+		return int64(n), err
+	}
+	m, err := w.Write(data[len(data)-1:])
+	if err != nil {
+		return int64(n + m), err
+	}
+	// Recorders in the chain learn only from the end of the stream that the reply was complete.
+	if _, err = k.Reply.Stream.Next(); errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return int64(n + m), err
+}
+
+// writeEvents writes every batch of events that is ready in one chunk and one system call.
+func (k *call) writeEvents(w io.Writer) (total int64, err error) {
+	st := k.Reply.Stream
+	k.w, k.Idle = w, k.beat
+	for {
+		ev, err := st.Next()
+		if errors.Is(err, io.EOF) {
+			return total, nil
+		}
+		p := buf.Get(len(ev.Data) + 64)
+		for err == nil {
+			if need := len(*p) + len(ev.Data) + 256; need > cap(*p) { // append would leave the pool's size classes
+				p = buf.Grow(p, need)
+			}
+			*p = k.appendEvent(*p, ev)
+			if len(*p) >= batchMost || !st.Ready() {
+				break
+			}
+			ev, err = st.Next()
+		}
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(k.Cause(), gateway.ErrGone) {
+			*p = k.appendFailure(*p, err)
+		}
+		n, werr := k.flush(w, *p)
+		buf.Put(p)
+		total += int64(n)
+		switch {
+		case errors.Is(err, io.EOF):
+			return total, werr
+		case err != nil:
+			return total, err
+		case werr != nil:
+			return total, werr
+		}
+	}
+}
+
+// flush writes one chunk: fasthttp's size line, data and line end become one system call.
+func (k *call) flush(w io.Writer, p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	k.c.corked = true
+	n, err := w.Write(p)
+	if e := k.c.uncork(); err == nil {
+		err = e
+	}
+	return n, err
+}
+
+func (k *call) appendEvent(b []byte, ev gateway.Event) []byte {
+	if k.Reply.Kind == gateway.Bytes {
+		return append(b, ev.Data...)
+	}
+	return sse.Append(b, ev.Name, ev.Data)
+}
+
+// appendFailure says inside a stream that it was cut short, and why. Bytes have no place for it.
+func (k *call) appendFailure(b []byte, err error) []byte {
+	if k.Reply.Kind == gateway.Bytes {
+		return b
+	}
+	if k.Err() != nil {
+		err = k.Cause()
+	}
+	e := gateway.AsError(err)
+	var known *gateway.Error
+	if !errors.As(err, &known) && e.Status == 500 {
+		e = &gateway.Error{
+			Type: gateway.TypeServer, Code: "upstream_stream_error",
+			Message: "The provider's stream broke off: this answer is incomplete.",
+		}
+	}
+	data := k.dialect.AppendError(nil, chat.Error{Message: e.Message, Type: e.Type, Param: e.Param, Code: e.Code})
+	return sse.Append(b, "", data)
+}
+
+// beat writes a comment into a silent stream. It runs inside Next, on this goroutine and between two events.
+func (k *call) beat() error {
+	if k.Reply.Kind != gateway.Events {
+		return nil
+	}
+	if _, err := k.flush(k.w, heartbeat); err != nil {
+		return fmt.Errorf("heartbeat: %w", err)
+	}
+	return nil
+}
+
+var heartbeat = []byte(": keep-alive\n\n") //nolint:gochecknoglobals // immutable

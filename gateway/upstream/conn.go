@@ -1,0 +1,224 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/internal/buf"
+)
+
+var (
+	past        = time.Unix(1, 0) //nolint:gochecknoglobals // a deadline that has passed; never changed
+	errCanceled = errors.New("upstream: cancelled")
+	errClosed   = errors.New("upstream: the provider closed the connection")
+
+	errConnect    = &timeoutError{"connecting"}
+	errSending    = &timeoutError{"sending the request"}
+	errHeaders    = &timeoutError{"the reply's head"}
+	errAnswer     = &timeoutError{"the answer"}
+	errFirstEvent = &timeoutError{"the first event"}
+	errIdle       = &timeoutError{"the next event"}
+	errRest       = &timeoutError{"the rest of the answer"}
+	errEnd        = &timeoutError{"the end of the answer"}
+	errTotal      = &timeoutError{"the attempt"}
+)
+
+// conn is one upstream connection. It holds no buffer while it waits on plain text: one is lent when bytes are there.
+type conn struct {
+	p      *Provider
+	c      net.Conn
+	raw    syscall.RawConn // nil over TLS
+	remove func()          // ends the watch; nil if unwatched
+
+	buf  *[]byte
+	read func(fd uintptr) bool // the non-blocking read of raw, made once
+	n    int                   // what read got
+	rerr error
+
+	got        int64 // bytes of the present reply
+	armedRead  gateway.Instant
+	armedWrite gateway.Instant
+	idleSince  gateway.Instant
+	pooled     bool // in Provider.idle; guarded by its lock
+	reused     bool
+
+	hungUp      atomic.Bool
+	interrupted atomic.Bool
+	closed      atomic.Bool
+}
+
+// open dials a new connection.
+func (p *Provider) connect(ctx context.Context) (*conn, error) {
+	p.dials.Add(1)
+	nc, tcp, err := p.dialer.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{p: p, c: nc}
+	if p.c.Watch != nil {
+		if remove, err := p.c.Watch.Add(tcp, c); err == nil {
+			c.remove = remove
+		}
+	}
+	if nc == net.Conn(tcp) {
+		c.raw, c.read = rawRead(tcp, c)
+	}
+	p.open.Add(1)
+	return c, nil
+}
+
+// HungUp is told by the watcher that the provider has closed its side.
+func (c *conn) HungUp() {
+	c.hungUp.Store(true)
+	c.p.forget(c)
+}
+
+// Interrupt ends any blocked read or write at once; the owner then closes the connection.
+func (c *conn) Interrupt() {
+	c.interrupted.Store(true)
+	_ = c.c.SetDeadline(past)
+}
+
+func (c *conn) close() {
+	if c.closed.Swap(true) {
+		return
+	}
+	if c.remove != nil {
+		c.remove()
+	}
+	c.dropBuffer()
+	_ = c.c.Close()
+	c.p.open.Add(-1)
+}
+
+func (c *conn) dropBuffer() {
+	buf.Put(c.buf)
+	c.buf = nil
+}
+
+// near says whether an armed deadline serves for the one wanted: setting one costs more than waking up once too early.
+func near(armed, want gateway.Instant, span time.Duration) bool {
+	slack := gateway.Instant(span / 8)
+	return armed <= want && armed >= want-slack
+}
+
+func (c *conn) armRead(want gateway.Instant, span time.Duration) {
+	if !near(c.armedRead, want, span) {
+		c.armedRead = want
+		_ = c.c.SetReadDeadline(want.Time())
+		c.rearmPast()
+	}
+}
+
+func (c *conn) armWrite(want gateway.Instant, span time.Duration) {
+	if !near(c.armedWrite, want, span) {
+		c.armedWrite = want
+		_ = c.c.SetWriteDeadline(want.Time())
+		c.rearmPast()
+	}
+}
+
+// rearmPast repeats an interrupt that the deadline just set has overwritten.
+func (c *conn) rearmPast() {
+	if c.interrupted.Load() {
+		_ = c.c.SetDeadline(past)
+	}
+}
+
+// limit is how long a read may wait.
+type limit struct {
+	until gateway.Instant
+	span  time.Duration // what was allowed in the first place: deadlines are armed with an eighth of it as slack
+	err   error
+}
+
+// never is a deadline that does not come.
+const never = gateway.Instant(1) << 62
+
+// within is the limit of a phase that began at from; 0 for d means that it has none.
+func within(from gateway.Instant, d time.Duration, err error) limit {
+	if d <= 0 {
+		return limit{never, 0, err}
+	}
+	return limit{from.Add(d), d, err}
+}
+
+// fill reads some bytes behind (*c.buf)[:len]. While it waits it calls idle every beat (if both are set); total, if
+// set, bounds it like l does, as errTotal.
+func (c *conn) fill(l limit, total gateway.Instant, beat time.Duration, idle func() error) error {
+	if total != 0 && total < l.until {
+		l = limit{total, l.span, errTotal}
+	}
+	var next gateway.Instant
+	if idle != nil && beat > 0 {
+		next = gateway.Now().Add(beat)
+	}
+	exact := false
+	for {
+		want, span := l.until, l.span
+		if next != 0 && next < want {
+			want, span = next, beat
+		}
+		if exact {
+			span = 0
+		}
+		if want == never {
+			want = 0
+		}
+		c.armRead(want, span)
+		n, err := c.readSome()
+		if n > 0 {
+			c.got += int64(n)
+			*c.buf = (*c.buf)[:len(*c.buf)+n]
+			return nil
+		}
+		switch {
+		case c.interrupted.Load():
+			return errCanceled
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			switch now := gateway.Now(); {
+			case now >= l.until:
+				return l.err
+			case next != 0 && now >= next:
+				if err := idle(); err != nil {
+					return err
+				}
+				next, exact = now.Add(beat), false
+			default:
+				exact = true // the deadline armed earlier came early
+			}
+		case err == nil, errors.Is(err, io.EOF):
+			return errClosed
+		default:
+			return err
+		}
+	}
+}
+
+// readSome reads once; n is 0 with a nil error or io.EOF when the provider has closed.
+func (c *conn) readSome() (int, error) {
+	if c.raw != nil {
+		if err := c.raw.Read(c.read); err != nil {
+			return 0, err
+		}
+		return c.n, c.rerr
+	}
+	b := c.room()
+	return c.c.Read(b)
+}
+
+// room is where the next bytes go; it lends a buffer if there is none.
+func (c *conn) room() []byte {
+	if c.buf == nil {
+		c.buf = buf.Get(4 << 10)
+	}
+	b := *c.buf
+	return b[len(b):cap(b)]
+}

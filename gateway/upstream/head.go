@@ -1,0 +1,196 @@
+package upstream
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/internal/buf"
+)
+
+var (
+	headEnd     = []byte("\r\n\r\n") //nolint:gochecknoglobals // immutable
+	errHead     = errors.New("upstream: the reply's head is malformed")
+	errEncoding = errors.New("upstream: the reply is compressed though nobody asked for it")
+)
+
+const maxInterim = 8 // informational replies before the real one
+
+// readHead waits for the reply's head and reads it.
+func (st *stream) readHead() error {
+	c, t := st.c, &st.p.c.Timeouts
+	now := gateway.Now()
+	l := within(now, t.Headers, errHeaders)
+	if !st.x.Request.Stream() {
+		l = within(now, t.Answer, errAnswer)
+	}
+	st.firstEvent = within(now, t.FirstEvent, errFirstEvent)
+	for interim := 0; ; {
+		if c.buf != nil {
+			b := *c.buf
+			if i := bytes.Index(b, headEnd); i >= 0 {
+				if err := st.head(b[:i+2]); err != nil {
+					return err
+				}
+				if st.reply.Status >= 200 {
+					st.start, st.end, st.next = i+4, i+4, i+4
+					st.progress = gateway.Now()
+					return nil
+				}
+				if interim++; interim > maxInterim || st.reply.Status == 101 {
+					return errHead
+				}
+				*c.buf = append(b[:0], b[i+4:]...)
+				continue
+			}
+			if len(b) >= maxHead {
+				return errHead
+			}
+			if len(b) == cap(b) {
+				c.buf = buf.Grow(c.buf, 4*cap(b))
+			}
+		}
+		if err := c.fill(l, st.total, 0, nil); err != nil {
+			return err
+		}
+	}
+}
+
+// head reads a status line and headers, each line ended by CRLF (RFC 9112). Strict, because two readings of one head
+// are how answers are smuggled: no folding, one Content-Length, none beside Transfer-Encoding.
+func (st *stream) head(h []byte) error {
+	if len(h) < 14 || string(h[:7]) != "HTTP/1." || h[8] != ' ' || (h[12] != ' ' && h[12] != '\r') {
+		return errHead
+	}
+	status := 0
+	for _, d := range h[9:12] {
+		if d < '0' || d > '9' {
+			return errHead
+		}
+		status = status*10 + int(d-'0')
+	}
+	text := string(h) // one allocation that all kept values share
+	st.reply = gateway.Reply{Status: status, Header: st.fields[:0], Stream: st}
+	st.requestID = ""
+	f := framing{keep: h[7] == '1', length: -1}
+	at := bytes.IndexByte(h, '\n') + 1
+	for at < len(h) {
+		n := bytes.IndexByte(h[at:], '\n')
+		if n < 1 || h[at+n-1] != '\r' {
+			return errHead
+		}
+		name, value, ok := splitField(text[at : at+n-1])
+		at += n + 1
+		if !ok || !st.field(&f, name, value) {
+			return errHead
+		}
+	}
+	if f.encoded {
+		return errEncoding
+	}
+	return st.frame(f)
+}
+
+// framing is what a head says of the body behind it.
+type framing struct {
+	keep    bool
+	chunked bool
+	length  int64
+	encoded bool
+}
+
+// splitField reads "Name: value"; the name must be a token directly before the colon.
+func splitField(line string) (name, value string, ok bool) {
+	k := 0
+	for k < len(line) && line[k] != ':' {
+		if line[k] <= ' ' || line[k] >= 0x7f {
+			return "", "", false
+		}
+		k++
+	}
+	if k == 0 || k == len(line) {
+		return "", "", false
+	}
+	return line[:k], strings.Trim(line[k+1:], " \t"), true
+}
+
+// field takes what matters of one header line; false if it makes the framing ambiguous. What passes to the caller is a
+// list of what may, never of what may not.
+func (st *stream) field(f *framing, name, value string) bool {
+	switch len(name) {
+	case 10:
+		if strings.EqualFold(name, "connection") && strings.EqualFold(value, "close") {
+			f.keep = false
+		}
+	case 11:
+		if strings.EqualFold(name, "retry-after") {
+			st.pass("retry-after", value)
+		}
+	case 12:
+		if strings.EqualFold(name, "content-type") {
+			st.reply.ContentType = value
+		} else if strings.EqualFold(name, "x-request-id") {
+			st.requestID = value
+		}
+	case 14:
+		if strings.EqualFold(name, "content-length") {
+			n, err := strconv.ParseInt(value, 10, 64)
+			if err != nil || n < 0 || value[0] == '+' || f.length >= 0 && f.length != n {
+				return false
+			}
+			f.length = n
+		} else if strings.EqualFold(name, "retry-after-ms") {
+			st.pass("retry-after-ms", value)
+		}
+	case 16:
+		if strings.EqualFold(name, "content-encoding") && !strings.EqualFold(value, "identity") && value != "" {
+			f.encoded = true
+		}
+	case 17:
+		if strings.EqualFold(name, "transfer-encoding") {
+			if f.chunked || !strings.EqualFold(value, "chunked") {
+				return false
+			}
+			f.chunked = true
+		}
+	default:
+		if len(name) > 12 && (strings.EqualFold(name[:12], "x-ratelimit-") || strings.EqualFold(name, "openai-processing-ms")) {
+			st.pass(name, value)
+		}
+	}
+	return true
+}
+
+func (st *stream) pass(name, value string) {
+	st.reply.Header = append(st.reply.Header, gateway.Field{Name: name, Value: value})
+}
+
+// frame decides how the body is read.
+func (st *stream) frame(f framing) error {
+	switch status := st.reply.Status; {
+	case status < 200 || status == 204 || status == 304:
+		st.state = bodyOver
+	case f.chunked && f.length >= 0:
+		return errHead
+	case f.chunked:
+		st.state = chunkSize
+	case f.length > 0:
+		st.state, st.left = bodyFixed, f.length
+	case f.length == 0:
+		st.state = bodyOver
+	default:
+		st.state, f.keep = bodyToEOF, false
+	}
+	st.keep = f.keep
+	if isEventStream(st.reply.ContentType) && st.reply.Status < 300 {
+		st.reply.Kind = gateway.Events
+	}
+	return nil
+}
+
+func isEventStream(contentType string) bool {
+	const want = "text/event-stream"
+	return len(contentType) >= len(want) && strings.EqualFold(contentType[:len(want)], want)
+}

@@ -1,0 +1,343 @@
+package upstream
+
+import (
+	"errors"
+	"io"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/internal/buf"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
+	"github.com/sluice-ai/sluice/gateway/wire/sse"
+)
+
+var (
+	errCut       = errors.New("upstream: the answer broke off")
+	errMalformed = errors.New("upstream: the answer is not what its dialect prescribes")
+	errTooLarge  = errors.New("upstream: the answer is larger than allowed")
+	errNoStream  = errors.New("upstream: a stream was asked for and something else came, or the other way round")
+)
+
+// stream is one reply. It takes chunked framing off in place, in the connection's buffer, and yields events that
+// borrow its bytes: [start:end] is decoded and not yet yielded, [next:len] still framed. end <= next always, so
+// decoding never moves what was yielded last.
+type stream struct {
+	reply     gateway.Reply
+	fields    [3]gateway.Field // room for what most replies pass on
+	edits     [2]peek.Edit
+	requestID string
+	c         *conn // nil once closed
+	x         *gateway.Exchange
+	p         *Provider
+	attempt   *gateway.Attempt
+
+	state            bodyState
+	left             int64 // bytes of the chunk, or of the body
+	start, end, next int
+	searched         int // of [start:end], known to hold no end of an event
+
+	event gateway.Event
+	err   error // what Next says once nothing is left
+
+	usage      chat.Usage
+	total      gateway.Instant
+	progress   gateway.Instant // when the last event that means something came
+	firstEvent limit
+	finishes   int // choices that have finished
+
+	pending  bool // event is parsed and not yet given
+	given    bool // an event was given
+	finished bool // the dialect's terminal event has passed, or been made
+	keep     bool // the connection may be used again
+	strip    bool // usage was asked for on the caller's behalf
+}
+
+var _ gateway.Stream = (*stream)(nil)
+
+// Next implements gateway.Stream.
+func (st *stream) Next() (gateway.Event, error) {
+	if !st.pending && !st.advance() {
+		return gateway.Event{}, st.err
+	}
+	st.pending, st.given = false, true
+	return st.event, nil
+}
+
+// Ready implements gateway.Stream.
+func (st *stream) Ready() bool {
+	if !st.pending && st.err == nil {
+		st.pending = st.parse()
+	}
+	return st.pending || st.err != nil || st.state == bodyOver
+}
+
+// prime waits for the first event, so that forward may still change its mind.
+func (st *stream) prime() error {
+	if st.reply.Status < 300 && st.x.Request.Stream() != (st.reply.Kind == gateway.Events) {
+		return errNoStream
+	}
+	if !st.advance() {
+		if errors.Is(st.err, io.EOF) && st.reply.Status >= 300 {
+			return nil // an error without a body is a reply all the same
+		}
+		if errors.Is(st.err, io.EOF) {
+			return errCut
+		}
+		return st.err
+	}
+	st.pending = true
+	return nil
+}
+
+// advance puts the next event into st.event; false with st.err set when there is none.
+func (st *stream) advance() bool {
+	for {
+		if st.parse() {
+			return true
+		}
+		if st.err != nil {
+			return false
+		}
+		if st.state == bodyOver {
+			return st.over()
+		}
+		if err := st.more(); err != nil {
+			st.fail(err)
+		}
+	}
+}
+
+// fail decides what the end of the connection, or of our patience, means.
+func (st *stream) fail(err error) {
+	var timeout *timeoutError
+	switch {
+	case errors.Is(err, errClosed) && st.state == bodyToEOF:
+		st.state = bodyOver
+	case st.finished:
+		st.err, st.keep = io.EOF, false // all was said; only the framing's end did not come
+	case st.complete() && (errors.As(err, &timeout) || isClosed(err)) && !errors.Is(err, errTotal):
+		st.state, st.keep = bodyOver, false // some providers never send the terminal event
+	case isClosed(err):
+		st.err = errCut
+	default:
+		st.err = err
+	}
+}
+
+// over says what it means that the body's framing ended here.
+func (st *stream) over() bool {
+	switch {
+	case st.reply.Kind != gateway.Events || st.finished:
+		st.err = io.EOF
+	case st.complete(): // every choice has finished: what is missing is only the word for it
+		st.finished = true
+		st.event = gateway.Event{Data: []byte(st.p.c.Dialect.Terminal)}
+		return true
+	default:
+		st.err = errCut
+	}
+	return false
+}
+
+// complete says whether every choice that was asked for has finished.
+func (st *stream) complete() bool { return st.finishes >= max(st.x.Request.Fields().N, 1) }
+
+// parse puts the next complete event of what is buffered into st.event. It never writes over the event before.
+func (st *stream) parse() bool {
+	if st.c == nil || st.c.buf == nil || st.err != nil {
+		return false
+	}
+	if err := st.decode(); err != nil {
+		st.err = err
+		return false
+	}
+	if st.reply.Kind != gateway.Events {
+		return st.parseWhole()
+	}
+	for !st.finished {
+		block, n, searched := sse.Split((*st.c.buf)[st.start:st.end], st.searched)
+		if n == 0 {
+			st.searched = searched
+			return false
+		}
+		st.start, st.searched = st.start+n, 0
+		if ev, ok := sse.Parse(block); ok && st.look(ev) {
+			return true
+		}
+		if st.err != nil {
+			return false
+		}
+	}
+	st.start = st.end // whatever follows the terminal event is nobody's
+	return false
+}
+
+// look judges an event; false if it is not for the caller.
+func (st *stream) look(ev sse.Event) bool {
+	d := st.p.c.Dialect
+	data := d.Clean(ev.Data)
+	signs := d.Look(ev.Name, data, &st.usage)
+	switch {
+	case signs&chat.Malformed != 0:
+		st.err = errMalformed
+		return false
+	case signs&chat.Failed != 0:
+		st.err = st.inBand(data)
+		return false
+	}
+	if signs&chat.Progress != 0 {
+		st.progress = gateway.Now()
+	}
+	if signs&chat.Finish != 0 {
+		st.finishes += d.Finishes(data)
+	}
+	if signs&chat.End != 0 {
+		st.finished = true
+	}
+	if st.strip && signs&chat.UsageOnly != 0 {
+		return false
+	}
+	st.event = gateway.Event{Name: ev.Name, Data: data}
+	return true
+}
+
+func (st *stream) parseWhole() bool {
+	if st.given || st.pending || st.state != bodyOver {
+		return false
+	}
+	data := (*st.c.buf)[st.start:st.end]
+	if len(data) == 0 {
+		return false
+	}
+	if st.reply.Status < 300 {
+		signs := st.p.c.Dialect.LookWhole(data, &st.usage)
+		switch {
+		case signs&chat.Malformed != 0:
+			st.err = errMalformed
+			return false
+		case signs&chat.Failed != 0:
+			st.err = st.inBand(data)
+			return false
+		}
+	}
+	st.event = gateway.Event{Data: data}
+	return true
+}
+
+// inBand is the error that a provider reports inside a reply which began as a success.
+func (st *stream) inBand(data []byte) error {
+	e := &gateway.Error{
+		Status: 502, Type: gateway.TypeServer, Code: gateway.CodeInBand, Origin: gateway.OriginUpstream, Sent: true,
+		Message: "The provider \"" + st.p.c.Name + "\" reported an error.",
+	}
+	if said, ok := st.p.c.Dialect.DecodeError(data); ok {
+		e.Err = errors.New(said.Message)
+		if said.Message != "" {
+			e.Message = said.Message
+		}
+		if said.Type != "" {
+			e.Type = said.Type
+		}
+		e.Param = said.Param
+		if said.Code != "" {
+			e.Code = said.Code
+		}
+	}
+	return e
+}
+
+// more makes room and reads on.
+func (st *stream) more() error {
+	c := st.c
+	if c.buf != nil {
+		b := *c.buf
+		switch {
+		case st.start == st.end && st.next == len(b): // nothing is left: wait without a buffer if that is possible
+			*c.buf = b[:0]
+			st.start, st.end, st.next = 0, 0, 0
+			if c.raw != nil {
+				c.dropBuffer()
+			}
+		case len(b) == cap(b):
+			if err := st.makeRoom(); err != nil {
+				return err
+			}
+		}
+	}
+	return c.fill(st.patience(), st.total, st.p.c.Beat, st.x.Idle)
+}
+
+// makeRoom moves what is unread to the front, and gets a larger buffer if that did not help enough.
+func (st *stream) makeRoom() error {
+	c := st.c
+	b := *c.buf
+	n := copy(b, b[st.start:st.end])
+	m := copy(b[n:], b[st.next:])
+	st.start, st.end, st.next = 0, n, n
+	*c.buf = b[:n+m]
+	allowed := st.p.c.MaxBody
+	if st.reply.Kind == gateway.Events {
+		allowed = st.p.c.MaxEvent
+	}
+	if n+m >= allowed {
+		return errTooLarge
+	}
+	if n+m > cap(b)/2 {
+		c.buf = buf.Grow(c.buf, 4*cap(b))
+	}
+	return nil
+}
+
+// patience is how long the next read may wait.
+func (st *stream) patience() limit {
+	t := &st.p.c.Timeouts
+	switch {
+	case st.finished: // the caller has everything; this is only to keep the connection
+		return within(st.progress, lingerEnd, errEnd)
+	case st.reply.Kind != gateway.Events:
+		return within(gateway.Now(), t.Idle, errRest)
+	case !st.given && !st.pending:
+		return st.firstEvent
+	case st.complete():
+		return within(st.progress, min(t.Idle, lingerTerminal), errEnd)
+	default:
+		return within(st.progress, t.Idle, errIdle)
+	}
+}
+
+// Close implements gateway.Stream: the connection is kept only if the reply was read to its very end.
+func (st *stream) Close() error {
+	c := st.c
+	if c == nil {
+		return nil
+	}
+	st.x.Detach(c) // afterwards no cancellation of this exchange can reach the connection
+	st.c = nil
+	if st.usage.Provenance == chat.Unknown && st.reply.Status < 300 && st.given {
+		st.usage.Provenance = chat.Aborted
+	}
+	if st.reply.Status < 300 {
+		st.x.Usage = st.usage
+	}
+	st.recordEnd()
+	if st.state == bodyOver && st.keep && (c.buf == nil || st.next == len(*c.buf)) && !c.interrupted.Load() {
+		c.p.put(c)
+	} else {
+		c.close()
+	}
+	return nil
+}
+
+func (st *stream) recordFirst() {
+	now, a := gateway.Now(), st.attempt
+	st.progress = now
+	a.Status, a.First, a.Reused, a.RequestID = st.reply.Status, now.Sub(a.Start), st.c.reused, st.requestID
+}
+
+func (st *stream) recordEnd() {
+	a := st.attempt
+	a.Total, a.Usage = gateway.Since(a.Start), st.usage
+	if a.Err == nil && st.err != nil && !errors.Is(st.err, io.EOF) {
+		a.Err = st.err
+	}
+}
