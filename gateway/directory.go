@@ -77,22 +77,31 @@ type Key struct {
 	Expires time.Time // zero: never
 }
 
-// Strategy says in which order a model's targets are tried.
-type Strategy uint8
-
-// Strategies.
-const (
-	Ordered  Strategy = iota // as configured
-	Weighted                 // at random by weight, without repetition
-)
-
 // Model is what callers write in "model", with where it leads. Immutable.
 type Model struct {
-	Name     Pattern // canonical; a wildcard stands for many models
-	OwnedBy  string
-	Strategy Strategy
-	Targets  []*Target
-	Fallback []*Model // tried after the targets, each only if the tenant may use it
+	Name    Pattern // canonical; a wildcard stands for many models
+	OwnedBy string
+	// Steps are tried in order; the targets of one step at random by weight, without repetition. A provider with
+	// several keys gives a target for each; the strategy "weighted" puts all targets into one step.
+	Steps    [][]*Target
+	Fallback []*Model // tried after the steps, each only if the tenant may use it
+
+	fixed []*Target
+}
+
+// Fixed is the model's targets in the order in which every exchange tries them; nil if a step leaves a choice. It is
+// shared: a plan without fallback can use it as it is.
+func (m *Model) Fixed() []*Target { return m.fixed }
+
+func (m *Model) flatten() {
+	fixed := make([]*Target, 0, len(m.Steps))
+	for _, step := range m.Steps {
+		if len(step) != 1 {
+			return
+		}
+		fixed = append(fixed, step[0])
+	}
+	m.fixed = fixed
 }
 
 // Directory is everybody and everything that an exchange can name: tenants, keys and models of one generation.
@@ -133,6 +142,7 @@ func NewDirectory(e Entries) *Directory {
 		d.peppered = d.peppered || digest.Kind == HMACSHA256
 	}
 	for _, m := range e.Models {
+		m.flatten()
 		if m.Name.Wild() {
 			d.wild = append(d.wild, m)
 		} else {

@@ -7,8 +7,8 @@ import "strings"
 type Target struct {
 	Provider string
 	Key      string // the name of the provider's key, never its value; "" if it has none
-	Model    string // what the provider calls it; "" for the caller's own name; "*" in it stands for what a wildcard matched
-	Weight   int
+	Model    string // what the provider calls it; "" for the plan's model; "*" in it stands for what a wildcard matched
+	Weight   int    // among the targets of its step
 	Via      Sender
 }
 
@@ -22,6 +22,7 @@ type Sender interface {
 
 // Plan is where one exchange may go. Targets is shared with other exchanges and must not be changed.
 type Plan struct {
+	Model   string    // the canonical name of what was asked for; for a wildcard the caller's name
 	Targets []*Target // in the order in which they are tried
 	Matched string    // what the "*" of the model's name matched, if it has one
 }
@@ -29,7 +30,7 @@ type Plan struct {
 // ModelFor is the name by which the target's provider knows the model of this exchange.
 func (x *Exchange) ModelFor(t *Target) string {
 	if t.Model == "" {
-		return x.Request.Model()
+		return x.Plan.Model
 	}
 	if before, after, ok := strings.Cut(t.Model, "*"); ok {
 		return before + x.Plan.Matched + after
