@@ -104,7 +104,7 @@ type Media struct {
 	URL    string // https: or data:
 	Data   string // base64, where the dialect keeps it apart from its type
 	Format string // of Data, in the dialect's words: wav, mp3
-	ID     string // of a file stored with the provider
+	ID     string // of a file stored with the provider, or of audio it made
 	Name   string // of the file, or empty
 	Detail string // how closely to look at an image: low, high, auto, or empty
 }
@@ -116,14 +116,15 @@ type ToolKind uint8
 const (
 	Function ToolKind = iota // a JSON object
 	Custom                   // free text, or text that follows a grammar
+	Hosted                   // whatever its provider says, who also runs it: web search and the like
 )
 
 // Tool is something the model may call.
 type Tool struct {
 	Kind        ToolKind
-	Name        string
+	Name        string // Hosted: its type
 	Description string
-	Parameters  json.RawMessage // Function: JSON Schema; Custom: the input's format; nil if not given
+	Parameters  json.RawMessage // Function: JSON Schema; Custom: the input's format; Hosted: the whole tool; nil if not given
 	Strict      *bool           // whether arguments must follow the schema
 }
 

@@ -1,0 +1,238 @@
+package openai
+
+import (
+	"bytes"
+
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
+)
+
+// Look reads what one event of a stream says, and its usage into u if it has any. Usage may come with any event, also
+// with content; it is complete each time, so it replaces what u held. name is the event's name, mostly "".
+//
+// Signs are
+//   - Progress for content, reasoning, calls, and for events that have no choices member at all;
+//   - Finish if a choice has a finish reason (Finishes counts them);
+//   - End for [DONE];
+//   - UsageSeen, and UsageOnly if choices is there and empty;
+//   - Failed for an error in the place of a chunk, or beside it;
+//   - Malformed for what is not one JSON object.
+//
+// Nothing is allocated, and data is scanned once; more is looked at closely only where something rare occurs.
+func Look(name string, data []byte, u *chat.Usage) chat.Signs {
+	if string(data) == "[DONE]" {
+		return chat.End
+	}
+	var s chat.Signs
+	if name == "error" {
+		s = chat.Failed
+	}
+	var m members
+	if !m.read(data) {
+		return s | lookOdd(data)
+	}
+	if m.failed() {
+		s |= chat.Failed
+	}
+	if m.usage(u) {
+		s |= chat.UsageSeen
+	}
+	switch {
+	case m.choices == nil:
+		if !s.Has(chat.Failed) {
+			s |= chat.Progress
+		}
+	case emptyArray(m.choices):
+		if s == chat.UsageSeen {
+			s |= chat.UsageOnly
+		}
+	default:
+		s |= lookChoices(m.choices)
+	}
+	return s
+}
+
+// lookOdd tells an end with blanks around it from what is malformed.
+func lookOdd(data []byte) chat.Signs {
+	if string(bytes.TrimSpace(data)) == "[DONE]" {
+		return chat.End
+	}
+	return chat.Malformed
+}
+
+// LookWhole reads what the whole body of a successful reply says, of any endpoint, and its usage into u if it has any.
+// Signs are UsageSeen, Failed for an error in spite of the status, and Malformed for what is not one JSON object.
+func LookWhole(data []byte, u *chat.Usage) chat.Signs {
+	var m members
+	if !m.read(data) {
+		return chat.Malformed
+	}
+	var s chat.Signs
+	if m.failed() {
+		s |= chat.Failed
+	}
+	if m.usage(u) {
+		s |= chat.UsageSeen
+	}
+	return s
+}
+
+// members are those of an event or body that say something about it, nil if absent. Of repeated ones the last counts.
+type members struct{ choices, use, err, object, groq []byte }
+
+// read is false for what is not one JSON object.
+func (m *members) read(data []byte) bool {
+	return peek.Each(data, func(key, val []byte) bool {
+		switch string(key) {
+		case "choices":
+			m.choices = val
+		case "usage":
+			m.use = val
+		case "error":
+			m.err = val
+		case "object":
+			m.object = val
+		case "x_groq":
+			m.groq = val
+		}
+		return true
+	})
+}
+
+// failed looks for {"error":…}, for vLLM's {"object":"error"}, and for the reason why Groq breaks off a stream.
+func (m *members) failed() bool {
+	return isError(m.err) || string(m.object) == `"error"` ||
+		m.groq != nil && isError(peek.Find(m.groq, []byte(`"error"`)))
+}
+
+// isError takes null, false and "" for no error.
+func isError(v []byte) bool { return len(v) > 0 && (v[0] == '{' || v[0] == '"' && len(v) > 2) }
+
+// usage reads the usage, which Groq's streams have elsewhere.
+func (m *members) usage(u *chat.Usage) bool {
+	return readUsage(m.use, u) ||
+		m.groq != nil && readUsage(peek.Find(m.groq, []byte(`"usage"`)), u)
+}
+
+func emptyArray(v []byte) bool { return v[0] == '[' && space(v[1:])[0] == ']' }
+
+// space skips white space in JSON.
+func space(v []byte) []byte {
+	for len(v) > 0 && v[0] <= ' ' {
+		v = v[1:]
+	}
+	return v
+}
+
+// lookChoices is Progress and Finish of a choices member that is not empty.
+func lookChoices(v []byte) chat.Signs {
+	if (hasText(v, `content"`) || hasText(v, `arguments"`)) && !hasText(v, `finish_reason"`) {
+		return chat.Progress // nearly every event; reasoning_content ends so, too
+	}
+	finished, progress := walk(v)
+	var s chat.Signs
+	if finished > 0 {
+		s = chat.Finish | chat.Progress
+	}
+	if progress {
+		s |= chat.Progress
+	}
+	return s
+}
+
+// hasText says, of valid JSON, whether some key that ends in tail has a string for its value, one that is not empty.
+// tail ends with the quote, which inside of strings is escaped; it leaves out the opening one, because searching for a
+// letter is faster than for a quote.
+func hasText(v []byte, tail string) bool {
+	for {
+		i := bytes.Index(v, []byte(tail))
+		if i < 0 {
+			return false
+		}
+		v = space(v[i+len(tail):])
+		if v[0] != ':' {
+			continue
+		}
+		if v = space(v[1:]); v[0] == '"' && v[1] != '"' {
+			return true
+		}
+	}
+}
+
+// Finishes counts the choices that an event finishes. With n choices a stream is complete when n have finished, even if
+// [DONE] is missing, as it is with some providers.
+func Finishes(data []byte) int {
+	var m members
+	if !m.read(data) {
+		return 0
+	}
+	finished, _ := walk(m.choices)
+	return finished
+}
+
+// walk looks at each choice.
+func walk(choices []byte) (finished int, progress bool) {
+	peek.Elements(choices, func(choice []byte) bool {
+		var reason []byte
+		peek.Each(choice, func(key, val []byte) bool {
+			switch string(key) {
+			case "delta":
+				progress = progress || saysSomething(val)
+			case "text": // of the older completions
+				progress = progress || len(val) > 2 && val[0] == '"'
+			case "finish_reason":
+				reason = val
+			}
+			return true
+		})
+		if len(reason) > 2 && reason[0] == '"' { // some write "" for null
+			finished++
+		}
+		return true
+	})
+	return finished, progress
+}
+
+// saysSomething is false for a delta with nothing but a role and empty values.
+func saysSomething(delta []byte) bool {
+	something := false
+	peek.Each(delta, func(key, val []byte) bool {
+		something = string(key) != "role" && !isEmpty(val)
+		return !something
+	})
+	return something
+}
+
+func isEmpty(v []byte) bool {
+	switch v[0] {
+	case '"':
+		return len(v) == 2
+	case '[', '{':
+		return len(space(v[1:])) == 1
+	}
+	return string(v) == "null"
+}
+
+// Clean removes a member "error":null from an event, in place: some clients take its mere presence for an error
+// (openai-go does). Other events are returned as they are. It is for those that Look does not call malformed.
+func Clean(data []byte) []byte {
+	if !bytes.Contains(data, []byte(`rror"`)) { // the two r are rare, a search for the quote or the e is slower
+		return data
+	}
+	for {
+		v := peek.Find(data, []byte(`"error"`))
+		if string(v) != "null" {
+			return data
+		}
+		from := bytes.LastIndexByte(data[:cap(data)-cap(v)], ':') // v is part of data, and only a key stands before it
+		from = len(bytes.TrimRight(data[:from], " \t\r\n")) - len(`"error"`)
+		to := cap(data) - cap(v) + len(v)
+		to += len(data[to:]) - len(bytes.TrimLeft(data[to:], " \t\r\n"))
+		if data[to] == ',' {
+			to++
+		} else if head := bytes.TrimRight(data[:from], " \t\r\n"); head[len(head)-1] == ',' {
+			from = len(head) - 1
+		}
+		data = append(data[:from], data[to:]...)
+	}
+}

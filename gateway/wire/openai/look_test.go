@@ -1,0 +1,223 @@
+package openai_test
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/openai"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
+)
+
+func TestLookKeepsUsage(t *testing.T) {
+	u := chat.Usage{Input: 3, Provenance: chat.Reported}
+	before := u
+	openai.Look("", []byte(`{"choices":[],"usage":null}`), &u)
+	openai.Look("", []byte(`{"choices":[],"usage":{"cost":1}}`), &u)
+	openai.Look("", []byte(`[DONE]`), &u)
+	if u != before {
+		t.Errorf("events without usage change it to %+v", u)
+	}
+	if s := openai.Look("", []byte(`{"usage":{"prompt_tokens":0,"completion_tokens":0}}`), &u); !s.Has(chat.UsageSeen) ||
+		u != (chat.Usage{Provenance: chat.Reported}) {
+		t.Errorf("an explicit zero is a report: %s, %+v", s, u)
+	}
+}
+
+func TestClean(t *testing.T) {
+	f := func(data, want string) {
+		t.Helper()
+		if got := string(openai.Clean([]byte(data))); got != want {
+			t.Errorf("%s: got %s, want %s", data, got, want)
+		}
+	}
+	f(`{"error":null}`, `{}`)
+	f(`{"a":1,"error":null}`, `{"a":1}`)
+	f(`{"error":null,"a":1}`, `{"a":1}`)
+	f(`{"a":1,"error":null,"b":2}`, `{"a":1,"b":2}`)
+	f(` { "a" : 1 , "error" : null , "b" : 2 } `, ` { "a" : 1 ,  "b" : 2 } `)
+	f(` { "a" : 1 , "error" : null } `, ` { "a" : 1 } `)
+	f(`{"error":null,"a":1,"error":null}`, `{"a":1}`)
+
+	f(`{"error":{"message":null}}`, `{"error":{"message":null}}`)
+	f(`{"a":{"error":null}}`, `{"a":{"error":null}}`)
+	f(`{"a":"\"error\":null"}`, `{"a":"\"error\":null"}`)
+	f(`{"a":[{"error":null}],"error":null}`, `{"a":[{"error":null}]}`)
+	f(`{"a":"error"}`, `{"a":"error"}`)
+	f(`[DONE]`, `[DONE]`)
+	f(``, ``)
+}
+
+// escapedKey finds keys with escapes. Providers write none, and Look does not decode every key.
+var escapedKey = regexp.MustCompile(`\\[^"]*"\s*:`)
+
+// said is what an event says, read the slow way.
+type said struct {
+	malformed, failed, empty bool
+	finished                 int
+	usage                    *chat.Usage
+}
+
+func oracle(data []byte) said {
+	var top map[string]json.RawMessage
+	if !utf8.Valid(data) || json.Unmarshal(data, &top) != nil || top == nil {
+		return said{malformed: true}
+	}
+	var s said
+	isErr := func(v json.RawMessage) bool {
+		return strings.HasPrefix(string(v), "{") || strings.HasPrefix(string(v), `"`) && string(v) != `""`
+	}
+	var groq map[string]json.RawMessage
+	_ = json.Unmarshal(top["x_groq"], &groq)
+	s.failed = isErr(top["error"]) || string(top["object"]) == `"error"` || isErr(groq["error"])
+	if s.usage = oracleUsage(top["usage"]); s.usage == nil {
+		s.usage = oracleUsage(groq["usage"])
+	}
+	var choices []json.RawMessage
+	if json.Unmarshal(top["choices"], &choices) == nil && choices != nil {
+		s.empty = len(choices) == 0
+	}
+	for _, c := range choices {
+		var choice map[string]json.RawMessage
+		var reason string
+		if json.Unmarshal(c, &choice) == nil && json.Unmarshal(choice["finish_reason"], &reason) == nil && reason != "" {
+			s.finished++
+		}
+	}
+	return s
+}
+
+func oracleUsage(v json.RawMessage) *chat.Usage {
+	var m map[string]json.RawMessage
+	if json.Unmarshal(v, &m) != nil {
+		return nil
+	}
+	first := func(m map[string]json.RawMessage, keys ...string) (int64, bool) {
+		for _, k := range keys {
+			if n, err := strconv.ParseInt(string(m[k]), 10, 64); err == nil && n >= 0 && n <= 1<<48 {
+				return n, true
+			}
+		}
+		return 0, false
+	}
+	details := func(keys ...string) (d map[string]json.RawMessage) {
+		for _, k := range keys {
+			if json.Unmarshal(m[k], &d) == nil && d != nil {
+				return d
+			}
+		}
+		return nil
+	}
+	prompt, hasPrompt := first(m, "prompt_tokens", "input_tokens")
+	completion, hasCompletion := first(m, "completion_tokens", "output_tokens")
+	total, hasTotal := first(m, "total_tokens")
+	if !hasPrompt && !hasCompletion && !hasTotal {
+		return nil
+	}
+	if !hasPrompt {
+		prompt = max(0, total-completion)
+	}
+	in := details("prompt_tokens_details", "input_tokens_details")
+	cached, ok := first(in, "cached_tokens")
+	if !ok {
+		cached, _ = first(m, "prompt_cache_hit_tokens", "cached_tokens")
+	}
+	written, _ := first(in, "cache_write_tokens")
+	reasoning, _ := first(details("completion_tokens_details", "output_tokens_details"), "reasoning_tokens")
+	u := &chat.Usage{CacheRead: cached, CacheWrite: written, Reasoning: reasoning, Provenance: chat.Reported}
+	if u.Input = prompt - cached - written; u.Input < 0 {
+		u.Input = prompt
+	}
+	if u.Output = completion - reasoning; u.Output < 0 || total == prompt+completion+reasoning {
+		u.Output = completion
+	}
+	return u
+}
+
+// decidable says whether the oracle and Look must agree: not on repeated keys, nor on names for the same thing side by
+// side, nor on keys with escapes, nor beyond peek's limits.
+func decidable(data []byte) bool {
+	text := string(data)
+	for _, twins := range [][2]string{
+		{`"prompt_tokens"`, `"input_tokens"`}, {`"completion_tokens"`, `"output_tokens"`},
+		{`"prompt_tokens_details"`, `"input_tokens_details"`}, {`"completion_tokens_details"`, `"output_tokens_details"`},
+		{`"prompt_cache_hit_tokens"`, `"cached_tokens"`},
+	} {
+		if strings.Contains(text, twins[0]) && strings.Contains(text, twins[1]) {
+			return false
+		}
+	}
+	return peek.Valid(data) == nil && !escapedKey.Match(data)
+}
+
+func FuzzLook(f *testing.F) {
+	for _, s := range []string{
+		typical, call, last, whole, `[DONE]`, `{}`, `[]`, `null`, ``, `{"choices":[}`,
+		`{"choices":[ ],"usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":14,"completion_tokens_details":{"reasoning_tokens":2}}}`,
+		`{"choices":[{"finish_reason" : "stop"},{"delta":{"content":"x"},"finish_reason":""}],"error":null,"x_groq":{"usage":{"prompt_tokens":1}}}`,
+		`{"choices":[{"delta":{"content":"x","finish_reason":"stop"}}],"error":{"code":502}}`,
+		`{"choices":[{"delta":{"content":"\"finish_reason\":\"stop\""},"finish_reason":null}],"object":"error"}`,
+		`{"choices":[{"native_finish_reason":"x","delta":{"content":"y"}}],"x_groq":{"error":"busy"}}`,
+		`{"usage":{"input_tokens":50,"output_tokens":1,"input_tokens_details":{"cached_tokens":60,"cache_write_tokens":1}},"choices":null}`,
+		`{"usage":{"prompt_tokens":8,"prompt_cache_hit_tokens":5,"completion_tokens":-1,"total_tokens":1e3}}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var u, uw chat.Usage
+		s := openai.Look("", data, &u)
+		w := openai.LookWhole(data, &uw)
+		n := openai.Finishes(data)
+		if s.Has(chat.End) {
+			if strings.TrimSpace(string(data)) != "[DONE]" {
+				t.Fatalf("%s is not the end", data)
+			}
+			return
+		}
+		want := oracle(data)
+		if want.malformed && !s.Has(chat.Malformed) {
+			t.Fatalf("%q is malformed", data)
+		}
+		if want.malformed || !decidable(data) {
+			return
+		}
+		if s.Has(chat.Malformed) || w.Has(chat.Malformed) {
+			t.Fatalf("%s is not malformed", data)
+		}
+		if s.Has(chat.Failed) != want.failed || w.Has(chat.Failed) != want.failed {
+			t.Fatalf("%s: %s; want failed %v", data, s, want.failed)
+		}
+		if s.Has(chat.Finish) != (want.finished > 0) || n != want.finished {
+			t.Fatalf("%s: %s, %d finished; want %d", data, s, n, want.finished)
+		}
+		if got := s.Has(chat.UsageSeen); got != (want.usage != nil) || got && u != *want.usage || uw != u {
+			t.Fatalf("%s: %s, %+v, whole %+v; want %+v", data, s, u, uw, want.usage)
+		}
+		if s.Has(chat.UsageOnly) != (want.empty && want.usage != nil && !want.failed) {
+			t.Fatalf("%s: %s", data, s)
+		}
+	})
+}
+
+func FuzzClean(f *testing.F) {
+	for _, s := range []string{typical, `{"error":null}`, `{"a":1, "error" : null , "b":{"error":null}}`, `{"x":"error","error":null,"error":null}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		in := slices.Clone(data)
+		out := openai.Clean(in)
+		if peek.Valid(data) != nil || escapedKey.Match(data) {
+			return // it must only not panic
+		}
+		if data = []byte(strings.TrimSpace(string(data))); data[0] == '{' {
+			cleaned(t, data)
+		} else if string(out) != string(data) && len(out) != len(in) {
+			t.Fatalf("%s becomes %s", data, out)
+		}
+	})
+}
