@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"cmp"
+	"encoding/hex"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -68,6 +70,23 @@ const (
 type Digest struct {
 	Kind DigestKind
 	Sum  [32]byte
+}
+
+// ParseDigest reads a digest as configuration writes it: "sha256:" or "hmac-sha256:" and 64 hexadecimal digits.
+func ParseDigest(s string) (Digest, error) {
+	kind, digits, _ := strings.Cut(s, ":")
+	var d Digest
+	switch kind {
+	case "sha256":
+	case "hmac-sha256":
+		d.Kind = HMACSHA256
+	default:
+		return d, errors.New("a digest is \"sha256:\" or \"hmac-sha256:\" and 64 hexadecimal digits")
+	}
+	if n, err := hex.Decode(d.Sum[:], []byte(digits[:min(len(digits), 64)])); err != nil || n != len(d.Sum) || len(digits) != 64 {
+		return d, errors.New("the digest is not 64 hexadecimal digits")
+	}
+	return d, nil
 }
 
 // Key is a credential of a tenant.

@@ -50,6 +50,9 @@ var _ gateway.Handler = (*Handler)(nil)
 // New makes a handler.
 func New(o Options) *Handler { return &Handler{o: o, budget: budget{share: o.Budget}} }
 
+// Options are what the handler was made with.
+func (h *Handler) Options() Options { return h.o }
+
 // outcome is how an attempt ended, and what that means for the next.
 type outcome struct {
 	reply *gateway.Reply // nil if none came

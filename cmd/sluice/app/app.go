@@ -1,0 +1,223 @@
+// Package app wires Sluice together: configuration, generations, the two listeners, reloads and the drain. It is the
+// only place that sees everything.
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/gateway/admin"
+	"github.com/sluice-ai/sluice/gateway/internal/watch"
+	"github.com/sluice-ai/sluice/gateway/runtime"
+	"github.com/sluice-ai/sluice/gateway/serve"
+	"github.com/sluice-ai/sluice/plugins"
+	"go.uber.org/zap"
+)
+
+// Options are what the command line decides.
+type Options struct {
+	Loader  *config.Loader
+	Log     *zap.Logger
+	Version string
+}
+
+// App is a running gateway.
+type App struct {
+	o        Options
+	config   *config.Config // as of the start: what is fixed for the life of the process
+	runtime  *runtime.Runtime
+	server   *serve.Server
+	admin    *admin.Server
+	watch    *watch.Watcher
+	api, ops net.Listener // ops is nil without an admin listener
+
+	metrics metrics
+	state   state
+	work    sync.WaitGroup
+	stop    context.CancelFunc
+	failed  chan error // what ended a listener before its time
+}
+
+// Prototypes are the settings of every plugin there is, with their defaults: what a config.Loader needs.
+func Prototypes() map[string]any {
+	p := map[string]any{}
+	for _, spec := range plugins.All() {
+		p[spec.Name] = spec.Defaults()
+	}
+	return p
+}
+
+// Start loads the configuration, builds the first generation and opens the listeners. Everything is checked before
+// anything is opened.
+func Start(o Options) (a *App, err error) {
+	c, err := o.Loader.Load()
+	if err != nil {
+		return nil, err
+	}
+	a = &App{o: o, config: c, failed: make(chan error, 2)}
+	defer func() {
+		if err != nil {
+			a.closeAll()
+		}
+	}()
+	if a.watch, err = watch.New(); err != nil && !errors.Is(err, watch.ErrUnsupported) {
+		return nil, err
+	}
+	a.runtime = runtime.New(runtime.Options{
+		Plugins: plugins.All(), Log: o.Log, Watch: a.watch, UserAgent: "sluice/" + o.Version,
+	})
+	if err := a.runtime.Apply(c); err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a.metrics = newMetrics(registry, o.Version)
+	if err := a.listen(registry); err != nil {
+		return nil, err
+	}
+	var ctx context.Context
+	ctx, a.stop = context.WithCancel(context.Background())
+	a.run(func() error { return a.server.Serve(a.api) })
+	if a.admin != nil {
+		a.run(func() error { return a.admin.Serve(a.ops) })
+	}
+	a.work.Go(func() { o.Loader.Watch(ctx, a.reload) })
+	a.state.ready("")
+	return a, nil
+}
+
+func (a *App) listen(registry *prometheus.Registry) error {
+	s := a.config.Server
+	o := serve.Options{
+		MaxBody: int64(s.MaxBody), MaxInFlight: int64(s.MaxInFlightBody), MaxConnsPerIP: s.MaxConnectionsPerIP,
+		ReadTimeout: s.ReadTimeout, IdleTimeout: s.IdleTimeout, WriteTimeout: s.WriteTimeout,
+		Watch: a.watch, Log: a.o.Log.Named("serve"), Metrics: registry,
+	}
+	if s.TLS.Cert != "" {
+		certificate, err := tls.LoadX509KeyPair(s.TLS.Cert, s.TLS.Key)
+		if err != nil {
+			return fmt.Errorf("server.tls: %w", err)
+		}
+		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}
+	}
+	a.server = serve.New(a.runtime, o)
+	var err error
+	if a.api, err = net.Listen("tcp", s.Listen); err != nil {
+		return fmt.Errorf("server.listen: %w", err)
+	}
+	if s.AdminListen == "" {
+		return nil
+	}
+	if a.ops, err = net.Listen("tcp", s.AdminListen); err != nil {
+		return fmt.Errorf("server.admin_listen: %w", err)
+	}
+	a.admin = admin.New(admin.Options{Metrics: prometheus.Gatherers{registry, a.runtime}, Health: a.health})
+	return nil
+}
+
+// run serves a listener in the background.
+func (a *App) run(serve func() error) {
+	a.work.Go(func() {
+		if err := serve(); err != nil {
+			a.failed <- err
+		}
+	})
+}
+
+// Config is the configuration at the start.
+func (a *App) Config() *config.Config { return a.config }
+
+// Address is where the API listens.
+func (a *App) Address() net.Addr { return a.api.Addr() }
+
+// AdminAddress is where operators are served; nil if nowhere.
+func (a *App) AdminAddress() net.Addr {
+	if a.ops == nil {
+		return nil
+	}
+	return a.ops.Addr()
+}
+
+// Failed gives the error of a listener that ended before its time.
+func (a *App) Failed() <-chan error { return a.failed }
+
+// reload applies what changed on disk. Whatever is wrong, the last good state serves on.
+func (a *App) reload() {
+	c, problems, err := a.o.Loader.Reload()
+	if err == nil {
+		err = a.runtime.Apply(c)
+	}
+	a.state.loaded(problems, err)
+	a.metrics.reloaded(err == nil, len(problems))
+	for _, p := range problems {
+		a.o.Log.Error("a tenant file is broken; its last good version stays", zap.String("problem", p.String()))
+	}
+	if err != nil {
+		a.o.Log.Error("the configuration is broken; nothing changes", zap.Error(err))
+		return
+	}
+	fields := []zap.Field{zap.Int("generation", a.runtime.Number()), zap.Int("tenants", len(c.Tenants.List))}
+	if !sameServer(c.Server, a.config.Server) {
+		fields = append(fields, zap.String("restart", "settings of the server's listeners changed; they apply after a restart"))
+	}
+	a.o.Log.Info("configuration applied", fields...)
+}
+
+// Drain stops the gateway without losing what runs: it says "not ready", waits for load balancers to notice, stops
+// accepting, lets exchanges finish until the drain timeout, and ends the rest with an error event. It returns how many
+// it had to cut.
+func (a *App) Drain() (cut int) {
+	s := a.config.Server
+	a.state.ready("draining")
+	if s.DrainDelay > 0 {
+		time.Sleep(s.DrainDelay)
+	}
+	ctx, stop := context.WithTimeout(context.Background(), s.DrainTimeout)
+	defer stop()
+	cut = a.server.Drain(ctx)
+	a.closeAll()
+	return cut
+}
+
+func (a *App) closeAll() {
+	if a.stop != nil {
+		a.stop()
+	}
+	if a.api != nil {
+		_ = a.api.Close()
+	}
+	if a.ops != nil {
+		_ = a.admin.Close()
+		_ = a.ops.Close()
+	}
+	a.work.Wait()
+	if a.runtime != nil {
+		if err := a.runtime.Close(); err != nil {
+			a.o.Log.Error("closing", zap.Error(err))
+		}
+	}
+	if a.watch != nil {
+		_ = a.watch.Close()
+	}
+}
+
+func (a *App) health() admin.Health {
+	h := a.state.health()
+	connections, bytes := a.server.Live()
+	h.Detail = map[string]string{
+		"version":            a.o.Version,
+		"generation":         strconv.Itoa(a.runtime.Number()),
+		"connections":        strconv.Itoa(connections),
+		"request_bytes_held": strconv.FormatInt(bytes, 10),
+	}
+	return h
+}

@@ -1,0 +1,161 @@
+package runtime
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/upstream"
+)
+
+// directory builds everything that an exchange can name.
+func (r *Runtime) directory(c *config.Config, g, old *Generation) (*gateway.Directory, error) {
+	e := gateway.Entries{Aliases: map[string]string{}, Keys: map[gateway.Digest]*gateway.Key{}, Origins: c.Server.CORS.Origins, Created: time.Now()}
+	if old != nil && same(c.Models, old.models) {
+		e.Created = time.Unix(old.directory.Created(), 0)
+	}
+	e.Models = models(c, g)
+	for _, m := range c.Models {
+		for _, alias := range m.Aliases {
+			e.Aliases[alias] = m.Name
+		}
+	}
+	for _, t := range c.Tenants.List {
+		if t.Disabled {
+			continue
+		}
+		tenant, err := r.tenant(t, c, g, old)
+		if err != nil {
+			return nil, fmt.Errorf("tenant %s: %w", t.ID, err)
+		}
+		e.Tenants = append(e.Tenants, tenant)
+		for _, k := range t.Keys {
+			if k.Disabled {
+				continue
+			}
+			digest, err := gateway.ParseDigest(k.Digest)
+			if err != nil {
+				return nil, fmt.Errorf("tenant %s: key %s: %w", t.ID, k.Name, err)
+			}
+			e.Keys[digest] = &gateway.Key{Name: k.Name, Tenant: tenant, Expires: k.Expires}
+		}
+		if t.ID == c.Tenants.Anonymous {
+			e.Anonymous = tenant
+		}
+	}
+	return gateway.NewDirectory(e), nil
+}
+
+// models builds the models; fallbacks are linked in a second step because they may stand later in the file.
+func models(c *config.Config, g *Generation) []*gateway.Model {
+	list := make([]*gateway.Model, len(c.Models))
+	byName := make(map[string]*gateway.Model, len(c.Models))
+	senders := map[string]map[string]gateway.Sender{} // provider -> key name -> sender
+	for i := range c.Models {
+		m := &c.Models[i]
+		list[i] = &gateway.Model{Name: gateway.Pattern(m.Name), OwnedBy: m.OwnedBy}
+		byName[m.Name] = list[i]
+		var steps [][]*gateway.Target
+		for _, t := range m.Targets {
+			step := targets(t, g.providers[t.Provider], senders)
+			if m.Strategy == config.Weighted && len(steps) > 0 {
+				steps[0] = append(steps[0], step...)
+			} else {
+				steps = append(steps, step)
+			}
+		}
+		list[i].Steps = steps
+	}
+	for i := range c.Models {
+		for _, name := range c.Models[i].Fallback {
+			if m := byName[name]; m != nil {
+				list[i].Fallback = append(list[i].Fallback, m)
+			}
+		}
+	}
+	return list
+}
+
+// targets is one entry of a model's list with each of its provider's keys. Weights multiply: an entry's share is
+// divided among the keys by theirs, in thousandths so that whole numbers suffice.
+func targets(t config.Target, p *provider, senders map[string]map[string]gateway.Sender) []*gateway.Target {
+	keys := p.config.Keys
+	if len(keys) == 0 {
+		keys = []config.Key{{Weight: 1}}
+	}
+	total := 0
+	for _, k := range keys {
+		total += k.Weight
+	}
+	if senders[t.Provider] == nil {
+		senders[t.Provider] = map[string]gateway.Sender{}
+	}
+	list := make([]*gateway.Target, 0, len(keys))
+	for _, k := range keys {
+		via := senders[t.Provider][k.Name]
+		if via == nil {
+			via = p.key(k.Key.Reveal())
+			senders[t.Provider][k.Name] = via
+		}
+		list = append(list, &gateway.Target{
+			Provider: t.Provider, Key: k.Name, Model: t.Model, Via: via,
+			Weight: t.Weight * k.Weight * 1000 / max(total, 1),
+		})
+	}
+	return list
+}
+
+// tenant builds a tenant; one whose file did not change is carried over, connections and all.
+func (r *Runtime) tenant(t *config.Tenant, c *config.Config, g, old *Generation) (*gateway.Tenant, error) {
+	tenant := &gateway.Tenant{
+		ID: t.ID, Name: cmp.Or(t.Name, t.ID), Allow: patterns(t.Models.Allow), Deny: patterns(t.Models.Deny), Origins: t.CORS.Origins,
+	}
+	for _, own := range t.Credentials {
+		via, err := r.ownSender(t, own, c, g, old)
+		if err != nil {
+			return nil, err
+		}
+		if tenant.Own == nil {
+			tenant.Own = map[string]gateway.Sender{}
+		}
+		tenant.Own[own.Provider] = via
+	}
+	return tenant, nil
+}
+
+// ownSender is a provider called with a tenant's key. With a base_url of its own the tenant gets its own connections,
+// and they lead to public addresses only.
+func (r *Runtime) ownSender(t *config.Tenant, own config.Credential, c *config.Config, g, old *Generation) (gateway.Sender, error) {
+	if own.BaseURL == "" {
+		return g.providers[own.Provider].key(own.Key.Reveal()), nil
+	}
+	name := "tenant " + t.ID + " " + own.Provider
+	entry := g.providers[own.Provider].config
+	entry.BaseURL, entry.Keys, entry.Headers = own.BaseURL, nil, nil // what belongs to the operator's account stays there
+	entry.Organization, entry.Project = "", ""
+	if old != nil {
+		if p := old.providers[name]; p != nil && same(p.config, entry) && p.beat == c.Server.Heartbeat {
+			p.retain()
+			g.providers[name] = p
+			return p.key(own.Key.Reveal()), nil
+		}
+	}
+	u, err := r.upstream(&entry, c.Server.Heartbeat, own.BaseURL, upstream.PublicOnly)
+	if err != nil {
+		return nil, fmt.Errorf("credentials for %s: %w", own.Provider, err)
+	}
+	p := &provider{config: entry, beat: c.Server.Heartbeat, key: u.Key}
+	p.users, p.closer = 1, u.Close
+	g.providers[name] = p
+	return p.key(own.Key.Reveal()), nil
+}
+
+func patterns(list []string) []gateway.Pattern {
+	out := make([]gateway.Pattern, len(list))
+	for i, s := range list {
+		out[i] = gateway.Pattern(s)
+	}
+	return out
+}

@@ -1,0 +1,237 @@
+// Package runtime turns a configuration into an immutable generation (plugins, providers, directory), swaps it in
+// atomically under live traffic, and lets the old one drain. What did not change between two configurations is carried
+// over with its state: connections stay open, and plugins keep their counters.
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/forward"
+	"github.com/sluice-ai/sluice/gateway/internal/watch"
+	"github.com/sluice-ai/sluice/gateway/serve"
+	"go.uber.org/zap"
+)
+
+// Options are what every generation shares.
+type Options struct {
+	Plugins   []gateway.Spec
+	Log       *zap.Logger
+	Watch     *watch.Watcher // of idle upstream connections; nil: they are probed
+	UserAgent string         // sent to providers
+}
+
+// Runtime holds the present generation.
+type Runtime struct {
+	o       Options
+	current atomic.Pointer[Generation]
+	mu      sync.Mutex // one Apply at a time
+	number  int
+}
+
+var (
+	_ serve.Generations   = (*Runtime)(nil)
+	_ prometheus.Gatherer = (*Runtime)(nil)
+)
+
+// New makes a runtime without a generation: Apply must succeed before the first Acquire.
+func New(o Options) *Runtime { return &Runtime{o: o} }
+
+// Apply builds a generation from a validated configuration, completely, and swaps it in. If anything fails, the
+// present generation stays and the error says why.
+func (r *Runtime) Apply(c *config.Config) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := r.current.Load()
+	g, err := r.build(c, old)
+	if err != nil {
+		return err
+	}
+	r.number++
+	g.number = r.number
+	r.current.Store(g)
+	if old != nil {
+		old.retire()
+	}
+	return nil
+}
+
+// Acquire gives the present generation, which will not be closed before it is released.
+func (r *Runtime) Acquire() serve.Generation {
+	for {
+		g := r.current.Load()
+		if g.acquire() {
+			return g
+		}
+		// It was retired and drained between the two steps: the next load gives its successor.
+	}
+}
+
+// Close retires the present generation and waits until all of them have drained, or reports which could not be closed.
+func (r *Runtime) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	g := r.current.Load()
+	if g == nil {
+		return nil
+	}
+	g.retire()
+	<-g.drained
+	return g.closeErr
+}
+
+// Number counts the generations: how often a configuration was applied.
+func (r *Runtime) Number() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.number
+}
+
+// Gather implements prometheus.Gatherer: the metrics of the present generation's plugins.
+func (r *Runtime) Gather() ([]*dto.MetricFamily, error) {
+	g := r.current.Load()
+	if g == nil {
+		return nil, nil
+	}
+	var all prometheus.Gatherers
+	for _, p := range g.plugins {
+		all = append(all, p.registry)
+	}
+	return all.Gather()
+}
+
+// Generation is everything that one state of the configuration built. Immutable.
+type Generation struct {
+	gateway.Handler
+	directory *gateway.Directory
+	forward   *forward.Handler
+	models    []config.Model
+	number    int
+	plugins   []*plugin
+	providers map[string]*provider
+	log       *zap.Logger
+
+	users    atomic.Int64 // exchanges, +1 for being the present generation; negative once drained
+	drained  chan struct{}
+	closeErr error
+}
+
+var _ serve.Generation = (*Generation)(nil)
+
+// Directory implements serve.Generation.
+func (g *Generation) Directory() *gateway.Directory { return g.directory }
+
+// Release implements serve.Generation.
+func (g *Generation) Release() {
+	if g.users.Add(-1) == 0 && g.users.CompareAndSwap(0, -1<<62) {
+		g.close()
+	}
+}
+
+func (g *Generation) acquire() bool {
+	if g.users.Add(1) > 0 {
+		return true
+	}
+	g.users.Add(-1)
+	return false
+}
+
+func (g *Generation) retire() { g.Release() }
+
+// close releases what no later generation uses.
+func (g *Generation) close() {
+	var errs []error
+	for _, p := range g.plugins {
+		errs = append(errs, p.release())
+	}
+	for _, p := range g.providers {
+		errs = append(errs, p.release())
+	}
+	g.closeErr = errors.Join(errs...)
+	if g.closeErr != nil {
+		g.log.Warn("closing a generation", zap.Int("generation", g.number), zap.Error(g.closeErr))
+	}
+	close(g.drained)
+}
+
+func (r *Runtime) build(c *config.Config, old *Generation) (g *Generation, err error) {
+	g = &Generation{models: c.Models, providers: map[string]*provider{}, log: r.o.Log, drained: make(chan struct{})}
+	g.users.Store(1)
+	defer func() {
+		if err != nil { // what was carried over only loses a user; what was built new is closed
+			g.close()
+		}
+	}()
+	for i := range c.Providers {
+		p, err := r.provider(&c.Providers[i], c, old)
+		if err != nil {
+			return g, fmt.Errorf("provider %s: %w", c.Providers[i].Name, err)
+		}
+		g.providers[p.config.Name] = p
+	}
+	if g.directory, err = r.directory(c, g, old); err != nil {
+		return g, err
+	}
+	chain := make([]gateway.Plugin, 0, len(c.Chain))
+	for _, name := range c.Chain {
+		p, err := r.plugin(name, c, old)
+		if err != nil {
+			return g, fmt.Errorf("plugin %s: %w", name, err)
+		}
+		g.plugins = append(g.plugins, p)
+		chain = append(chain, p.Plugin)
+	}
+	g.forward = r.forwarder(c, old)
+	g.Handler = gateway.Chain(g.forward, chain...)
+	return g, nil
+}
+
+// forwarder is carried over with its retry budget unless its settings changed.
+func (r *Runtime) forwarder(c *config.Config, old *Generation) *forward.Handler {
+	o := forward.Options{
+		Max: c.Retries.Max, BackoffMin: c.Retries.Backoff.Min, BackoffMax: c.Retries.Backoff.Max,
+		Budget: float64(c.Retries.Budget),
+	}
+	causes := map[string]forward.Causes{
+		config.OnConnect: forward.OnConnect, config.OnTimeout: forward.OnTimeout, config.OnCut: forward.OnCut,
+		config.OnRateLimit: forward.OnRateLimit, config.OnServerError: forward.On5xx,
+	}
+	for _, name := range c.Retries.On {
+		o.On |= causes[name]
+	}
+	if old != nil && old.forward.Options() == o {
+		return old.forward
+	}
+	return forward.New(o)
+}
+
+// shared is what several generations may use: closed when the last of them is.
+type shared struct {
+	mu     sync.Mutex
+	users  int
+	closer func() error
+}
+
+func (s *shared) retain() {
+	s.mu.Lock()
+	s.users++
+	s.mu.Unlock()
+}
+
+func (s *shared) release() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users--; s.users > 0 || s.closer == nil {
+		return nil
+	}
+	return s.closer()
+}
+
+func same(a, b any) bool { return reflect.DeepEqual(a, b) }
