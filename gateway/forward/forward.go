@@ -3,7 +3,6 @@
 package forward
 
 import (
-	"context"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -152,7 +151,7 @@ func pause(x *gateway.Exchange, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-x.Context().Done():
-		return context.Cause(x.Context())
+		return x.Cause()
 	}
 }
 
