@@ -29,8 +29,10 @@ func readUsage(v []byte, u *chat.Usage) bool {
 			c.hasOther = read(val, &c.completion) || c.hasOther
 		case "total_tokens":
 			c.hasOther = read(val, &c.total) || c.hasOther
-		case "prompt_tokens_details", "input_tokens_details", "completion_tokens_details", "output_tokens_details":
-			peek.Each(val, c.detail)
+		case "prompt_tokens_details", "input_tokens_details":
+			peek.Each(val, c.promptDetail)
+		case "completion_tokens_details", "output_tokens_details":
+			peek.Each(val, c.completionDetail)
 		case "prompt_cache_hit_tokens", "cached_tokens": // DeepSeek, Moonshot
 			if !c.hasCached {
 				read(val, &c.cached)
@@ -45,13 +47,18 @@ func readUsage(v []byte, u *chat.Usage) bool {
 	return true
 }
 
-func (c *counts) detail(key, val []byte) bool {
+func (c *counts) promptDetail(key, val []byte) bool {
 	switch string(key) {
 	case "cached_tokens":
 		c.hasCached = read(val, &c.cached) || c.hasCached
 	case "cache_write_tokens":
 		read(val, &c.written)
-	case "reasoning_tokens":
+	}
+	return true
+}
+
+func (c *counts) completionDetail(key, val []byte) bool {
+	if string(key) == "reasoning_tokens" {
 		read(val, &c.reasoning)
 	}
 	return true
