@@ -9,17 +9,17 @@ import (
 	"github.com/sluice-ai/sluice/gateway"
 )
 
-// background notices that a client has left by reading one byte ahead while an exchange is under way, as net/http
-// does: for systems without a watcher. It costs a goroutine for each exchange in flight, and is blind while a
-// pipelined byte waits.
+// background notices that a client has left by reading ahead while an exchange is under way, much as net/http does: for
+// systems without a watcher. It costs a goroutine for each exchange in flight. net/http reads one byte and is blind
+// behind it; a few more let it see past the alert with which TLS says good-bye and past a small pipelined request.
 type background struct {
 	c    *conn
 	mu   sync.Mutex
 	idle *sync.Cond // signalled when running becomes false
 
 	running, stopping bool
-	one               [1]byte
-	has               bool
+	ahead             [512]byte
+	from, to          int // of ahead, not yet handed out
 	err               error
 }
 
@@ -33,7 +33,7 @@ func newBackground(c *conn) *background {
 func (b *background) start() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.running || b.has || b.err != nil {
+	if b.running || b.err != nil {
 		return
 	}
 	b.running, b.stopping = true, false
@@ -43,9 +43,14 @@ func (b *background) start() {
 }
 
 func (b *background) read() {
-	n, err := b.c.TCPConn.Read(b.one[:])
+	var err error
+	b.from, b.to = 0, copy(b.ahead[:], b.ahead[b.from:b.to])
+	for err == nil && b.to < len(b.ahead) {
+		var n int
+		n, err = b.c.TCPConn.Read(b.ahead[b.to:])
+		b.to += n
+	}
 	b.mu.Lock()
-	b.has = n == 1
 	if b.stopping && errors.Is(err, os.ErrDeadlineExceeded) {
 		err = nil
 	}
@@ -58,7 +63,7 @@ func (b *background) read() {
 	}
 }
 
-// stop ends the read ahead and waits for it; a byte that it got is kept.
+// stop ends the read ahead and waits for it; what it got is kept.
 func (b *background) stop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -81,9 +86,10 @@ func (b *background) take(p []byte) (n int, err error, ok bool) { //nolint:reviv
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case b.has && len(p) > 0:
-		p[0], b.has = b.one[0], false
-		return 1, nil, true
+	case b.to > b.from:
+		n = copy(p, b.ahead[b.from:b.to])
+		b.from += n
+		return n, nil, true
 	case b.err != nil:
 		return 0, b.err, true
 	default:

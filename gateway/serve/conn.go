@@ -15,6 +15,8 @@ import (
 const (
 	corkSize = 4 << 10  // what is lent to collect writes
 	corkMost = 16 << 10 // writes larger than this are not copied into it
+
+	lastRequest = 50 * time.Millisecond // what is on its way when the drain begins still has so long to arrive
 )
 
 var past = time.Unix(1, 0) //nolint:gochecknoglobals // a deadline that has passed; never changed
@@ -216,21 +218,21 @@ func (c *conn) Read(b []byte) (int, error) {
 
 // armRead sets the read deadline, unless the one armed serves; exact forces it.
 func (c *conn) armRead(want gateway.Instant, exact bool) {
+	if c.quit.Load() && !c.active.Load() {
+		want, exact = gateway.Now().Add(lastRequest), true
+	}
 	if !exact && (want == 0 && c.armedRead == 0 || want != 0 && near(c.armedRead, want, want.Sub(gateway.Now()))) {
 		return
 	}
 	c.armedRead = want
 	_ = c.TCPConn.SetReadDeadline(want.Time())
-	if c.quit.Load() && !c.active.Load() {
-		_ = c.TCPConn.SetReadDeadline(past)
-	}
 }
 
 // stopIdle ends the wait for the next request, if that is what the connection does.
 func (c *conn) stopIdle() {
 	c.quit.Store(true)
 	if !c.active.Load() {
-		_ = c.TCPConn.SetReadDeadline(past)
+		_ = c.TCPConn.SetReadDeadline(gateway.Now().Add(lastRequest).Time())
 	}
 }
 

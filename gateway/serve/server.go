@@ -59,8 +59,8 @@ type Server struct {
 	metrics     metrics
 }
 
-// New makes a server; Serve starts it.
-func New(g Generations, o Options) *Server {
+// New makes a server on a listener, which it closes at the end; Serve starts it.
+func New(g Generations, ln net.Listener, o Options) *Server {
 	s := &Server{o: o, generations: g, router: newRouter(table()), ids: newIDs(), metrics: newMetrics(o.Metrics)}
 	s.http = &fasthttp.Server{
 		Handler:            s.handle,
@@ -83,15 +83,15 @@ func New(g Generations, o Options) *Server {
 		SecureErrorLogMessage:        true,
 		Logger:                       log.New(io.Discard, "", 0),
 	}
+	s.l = &listener{
+		Listener: ln, watch: o.Watch, writeTimeout: o.WriteTimeout, perIP: o.MaxConnsPerIP,
+		onRefuse: func() { s.metrics.refused.WithLabelValues("connections").Inc() },
+	}
 	return s
 }
 
-// Serve accepts connections until Drain. It closes ln.
-func (s *Server) Serve(ln net.Listener) error {
-	s.l = &listener{
-		Listener: ln, watch: s.o.Watch, writeTimeout: s.o.WriteTimeout, perIP: s.o.MaxConnsPerIP,
-		onRefuse: func() { s.metrics.refused.WithLabelValues("connections").Inc() },
-	}
+// Serve accepts connections until Drain.
+func (s *Server) Serve() error {
 	var front net.Listener = s.l
 	if s.o.TLS != nil {
 		config := s.o.TLS.Clone()

@@ -175,29 +175,28 @@ func (st *stream) parse() bool {
 // look judges an event; false if it is not for the caller.
 func (st *stream) look(ev sse.Event) bool {
 	d := st.p.c.Dialect
-	data := d.Clean(ev.Data)
-	signs := d.Look(ev.Name, data, &st.usage)
+	signs := d.Look(ev.Name, ev.Data, &st.usage)
 	switch {
-	case signs&chat.Malformed != 0:
+	case signs.Has(chat.Malformed):
 		st.err = errMalformed
 		return false
-	case signs&chat.Failed != 0:
-		st.err = st.inBand(data)
+	case signs.Has(chat.Failed):
+		st.err = st.inBand(ev.Data)
 		return false
 	}
-	if signs&chat.Progress != 0 {
+	if signs.Has(chat.Progress) {
 		st.progress = gateway.Now()
 	}
-	if signs&chat.Finish != 0 {
-		st.finishes += d.Finishes(data)
+	if signs.Has(chat.Finish) {
+		st.finishes += d.Finishes(ev.Data)
 	}
-	if signs&chat.End != 0 {
+	if signs.Has(chat.End) {
 		st.finished = true
 	}
-	if st.strip && signs&chat.UsageOnly != 0 {
+	if st.strip && signs.Has(chat.UsageOnly) {
 		return false
 	}
-	st.event = gateway.Event{Name: ev.Name, Data: data}
+	st.event = gateway.Event{Name: ev.Name, Data: d.Clean(ev.Data)}
 	return true
 }
 
@@ -212,10 +211,10 @@ func (st *stream) parseWhole() bool {
 	if st.reply.Status < 300 {
 		signs := st.p.c.Dialect.LookWhole(data, &st.usage)
 		switch {
-		case signs&chat.Malformed != 0:
+		case signs.Has(chat.Malformed):
 			st.err = errMalformed
 			return false
-		case signs&chat.Failed != 0:
+		case signs.Has(chat.Failed):
 			st.err = st.inBand(data)
 			return false
 		}

@@ -86,7 +86,7 @@ func Start(o Options) (a *App, err error) {
 	}
 	var ctx context.Context
 	ctx, a.stop = context.WithCancel(context.Background())
-	a.run(func() error { return a.server.Serve(a.api) })
+	a.run(a.server.Serve)
 	if a.admin != nil {
 		a.run(func() error { return a.admin.Serve(a.ops) })
 	}
@@ -109,11 +109,11 @@ func (a *App) listen(registry *prometheus.Registry) error {
 		}
 		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}
 	}
-	a.server = serve.New(a.runtime, o)
 	var err error
 	if a.api, err = net.Listen("tcp", s.Listen); err != nil {
 		return fmt.Errorf("server.listen: %w", err)
 	}
+	a.server = serve.New(a.runtime, a.api, o)
 	if s.AdminListen == "" {
 		return nil
 	}
