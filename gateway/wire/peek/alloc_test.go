@@ -9,18 +9,15 @@ import (
 )
 
 func TestAllocs(t *testing.T) {
-	f := func(name string, want float64, run func()) {
+	f := func(name string, want float64, run func() bool) {
 		t.Helper()
-		if got := testing.AllocsPerRun(100, run); got != want {
-			t.Errorf("%s: %v allocations, want %v", name, got, want)
+		ok := true
+		if got := testing.AllocsPerRun(100, func() { ok = run() && ok }); got != want || !ok {
+			t.Errorf("%s: %v allocations, want %v; right: %v", name, got, want, ok)
 		}
 	}
-	scan := func(body []byte) func() {
-		return func() {
-			if _, err := peek.Scan(body); err != nil {
-				t.Error(err)
-			}
-		}
+	scan := func(body []byte) func() bool {
+		return func() bool { _, err := peek.Scan(body); return err == nil }
 	}
 	small, large := talk(2<<10), talk(200<<10)
 	f("Scan of 2 KB", 1, scan(small))
@@ -28,36 +25,22 @@ func TestAllocs(t *testing.T) {
 	f("Scan of schemas", 1, scan(schemas(20<<10)))
 	f("Scan of escaped keys", 1, scan([]byte(`{"model":"gpt-4.1","x":{"\u00e9":1,"a \"key\" of more than eight":2}}`)))
 	f("Scan of an escaped name", 1, scan([]byte(`{"model":"Qwen\/Qwen3-8B"}`)))
+	f("Valid", 0, func() bool { return peek.Valid(large) == nil })
 
-	f("Valid", 0, func() {
-		if err := peek.Valid(large); err != nil {
-			t.Error(err)
-		}
-	})
 	reply, usage := completion(2<<10), []byte(`"usage"`)
-	f("Find, Each, Int", 0, func() {
+	f("Find, Each, Int", 0, func() bool {
 		var n int64
-		ok := peek.Each(peek.Find(reply, usage), func(key, val []byte) bool {
+		return peek.Each(peek.Find(reply, usage), func(key, val []byte) bool {
 			if string(key) == "total_tokens" {
 				n, _ = peek.Int(val)
 			}
 			return true
-		})
-		if !ok || n != 33 {
-			t.Error("usage not read")
-		}
+		}) && n == 33
 	})
 	list := []byte(`[1,{"a":"b"},"c"]`)
-	f("Elements", 0, func() {
-		if !peek.Elements(list, func([]byte) bool { return true }) {
-			t.Error("malformed")
-		}
-	})
-	f("String", 1, func() {
-		if s, ok := peek.String([]byte(`"a \"string\" with escapes"`)); !ok || len(s) != 23 {
-			t.Error(s)
-		}
-	})
+	f("Elements", 0, func() bool { return peek.Elements(list, func([]byte) bool { return true }) })
+	text := []byte(`"a \"string\" with escapes"`)
+	f("String", 1, func() bool { s, ok := peek.String(text); return ok && len(s) == 23 })
 
 	fields, err := peek.Scan(small)
 	if err != nil {
@@ -66,10 +49,8 @@ func TestAllocs(t *testing.T) {
 	fields.IncludeUsage = false
 	var room [2]peek.Edit
 	dst := make([]byte, 0, len(small)+100)
-	f("Edits and Append", 0, func() {
+	f("Edits and Append", 0, func() bool {
 		e := fields.Edits(room[:0], "azure-gpt-4.1-eu", true)
-		if len(e) != 2 || len(peek.Append(dst, small, e)) != peek.Size(small, e) {
-			t.Error(e)
-		}
+		return len(e) == 2 && len(peek.Append(dst, small, e)) == peek.Size(small, e)
 	})
 }

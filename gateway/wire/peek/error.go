@@ -42,6 +42,7 @@ type Error struct {
 	Kind   Kind
 }
 
+// Error is the reason.
 func (e *Error) Error() string { return e.Reason }
 
 // fault is what an Error is made of. It holds no pointers, so that the scanner stays on the stack.

@@ -19,7 +19,7 @@ const (
 
 // key is the name of a member: s.b[at:end], without quotes.
 type key struct {
-	tag     uint64 // differs only if the decoded names do
+	tag     uint64 // differs only if the decoded names do, and practically whenever they do
 	at, end int
 }
 
@@ -30,13 +30,11 @@ func (s *scanner) key(i int) (key, int) {
 	}
 	k := key{at: i + 1}
 	if i+9 <= len(s.b) {
-		// Most keys are plain and shorter than eight bytes: the bytes are the tag.
+		// Most keys are plain and shorter than eight bytes: with the closing quote they are their own tag.
 		x := binary.LittleEndian.Uint64(s.b[k.at:])
-		if m := special(x); m != 0 {
-			at := bits.TrailingZeros64(m) &^ 7
-			if byte(x>>at) == '"' {
-				k.end, k.tag = k.at+at>>3, x&(1<<at-1)
-			}
+		at := bits.TrailingZeros64(special(x)) >> 3
+		if at < 8 && s.b[k.at+at] == '"' {
+			k.end, k.tag = k.at+at, x&(1<<(8*at+8)-1)
 		}
 	}
 	if k.end == 0 {
@@ -74,6 +72,9 @@ func (s *scanner) push(k key) {
 	s.keys[n] = k
 }
 
+// seed keeps anybody from preparing names that collide.
+var seed = maphash.MakeSeed()
+
 // tag is equal for equal names, whether they are escaped or not.
 func tag(name []byte) uint64 {
 	var buf [64]byte
@@ -82,11 +83,10 @@ func tag(name []byte) uint64 {
 	}
 	if len(name) < 8 {
 		var word [8]byte
-		copy(word[:], name)
+		word[copy(word[:], name)] = '"'
 		return binary.LittleEndian.Uint64(word[:])
 	}
-	first, last := binary.LittleEndian.Uint64(name), binary.LittleEndian.Uint64(name[len(name)-8:])
-	return first ^ bits.RotateLeft64(last, 29) ^ uint64(len(name))
+	return maphash.Bytes(seed, name)
 }
 
 // same says whether two keys with the same tag have the same name.
@@ -103,12 +103,7 @@ func (s *scanner) same(k, l key) bool {
 func (s *scanner) distinct(first int, p place) bool {
 	keys := s.keys[first:]
 	s.keys = s.keys[:first]
-	i := -1
-	if len(keys) <= fewPairs {
-		i = s.repeated(keys)
-	} else {
-		i = s.repeatedOfMany(keys)
-	}
+	i := s.repeated(keys)
 	if i < 0 {
 		return true
 	}
@@ -118,6 +113,9 @@ func (s *scanner) distinct(first int, p place) bool {
 
 // repeated is the index of a key that an earlier one equals, or -1.
 func (s *scanner) repeated(keys []key) int {
+	if len(keys) > fewPairs {
+		return s.repeatedOfMany(keys)
+	}
 	for i := 1; i < len(keys); i++ {
 		for j := range keys[:i] {
 			if keys[j].tag == keys[i].tag && s.same(keys[j], keys[i]) {
@@ -128,28 +126,24 @@ func (s *scanner) repeated(keys []key) int {
 	return -1
 }
 
-// repeatedOfMany is repeated with a hash table. Its seed is random, so that nobody can prepare names that collide.
+// repeatedOfMany is repeated with a hash table.
 func (s *scanner) repeatedOfMany(keys []key) int {
-	size := 2 << bits.Len(uint(len(keys)))
-	if cap(s.table) < size {
+	size := uint64(2) << bits.Len(uint(len(keys)))
+	if uint64(len(s.table)) < size {
 		s.table = make([]int32, size)
 	}
 	table := s.table[:size] // 1 + the index of a key, or 0
 	clear(table)
-	seed := maphash.MakeSeed()
-	var buf [64]byte
+	n := int32(0)
 	for i, k := range keys {
-		name := s.b[k.at:k.end]
-		if bytes.IndexByte(name, '\\') >= 0 {
-			name = unescape(buf[:0], name)
-		}
-		at := maphash.Bytes(seed, name) & uint64(size-1)
-		for ; table[at] != 0; at = (at + 1) & uint64(size-1) {
+		at := maphash.Comparable(seed, k.tag) & (size - 1)
+		for ; table[at] != 0; at = (at + 1) & (size - 1) {
 			if l := keys[table[at]-1]; l.tag == k.tag && s.same(l, k) {
 				return i
 			}
 		}
-		table[at] = int32(i + 1)
+		n++
+		table[at] = n
 	}
 	return -1
 }

@@ -43,9 +43,10 @@ type Fields struct {
 //   - the same key twice in one object at any depth, however it is escaped;
 //   - keys that steer (model, stream, stream_options and its include_usage, n, max_tokens, max_completion_tokens, user,
 //     service_tier) in other letter case, which Go's encoding/json takes for the key, or with escapes;
-//   - values of the wrong type: a model that is no string or empty, stream and include_usage other than a boolean or null,
-//     n other than a positive whole number or null, token limits other than a whole number or null, stream_options other
-//     than an object or null;
+//   - a model's name with escapes, but for \/ and those of characters outside ASCII;
+//   - values of the wrong type: a model that is no string or empty; stream and include_usage other than a boolean or null;
+//     n other than a positive whole number (below 2^31) or null; token limits other than a whole number or null;
+//     stream_options other than an object or null;
 //   - a body without a model.
 func Scan(body []byte) (Fields, error) {
 	var f Fields
@@ -210,12 +211,12 @@ func (s *scanner) take(r route, at, end int) bool {
 		why = noOptions
 	case toN:
 		var c int64
-		c, ok = count(v, 1)
+		c, ok = count(v, 1, math.MaxInt32)
 		f.N = int(c)
 		why = noCount
 	case toMaxTokens, toMaxCompletionTokens:
 		var c int64
-		c, ok = count(v, 0)
+		c, ok = count(v, 0, math.MaxInt64)
 		if v[0] != 'n' && (r == toMaxCompletionTokens || !s.limited) {
 			f.MaxTokens, s.limited = c, true
 		}
@@ -278,11 +279,11 @@ func boolean(v []byte) (b, ok bool) {
 	return false, false
 }
 
-// count reads a whole number of at least least, or null for 0. It fits into an int.
-func count(v []byte, least int64) (int64, bool) {
+// count reads a whole number from least to most, or null for 0.
+func count(v []byte, least, most int64) (int64, bool) {
 	if string(v) == "null" {
 		return 0, true
 	}
 	c, ok := Int(v)
-	return c, ok && v[0] != '-' && c >= least && c <= math.MaxInt
+	return c, ok && v[0] != '-' && least <= c && c <= most
 }

@@ -143,27 +143,27 @@ func Elements(b []byte, f func(val []byte) bool) bool {
 // Int reads a whole number as JSON writes it, without fraction and exponent. It is false for everything else and for what
 // does not fit.
 func Int(b []byte) (n int64, ok bool) {
-	neg := len(b) > 0 && b[0] == '-'
-	if neg {
+	minus := len(b) > 0 && b[0] == '-'
+	if minus {
 		b = b[1:]
 	}
-	if len(b) == 0 || len(b) > 19 || len(b) > 1 && b[0] == '0' {
+	if len(b) == 0 || len(b) > 1 && b[0] == '0' {
 		return 0, false
 	}
-	var u uint64
-	for _, c := range b {
-		if c-'0' > 9 {
+	for _, c := range b { // downwards, because there are more negative numbers
+		d := int64(c - '0')
+		if d > 9 || n < math.MinInt64/10 || n*10 < math.MinInt64+d {
 			return 0, false
 		}
-		u = u*10 + uint64(c-'0')
+		n = n*10 - d
 	}
 	switch {
-	case neg && u <= 1<<63:
-		return -int64(u), true
-	case !neg && u <= math.MaxInt64:
-		return int64(u), true
+	case minus:
+		return n, true
+	case n == math.MinInt64:
+		return 0, false
 	}
-	return 0, false
+	return -n, true
 }
 
 // String decodes a JSON string in its quotes. It is false for everything else. A lone surrogate becomes U+FFFD, as in

@@ -18,7 +18,7 @@ type scanner struct {
 	limited bool    // a token limit has been read
 	depth   int     // how many objects and arrays are open
 	keys    []key   // of the open objects, outermost first; only if strict
-	table   []int32 // scratch of distinctMany
+	table   []int32 // scratch of repeatedOfMany
 	steer   *Fields // what Scan looks for, else nil
 
 	fault fault
@@ -324,7 +324,7 @@ func (s *scanner) escapes(i int) int {
 	return i
 }
 
-// hex reads four hexadecimal digits; -1 if there are noRoute.
+// hex reads four hexadecimal digits; -1 if there are none.
 func hex(b []byte) rune {
 	if len(b) < 4 {
 		return -1
@@ -337,11 +337,8 @@ var nibble = func() (t [256]rune) {
 	for c := range t {
 		t[c] = -1
 	}
-	for i, c := range []byte("0123456789abcdef") {
-		t[c] = rune(i)
-	}
-	for i, c := range []byte("ABCDEF") {
-		t[c] = rune(10 + i)
+	for v := range rune(16) {
+		t["0123456789abcdef"[v]], t["0123456789ABCDEF"[v]] = v, v
 	}
 	return t
 }()
