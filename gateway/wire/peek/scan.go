@@ -48,7 +48,7 @@ func (s *scanner) space(i int) int {
 
 // blanks counts the white space that b begins with.
 func blanks(b []byte) int {
-	const set = 1<<' ' | 1<<'\t' | 1<<'\n' | 1<<'\r'
+	const set uint64 = 1<<' ' | 1<<'\t' | 1<<'\n' | 1<<'\r'
 	for i, c := range b {
 		if c > ' ' || set>>c&1 == 0 {
 			return i
