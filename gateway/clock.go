@@ -3,20 +3,28 @@ package gateway
 import "time"
 
 // Instant is a moment in nanoseconds since the process started. It is monotonic, takes eight bytes and one vDSO call;
-// the hot path reads the clock often and needs no wall time. 0 means "never".
+// the hot path reads the clock often and needs no wall time. 0 means "never". It can be negative: the clock of a test
+// (testing/synctest) is in the past.
 type Instant int64
 
 var epoch = time.Now() //nolint:gochecknoglobals // the zero of Instant, never changed
 
 // Now is the present moment, never 0.
-func Now() Instant { return Instant(max(time.Since(epoch), 1)) }
+func Now() Instant { return nonzero(time.Since(epoch)) }
 
 // At turns a time into an Instant; 0 for the zero time.
 func At(t time.Time) Instant {
 	if t.IsZero() {
 		return 0
 	}
-	return Instant(max(t.Sub(epoch), 1))
+	return nonzero(t.Sub(epoch))
+}
+
+func nonzero(d time.Duration) Instant {
+	if d == 0 {
+		return 1
+	}
+	return Instant(d)
 }
 
 // Time is the moment as wall clock time with a monotonic reading; the zero time for 0.
