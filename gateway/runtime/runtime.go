@@ -24,13 +24,13 @@ import (
 type Options struct {
 	Plugins   []gateway.Spec
 	Log       *zap.Logger
-	Watch     *watch.Watcher // of idle upstream connections; nil: they are probed
-	UserAgent string         // sent to providers
+	UserAgent string // sent to providers
 }
 
 // Runtime holds the present generation.
 type Runtime struct {
 	o       Options
+	watch   *watch.Watcher // of idle upstream connections; nil: they are probed before use
 	current atomic.Pointer[Generation]
 	mu      sync.Mutex // one Apply at a time
 	number  int
@@ -42,7 +42,16 @@ var (
 )
 
 // New makes a runtime without a generation: Apply must succeed before the first Acquire.
-func New(o Options) *Runtime { return &Runtime{o: o} }
+func New(o Options) *Runtime {
+	r := &Runtime{o: o}
+	w, err := watch.New()
+	if err != nil {
+		o.Log.Info("idle provider connections are probed before use", zap.Error(err))
+		return r
+	}
+	r.watch = w
+	return r
+}
 
 // Apply builds a generation from a validated configuration, completely, and swaps it in. If anything fails, the
 // present generation stays and the error says why.
@@ -74,17 +83,19 @@ func (r *Runtime) Acquire() serve.Generation {
 	}
 }
 
-// Close retires the present generation and waits until all of them have drained, or reports which could not be closed.
-func (r *Runtime) Close() error {
+// Close retires the present generation and waits until it has drained. Nothing may be acquired any more.
+func (r *Runtime) Close() (err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	g := r.current.Load()
-	if g == nil {
-		return nil
+	if g := r.current.Load(); g != nil {
+		g.retire()
+		<-g.drained
+		err = g.closeErr
 	}
-	g.retire()
-	<-g.drained
-	return g.closeErr
+	if r.watch != nil {
+		err = errors.Join(err, r.watch.Close())
+	}
+	return err
 }
 
 // Number counts the generations: how often a configuration was applied.

@@ -21,7 +21,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sluice-ai/sluice/gateway"
-	"github.com/sluice-ai/sluice/gateway/internal/watch"
 	"github.com/sluice-ai/sluice/gateway/serve"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
@@ -45,6 +44,7 @@ type server struct {
 	dir     *gateway.Directory
 	tls     *tls.Config // the client's side; nil for plain text
 	used    atomic.Int64
+	drained bool // by the test itself
 
 	mu   sync.Mutex
 	ends []end
@@ -89,14 +89,7 @@ func start(t *testing.T, handler gateway.HandlerFunc, change ...func(*setup)) *s
 		c(&u)
 	}
 	s := &server{t: t, handler: handler, dir: gateway.NewDirectory(u.directory), told: make(chan struct{}, 10000)}
-	if !u.background {
-		w, err := watch.New()
-		if err != nil {
-			t.Fatal(err)
-		}
-		u.options.Watch = w
-		t.Cleanup(func() { _ = w.Close() })
-	}
+	u.options.BackgroundRead = u.background
 	if u.tls {
 		certificate := selfSigned(t)
 		u.options.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, MaxVersion: u.maxTLS}
@@ -110,9 +103,11 @@ func start(t *testing.T, handler gateway.HandlerFunc, change ...func(*setup)) *s
 	done := make(chan error, 1)
 	go func() { done <- s.s.Serve() }()
 	t.Cleanup(func() {
-		ctx, stop := context.WithCancel(context.Background())
-		stop()
-		s.s.Drain(ctx)
+		if !s.drained {
+			ctx, stop := context.WithCancel(context.Background())
+			stop()
+			s.s.Drain(ctx)
+		}
 		if err := <-done; err != nil {
 			t.Error(err)
 		}

@@ -22,17 +22,17 @@ import (
 
 // Options bound what clients may do. All are fixed for the life of the process.
 type Options struct {
-	MaxBody       int64         // bytes of one request body
-	MaxInFlight   int64         // bytes of all request bodies held at once
-	ReadTimeout   time.Duration // for a request's head; bodies have it on top of the time that their size takes
-	IdleTimeout   time.Duration // between two requests on a connection
-	WriteTimeout  time.Duration // of each write
-	Heartbeat     time.Duration // a comment in a stream that is silent for so long; upstream beats at this pace
-	MaxConnsPerIP int           // 0: no limit
-	TLS           *tls.Config   // nil: plain text
-	Watch         *watch.Watcher
-	Log           *zap.Logger
-	Metrics       prometheus.Registerer
+	MaxBody        int64         // bytes of one request body
+	MaxInFlight    int64         // bytes of all request bodies held at once
+	ReadTimeout    time.Duration // for a request's head; bodies have it on top of the time that their size takes
+	IdleTimeout    time.Duration // between two requests on a connection
+	WriteTimeout   time.Duration // of each write
+	Heartbeat      time.Duration // a comment in a stream that is silent for so long; upstream beats at this pace
+	MaxConnsPerIP  int           // 0: no limit
+	TLS            *tls.Config   // nil: plain text
+	BackgroundRead bool          // notice clients that leave by reading ahead even where the system has a watcher
+	Log            *zap.Logger
+	Metrics        prometheus.Registerer
 }
 
 // Generation is what serves exchanges: one state of the configuration.
@@ -84,10 +84,23 @@ func New(g Generations, ln net.Listener, o Options) *Server {
 		Logger:                       log.New(io.Discard, "", 0),
 	}
 	s.l = &listener{
-		Listener: ln, watch: o.Watch, writeTimeout: o.WriteTimeout, perIP: o.MaxConnsPerIP,
+		Listener: ln, watch: s.newWatcher(), writeTimeout: o.WriteTimeout, perIP: o.MaxConnsPerIP,
 		onRefuse: func() { s.metrics.refused.WithLabelValues("connections").Inc() },
 	}
 	return s
+}
+
+// newWatcher is nil where the system has none: connections then watch by background reads.
+func (s *Server) newWatcher() *watch.Watcher {
+	if s.o.BackgroundRead {
+		return nil
+	}
+	w, err := watch.New()
+	if err != nil {
+		s.o.Log.Info("clients that leave are noticed by background reads", zap.Error(err))
+		return nil
+	}
+	return w
 }
 
 // Serve accepts connections until Drain.
@@ -119,7 +132,7 @@ func connState(nc net.Conn, state fasthttp.ConnState) {
 const finalGrace = 2 * time.Second
 
 // Drain stops accepting, lets what runs finish until ctx ends, then ends the rest with an error event. It returns how
-// many exchanges were cut.
+// many exchanges were cut. Call it once.
 func (s *Server) Drain(ctx context.Context) (cut int) {
 	s.draining.Store(true)
 	_ = s.l.Close()
@@ -135,6 +148,9 @@ func (s *Server) Drain(ctx context.Context) (cut int) {
 	if !s.l.wait(finalGrace) {
 		s.l.each(func(c *conn) { _ = c.TCPConn.Close() })
 		s.l.wait(finalGrace)
+	}
+	if s.l.watch != nil {
+		_ = s.l.watch.Close()
 	}
 	return cut
 }

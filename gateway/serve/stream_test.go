@@ -251,6 +251,7 @@ func TestDrain(t *testing.T) {
 
 	ctx, stop := context.WithCancel(context.Background())
 	drained := make(chan int, 1)
+	s.drained = true
 	go func() { drained <- s.s.Drain(ctx) }()
 	if !idle.closedWithin(t) {
 		t.Error("an idle connection stayed open")
@@ -296,6 +297,7 @@ func TestDrainAnswersWhatArrives(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	done := make(chan int, 1)
+	s.drained = true
 	go func() { done <- s.s.Drain(ctx) }()
 	until(t, "the drain began", func() bool {
 		k, err := dialRaw(s)

@@ -5,7 +5,6 @@ package app
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -16,7 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway/admin"
-	"github.com/sluice-ai/sluice/gateway/internal/watch"
 	"github.com/sluice-ai/sluice/gateway/runtime"
 	"github.com/sluice-ai/sluice/gateway/serve"
 	"github.com/sluice-ai/sluice/plugins"
@@ -37,7 +35,6 @@ type App struct {
 	runtime  *runtime.Runtime
 	server   *serve.Server
 	admin    *admin.Server
-	watch    *watch.Watcher
 	api, ops net.Listener // ops is nil without an admin listener
 
 	metrics metrics
@@ -69,11 +66,8 @@ func Start(o Options) (a *App, err error) {
 			a.closeAll()
 		}
 	}()
-	if a.watch, err = watch.New(); err != nil && !errors.Is(err, watch.ErrUnsupported) {
-		return nil, err
-	}
 	a.runtime = runtime.New(runtime.Options{
-		Plugins: plugins.All(), Log: o.Log, Watch: a.watch, UserAgent: "sluice/" + o.Version,
+		Plugins: plugins.All(), Log: o.Log, UserAgent: "sluice/" + o.Version,
 	})
 	if err := a.runtime.Apply(c); err != nil {
 		return nil, err
@@ -100,7 +94,7 @@ func (a *App) listen(registry *prometheus.Registry) error {
 	o := serve.Options{
 		MaxBody: int64(s.MaxBody), MaxInFlight: int64(s.MaxInFlightBody), MaxConnsPerIP: s.MaxConnectionsPerIP,
 		ReadTimeout: s.ReadTimeout, IdleTimeout: s.IdleTimeout, WriteTimeout: s.WriteTimeout,
-		Watch: a.watch, Log: a.o.Log.Named("serve"), Metrics: registry,
+		Log: a.o.Log.Named("serve"), Metrics: registry,
 	}
 	if s.TLS.Cert != "" {
 		certificate, err := tls.LoadX509KeyPair(s.TLS.Cert, s.TLS.Key)
@@ -204,9 +198,6 @@ func (a *App) closeAll() {
 		if err := a.runtime.Close(); err != nil {
 			a.o.Log.Error("closing", zap.Error(err))
 		}
-	}
-	if a.watch != nil {
-		_ = a.watch.Close()
 	}
 }
 

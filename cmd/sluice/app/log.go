@@ -41,7 +41,9 @@ func NewLog(c config.Log) (log *zap.Logger, flush func(), err error) {
 type flushErrors struct{ zapcore.Core }
 
 // With implements zapcore.Core.
-func (f flushErrors) With(fields []zapcore.Field) zapcore.Core { return flushErrors{f.Core.With(fields)} }
+func (f flushErrors) With(fields []zapcore.Field) zapcore.Core {
+	return flushErrors{f.Core.With(fields)}
+}
 
 // Check implements zapcore.Core.
 func (f flushErrors) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
