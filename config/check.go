@@ -1,0 +1,211 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// FieldError is what a plugin's Validate returns, alone or within [errors.Join], to say which of its fields is wrong.
+type FieldError struct {
+	// Field is the path below the plugin's settings, such as exact.ttl.
+	Field string
+	// Message says what is wrong, Hint what to write instead; Hint may be empty.
+	Message, Hint string
+}
+
+// Error returns the field and the message.
+func (e *FieldError) Error() string { return e.Field + ": " + e.Message }
+
+// checker finds the mistakes of a gateway file that need more than one value to be seen.
+type checker struct {
+	cfg *Config
+	src *source
+}
+
+// fail reports a problem with the value at a path, in the file or wherever else the value comes from.
+func (c *checker) fail(path, hint, format string, args ...any) {
+	if c.src.bad[path] {
+		return // a value that could not be read was reported then
+	}
+	message := fmt.Sprintf(format, args...)
+	if from := overriding(c.cfg.Origins[path]); from != "" {
+		c.src.problems = append(c.src.problems, Problem{File: from, Path: path, Message: message, Hint: hint})
+		return
+	}
+	c.src.fail(c.src.where(path), path, message, hint)
+}
+
+func (c *checker) all() {
+	c.server()
+	c.providers()
+	c.models()
+	c.chain()
+	c.plugins()
+}
+
+// positive reports a duration or a size that must be more than 0 and is not.
+func (c *checker) positive(path string, n int64) {
+	if n <= 0 {
+		c.fail(path, "", "%s must be more than 0", path)
+	}
+}
+
+func (c *checker) server() {
+	s := &c.cfg.Server
+	c.address("server.listen", s.Listen)
+	if s.AdminListen != "" {
+		c.address("server.admin_listen", s.AdminListen)
+		if s.AdminListen == s.Listen && !strings.HasSuffix(s.Listen, ":0") {
+			c.fail("server.admin_listen", "", "server.admin_listen is the same address as server.listen")
+		}
+	}
+	c.positive("server.max_body", int64(s.MaxBody))
+	if s.MaxInFlightBody < s.MaxBody {
+		c.fail("server.max_in_flight_body", "", "server.max_in_flight_body (%s) is less than server.max_body (%s)", s.MaxInFlightBody, s.MaxBody)
+	}
+	for path, d := range map[string]time.Duration{
+		"server.read_timeout": s.ReadTimeout, "server.idle_timeout": s.IdleTimeout, "server.write_timeout": s.WriteTimeout,
+	} {
+		c.positive(path, int64(d))
+	}
+	if (s.TLS.Cert == "") != (s.TLS.Key == "") {
+		c.fail("server.tls", "", "server.tls needs both cert and key")
+	}
+	for path, file := range map[string]string{"server.tls.cert": s.TLS.Cert, "server.tls.key": s.TLS.Key} {
+		if file == "" {
+			continue
+		}
+		if f, err := os.Open(file); err != nil { //nolint:gosec // the operator names the file
+			c.fail(path, "", "%s: %q cannot be read: %s", path, file, reason(err))
+		} else {
+			_ = f.Close()
+		}
+	}
+	checkOrigins("server.cors", s.CORS, c.fail)
+}
+
+// address reports what is not host:port.
+func (c *checker) address(path, address string) {
+	_, port, err := net.SplitHostPort(address)
+	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n > 65535 {
+		c.fail(path, "write host:port, such as 127.0.0.1:8080 or :8080", "%s: %q is not an address", path, address)
+	}
+}
+
+// checkOrigins reports what is neither * nor the origin of a web page (RFC 6454, section 7).
+func checkOrigins(path string, cors CORS, fail func(path, hint, format string, args ...any)) {
+	for i, origin := range cors.Origins {
+		u, err := url.Parse(origin)
+		if origin == "*" || err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && origin == u.Scheme+"://"+u.Host {
+			continue
+		}
+		at := fmt.Sprintf("%s.origins[%d]", path, i)
+		fail(at, `write scheme://host[:port] without a path, such as https://app.example, or "*"`, "%s: %q is not an origin", at, origin)
+	}
+}
+
+func (c *checker) chain() {
+	known := c.known()
+	for i, name := range c.cfg.Chain {
+		at := "chain[" + strconv.Itoa(i) + "]"
+		if known != nil && !slices.Contains(known, name) {
+			c.fail(at, didYouMean(name, known, "plugins"), "unknown plugin %q in chain", name)
+		}
+	}
+}
+
+// known returns the names of the plugins there are, or nil if the caller did not say.
+func (c *checker) known() []string {
+	if c.cfg.Plugins == nil {
+		return nil
+	}
+	return keys(reflect.ValueOf(c.cfg.Plugins))
+}
+
+// plugins asks the settings of each plugin that is in the chain, or has a section, whether they are valid.
+func (c *checker) plugins() {
+	for _, name := range c.known() {
+		path := "plugins." + name
+		inChain, inFile := slices.Contains(c.cfg.Chain, name), c.src.has(path)
+		if inFile && !inChain && !c.src.bad["chain"] {
+			c.src.warn(c.src.where(path), path, "plugin "+name+" is not in the chain: its settings do nothing", "")
+		}
+		settings, validates := c.cfg.Plugins[name].(interface{ Validate() error })
+		if !validates || !inChain && !inFile || c.broken(path) {
+			continue
+		}
+		for _, err := range flatten(settings.Validate()) {
+			var fe *FieldError
+			if errors.As(err, &fe) {
+				at := join(path, fe.Field)
+				c.fail(at, fe.Hint, "%s: %s", at, fe.Message)
+				continue
+			}
+			c.fail(path, "", "%s: %s", path, err)
+			delete(c.src.bad, path) // several errors may be about the whole
+		}
+	}
+}
+
+// broken reports whether a section has a problem already.
+func (c *checker) broken(path string) bool {
+	for bad := range c.src.bad {
+		if bad == path || strings.HasPrefix(bad, path+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// flatten returns the errors that err joins.
+func flatten(err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, flatten(e)...)
+	}
+	return all
+}
+
+// Match reports whether name matches the pattern, in which each * stands for any text, also for none.
+func Match(pattern, name string) bool {
+	head, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == name
+	}
+	if !strings.HasPrefix(name, head) {
+		return false
+	}
+	name = name[len(head):]
+	for {
+		middle, more, star := strings.Cut(rest, "*")
+		if !star {
+			return strings.HasSuffix(name, rest)
+		}
+		at := strings.Index(name, middle)
+		if at < 0 {
+			return false
+		}
+		name, rest = name[at+len(middle):], more
+	}
+}
+
+// Permits reports whether the rules let a model be used.
+func (r ModelRules) Permits(model string) bool {
+	matches := func(pattern string) bool { return Match(pattern, model) }
+	return !slices.ContainsFunc(r.Deny, matches) && (len(r.Allow) == 0 || slices.ContainsFunc(r.Allow, matches))
+}

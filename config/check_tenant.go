@@ -1,0 +1,74 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// tenantChecker finds the mistakes of a tenant file that need more than one value to be seen.
+type tenantChecker struct {
+	src    *source
+	tenant *Tenant
+}
+
+func (c *tenantChecker) fail(path, hint, format string, args ...any) {
+	if !c.src.bad[path] {
+		c.src.fail(c.src.where(path), path, fmt.Sprintf(format, args...), hint)
+	}
+}
+
+func (c *tenantChecker) all() {
+	c.id()
+	c.keys()
+	c.patterns("models.allow", c.tenant.Models.Allow)
+	c.patterns("models.deny", c.tenant.Models.Deny)
+	c.credentials()
+	checkOrigins("cors", c.tenant.CORS, c.fail)
+}
+
+func (c *tenantChecker) id() {
+	id, file := c.tenant.ID, filepath.Base(c.src.name)
+	stem := strings.TrimSuffix(file, filepath.Ext(file))
+	switch {
+	case id == Deny:
+		c.fail("id", "", "the id %q is taken: tenants.anonymous has a meaning for it", Deny)
+	case id != "" && id != stem:
+		c.fail("id", "rename one of them", "the id %q is not the file's name, %q", id, stem)
+	}
+}
+
+func (c *tenantChecker) keys() {
+	first := map[string]int{}
+	for i, k := range c.tenant.Keys {
+		if before, twice := first[k.Name]; twice && k.Name != "" {
+			c.fail(fmt.Sprintf("keys[%d].name", i), "", "key %q is defined twice; the first is keys[%d]", k.Name, before)
+			continue
+		}
+		first[k.Name] = i
+	}
+}
+
+func (c *tenantChecker) patterns(list string, patterns []string) {
+	for i, pattern := range patterns {
+		if path := fmt.Sprintf("%s[%d]", list, i); pattern == "" || !printable(pattern) {
+			c.fail(path, nameHint, "%s: %q is not the pattern of a name", path, pattern)
+		}
+	}
+}
+
+// credentials leaves to the tenantSet whether the providers exist.
+func (c *tenantChecker) credentials() {
+	first := map[string]int{}
+	for i, cr := range c.tenant.Credentials {
+		path := fmt.Sprintf("credentials[%d]", i)
+		if before, twice := first[cr.Provider]; twice && cr.Provider != "" {
+			c.fail(path+".provider", "", "provider %q has a credential already: credentials[%d]", cr.Provider, before)
+		} else {
+			first[cr.Provider] = i
+		}
+		if !sendable(cr.Key.Reveal()) {
+			c.fail(path+".key", "a key is one line", "%s.key holds a line break or another control character", path)
+		}
+	}
+}

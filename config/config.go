@@ -1,0 +1,315 @@
+package config
+
+import "time"
+
+// Kinds of provider.
+const (
+	// OpenAI is OpenAI's own API.
+	OpenAI = "openai"
+	// OpenAICompatible is any server that speaks OpenAI's API: vLLM, llama.cpp, Ollama, another gateway.
+	OpenAICompatible = "openai-compatible"
+	// Simulated is the built-in provider that needs no key and no network.
+	Simulated = "sim"
+)
+
+// Ways to choose among a model's targets.
+const (
+	// Ordered tries the targets in the order of the list.
+	Ordered = "ordered"
+	// Weighted draws a target by weight, then tries the others.
+	Weighted = "weighted"
+)
+
+// What a retry may follow.
+const (
+	// OnConnect is a connection that could not be made: nothing was sent.
+	OnConnect = "connect"
+	// OnRateLimit is status 429.
+	OnRateLimit = "429"
+	// OnServerError is any status from 500 to 599.
+	OnServerError = "5xx"
+	// OnTimeout is a timeout before the first event.
+	OnTimeout = "timeout"
+	// OnCut is a reply that broke off before its first event.
+	OnCut = "cut_before_first_event"
+)
+
+// Deny, as [Tenants.Anonymous], refuses callers without a key.
+const Deny = "deny"
+
+// Config is the whole configuration: the gateway file with the environment and the flags laid over it, and the tenants.
+// It is read-only.
+type Config struct {
+	// Version of this format. Always 1.
+	Version int `yaml:"version" jsonschema:"required,enum=1"`
+	// Server is what callers connect to.
+	Server Server `yaml:"server"`
+	// Providers are the accounts that are called.
+	Providers []Provider `yaml:"providers" jsonschema:"required,minItems=1"`
+	// Models are the names that callers write in "model".
+	Models []Model `yaml:"models" jsonschema:"required,minItems=1"`
+	// Chain names the plugins that every request passes, outermost first.
+	Chain []string `yaml:"chain" jsonschema:"uniqueItems=true"`
+	// Plugins holds the settings of each plugin, under its name: all plugins there are, each of the type that was given
+	// in Options.Plugins.
+	Plugins map[string]any `yaml:"plugins,omitempty"`
+	// Retries says when another attempt is made.
+	Retries Retries `yaml:"retries"`
+	// Telemetry is what the gateway tells about itself.
+	Telemetry Telemetry `yaml:"telemetry"`
+	// Tenants says where the tenants come from.
+	Tenants Tenants `yaml:"tenants"`
+
+	// Origins tells, by path (server.listen), what set a value other than the file's own text: "env SLUICE_SERVER_LISTEN",
+	// "flag --listen" or "${env:NAME}".
+	Origins map[string]string `yaml:"-"`
+	// Warnings are what is allowed but better otherwise, such as a secret written out in a file.
+	Warnings Problems `yaml:"-"`
+}
+
+// Server is what callers connect to.
+type Server struct {
+	// Listen is the address of the API and the console, host:port.
+	Listen string `yaml:"listen"`
+	// AdminListen is the address of metrics, health and the admin API. Empty or "off": none, and a loaded Config has it
+	// empty.
+	AdminListen string `yaml:"admin_listen"`
+	// DrainTimeout bounds how long running exchanges may take to end on shutdown.
+	DrainTimeout time.Duration `yaml:"drain_timeout"`
+	// DrainDelay is the time between saying "not ready" and no longer accepting connections. Set it to 5s behind a load
+	// balancer.
+	DrainDelay time.Duration `yaml:"drain_delay"`
+	// MaxBody bounds one request's body.
+	MaxBody Bytes `yaml:"max_body"`
+	// MaxInFlightBody bounds the bodies of all requests together. It is at least max_body.
+	MaxInFlightBody Bytes `yaml:"max_in_flight_body"`
+	// ReadTimeout bounds reading one request, its body included.
+	ReadTimeout time.Duration `yaml:"read_timeout"`
+	// IdleTimeout bounds the wait for the next request on a connection.
+	IdleTimeout time.Duration `yaml:"idle_timeout"`
+	// WriteTimeout bounds each single write to the caller, not the whole reply.
+	WriteTimeout time.Duration `yaml:"write_timeout"`
+	// Heartbeat is the time of silence after which a stream sends a comment. 0: never.
+	Heartbeat time.Duration `yaml:"heartbeat"`
+	// MaxConnectionsPerIP bounds the connections of one address. 0: no limit.
+	MaxConnectionsPerIP int `yaml:"max_connections_per_ip" jsonschema:"minimum=0"`
+	// TLS makes the API speak HTTPS.
+	TLS TLS `yaml:"tls,omitempty"`
+	// CORS says which web pages may call.
+	CORS CORS `yaml:"cors,omitempty"`
+}
+
+// TLS names a certificate and its key. Both or neither.
+type TLS struct {
+	// Cert is the path of the certificate chain, PEM, relative to the gateway file.
+	Cert string `yaml:"cert,omitempty"`
+	// Key is the path of the private key, PEM, relative to the gateway file.
+	Key string `yaml:"key,omitempty"`
+}
+
+// CORS says which web pages may call.
+type CORS struct {
+	// Origins are the pages' origins (https://app.example), or "*" for all.
+	Origins []string `yaml:"origins,omitempty"`
+}
+
+// Provider is one account that is called.
+type Provider struct {
+	// Name of the provider in this configuration.
+	Name string `yaml:"name" jsonschema:"required"`
+	// Type is the kind of provider.
+	Type string `yaml:"type" jsonschema:"required,enum=openai,enum=openai-compatible,enum=sim"`
+	// BaseURL is where the API begins, such as http://vllm:8000/v1. Needed for openai-compatible; openai has
+	// https://api.openai.com/v1.
+	BaseURL string `yaml:"base_url,omitempty"`
+	// Keys are the API keys; requests are spread over them by weight.
+	Keys []Key `yaml:"keys,omitempty"`
+	// Organization is sent as OpenAI-Organization.
+	Organization string `yaml:"organization,omitempty"`
+	// Project is sent as OpenAI-Project.
+	Project string `yaml:"project,omitempty"`
+	// Headers are sent with every request.
+	Headers []Header `yaml:"headers,omitempty"`
+	// Timeouts bound the parts of one attempt.
+	Timeouts Timeouts `yaml:"timeouts"`
+	// MaxIdleConnections bounds the connections kept open without a request.
+	MaxIdleConnections int `yaml:"max_idle_connections" jsonschema:"minimum=0"`
+	// MaxResponse bounds a reply that is not a stream.
+	MaxResponse Bytes `yaml:"max_response"`
+	// MaxEvent bounds one event of a stream.
+	MaxEvent Bytes `yaml:"max_event"`
+	// Proxy is "env" (HTTPS_PROXY and its kin), "none", or the proxy's URL.
+	Proxy string `yaml:"proxy,omitempty"`
+	// AskUsage asks for the usage chunk of a stream; a caller who did not ask for it does not see it.
+	AskUsage bool `yaml:"ask_usage"`
+	// Sim shapes the simulated provider. Only for type sim, where a loaded Config always has it.
+	Sim *Sim `yaml:"sim,omitempty"`
+}
+
+// Key is one API key of a provider.
+type Key struct {
+	// Name of the key, for logs and metrics.
+	Name string `yaml:"name" jsonschema:"required"`
+	// Key is the secret.
+	Key Secret `yaml:"key" jsonschema:"required"`
+	// Weight is this key's share of the requests.
+	Weight int `yaml:"weight" jsonschema:"minimum=0,maximum=1000000"`
+}
+
+// Header is one static header.
+type Header struct {
+	// Name of the header.
+	Name string `yaml:"name" jsonschema:"required"`
+	// Value of the header.
+	Value Secret `yaml:"value" jsonschema:"required"`
+}
+
+// Timeouts bound the parts of one attempt.
+type Timeouts struct {
+	// Connect bounds connecting, TLS included.
+	Connect time.Duration `yaml:"connect"`
+	// Headers bounds the wait for the reply's status and headers.
+	Headers time.Duration `yaml:"headers"`
+	// FirstEvent bounds the wait for the first event of a stream.
+	FirstEvent time.Duration `yaml:"first_event"`
+	// Idle bounds the silence between two events.
+	Idle time.Duration `yaml:"idle"`
+	// Total bounds the whole attempt.
+	Total time.Duration `yaml:"total"`
+}
+
+// Sim shapes the simulated provider.
+type Sim struct {
+	// FirstToken is the time until the first token.
+	FirstToken time.Duration `yaml:"first_token"`
+	// TokensPerSecond is the speed of the stream.
+	TokensPerSecond float64 `yaml:"tokens_per_second" jsonschema:"exclusiveMinimum=0"`
+	// Jitter is by how much the times vary.
+	Jitter Percent `yaml:"jitter"`
+	// ErrorRate is the share of requests that fail.
+	ErrorRate Percent `yaml:"error_rate"`
+	// Seed makes the answers repeatable.
+	Seed int64 `yaml:"seed"`
+}
+
+// Model is a name that callers write in "model", and what answers to it.
+type Model struct {
+	// Name of the model. It may contain one *, which stands for any text.
+	Name string `yaml:"name" jsonschema:"required"`
+	// Aliases are other names of the same model.
+	Aliases []string `yaml:"aliases,omitempty" jsonschema:"uniqueItems=true"`
+	// Strategy chooses among the targets.
+	Strategy string `yaml:"strategy" jsonschema:"enum=ordered,enum=weighted"`
+	// Targets are the providers' models that answer.
+	Targets []Target `yaml:"targets" jsonschema:"required,minItems=1"`
+	// Fallback names the models to try when no target could answer.
+	Fallback []string `yaml:"fallback,omitempty" jsonschema:"uniqueItems=true"`
+	// OwnedBy is what the list of models says in owned_by.
+	OwnedBy string `yaml:"owned_by"`
+}
+
+// Target is one provider's model.
+type Target struct {
+	// Provider is the name of one of the providers.
+	Provider string `yaml:"provider" jsonschema:"required"`
+	// Model is the provider's name of the model. Empty: the name the caller asked for, or the model's name if the caller
+	// used an alias. One * stands for what the * of the model's name matched.
+	Model string `yaml:"model,omitempty"`
+	// Weight is this target's share, with strategy weighted.
+	Weight int `yaml:"weight" jsonschema:"minimum=0,maximum=1000000"`
+}
+
+// Retries says when another attempt is made.
+type Retries struct {
+	// Max is the number of attempts after the first.
+	Max int `yaml:"max" jsonschema:"minimum=0,maximum=10"`
+	// Backoff is the wait before a retry: the first about the lower bound, doubling up to the upper.
+	Backoff Range `yaml:"backoff"`
+	// On lists what may be retried.
+	On []string `yaml:"on" jsonschema:"uniqueItems=true,enum=connect,enum=429,enum=5xx,enum=timeout,enum=cut_before_first_event"`
+	// Budget bounds the retries, as a share of the requests.
+	Budget Percent `yaml:"budget"`
+}
+
+// Telemetry is what the gateway tells about itself.
+type Telemetry struct {
+	// Log shapes the log on standard error.
+	Log Log `yaml:"log"`
+}
+
+// Log shapes the log on standard error.
+type Log struct {
+	// Format of the lines. auto: console on a terminal, otherwise json.
+	Format string `yaml:"format" jsonschema:"enum=auto,enum=json,enum=console"`
+	// Level is the least severe level that is logged.
+	Level string `yaml:"level" jsonschema:"enum=debug,enum=info,enum=warn,enum=error"`
+}
+
+// Tenants says where the tenants come from.
+type Tenants struct {
+	// Dir is the folder of the tenant files, relative to the gateway file.
+	Dir string `yaml:"dir"`
+	// Anonymous is "deny", or the id of the tenant that callers without a key belong to.
+	Anonymous string `yaml:"anonymous"`
+
+	// List holds the tenants by ascending id. A tenant whose file did not change keeps its pointer across reloads.
+	List []*Tenant `yaml:"-"`
+}
+
+// SetDefaults fills in what a file may leave out. The loader calls it on every struct that has it, before it decodes
+// into that struct; structs inside a plugin's settings may have it too.
+func (c *Config) SetDefaults() {
+	c.Server = Server{
+		Listen:          "127.0.0.1:8080",
+		AdminListen:     "127.0.0.1:9090",
+		DrainTimeout:    60 * time.Second,
+		MaxBody:         32 << 20,
+		MaxInFlightBody: 1 << 30,
+		ReadTimeout:     30 * time.Second,
+		IdleTimeout:     75 * time.Second,
+		WriteTimeout:    30 * time.Second,
+		Heartbeat:       15 * time.Second,
+	}
+	c.Chain = []string{"telemetry", "auth", "routing"}
+	c.Retries = Retries{
+		Max:     2,
+		Backoff: Range{Min: 100 * time.Millisecond, Max: 2 * time.Second},
+		On:      []string{OnConnect, OnRateLimit, OnServerError, OnTimeout, OnCut},
+		Budget:  0.2,
+	}
+	c.Telemetry.Log = Log{Format: "auto", Level: "info"}
+	c.Tenants = Tenants{Dir: "tenants", Anonymous: Deny}
+}
+
+// SetDefaults fills in what a file may leave out.
+func (p *Provider) SetDefaults() {
+	p.Timeouts = Timeouts{
+		Connect:    2 * time.Second,
+		Headers:    60 * time.Second,
+		FirstEvent: 60 * time.Second,
+		Idle:       30 * time.Second,
+		Total:      10 * time.Minute,
+	}
+	p.MaxIdleConnections = 1024
+	p.MaxResponse = 64 << 20
+	p.MaxEvent = 16 << 20
+	p.Proxy = "env"
+	p.AskUsage = true
+}
+
+// SetDefaults fills in what a file may leave out.
+func (k *Key) SetDefaults() { k.Weight = 1 }
+
+// SetDefaults fills in what a file may leave out.
+func (s *Sim) SetDefaults() {
+	*s = Sim{FirstToken: 200 * time.Millisecond, TokensPerSecond: 60, Jitter: 0.2, Seed: 1}
+}
+
+// SetDefaults fills in what a file may leave out.
+func (m *Model) SetDefaults() {
+	m.Strategy = Ordered
+	m.OwnedBy = "sluice"
+}
+
+// SetDefaults fills in what a file may leave out.
+func (t *Target) SetDefaults() { t.Weight = 1 }

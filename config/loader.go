@@ -1,0 +1,238 @@
+package config
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// Options say what a Loader reads.
+type Options struct {
+	// Path of the gateway file. Empty: the demonstration, with a simulated provider.
+	Path string
+	// Plugins holds, by name, the settings of each plugin there is: a pointer to a struct that holds the defaults. The
+	// struct follows the rules of this package's own (yaml and jsonschema tags) and may have Validate() error, which may
+	// return a FieldError. The structs are copied, not changed. Nil: the chain is not checked.
+	Plugins map[string]any
+	// Flags are command line flags, by the path of the setting they set: "server.listen". Those not Changed do not count.
+	Flags map[string]*pflag.Flag
+	// DemoDigest is the digest of the demonstration's key, as in a tenant file. Empty: the tenant has no key.
+	DemoDigest string
+	// Poll is how often Watch reads the files to see changes it was not told of. 0: 10 seconds.
+	Poll time.Duration
+}
+
+// Loader reads the configuration. It may be used by several goroutines at once.
+type Loader struct {
+	opt    Options
+	shapes shapes
+
+	mu        sync.Mutex
+	loaded    bool                   // whether a load succeeded
+	good      map[string]*tenantFile // the tenants then
+	anonymous string                 // tenants.anonymous then, as configured
+	seen      *state                 // what the last load read, successful or not; nil before
+}
+
+// state is what was read: for the watcher.
+type state struct {
+	dir   string   // the tenants folder, or ""
+	files []string // the files that ${file:} names, sorted
+	sum   [sha256.Size]byte
+}
+
+// NewLoader returns a Loader. It reads nothing yet.
+func NewLoader(opt Options) *Loader {
+	if opt.Poll <= 0 {
+		opt.Poll = 10 * time.Second
+	}
+	return &Loader{opt: opt, shapes: shapes{}}
+}
+
+// Load reads everything and is strict: any mistake, in any file, gives an error of type Problems.
+func (l *Loader) Load() (*Config, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	cfg, problems, err := l.load(false)
+	if err == nil && len(problems) > 0 {
+		return nil, problems
+	}
+	return cfg, err
+}
+
+// Reload reads everything again under live traffic. A mistake in the gateway file (or in the environment, or a tenants
+// folder that vanished) is an error, and nothing changes. A tenant file with a mistake keeps its last good version; one
+// that never was good is left out; both are told by the Problems. The tenant of a removed file is gone. If that is the
+// tenant of anonymous callers, they are denied, and the Problems say so.
+func (l *Loader) Reload() (*Config, Problems, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.load(true)
+}
+
+func (l *Loader) load(live bool) (*Config, Problems, error) {
+	disk := disk{}
+	cfg, src, err := l.gateway(disk)
+	if err != nil {
+		return nil, nil, err
+	}
+	set := &tenantSet{cfg: cfg, shapes: l.shapes, disk: disk, last: l.good, live: live && l.loaded}
+	// Where the file is not YAML it is not known where the tenants are.
+	dir := cfg.Tenants.Dir
+	if src.root == nil && l.opt.Path != "" {
+		dir = ""
+	}
+	if dir != "" {
+		if err := set.read(dir); err != nil {
+			(&checker{cfg, src}).fail("tenants.dir", "", "%s", err)
+		}
+		set.settle()
+	}
+	l.remember(dir, disk, src.refs, set)
+
+	tenants, warnings := set.list()
+	cfg.Tenants.List = append(cfg.Tenants.List, tenants...)
+	anonymous := cfg.Tenants.Anonymous
+	l.checkAnonymous(cfg, src, set)
+	problems, own := src.finish()
+	cfg.Warnings = slices.Concat(own, warnings).sorted()
+	if !set.live {
+		problems = slices.Concat(problems, set.problems)
+	}
+	if len(problems) > 0 {
+		return nil, nil, problems.sorted()
+	}
+	l.loaded, l.good, l.anonymous = true, set.good(), anonymous
+	return cfg, set.problems.sorted(), nil
+}
+
+// gateway reads the gateway file, or makes the demonstration, and lays environment and flags over it.
+func (l *Loader) gateway(d disk) (*Config, *source, error) {
+	cfg := &Config{Origins: map[string]string{}}
+	cfg.SetDefaults()
+	var err error
+	if cfg.Plugins, err = prototypes(l.opt.Plugins); err != nil {
+		return nil, nil, err
+	}
+	src := newSource(l.opt.Path, nil, newReferences(filepath.Dir(l.opt.Path), d))
+	if l.opt.Path == "" {
+		src.name = "the demonstration"
+		demo(cfg, l.opt.DemoDigest)
+	} else {
+		if src.text, err = d.read(l.opt.Path, maxFile); err != nil {
+			return nil, nil, Problems{{File: l.opt.Path, Message: "the gateway file cannot be read: " + reason(err)}}
+		}
+		if src.parse() {
+			dec := newDecoder(src, l.shapes)
+			dec.value(src.root, reflect.ValueOf(cfg).Elem(), "", nil)
+			maps.Copy(cfg.Origins, dec.origins)
+		}
+	}
+	overlay(cfg, src, l.shapes, l.opt.Flags)
+	if src.root != nil || l.opt.Path == "" {
+		l.complete(cfg)
+		(&checker{cfg, src}).all()
+	}
+	return cfg, src, nil
+}
+
+// prototypes copies the plugins' settings, so that decoding changes no defaults.
+func prototypes(given map[string]any) (map[string]any, error) {
+	if given == nil {
+		return nil, nil
+	}
+	out := map[string]any{}
+	for name, settings := range given {
+		v := reflect.ValueOf(settings)
+		if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
+			return nil, fmt.Errorf("config: the settings of plugin %s are a %T, not a pointer to a struct", name, settings)
+		}
+		fresh := reflect.New(v.Type().Elem())
+		fresh.Elem().Set(v.Elem())
+		out[name] = fresh.Interface()
+	}
+	return out, nil
+}
+
+// complete fills in what follows from other values, and makes the paths in the file relative to its folder.
+func (l *Loader) complete(cfg *Config) {
+	if cfg.Server.AdminListen == "off" {
+		cfg.Server.AdminListen = ""
+	}
+	for i := range cfg.Providers {
+		p := &cfg.Providers[i]
+		p.BaseURL = strings.TrimRight(p.BaseURL, "/")
+		if p.BaseURL == "" && p.Type == OpenAI {
+			p.BaseURL = "https://api.openai.com/v1"
+		}
+		if p.Type == Simulated {
+			p.Proxy = ""
+			if p.Sim == nil {
+				p.Sim = &Sim{}
+				p.Sim.SetDefaults()
+			}
+		}
+	}
+	for path, file := range map[string]*string{
+		"tenants.dir": &cfg.Tenants.Dir, "server.tls.cert": &cfg.Server.TLS.Cert, "server.tls.key": &cfg.Server.TLS.Key,
+	} {
+		if overriding(cfg.Origins[path]) == "" { // a flag's path is relative to where the command runs
+			*file = within(filepath.Dir(l.opt.Path), *file)
+		}
+	}
+}
+
+// checkAnonymous reports an anonymous tenant that does not exist. If it did at the last load, its file was removed: it
+// must not come back because of that, so its callers are denied.
+func (l *Loader) checkAnonymous(cfg *Config, src *source, set *tenantSet) {
+	id, ids := cfg.Tenants.Anonymous, []string{Deny}
+	for _, t := range cfg.Tenants.List {
+		ids = append(ids, t.ID)
+	}
+	if slices.Contains(ids, id) {
+		return
+	}
+	for _, f := range set.files {
+		if f.bad && !set.live {
+			return // it may have been this tenant's
+		}
+	}
+	before := len(src.problems)
+	(&checker{cfg, src}).fail("tenants.anonymous", didYouMean(id, ids, "tenants"), "tenant %q is not defined", id)
+	if set.live && id == l.anonymous && before == 0 {
+		problems, _ := src.finish()
+		set.problems, src.problems = append(set.problems, problems...), nil
+		cfg.Tenants.Anonymous = Deny
+	}
+}
+
+// remember keeps what this load read, for the watcher.
+func (l *Loader) remember(dir string, d disk, refs *references, set *tenantSet) {
+	files := map[string]struct{}{}
+	maps.Copy(files, refs.files)
+	for _, f := range set.files {
+		maps.Copy(files, f.files)
+		f.data = nil
+	}
+	l.seen = &state{dir: dir, files: slices.Sorted(maps.Keys(files)), sum: d.sum()}
+}
+
+// sum returns one digest for all that was read.
+func (d disk) sum() [sha256.Size]byte {
+	var all bytes.Buffer
+	for _, path := range slices.Sorted(maps.Keys(d)) {
+		sum := d[path]
+		all.WriteString(path + "\x00")
+		all.Write(sum[:])
+	}
+	return sha256.Sum256(all.Bytes())
+}

@@ -1,0 +1,55 @@
+package config
+
+import "time"
+
+// Tenant is one customer of the gateway: the contents of one tenant file. It is read-only.
+type Tenant struct {
+	// Version of this format. Always 1.
+	Version int `yaml:"version" jsonschema:"required,enum=1"`
+	// ID of the tenant. It equals the file's name without its extension.
+	ID string `yaml:"id" jsonschema:"required,pattern=^[a-z0-9][a-z0-9_.-]{0\\,62}$" hint:"write up to 63 lower-case letters, digits and . _ -"`
+	// Name for people.
+	Name string `yaml:"name,omitempty"`
+	// Disabled refuses all of the tenant's callers.
+	Disabled bool `yaml:"disabled,omitempty"`
+	// Keys are the tenant's API keys, as digests.
+	Keys []TenantKey `yaml:"keys,omitempty"`
+	// Models says which models the tenant may use.
+	Models ModelRules `yaml:"models,omitempty"`
+	// Credentials are the tenant's own keys for providers, used instead of the gateway's.
+	Credentials []Credential `yaml:"credentials,omitempty"`
+	// CORS says which web pages may call with the tenant's keys.
+	CORS CORS `yaml:"cors,omitempty"`
+
+	// File is the tenant file's path.
+	File string `yaml:"-"`
+}
+
+// TenantKey is the digest of one API key.
+type TenantKey struct {
+	// Name of the key, for logs and metrics.
+	Name string `yaml:"name" jsonschema:"required"`
+	// Digest of the key: "sha256:" or "hmac-sha256:" and 64 hexadecimal digits.
+	Digest string `yaml:"digest" jsonschema:"required,pattern=^(hmac-)?sha256:[0-9a-f]{64}$" hint:"write sha256: or hmac-sha256: and 64 hexadecimal digits"`
+	// Expires is when the key stops working: a moment (RFC 3339), or a date, whose first moment in UTC is meant. Zero:
+	// never.
+	Expires time.Time `yaml:"expires,omitempty"`
+	// Disabled refuses the key.
+	Disabled bool `yaml:"disabled,omitempty"`
+}
+
+// ModelRules says which models may be used. In each pattern * stands for any text.
+type ModelRules struct {
+	// Allow lists the models that may be used. Empty: all.
+	Allow []string `yaml:"allow,omitempty"`
+	// Deny lists the models that may not be used, whatever allow says.
+	Deny []string `yaml:"deny,omitempty"`
+}
+
+// Credential is a tenant's own key for one provider.
+type Credential struct {
+	// Provider is the name of one of the gateway's providers.
+	Provider string `yaml:"provider" jsonschema:"required"`
+	// Key is the secret.
+	Key Secret `yaml:"key" jsonschema:"required"`
+}
