@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sluice-ai/sluice/benchmarks/internal/proc"
+	"github.com/sluice-ai/sluice/benchmarks/internal/report"
+)
+
+// Names of the two subjects.
+const (
+	floorName   = "floor"
+	gatewayName = "gateway"
+)
+
+// row is one run of one test against one subject.
+type row struct {
+	Round   int          `json:"round"`
+	Subject string       `json:"subject"`
+	Start   float64      `json:"start_ms"`   // from the start of the process to the first good reply
+	Idle    int64        `json:"idle_bytes"` // RSS, some time after that reply
+	Load    *report.Load `json:"load,omitempty"`
+}
+
+// faults says what went wrong in a row; empty if nothing did.
+func (r row) faults(t test) string {
+	var wrong []string
+	if r.Load != nil && r.Load.Errors > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d errors: %v", r.Load.Errors, r.Load.ErrorKinds))
+	}
+	if t.streams > 0 && r.Load.Streams.Alive != t.streams {
+		wrong = append(wrong, fmt.Sprintf("%d of %d streams alive", r.Load.Streams.Alive, t.streams))
+	}
+	return strings.Join(wrong, "; ")
+}
+
+// bench runs tests.
+type bench struct {
+	dir      string    // temporary; holds the programs, the tenants and the configuration
+	subjects []subject // floor and gateway
+	rounds   int
+	settle   time.Duration // between the first reply and the first measurement
+	output   *os.File      // of the subjects; nil: discarded
+	progress io.Writer     // a line for each row
+}
+
+// run runs one test: rounds times, each round all subjects, in an order that alternates.
+func (b *bench) run(ctx context.Context, t test) ([]row, error) {
+	var rows []row
+	order := slices.Clone(b.subjects)
+	for round := range b.rounds {
+		for _, s := range order {
+			r, err := b.once(ctx, t, s)
+			if err != nil {
+				return rows, fmt.Errorf("%s, round %d, %s: %w", t.name, round, s.name, err)
+			}
+			r.Round, r.Subject = round, s.name
+			rows = append(rows, r)
+			b.tell(t, r)
+		}
+		slices.Reverse(order)
+	}
+	return rows, nil
+}
+
+func (b *bench) tell(t test, r row) {
+	fmt.Fprintf(b.progress, "%-8s round %d %-8s", t.name, r.Round, r.Subject)
+	for _, f := range t.figures {
+		fmt.Fprintf(b.progress, "  %s %.1f %s", f.name, f.of(r), f.unit)
+	}
+	fmt.Fprintln(b.progress, " ", r.faults(t))
+}
+
+// once starts a mock and a subject, both fresh, and makes the load of one test.
+func (b *bench) once(ctx context.Context, t test, s subject) (r row, err error) {
+	addrs, err := freeAddrs(3)
+	if err != nil {
+		return r, err
+	}
+	mockAddr, listen, admin := addrs[0], addrs[1], addrs[2]
+	mock, err := start(ctx, b.output, []string{b.program("mock"), "-addr", mockAddr})
+	if err != nil {
+		return r, err
+	}
+	defer mock.stop()
+	if err := mock.firstReply(ctx, mockAddr, benchKey); err != nil {
+		return r, err
+	}
+	config, err := writeGateway(b.dir, listen, admin, mockAddr)
+	if err != nil {
+		return r, err
+	}
+	begin := time.Now()
+	tested, err := start(ctx, b.output, s.argv(config, listen, mockAddr))
+	if err != nil {
+		return r, err
+	}
+	defer tested.stop()
+	if err := tested.firstReply(ctx, listen, benchKey); err != nil {
+		return r, err
+	}
+	r.Start = time.Since(begin).Seconds() * 1000
+	select {
+	case <-time.After(b.settle):
+	case <-ctx.Done():
+		return r, ctx.Err()
+	}
+	if r.Idle, err = proc.RSS(tested.pid()); err != nil || t.model == "" {
+		return r, err
+	}
+	r.Load, err = b.load(ctx, t, listen, tested.pid())
+	return r, err
+}
+
+// load runs the load generator.
+func (b *bench) load(ctx context.Context, t test, addr string, pid int) (*report.Load, error) {
+	args := append([]string{
+		"-url", "http://" + addr + chatPath, "-H", "Authorization: Bearer " + benchKey,
+		"-model", t.model, "-pid", fmt.Sprint(pid),
+	}, t.load...)
+	command := exec.CommandContext(ctx, b.program("load"), args...)
+	command.Stderr = os.Stderr
+	out, err := command.Output()
+	if err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
+	r := &report.Load{}
+	if err := json.Unmarshal(out, r); err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
+	return r, nil
+}
+
+func (b *bench) program(name string) string { return filepath.Join(b.dir, name) }
+
+// build compiles programs of this module into dir. The gateway is built as it is released.
+func build(ctx context.Context, dir string, packages ...string) error {
+	for _, p := range packages {
+		command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w",
+			"-o", filepath.Join(dir, filepath.Base(p)), "github.com/sluice-ai/sluice/"+p)
+		command.Env = append(os.Environ(), "CGO_ENABLED=0")
+		command.Stdout, command.Stderr = os.Stderr, os.Stderr
+		if err := command.Run(); err != nil {
+			return fmt.Errorf("go build %s: %w", p, err)
+		}
+	}
+	return nil
+}

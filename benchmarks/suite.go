@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// test is one scenario: what load is made, and which figures it yields.
+type test struct {
+	name    string
+	model   string   // what the mock does; empty: no load
+	load    []string // flags of the load generator
+	streams int64    // that must be alive at the end; 0: does not matter
+	figures []figure
+}
+
+// figure is one number that a test yields.
+type figure struct {
+	name  string
+	unit  string
+	of    func(row) float64
+	limit limit
+}
+
+// limit is an alarm: the most a figure may be. The zero limit is none.
+type limit struct {
+	most  float64
+	ratio bool // of the gateway's minimum to the floor's; otherwise the gateway's median counts, in the figure's unit
+}
+
+// suite is every test there is, in the order in which they run.
+func suite() []test {
+	return []test{
+		{
+			name: "max", model: "mock", load: flags(64, 2*time.Second, 5*time.Second),
+			figures: []figure{
+				{"max", "CPU µs/request", cpuPerRequest, limit{1.5, true}},
+				{"max.rate", "requests/s", func(r row) float64 { return r.Load.PerSecond }, limit{}},
+			},
+		},
+		{
+			name: "r500", model: "mock-d20", load: append(flags(512, 1500*time.Millisecond, 5*time.Second), "-rate", "500"),
+			figures: []figure{
+				{"r500", "CPU µs/request", cpuPerRequest, limit{}},
+				{"r500.p50", "added µs", func(r row) float64 { return r.Load.LatencyLess.P50 }, limit{}},
+				{"r500.p99", "added µs", func(r row) float64 { return r.Load.LatencyLess.P99 }, limit{}},
+			},
+		},
+		{
+			name: "stream", model: "mock-n64-i40-d20",
+			load: append(flags(200, 3*time.Second, 6*time.Second), "-stream", "-ramp", "2500ms"),
+			figures: []figure{
+				{"stream", "CPU µs/chunk", func(r row) float64 { return r.Load.Streams.CPUPerChunk }, limit{1.1, true}},
+				{"stream.p50", "chunk delay µs", func(r row) float64 { return r.Load.Streams.ChunkDelay.P50 }, limit{}},
+				{"stream.p99", "chunk delay µs", func(r row) float64 { return r.Load.Streams.ChunkDelay.P99 }, limit{}},
+			},
+		},
+		{
+			name: "mem1000", model: "mock-n3600-i1000", streams: 1000,
+			load:    append(flags(1000, 3*time.Second, 4*time.Second), "-stream", "-ramp", "2s"),
+			figures: []figure{{"mem1000", "KiB/stream", memoryPerStream, limit{}}},
+		},
+		{
+			name: "mem5000", model: "mock-n3600-i1000", streams: 5000,
+			load:    append(flags(5000, 7*time.Second, 5*time.Second), "-stream", "-ramp", "5s"),
+			figures: []figure{{"mem5000", "KiB/stream", memoryPerStream, limit{24, false}}},
+		},
+		{name: "idle", figures: []figure{{"idle", "MiB RSS", func(r row) float64 { return float64(r.Idle) / (1 << 20) }, limit{25, false}}}},
+		{name: "start", figures: []figure{{"start", "ms", func(r row) float64 { return r.Start }, limit{100, false}}}},
+	}
+}
+
+func flags(conns int, warm, window time.Duration) []string {
+	return []string{"-c", fmt.Sprint(conns), "-warm", warm.String(), "-d", window.String()}
+}
+
+func cpuPerRequest(r row) float64 { return r.Load.CPUPerRequest }
+
+// memoryPerStream is how much the process has grown since it was idle, for each stream that is alive.
+func memoryPerStream(r row) float64 {
+	return float64(r.Load.RSS-r.Idle) / 1024 / float64(max(r.Load.Streams.Alive, 1))
+}
+
+// choose picks tests by their names, in the order of the suite.
+func choose(all []test, names string) ([]test, error) {
+	wanted := map[string]bool{}
+	for name := range strings.SplitSeq(names, ",") {
+		wanted[strings.TrimSpace(name)] = true
+	}
+	var chosen []test
+	var known []string
+	for _, t := range all {
+		known = append(known, t.name)
+		if wanted[t.name] {
+			chosen = append(chosen, t)
+			delete(wanted, t.name)
+		}
+	}
+	for name := range wanted {
+		return nil, fmt.Errorf("no test %q; there are %s", name, strings.Join(known, ", "))
+	}
+	return chosen, nil
+}
