@@ -1,0 +1,123 @@
+# Everything that a developer or CI runs. `make help` lists it.
+#
+# Only `go` is needed to build, run and bench; `make test` brings the rest itself where it can, and says what to install
+# where it cannot. Whatever it makes lies in bin/ (dot folders there, because ./... does not look into them).
+
+GOLANGCI_VERSION := v2.15.0
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+FUZZTIME ?= 30s
+IMAGE    ?= sluice
+
+GOLANGCI := bin/.tools/golangci-lint-$(GOLANGCI_VERSION)
+SDK      := cmd/sluice/sdk
+PYTHON   := bin/.sdk/python
+NODE     := bin/.sdk/node
+
+# Where the tests in $(SDK) find the clients: a Python interpreter and a folder with node_modules in it.
+SDK_ENV := SLUICE_SDK_PYTHON='$(CURDIR)/$(PYTHON)/bin/python' SLUICE_SDK_NODE='$(CURDIR)/$(NODE)'
+
+# Packages with tests that the race detector would falsify: counts of allocations.
+UNRACED := $(addprefix ./,$(sort $(dir $(shell \
+	grep -rl --include='*_test.go' '^//go:build !race' cmd config gateway plugins benchmarks 2>/dev/null))))
+
+# $(call need,check,Debian packages) sees to it that a check succeeds: as root on Debian by installing, else it says what
+# is missing and fails.
+define need
+	@{ $(1); } >/dev/null 2>&1 || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $(2); fi; \
+	  { $(1); } >/dev/null 2>&1 || { echo "make: '$(1)' fails: install $(2) (names of Debian packages)" >&2; exit 1; }; }
+endef
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: run build test test-go test-sdk race lint fmt tidy check fuzz bench image help clean vet sdk compiler
+
+##@ Run
+
+run: build ## Build and start the gateway; without a configuration: a demonstration
+	@bin/sluice serve
+
+build: ## Build bin/sluice, one static binary
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/sluice ./cmd/sluice
+
+image: ## Build the container image sluice:VERSION
+	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE):$(VERSION) .
+
+##@ Test
+
+test: vet compiler sdk ## Everything: vet, all tests with the race detector, the official SDKs as clients
+	$(if $(UNRACED),$(SDK_ENV) go test $(UNRACED))
+	$(SDK_ENV) go test -race ./...
+
+test-go: ## The Go tests alone, quickly: no race detector, no SDKs
+	go test $$(go list ./... | grep -v '/$(SDK)')
+
+test-sdk: sdk ## The official SDKs as clients of a running gateway
+	$(SDK_ENV) go test -count=1 ./$(SDK)/...
+
+race: compiler ## The Go tests with the race detector, without the SDKs
+	go test -race $$(go list ./... | grep -v '/$(SDK)')
+
+fuzz: ## Run every fuzz target for FUZZTIME (30s) in turn
+	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' cmd config gateway plugins benchmarks 2>/dev/null | sort | { \
+	  failed=; ran=0; \
+	  while IFS=: read -r file func; do \
+	    name=$${func#func }; dir=./$$(dirname "$$file"); ran=$$((ran + 1)); \
+	    echo "== $$name $$dir"; \
+	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null || failed="$$failed $$dir:$$name"; \
+	  done; \
+	  echo "$$ran fuzz targets; failed:$${failed:- none}"; [ -z "$$failed" ] && [ "$$ran" -gt 0 ]; }
+
+bench: ## Measure against the floor: see benchmarks/
+	go run ./benchmarks
+
+##@ Code
+
+lint: $(GOLANGCI) ## Find what the compiler does not: see .golangci.yml
+	$(GOLANGCI) run ./...
+	go mod tidy -diff
+
+fmt: $(GOLANGCI) ## Format the code and sort the imports
+	$(GOLANGCI) fmt
+
+tidy: ## Tidy go.mod
+	go mod tidy
+
+check: lint test ## What CI runs
+
+clean: ## Remove what was built
+	rm -rf bin
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# What the targets above need.
+
+vet:
+	go vet ./...
+
+compiler: # the race detector is written in C
+	$(call need,$$(go env CC) --version,gcc libc6-dev)
+
+sdk: $(if $(wildcard $(SDK)/requirements.txt),$(PYTHON)/.complete) $(if $(wildcard $(SDK)/package.json),$(NODE)/.complete)
+
+$(PYTHON)/.complete: $(SDK)/requirements.txt
+	$(call need,python3 -c 'import venv; import ensurepip',python3-venv)
+	rm -rf $(PYTHON)
+	python3 -m venv $(PYTHON)
+	$(PYTHON)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(NODE)/.complete: $(SDK)/package.json $(SDK)/package-lock.json
+	$(call need,npm --version && node --version,nodejs npm)
+	rm -rf $(NODE)
+	mkdir -p $(NODE)
+	cp $^ $(NODE)
+	cd $(NODE) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(GOLANGCI):
+	GOBIN='$(CURDIR)/bin/.tools' go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv bin/.tools/golangci-lint $@
