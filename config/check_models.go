@@ -33,7 +33,7 @@ func (c *checker) providers() {
 
 func (c *checker) provider(at string, p *Provider) {
 	c.providerType(at, p)
-	c.baseURL(at+".base_url", p.BaseURL)
+	checkBaseURL(at+".base_url", p.BaseURL, c.fail)
 	if p.Type != Simulated {
 		c.proxy(at+".proxy", p.Proxy)
 	}
@@ -46,7 +46,7 @@ func (c *checker) provider(at string, p *Provider) {
 	}
 	t := p.Timeouts
 	for name, d := range map[string]time.Duration{
-		"connect": t.Connect, "headers": t.Headers, "first_event": t.FirstEvent, "idle": t.Idle, "total": t.Total,
+		"connect": t.Connect, "headers": t.Headers, "first_event": t.FirstEvent, "idle": t.Idle, "answer": t.Answer, "total": t.Total,
 	} {
 		c.positive(at+".timeouts."+name, int64(d))
 	}
@@ -81,18 +81,19 @@ func (c *checker) providerType(at string, p *Provider) {
 	}
 }
 
-func (c *checker) baseURL(path, text string) {
+// checkBaseURL reports what is not the URL of an API; "" is none and all right.
+func checkBaseURL(path, text string, fail func(path, hint, format string, args ...any)) {
 	if text == "" {
 		return
 	}
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		c.fail(path, "write http:// or https://, a host and a path", "%s is not a URL", path)
+		fail(path, "write http:// or https://, a host and a path", "%s is not a URL", path)
 	case u.User != nil:
-		c.fail(path, "use keys or headers", "%s holds a user name or a password", path)
+		fail(path, "use keys or headers", "%s holds a user name or a password", path)
 	case u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(text, "?") || strings.HasSuffix(text, "#"):
-		c.fail(path, "", "%s holds a query or a fragment", path)
+		fail(path, "", "%s holds a query or a fragment", path)
 	}
 }
 
@@ -101,8 +102,8 @@ func (c *checker) proxy(path, text string) {
 		return
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) {
-		c.fail(path, `write "env", "none", or a URL that begins with http://, https:// or socks5://`, "%s is not a proxy", path)
+	if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https"}, u.Scheme) {
+		c.fail(path, `write "env", "none", or a URL that begins with http:// or https://`, "%s is not a proxy", path)
 	}
 }
 

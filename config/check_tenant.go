@@ -70,5 +70,6 @@ func (c *tenantChecker) credentials() {
 		if !sendable(cr.Key.Reveal()) {
 			c.fail(path+".key", "a key is one line", "%s.key holds a line break or another control character", path)
 		}
+		checkBaseURL(path+".base_url", cr.BaseURL, c.fail)
 	}
 }

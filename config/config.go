@@ -168,12 +168,15 @@ type Header struct {
 type Timeouts struct {
 	// Connect bounds connecting, TLS included.
 	Connect time.Duration `yaml:"connect"`
-	// Headers bounds the wait for the reply's status and headers.
+	// Headers bounds the wait for the status and headers of a stream.
 	Headers time.Duration `yaml:"headers"`
 	// FirstEvent bounds the wait for the first event of a stream.
 	FirstEvent time.Duration `yaml:"first_event"`
-	// Idle bounds the silence between two events.
+	// Idle bounds the time between two events that carry something: comments and pings do not count. Reasoning models
+	// are silent for minutes.
 	Idle time.Duration `yaml:"idle"`
+	// Answer bounds the wait for an answer that is not streamed: nothing of it comes before all of it is generated.
+	Answer time.Duration `yaml:"answer"`
 	// Total bounds the whole attempt.
 	Total time.Duration `yaml:"total"`
 }
@@ -221,7 +224,7 @@ type Target struct {
 
 // Retries says when another attempt is made.
 type Retries struct {
-	// Max is the number of attempts after the first.
+	// Max is the number of attempts on top of one for each target. Going on to the next target is not a retry.
 	Max int `yaml:"max" jsonschema:"minimum=0,maximum=10"`
 	// Backoff is the wait before a retry: the first about the lower bound, doubling up to the upper.
 	Backoff Range `yaml:"backoff"`
@@ -286,8 +289,9 @@ func (p *Provider) SetDefaults() {
 	p.Timeouts = Timeouts{
 		Connect:    2 * time.Second,
 		Headers:    60 * time.Second,
-		FirstEvent: 60 * time.Second,
-		Idle:       30 * time.Second,
+		FirstEvent: 2 * time.Minute,
+		Idle:       2 * time.Minute,
+		Answer:     5 * time.Minute,
 		Total:      10 * time.Minute,
 	}
 	p.MaxIdleConnections = 1024

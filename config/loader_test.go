@@ -26,7 +26,7 @@ providers:
 models: [{name: demo, targets: [{provider: a}]}]
 `)
 	cfg := loaded(t, config.Options{Plugins: plugins()})
-	timeouts := config.Timeouts{Connect: 2 * time.Second, Headers: time.Minute, FirstEvent: time.Minute, Idle: 30 * time.Second, Total: 10 * time.Minute}
+	timeouts := config.Timeouts{Connect: 2 * time.Second, Headers: time.Minute, FirstEvent: 2 * time.Minute, Idle: 2 * time.Minute, Answer: 5 * time.Minute, Total: 10 * time.Minute}
 	provider := func(p config.Provider) config.Provider {
 		p.Timeouts, p.MaxIdleConnections, p.MaxResponse, p.MaxEvent, p.AskUsage = timeouts, 1024, 64<<20, 16<<20, true
 		return p
@@ -94,7 +94,7 @@ providers:
     organization: "${env:SLUICE_TEST_UNSET:-org}"
     project: "${env:SLUICE_TEST_UNSET:-}"
     headers: [{name: X-Tag, value: "${env:HOST}"}]
-    timeouts: {connect: 1s, headers: 2s, first_event: 3s, idle: 4s, total: 5s}
+    timeouts: {connect: 1s, headers: 2s, first_event: 3s, idle: 4s, answer: 6s, total: 5s}
     max_idle_connections: 0
     max_response: 1KiB
     max_event: 1KB
@@ -143,7 +143,7 @@ cors: {origins: ["https://acme.example"]}
 				Keys:         []config.Key{{Name: "k", Key: secret("x${env:HOST}")}, {Name: "l", Key: secret("sk-2"), Weight: 2}},
 				Organization: "org", Headers: []config.Header{{Name: "X-Tag", Value: secret("vllm")}},
 				Timeouts: config.Timeouts{
-					Connect: time.Second, Headers: 2 * time.Second, FirstEvent: 3 * time.Second, Idle: 4 * time.Second, Total: 5 * time.Second,
+					Connect: time.Second, Headers: 2 * time.Second, FirstEvent: 3 * time.Second, Idle: 4 * time.Second, Answer: 6 * time.Second, Total: 5 * time.Second,
 				},
 				MaxResponse: 1024, MaxEvent: 1000, Proxy: "http://user:vllm@proxy:3128",
 			},

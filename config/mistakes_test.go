@@ -195,7 +195,7 @@ func TestProviders(t *testing.T) {
 	f("type: sim, sim: {tokens_per_second: 0, jitter: 101%}", `
 		gateway.yaml:4:51: providers[0].sim.tokens_per_second: "0" is not more than 0
 		gateway.yaml:4:62: providers[0].sim.jitter: "101%" is not between 0% and 100%; write it as 20% or as 0.2`)
-	f("type: openai, proxy: 'ftp://x', "+key, `gateway.yaml:4:36: providers[0].proxy is not a proxy; write "env", "none", or a URL that begins with http://, https:// or socks5://`)
+	f("type: openai, proxy: 'ftp://x', "+key, `gateway.yaml:4:36: providers[0].proxy is not a proxy; write "env", "none", or a URL that begins with http:// or https://`)
 	f("type: openai, timeouts: {connect: 0, total: 0}, max_event: 0, "+key, `
 		gateway.yaml:4:49: providers[0].timeouts.connect must be more than 0
 		gateway.yaml:4:59: providers[0].timeouts.total must be more than 0

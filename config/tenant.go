@@ -52,4 +52,6 @@ type Credential struct {
 	Provider string `yaml:"provider" jsonschema:"required"`
 	// Key is the secret.
 	Key Secret `yaml:"key" jsonschema:"required"`
+	// BaseURL is where the tenant's own account is, if not where the gateway's is. It must lead to public addresses.
+	BaseURL string `yaml:"base_url,omitempty"`
 }
