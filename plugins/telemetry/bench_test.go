@@ -1,0 +1,82 @@
+//go:build !race
+
+package telemetry_test
+
+import (
+	"io"
+	"testing"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/gatewaytest"
+	"github.com/sluice-ai/sluice/plugins/telemetry"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// exchange drives one unary exchange, or a stream without its events, through next.
+func exchange(h gateway.Handler, r *gatewaytest.Request, e *gateway.Endpoint) {
+	x := gateway.Exchange{Directory: r.Directory, Caller: r.Caller}
+	x.Init("req_0123456789abcdef01234567", e, r.Header, bytesBody(r.Body))
+	if h.Serve(&x) == nil {
+		_ = x.Reply.Stream.Close()
+	}
+	x.End(nil)
+}
+
+type bytesBody []byte
+
+func (b bytesBody) Load() ([]byte, error) { return b, nil }
+func (b bytesBody) Free()                 {}
+
+func innermost(kind gateway.Kind) gateway.Handler {
+	target := &gateway.Target{Provider: "openai", Key: "main", Model: "gpt-4.1-2025-04-14"}
+	return opening(gateway.HandlerFunc(func(x *gateway.Exchange) error {
+		from := ok("openai")
+		a := x.Attempting(target)
+		a.Status, a.First, a.Total, a.RequestID = from.Status, from.First, from.Total, from.RequestID
+		x.Usage = usage
+		x.Reply = &gateway.Reply{Status: 200, Kind: kind, Stream: gateway.Once(nil)}
+		x.Commit()
+		return nil
+	}))
+}
+
+func production(t testing.TB) gateway.Plugin {
+	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(io.Discard), zap.InfoLevel)
+	host := &loud{gatewaytest.NewHost(), zap.New(core)}
+	t.Cleanup(host.Close)
+	p, err := telemetry.Spec().Build(host, telemetry.Spec().Defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// BenchmarkExchange compares an exchange with telemetry (metrics and a JSON line) with one without.
+func BenchmarkExchange(b *testing.B) {
+	r := gatewaytest.Request{Directory: directory(), Caller: acme(), Body: body("gpt-4.1", true)}
+	e := gatewaytest.Chat()
+	f := func(name string, h gateway.Handler) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				exchange(h, &r, e)
+			}
+		})
+	}
+	f("without", innermost(gateway.Events))
+	f("with", production(b).Wrap(innermost(gateway.Events)))
+}
+
+// TestAllocs holds what telemetry adds to an exchange: the record, its end function, the key of its series, and zap's
+// list of one field.
+func TestAllocs(t *testing.T) {
+	r := gatewaytest.Request{Directory: directory(), Caller: acme(), Body: body("gpt-4.1", true)}
+	e := gatewaytest.Chat()
+	without := testing.AllocsPerRun(200, func() { exchange(innermost(gateway.Events), &r, e) })
+	h := production(t).Wrap(innermost(gateway.Events))
+	with := testing.AllocsPerRun(200, func() { exchange(h, &r, e) })
+	if added := with - without; added > 4 {
+		t.Errorf("%v allocations, %v without telemetry", with, without)
+	}
+}

@@ -1,0 +1,195 @@
+package telemetry
+
+import (
+	"strconv"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+)
+
+// Values of labels in place of a name.
+const (
+	none    = "none"    // not known yet: before auth, before the body was read, before an attempt
+	unknown = "unknown" // a model that is not configured: callers write what they like, labels are bounded
+	other   = "other"   // a tenant beyond Config.MaxTenants
+	aborted = "aborted" // as a code: a reply that had begun and was cut short, not by the caller
+)
+
+// tokenTypes are the classes of chat.Usage, in its order.
+var tokenTypes = [...]string{"input", "cache_read", "cache_write", "output", "reasoning"} //nolint:gochecknoglobals // immutable
+
+// metrics are what is counted. Labels are resolved once for each series: afterwards an exchange costs one lookup.
+type metrics struct {
+	requests, tokens, attempts *prometheus.CounterVec
+	duration, first            *prometheus.HistogramVec
+	overhead                   prometheus.Histogram
+	failovers                  prometheus.Counter
+	streams, exchanges         prometheus.Gauge
+
+	series sync.Map // seriesKey -> *series
+
+	mu      sync.Mutex
+	most    int
+	tenants map[string]struct{} // that have series of their own
+}
+
+// seriesKey says which series an exchange belongs to. code is a status, or 0 for aborted.
+type seriesKey struct {
+	tenant, model, provider string
+	code                    int
+}
+
+// series are the metrics of one seriesKey. The last four are nil if no attempt was made.
+type series struct {
+	requests prometheus.Counter
+	duration prometheus.Observer
+	first    prometheus.Observer
+	ok       prometheus.Counter // attempts
+	tokens   *[len(tokenTypes)]prometheus.Counter
+}
+
+// newMetrics makes the metrics. The buckets of the first two histograms are those of OpenTelemetry's conventions for
+// generative AI (gen_ai.client.operation.duration, gen_ai.server.time_to_first_token), with minutes on top for reasoning.
+func newMetrics(most int) *metrics {
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	seconds := func(name, help string, buckets []float64) *prometheus.HistogramVec {
+		o := prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}
+		return prometheus.NewHistogramVec(o, []string{"model", "provider"}) // not by tenant: buckets multiply
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	}
+	return &metrics{
+		most: most, tenants: map[string]struct{}{},
+		requests: counters("sluice_requests_total",
+			`Exchanges that ended, by what the caller saw: a status, 499 if the caller left, or "aborted".`,
+			"tenant", "model", "provider", "code"),
+		tokens: counters("sluice_tokens_total", "Tokens of delivered replies, in disjoint classes.",
+			"tenant", "model", "provider", "type"),
+		attempts: counters("sluice_attempts_total", "Attempts at providers, by how they ended.", "provider", "outcome"),
+		duration: seconds("sluice_request_duration_seconds", "From a request's headers to the last byte of its reply.",
+			[]float64{0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68}),
+		first: seconds("sluice_time_to_first_token_seconds",
+			"From a request's headers to the first event of its streamed reply, failed attempts included.",
+			[]float64{0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30}),
+		overhead: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "sluice_overhead_seconds",
+			Help:    "What remains of an exchange's duration without its attempts: reading the request, the plugins, waits before retries.",
+			Buckets: []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 0.5, 1, 2.5},
+		}),
+		failovers: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sluice_failovers_total", Help: "Attempts at another target than the one before, in the same exchange.",
+		}),
+		streams:   gauge("sluice_streams_active", "Streamed replies under way."),
+		exchanges: gauge("sluice_exchanges_active", "Exchanges under way."),
+	}
+}
+
+func (m *metrics) collectors() []prometheus.Collector {
+	return []prometheus.Collector{
+		m.requests, m.tokens, m.attempts, m.duration, m.first, m.overhead, m.failovers, m.streams, m.exchanges,
+	}
+}
+
+// observe counts an exchange that has ended.
+func (m *metrics) observe(r *record) {
+	x, last := r.x, r.last()
+	k := seriesKey{tenant: none, model: modelLabel(x), provider: none, code: r.status}
+	if x.Caller.Tenant != nil {
+		k.tenant = x.Caller.Tenant.ID
+	}
+	if last != nil {
+		k.provider = last.Provider
+	}
+	if r.aborted {
+		k.code = 0
+	}
+	s := m.resolve(k)
+	s.requests.Inc()
+	s.duration.Observe(r.total.Seconds())
+	if last == nil {
+		return
+	}
+	m.overhead.Observe(max(r.total-r.attempting(), 0).Seconds())
+	if r.streaming && r.first > 0 {
+		s.first.Observe(r.first.Seconds())
+	}
+	m.count(r, s)
+	if u := &x.Usage; u.Provenance != chat.Unknown {
+		for i, n := range [len(tokenTypes)]int64{u.Input, u.CacheRead, u.CacheWrite, u.Output, u.Reasoning} {
+			if n > 0 {
+				s.tokens[i].Add(float64(n))
+			}
+		}
+	}
+}
+
+// count counts the attempts.
+func (m *metrics) count(r *record, s *series) {
+	all := r.x.Attempts()
+	for i, a := range all {
+		if o := r.outcome(a); o == "ok" && i == len(all)-1 {
+			s.ok.Inc()
+		} else {
+			m.attempts.WithLabelValues(a.Provider, o).Inc()
+		}
+		if i > 0 && (a.Provider != all[i-1].Provider || a.Key != all[i-1].Key || a.Model != all[i-1].Model) {
+			m.failovers.Inc()
+		}
+	}
+}
+
+// modelLabel is the model's configured name: canonical, or with its "*".
+func modelLabel(x *gateway.Exchange) string {
+	name := x.Request.Model()
+	if name == "" {
+		return none
+	}
+	if m, _, _ := x.Directory.Model(name); m != nil {
+		return string(m.Name)
+	}
+	return unknown
+}
+
+// resolve finds the series, or makes them.
+func (m *metrics) resolve(k seriesKey) *series {
+	if s, ok := m.series.Load(k); ok {
+		return s.(*series) //nolint:forcetypeassert,errcheck // nothing else is stored
+	}
+	tenant, code := m.tenantLabel(k.tenant), strconv.Itoa(k.code)
+	if k.code == 0 {
+		code = aborted
+	}
+	s := &series{
+		requests: m.requests.WithLabelValues(tenant, k.model, k.provider, code),
+		duration: m.duration.WithLabelValues(k.model, k.provider),
+	}
+	if k.provider != none {
+		s.first = m.first.WithLabelValues(k.model, k.provider)
+		s.ok = m.attempts.WithLabelValues(k.provider, "ok")
+		s.tokens = new([len(tokenTypes)]prometheus.Counter)
+		for i, t := range tokenTypes {
+			s.tokens[i] = m.tokens.WithLabelValues(tenant, k.model, k.provider, t)
+		}
+	}
+	m.series.Store(k, s) // who comes second stores the same
+	return s
+}
+
+// tenantLabel is a tenant's id, or "other" if too many tenants have series already.
+func (m *metrics) tenantLabel(id string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, known := m.tenants[id]; known || id == none {
+		return id
+	}
+	if len(m.tenants) >= m.most {
+		return other
+	}
+	m.tenants[id] = struct{}{}
+	return id
+}

@@ -1,0 +1,165 @@
+package telemetry
+
+import (
+	"errors"
+	"net"
+	"time"
+
+	"github.com/sluice-ai/sluice/gateway"
+)
+
+// record is one exchange, from the moment it entered the chain.
+type record struct {
+	p *Plugin
+	x *gateway.Exchange
+
+	returned  bool  // the chain has returned, and not panicked
+	failed    error // what it returned
+	streaming bool  // counted in streams_active
+
+	// Known at the end.
+	err     *gateway.Error // nil after a complete reply
+	status  int            // what the caller saw, or StatusClientGone
+	aborted bool           // the reply had begun, and something other than the caller cut it short
+	total   time.Duration
+	first   time.Duration // from the start to the first event of the attempt that answered; 0 if there was none
+}
+
+// end is the exchange's OnEnd.
+func (r *record) end(err error) {
+	m := r.p.metrics
+	m.exchanges.Dec()
+	if r.streaming {
+		m.streams.Dec()
+	}
+	r.total = gateway.Since(r.x.Start)
+	if a := r.last(); a != nil && a.First > 0 {
+		r.first = a.Start.Sub(r.x.Start) + a.First
+	}
+	r.conclude(err)
+	m.observe(r)
+	r.write()
+}
+
+// last is the attempt that decided; nil if there was none.
+func (r *record) last() *gateway.Attempt {
+	if all := r.x.Attempts(); len(all) > 0 {
+		return all[len(all)-1]
+	}
+	return nil
+}
+
+// conclude finds out what the caller saw. The chain's own error comes first: when the caller leaves while an error is
+// written to him, the error is what happened.
+func (r *record) conclude(err error) {
+	reply := r.x.Reply
+	switch {
+	case r.failed != nil:
+		err = r.failed
+	case err == nil && reply != nil:
+		r.status = reply.Status
+		return
+	case err == nil:
+		err = errNothing
+	}
+	r.err = gateway.AsError(err)
+	r.status = r.err.Status
+	if r.failed != nil || !r.returned || reply == nil {
+		return
+	}
+	if r.left(err) {
+		r.err, r.status = gateway.AsError(gateway.ErrGone), gateway.StatusClientGone
+		return
+	}
+	if reply.Kind == gateway.Whole { // nothing of it was written yet: the caller got the error instead
+		return
+	}
+	r.status, r.aborted = reply.Status, true
+	if known := (*gateway.Error)(nil); !errors.As(err, &known) && r.x.Cause() == nil && r.broken() {
+		r.err = &gateway.Error{Code: codeBroken, Err: err, Origin: gateway.OriginUpstream}
+	}
+}
+
+// codeBroken is what the transport tells the caller of a stream that broke off.
+const codeBroken = "upstream_stream_error"
+
+var errNothing = errors.New("the exchange ended without a reply and without an error")
+
+// left says whether the caller went away in the middle of a reply: because the transport noticed it, or because writing
+// failed. A network error that is not the provider's is from writing.
+func (r *record) left(err error) bool {
+	if errors.Is(err, gateway.ErrGone) || errors.Is(r.x.Cause(), gateway.ErrGone) {
+		return true
+	}
+	var network *net.OpError
+	return errors.As(err, &network) && !r.broken()
+}
+
+// broken says whether it was the provider's stream that broke off.
+func (r *record) broken() bool {
+	a := r.last()
+	return a != nil && a.Err != nil
+}
+
+// attempting is the time that went into attempts.
+func (r *record) attempting() time.Duration {
+	var sum time.Duration
+	for _, a := range r.x.Attempts() {
+		if a.Total > 0 {
+			sum += a.Total
+		} else {
+			sum += gateway.Since(a.Start)
+		}
+	}
+	return sum
+}
+
+// outcome is how an attempt ended, in one of a dozen words.
+func (r *record) outcome(a *gateway.Attempt) string {
+	var e *gateway.Error
+	switch {
+	case r.err != nil && r.x.Cause() != nil && a == r.last():
+		return "canceled"
+	case a.Err == nil:
+		return class(a.Status)
+	case errors.As(a.Err, &e):
+		return word(e)
+	default:
+		return "cut" // a stream that broke off after its first event
+	}
+}
+
+// class is the outcome of an attempt that got a reply.
+func class(status int) string {
+	switch {
+	case status < 400:
+		return "ok"
+	case status == 429:
+		return "429"
+	case status < 500:
+		return "4xx"
+	default:
+		return "5xx"
+	}
+}
+
+// word is the outcome of an attempt that got none.
+func word(e *gateway.Error) string {
+	if e.Origin != gateway.OriginUpstream {
+		return "canceled"
+	}
+	switch e.Code {
+	case gateway.CodeUnreachable:
+		return "unreachable"
+	case gateway.CodeTimeout:
+		return "timeout"
+	case gateway.CodeCut:
+		return "cut"
+	case gateway.CodeBadResponse:
+		return "bad_response"
+	case gateway.CodeCredentials:
+		return "credentials"
+	default:
+		return "error" // reported inside a 200
+	}
+}
