@@ -48,14 +48,14 @@ func away(name, model string) (off int, ok bool) {
 	if strings.EqualFold(base(name), base(model)) {
 		return 0, true
 	}
-	errors := 2
+	slips := 2
 	switch {
 	case len(name) < 6:
-		errors = 1
+		slips = 1
 	case len(name) >= 12:
-		errors = 3
+		slips = 3
 	}
-	if d := distance(name, model, errors); d <= errors {
+	if d := distance(name, model, slips); d <= slips {
 		return d, true
 	}
 	short, long := name, model
@@ -64,7 +64,7 @@ func away(name, model string) (off int, ok bool) {
 	}
 	const common = 3
 	if len(short) >= common && strings.EqualFold(short, long[:len(short)]) {
-		return errors + len(long) - len(short), true
+		return slips + len(long) - len(short), true
 	}
 	return 0, false
 }
