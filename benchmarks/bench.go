@@ -46,6 +46,7 @@ func (r row) faults(t test) string {
 // bench runs tests.
 type bench struct {
 	dir      string    // temporary; holds the programs, the tenants and the configuration
+	key      string    // of the caller
 	subjects []subject // floor and gateway
 	rounds   int
 	settle   time.Duration // between the first reply and the first measurement
@@ -92,7 +93,7 @@ func (b *bench) once(ctx context.Context, t test, s subject) (r row, err error) 
 		return r, err
 	}
 	defer mock.stop()
-	if err := mock.firstReply(ctx, mockAddr, benchKey); err != nil {
+	if err := mock.firstReply(ctx, mockAddr, b.key); err != nil {
 		return r, err
 	}
 	config, err := writeGateway(b.dir, listen, admin, mockAddr)
@@ -105,7 +106,7 @@ func (b *bench) once(ctx context.Context, t test, s subject) (r row, err error) 
 		return r, err
 	}
 	defer tested.stop()
-	if err := tested.firstReply(ctx, listen, benchKey); err != nil {
+	if err := tested.firstReply(ctx, listen, b.key); err != nil {
 		return r, err
 	}
 	r.Start = time.Since(begin).Seconds() * 1000
@@ -124,7 +125,7 @@ func (b *bench) once(ctx context.Context, t test, s subject) (r row, err error) 
 // load runs the load generator.
 func (b *bench) load(ctx context.Context, t test, addr string, pid int) (*report.Load, error) {
 	args := append([]string{
-		"-url", "http://" + addr + chatPath, "-H", "Authorization: Bearer " + benchKey,
+		"-url", "http://" + addr + chatPath, "-H", "Authorization: Bearer " + b.key,
 		"-model", t.model, "-pid", fmt.Sprint(pid),
 	}, t.load...)
 	command := exec.CommandContext(ctx, b.program("load"), args...)

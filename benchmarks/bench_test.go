@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/sluice-ai/sluice/benchmarks/internal/report"
+	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/plugins/auth/key"
 )
 
 func TestCommandLine(t *testing.T) {
@@ -50,6 +52,35 @@ func TestGatewayCommand(t *testing.T) {
 	}
 	f("/opt/my sluice", "/opt/my sluice", "serve", "--config", "/tmp/c.yaml")
 	f("proxy -l {listen} --to=http://{upstream}/v1", "proxy", "-l", "127.0.0.1:1", "--to=http://127.0.0.1:2/v1")
+}
+
+// TestConfiguration loads what the gateway will read.
+func TestConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	caller, err := writeTenants(dir, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := writeGateway(dir, "127.0.0.1:1001", "127.0.0.1:1002", "127.0.0.1:1003")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.NewLoader(config.Options{Path: path}).Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Warnings) != 0 || c.Server.Listen != "127.0.0.1:1001" || c.Server.AdminListen != "127.0.0.1:1002" {
+		t.Errorf("%v, %+v", c.Warnings, c.Server)
+	}
+	if p := c.Providers[0]; p.BaseURL != "http://127.0.0.1:1003/v1" || p.Keys[0].Key.Reveal() != "sk-bench" {
+		t.Errorf("%+v", p)
+	}
+	if len(c.Tenants.List) != 4 || c.Tenants.List[0].ID != "bench" {
+		t.Fatalf("%d tenants", len(c.Tenants.List))
+	}
+	if got := c.Tenants.List[0].Keys[0].Digest; got != key.Text(key.Digest([]byte(caller))) {
+		t.Errorf("the caller's digest is %s", got)
+	}
 }
 
 func TestFreeAddressesDiffer(t *testing.T) {
@@ -91,9 +122,6 @@ func TestMemoryPerStream(t *testing.T) {
 func TestSmoke(t *testing.T) {
 	dir, out := t.TempDir(), t.TempDir()
 	if err := build(t.Context(), dir, "benchmarks/mock", "benchmarks/load", "benchmarks/floor"); err != nil {
-		t.Fatal(err)
-	}
-	if err := writeTenants(dir, 1); err != nil {
 		t.Fatal(err)
 	}
 	floor := filepath.Join(dir, "floor") + " -addr {listen} -upstream {upstream}"

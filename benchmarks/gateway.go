@@ -1,18 +1,15 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/sluice-ai/sluice/plugins/auth/key"
 )
 
 const chatPath = "/v1/chat/completions"
-
-// benchKey is the caller's key. It opens nothing but a gateway of this benchmark.
-const benchKey = "sluice_bench_0123456789abcdef0123456789abcdef"
 
 // subject is a program under test.
 type subject struct {
@@ -54,27 +51,31 @@ models:
 tenants: {dir: ./tenants}
 `
 
-// writeTenants makes the folder of tenants in dir: one with the key of the load generator, and n others.
-func writeTenants(dir string, n int) error {
+// writeTenants makes the folder of tenants in dir: one for the load generator, whose key it returns, and n others.
+func writeTenants(dir string, n int) (callerKey string, err error) {
 	tenants := filepath.Join(dir, "tenants")
 	if err := os.Mkdir(tenants, 0o750); err != nil {
-		return err
-	}
-	if err := writeTenant(tenants, "bench", benchKey); err != nil {
-		return err
+		return "", err
 	}
 	for i := range n {
-		if err := writeTenant(tenants, fmt.Sprintf("other-%05d", i), fmt.Sprintf("sluice_other_%032d", i)); err != nil {
-			return err
+		if _, err := writeTenant(tenants, fmt.Sprintf("other-%05d", i)); err != nil {
+			return "", err
 		}
 	}
-	return os.WriteFile(filepath.Join(dir, "provider.key"), []byte("sk-bench"), 0o600)
+	if err := os.WriteFile(filepath.Join(dir, "provider.key"), []byte("sk-bench"), 0o600); err != nil {
+		return "", err
+	}
+	return writeTenant(tenants, "bench")
 }
 
-func writeTenant(dir, id, key string) error {
-	digest := sha256.Sum256([]byte(key))
-	text := fmt.Sprintf("version: 1\nid: %s\nkeys:\n  - {name: bench, digest: \"sha256:%s\"}\n", id, hex.EncodeToString(digest[:]))
-	return os.WriteFile(filepath.Join(dir, id+".yaml"), []byte(text), 0o600)
+// writeTenant makes a tenant with one new key, which it returns.
+func writeTenant(dir, id string) (string, error) {
+	k, err := key.New("bench")
+	if err != nil {
+		return "", err
+	}
+	text := fmt.Sprintf("version: 1\nid: %s\nkeys:\n  - {name: bench, digest: \"%s\"}\n", id, key.Text(key.Digest([]byte(k))))
+	return k, os.WriteFile(filepath.Join(dir, id+".yaml"), []byte(text), 0o600)
 }
 
 // writeGateway writes the gateway file beside the tenants and returns its path.

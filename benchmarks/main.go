@@ -76,11 +76,12 @@ func command(ctx context.Context, args []string, out, progress io.Writer) error 
 		}
 		o.gateway = filepath.Join(dir, "sluice")
 	}
-	if err := writeTenants(dir, o.tenants); err != nil {
+	callerKey, err := writeTenants(dir, o.tenants)
+	if err != nil {
 		return err
 	}
 	b := &bench{
-		dir: dir,
+		dir: dir, key: callerKey,
 		subjects: []subject{
 			{floorName, []string{filepath.Join(dir, "floor"), "-addr", "{listen}", "-upstream", "{upstream}"}},
 			{gatewayName, gatewayCommand(o.gateway)},
