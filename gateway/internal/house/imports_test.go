@@ -31,12 +31,12 @@ gateway/sim               gateway gateway/catalog gateway/wire/... gateway/inter
 gateway/runtime           gateway gateway/catalog gateway/wire/... gateway/internal/... gateway/serve gateway/forward gateway/upstream gateway/admin gateway/sim config
 gateway/gatewaytest       gateway gateway/catalog gateway/wire/... gateway/internal/... gateway/serve gateway/forward gateway/upstream gateway/sim
 
-plugins                   plugins/*
+plugins                   gateway plugins/...
 plugins/routing/...       gateway gateway/wire/chat gateway/catalog config plugins/routing/... gateway/wire/openai
 plugins/*/...             gateway gateway/wire/chat gateway/catalog config plugins/*/...
 
 cmd/...                   cmd/... config configs gateway/... plugins/...
-benchmarks/...            benchmarks/... config configs gateway/...
+benchmarks/...            benchmarks/... config configs gateway/... plugins/auth/key
 `
 
 // visitors says where packages from elsewhere, and some of the standard library's, may be imported: nowhere else. A
