@@ -22,9 +22,10 @@ func NewLog(c config.Log) (log *zap.Logger, flush func(), err error) {
 	ec := zap.NewProductionEncoderConfig()
 	ec.TimeKey, ec.EncodeTime = "time", zapcore.RFC3339NanoTimeEncoder
 	encoder := zapcore.NewJSONEncoder(ec)
-	if c.Format == "console" || c.Format == "auto" && term.IsTerminal(int(os.Stderr.Fd())) { //nolint:gosec // descriptors are small
+	terminal := term.IsTerminal(int(os.Stderr.Fd())) //nolint:gosec // descriptors are small
+	if c.Format == "console" || c.Format == "auto" && terminal {
 		ec.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
-		if os.Getenv("NO_COLOR") == "" {
+		if terminal && os.Getenv("NO_COLOR") == "" {
 			ec.EncodeLevel = zapcore.CapitalColorLevelEncoder
 		}
 		encoder = zapcore.NewConsoleEncoder(ec)
