@@ -1,6 +1,7 @@
 package gatewaytest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"runtime"
@@ -8,8 +9,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/sluice-ai/sluice/gateway"
 	"go.uber.org/goleak"
+
+	"github.com/sluice-ai/sluice/gateway"
 )
 
 // Subject is a plugin under test.
@@ -124,21 +126,29 @@ func same(a *Answer, s *Script, events int) error {
 		return fmt.Errorf("panic: %v", a.Panic)
 	}
 	if a.Reply == nil {
-		return fmt.Errorf("no reply: %v", a.Err)
+		return fmt.Errorf("no reply: %s", text(a.Err))
 	}
 	r := a.Reply
 	if r.Status != 200 || r.Kind != s.Kind || r.ContentType != s.ContentType || len(r.Header) == 0 || r.Header[0] != s.Header[0] {
 		return fmt.Errorf("the reply is %d %q of kind %d with %v", r.Status, r.ContentType, r.Kind, r.Header)
 	}
 	if len(a.Events) != events {
-		return fmt.Errorf("%d events of %d came: %v", len(a.Events), events, a.Err)
+		return fmt.Errorf("%d events of %d came: %s", len(a.Events), events, text(a.Err))
 	}
 	for i, ev := range a.Events {
-		if want := s.Events[i]; ev.Name != want.Name || string(ev.Data) != string(want.Data) {
+		if want := s.Events[i]; ev.Name != want.Name || !bytes.Equal(ev.Data, want.Data) {
 			return fmt.Errorf("event %d is %q %q, not %q %q", i, ev.Name, ev.Data, want.Name, want.Data)
 		}
 	}
 	return nil
+}
+
+// text is how an exchange ended, for a sentence.
+func text(err error) string {
+	if err == nil {
+		return "no error"
+	}
+	return err.Error()
 }
 
 func passes(kind gateway.Kind, data ...string) func(*trial) error {
@@ -160,7 +170,7 @@ func leaves(tr *trial) error {
 		s := script(gateway.Events, "1", "2", "3", "4")
 		a := tr.ask(tr.plugin.Wrap(s), n)
 		if !errors.Is(a.Err, gateway.ErrGone) {
-			return fmt.Errorf("the client left after %d events, and the exchange ended with: %v", n, a.Err)
+			return fmt.Errorf("the client left after %d events, and the exchange ended with: %s", n, text(a.Err))
 		}
 		if err := errors.Join(same(&a, s, n), s.Check()); err != nil {
 			return err
@@ -177,7 +187,7 @@ func breaks(tr *trial) error {
 		s.End = errScripted
 		a := tr.ask(tr.plugin.Wrap(s), -1)
 		if !errors.Is(a.Err, errScripted) {
-			return fmt.Errorf("a stream that broke off after %d events ended with: %v", n, a.Err)
+			return fmt.Errorf("a stream that broke off after %d events ended with: %s", n, text(a.Err))
 		}
 		if err := errors.Join(same(&a, s, n), s.Check()); err != nil {
 			return err
@@ -193,7 +203,7 @@ func fails(tr *trial) error {
 		s.Err = want
 		a := tr.ask(tr.plugin.Wrap(s), -1)
 		if a.Panic != nil || !errors.Is(a.Err, want) {
-			return fmt.Errorf("next failed with %q, and the exchange ended with: %v (panic: %v)", want, a.Err, a.Panic)
+			return fmt.Errorf("next failed with %q, and the exchange ended with: %s (panic: %v)", text(want), text(a.Err), a.Panic)
 		}
 		if err := s.Check(); err != nil {
 			return err

@@ -12,9 +12,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
-	"github.com/sluice-ai/sluice/gateway"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/sluice-ai/sluice/gateway"
 )
 
 // Host is a gateway.Host whose log and metrics can be read and whose clock is set by hand.

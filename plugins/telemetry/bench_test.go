@@ -6,11 +6,12 @@ import (
 	"io"
 	"testing"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/gatewaytest"
 	"github.com/sluice-ai/sluice/plugins/telemetry"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 )
 
 // exchange drives one unary exchange, or a stream without its events, through next.

@@ -5,10 +5,11 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/sluice-ai/sluice/gateway"
-	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
 // Bounds of text that others wrote, in bytes.

@@ -8,11 +8,12 @@ import (
 	"testing"
 	"unicode"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/gatewaytest"
 	"github.com/sluice-ai/sluice/plugins/telemetry"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 )
 
 // loud is a host that writes its log into a buffer, by an encoder of the real ones.

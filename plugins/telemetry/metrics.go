@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
@@ -18,7 +19,7 @@ const (
 )
 
 // tokenTypes are the classes of chat.Usage, in its order.
-var tokenTypes = [...]string{"input", "cache_read", "cache_write", "output", "reasoning"} //nolint:gochecknoglobals // immutable
+var tokenTypes = [...]string{"input", "cache_read", "cache_write", "output", "reasoning"}
 
 // metrics are what is counted. Labels are resolved once for each series: afterwards an exchange costs one lookup.
 type metrics struct {
@@ -158,7 +159,7 @@ func modelLabel(x *gateway.Exchange) string {
 // resolve finds the series, or makes them.
 func (m *metrics) resolve(k seriesKey) *series {
 	if s, ok := m.series.Load(k); ok {
-		return s.(*series) //nolint:forcetypeassert,errcheck // nothing else is stored
+		return s.(*series)
 	}
 	tenant, code := m.tenantLabel(k.tenant), strconv.Itoa(k.code)
 	if k.code == 0 {

@@ -8,9 +8,10 @@ package telemetry
 import (
 	"fmt"
 
+	"go.uber.org/zap"
+
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway"
-	"go.uber.org/zap"
 )
 
 // Config are the plugin's settings.

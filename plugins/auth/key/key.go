@@ -11,6 +11,7 @@
 package key
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -81,14 +82,11 @@ func Wellformed(key []byte) bool {
 		return false
 	}
 	secret := key[len(prefix):]
-	for i := len(secret) - 1; i >= 0; i-- {
-		if secret[i] == '_' {
-			if !isLabel(secret[:i]) {
-				return false
-			}
-			secret = secret[i+1:]
-			break
+	if i := bytes.LastIndexByte(secret, '_'); i >= 0 {
+		if !isLabel(secret[:i]) {
+			return false
 		}
+		secret = secret[i+1:]
 	}
 	if len(secret) != random+checksum {
 		return false
@@ -99,7 +97,7 @@ func Wellformed(key []byte) bool {
 		}
 	}
 	var room [checksum]byte
-	return string(appendSum(room[:0], key[:len(key)-checksum])) == string(key[len(key)-checksum:])
+	return bytes.HasSuffix(key, appendSum(room[:0], key[:len(key)-checksum]))
 }
 
 func isLabel(label []byte) bool {
