@@ -1,0 +1,208 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/plugins/auth"
+	"github.com/sluice-ai/sluice/plugins/auth/key"
+	"github.com/spf13/cobra"
+)
+
+func newKeys() *cobra.Command {
+	return group(&cobra.Command{
+		Use:     "keys",
+		Short:   "Make API keys for tenants",
+		Example: `  sluice keys create acme --name ci --write --config configs/sluice.yaml`,
+	}, newKeysCreate())
+}
+
+// creation is what keys create was asked for.
+type creation struct {
+	tenant, name, expires, config string
+	write                         bool
+	output                        string
+}
+
+// created is what keys create -o json writes.
+type created struct {
+	Tenant  string `json:"tenant"`
+	Name    string `json:"name"`
+	Key     string `json:"key"`
+	Digest  string `json:"digest"`
+	Expires string `json:"expires,omitempty"`
+	File    string `json:"file,omitempty"` // of the tenant, if a configuration was named
+	Written bool   `json:"written"`        // whether the digest is in the file
+}
+
+func newKeysCreate() *cobra.Command {
+	var k creation
+	c := &cobra.Command{
+		Use:   "create TENANT",
+		Short: "Make an API key",
+		Long: `Make an API key and print it. It is shown only this once: what is kept is its digest, in the tenant's file.
+Without --write, the line to paste there, under keys, is printed too. With --write it is added, and a running
+gateway accepts the key within a second; with a file that is mounted read-only, paste the line where it is made.
+
+Standard output has the key on its first line, so that KEY=$(sluice keys create … --write) works.
+
+The digest is an HMAC with the configured pepper (plugins.auth.pepper), or a SHA-256 if there is none or no
+configuration is named.
+
+With -o json: {"tenant", "name", "key", "digest", "expires", "file", "written": bool}.`,
+		Example: `  sluice keys create acme
+  sluice keys create acme --name ci --expires 2027-01-31 --write --config configs/sluice.yaml`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			k.tenant = args[0]
+			return k.run(c)
+		},
+	}
+	configFlag(c, &k.config)
+	outputFlag(c, &k.output, "text")
+	f := c.Flags()
+	f.StringVar(&k.name, "name", "", "`name` of the key, for logs and metrics; left out: key-1, key-2, …")
+	f.StringVar(&k.expires, "expires", "", "`date` from which on the key does not work: 2027-01-31, or a moment as RFC 3339")
+	f.BoolVar(&k.write, "write", false, "add the digest to the tenant's file")
+	return c
+}
+
+func (k *creation) run(c *cobra.Command) error {
+	if k.write && k.config == "" {
+		return wrongUse("--write needs a configuration: use --config or SLUICE_CONFIG")
+	}
+	if err := k.checkExpiry(time.Now()); err != nil {
+		return err
+	}
+	tenant, pepper := &config.Tenant{ID: k.tenant}, config.Secret{}
+	if k.config != "" {
+		cfg, err := load(k.config)
+		if err != nil {
+			return err
+		}
+		if tenant, err = findTenant(cfg, k.tenant); err != nil {
+			return err
+		}
+		if settings, ok := cfg.Plugins["auth"].(*auth.Config); ok {
+			pepper = settings.Pepper
+		}
+	}
+	if err := k.chooseName(tenant); err != nil {
+		return err
+	}
+	secret, err := key.New(label(k.tenant))
+	if err != nil {
+		return err
+	}
+	out := created{
+		Tenant: k.tenant, Name: k.name, Key: secret, Digest: key.Text(digest(secret, pepper)), Expires: k.expires,
+		File: tenant.File, Written: k.write,
+	}
+	if k.write {
+		if err := writeKey(tenant.File, entry{out.Name, out.Digest, out.Expires}); err != nil {
+			return err
+		}
+	}
+	return out.print(c, k.output)
+}
+
+func (k *creation) checkExpiry(now time.Time) error {
+	if k.expires == "" {
+		return nil
+	}
+	t, err := time.Parse(time.DateOnly, k.expires)
+	if err != nil {
+		t, err = time.Parse(time.RFC3339, k.expires)
+	}
+	if err != nil {
+		return wrongUse("--expires: %q is not a date; write it as 2027-01-31 or 2027-01-31T12:00:00Z", k.expires)
+	}
+	if !t.After(now) {
+		return wrongUse("--expires: %s is in the past", k.expires)
+	}
+	return nil
+}
+
+// chooseName checks that the name is free, or finds one that is.
+func (k *creation) chooseName(t *config.Tenant) error {
+	taken := map[string]bool{}
+	for _, key := range t.Keys {
+		taken[key.Name] = true
+	}
+	if taken[k.name] {
+		return fmt.Errorf("tenant %s has a key %q already; choose another --name", t.ID, k.name)
+	}
+	for n := 1; k.name == ""; n++ {
+		if name := fmt.Sprintf("key-%d", n); !taken[name] {
+			k.name = name
+		}
+	}
+	return nil
+}
+
+func findTenant(cfg *config.Config, id string) (*config.Tenant, error) {
+	ids := make([]string, len(cfg.Tenants.List))
+	for i, t := range cfg.Tenants.List {
+		if t.ID == id {
+			return t, nil
+		}
+		ids[i] = t.ID
+	}
+	if len(ids) == 0 {
+		return nil, fmt.Errorf("there is no tenant %q, nor any other in %s", id, cfg.Tenants.Dir)
+	}
+	return nil, fmt.Errorf("there is no tenant %q; there are: %s", id, strings.Join(ids, ", "))
+}
+
+// label is what of a tenant's id can be in a key: small letters and digits.
+func label(tenant string) string {
+	keep := func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}
+	s := strings.Map(keep, tenant)
+	return s[:min(len(s), 32)]
+}
+
+func digest(secret string, pepper config.Secret) gateway.Digest {
+	if pepper.IsZero() {
+		return key.Digest([]byte(secret))
+	}
+	return key.NewPepper(pepper.Reveal()).Digest([]byte(secret))
+}
+
+func (k *created) print(c *cobra.Command, output string) error {
+	if output == "json" {
+		return writeJSON(c.OutOrStdout(), k)
+	}
+	c.Println(k.Key)
+	if k.Written {
+		c.PrintErrf("\nThe key %q of %s is shown only now. Its digest is in %s.\n", k.Name, k.Tenant, k.File)
+		return nil
+	}
+	line, err := entry{k.Name, k.Digest, k.Expires}.line()
+	if err != nil {
+		return err
+	}
+	file := k.File
+	if file == "" {
+		file = "the tenant's file"
+	}
+	c.PrintErrf("\nThe key %q of %s is shown only now. It works once this stands under keys in %s:\n\n", k.Name, k.Tenant, file)
+	c.Print("  - " + line)
+	return nil
+}
+
+// apiKey is the key that a client command uses.
+func apiKey(flag string) string {
+	if flag != "" {
+		return flag
+	}
+	return os.Getenv("SLUICE_API_KEY")
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// entry is one element of keys in a tenant's file.
+type entry struct{ name, digest, expires string }
+
+// line is the entry as one line of YAML, without what begins an element of a list.
+func (e entry) line() (string, error) {
+	out, err := yaml.Dump(e.node(), yaml.WithLineWidth(-1))
+	return string(out), err
+}
+
+func (e entry) node() *yaml.Node {
+	scalar := func(tag, value string, style yaml.Style) *yaml.Node {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: value, Style: style}
+	}
+	n := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle, Content: []*yaml.Node{
+		scalar("!!str", "name", 0), scalar("!!str", e.name, 0),
+		scalar("!!str", "digest", 0), scalar("!!str", e.digest, yaml.DoubleQuotedStyle),
+	}}
+	if e.expires != "" {
+		n.Content = append(n.Content, scalar("!!str", "expires", 0), scalar("!!timestamp", e.expires, 0))
+	}
+	return n
+}
+
+// writeKey adds an entry to a tenant's file. The file is replaced as a whole, or not at all.
+func writeKey(path string, e entry) error {
+	text, err := os.ReadFile(path) //nolint:gosec // the operator names it
+	if err != nil {
+		return err
+	}
+	with, err := addKey(text, e)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return writeFile(path, with)
+}
+
+// addKey returns a tenant's file with one more key. The entry is put in, and everything else stays as it is, byte for
+// byte: where it fits is tried, and judged by what the file then says.
+func addKey(text []byte, e entry) ([]byte, error) {
+	var doc yaml.Node
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil, errNoTenant
+	}
+	if err := yaml.Load(text, &doc); err != nil {
+		return nil, err
+	}
+	if doc.Content[0].Kind != yaml.MappingNode {
+		return nil, errNoTenant
+	}
+	want, err := digests(text)
+	if err != nil {
+		return nil, err
+	}
+	want = append(want, e.digest)
+	line, err := e.line()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range places(text, child(doc.Content[0], "keys")) {
+		with := slices.Concat(text[:p.at], []byte(p.before+strings.TrimSpace(line)+p.after), text[p.at:])
+		if got, err := digests(with); err == nil && slices.Equal(got, want) {
+			return with, nil
+		}
+	}
+	return nil, errors.New("a key cannot be added to a file in this form; paste the line instead")
+}
+
+var errNoTenant = errors.New("not a tenant file")
+
+// digests returns those of the file's keys, in order.
+func digests(text []byte) ([]string, error) {
+	var t struct{ Keys []struct{ Digest string } }
+	if err := yaml.Load(text, &t); err != nil {
+		return nil, err
+	}
+	list := make([]string, len(t.Keys))
+	for i := range t.Keys {
+		list[i] = t.Keys[i].Digest
+	}
+	return list, nil
+}
+
+// place is where an entry may fit in a text.
+type place struct {
+	at            int
+	before, after string
+}
+
+// places are where an entry may fit: below the last one of the list keys, or at the end of the file, or, if the list is
+// written in brackets, before one that closes.
+func places(text []byte, keys *yaml.Node) []place {
+	newline := "\n"
+	if bytes.Contains(text, []byte("\r\n")) {
+		newline = "\r\n"
+	}
+	lines := bytes.SplitAfter(text, []byte("\n"))
+	below := func(n int, before string) []place {
+		at := len(bytes.Join(lines[:n], nil))
+		if at > 0 && text[at-1] != '\n' {
+			before = newline + before
+		}
+		return []place{{at, before, newline}}
+	}
+	switch {
+	case keys == nil:
+		return below(len(lines), "keys:"+newline+"  - ")
+	case keys.Kind != yaml.SequenceNode: // null
+		return below(keys.Line, "  - ")
+	case keys.Style&yaml.FlowStyle == 0:
+		n := lastLine(keys)
+		for n < len(lines) && isComment(lines[n], keys.Column) {
+			n++ // it belongs to the last entry
+		}
+		return below(n, strings.Repeat(" ", keys.Column-1)+"- ")
+	}
+	var all []place
+	for at := len(bytes.Join(lines[:keys.Line-1], nil)); at < len(text); at++ {
+		if text[at] == ']' {
+			all = append(all, place{at, ", ", ""}, place{at, "", ""}) // the other after a comma, or in an empty list
+		}
+	}
+	return all
+}
+
+// isComment reports whether a line is a comment that begins beyond a column.
+func isComment(line []byte, column int) bool {
+	rest := bytes.TrimLeft(line, " ")
+	return len(rest) > 0 && rest[0] == '#' && len(line)-len(rest) >= column
+}
+
+// child is the value under a key of a mapping, or nil.
+func child(mapping *yaml.Node, name string) *yaml.Node {
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		if mapping.Content[i].Value == name {
+			return mapping.Content[i+1]
+		}
+	}
+	return nil
+}
+
+// lastLine is the last line on which something of a node begins.
+func lastLine(n *yaml.Node) int {
+	line := n.Line
+	for _, c := range n.Content {
+		line = max(line, lastLine(c))
+	}
+	return line
+}
+
+// writeFile replaces a file, or makes it, in one step: a reader sees the old or the new one. The file that a symbolic
+// link leads to is replaced, not the link.
+func writeFile(path string, text []byte) error {
+	mode := fs.FileMode(0o644)
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		mode = info.Mode().Perm()
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // hidden: no tenant
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	for _, step := range []func() error{func() error { return f.Chmod(mode) }, f.Sync} {
+		if err == nil {
+			err = step()
+		}
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// added is what the tests below add.
+const added = `{name: new, digest: "sha256:1"}`
+
+func TestWriteKey(t *testing.T) {
+	// f adds a key to a tenant's file and compares the file then. ADDED stands for the new entry.
+	f := func(before, after string) {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "acme.yaml")
+		if err := os.WriteFile(path, []byte(before), 0o640); err != nil {
+			t.Fatal(err)
+		}
+		if err := writeKey(path, entry{name: "new", digest: "sha256:1"}); err != nil {
+			t.Error(err)
+			return
+		}
+		got, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := strings.ReplaceAll(after, "ADDED", added); string(got) != want {
+			t.Errorf("of\n%s\ncame\n%s\nnot\n%s", before, got, want)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
+			t.Errorf("%v, %v", info.Mode(), err)
+		}
+		if files, err := os.ReadDir(filepath.Dir(path)); err != nil || len(files) != 1 {
+			t.Errorf("%d files, %v", len(files), err)
+		}
+	}
+	// Below the last entry, and nothing else changes.
+	f("keys:\n  - {name: ci,  digest: d}   # of CI\n\n# models\nmodels:  {}\n",
+		"keys:\n  - {name: ci,  digest: d}   # of CI\n  - ADDED\n\n# models\nmodels:  {}\n")
+	f("keys:\n- name: ci\n  digest: d\n  # expires: never\n# more\n- name: web\n  digest: e\nid: acme\n",
+		"keys:\n- name: ci\n  digest: d\n  # expires: never\n# more\n- name: web\n  digest: e\n- ADDED\nid: acme\n")
+	f("keys:\n  - name: ci\n    digest: d\n    # expires: never\n  # the next\nid: acme\n",
+		"keys:\n  - name: ci\n    digest: d\n    # expires: never\n  - ADDED\n  # the next\nid: acme\n")
+	f("keys:\n  - name: ci\n    digest: d", "keys:\n  - name: ci\n    digest: d\n  - ADDED\n")
+	f("id: acme\r\nkeys:\r\n  - {name: ci, digest: d}\r\nname: A\r\n", "id: acme\r\nkeys:\r\n  - {name: ci, digest: d}\r\n  - ADDED\r\nname: A\r\n")
+
+	// No keys yet.
+	f("id: acme # the id\n\nname: A\n", "id: acme # the id\n\nname: A\nkeys:\n  - ADDED\n")
+	f("id: acme", "id: acme\nkeys:\n  - ADDED\n")
+
+	f("keys:\nid: acme\n", "keys:\n  - ADDED\nid: acme\n")
+
+	// A list in brackets.
+	f("keys: []\nname: A\n", "keys: [ADDED]\nname: A\n")
+	f("keys: [{name: ci, digest: d}] # [1]\nid: acme\n", "keys: [{name: ci, digest: d}, ADDED] # [1]\nid: acme\n")
+	f("keys: [ # [1]\n  {name: '[]', digest: d},\n]\nid: acme\n", "keys: [ # [1]\n  {name: '[]', digest: d},\nADDED]\nid: acme\n")
+}
+
+func TestWriteKeyRefuses(t *testing.T) {
+	// f tries to add a key to a file, which must stay as it is.
+	f := func(text, want string) {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "acme.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := writeKey(path, entry{name: "new", digest: "sha256:1"})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != text {
+			t.Errorf("of %q came %q, %v", text, got, err)
+		}
+	}
+	f("", "not a tenant file")
+	f("# nothing\n", "acme.yaml: ")
+	f("- id", "not a tenant file")
+	f("keys: [", "acme.yaml: ")
+	f("keys: {name: ci}", "acme.yaml: ")
+	f("{id: acme}", "paste the line")
+	f("keys:\n  - name: ci\n    digest: >-\n      d\nid: acme\n", "paste the line")
+	f("id: acme\n---\nid: other\n", "acme.yaml: ")
+}
+
+func TestWriteKeyFollowsLinks(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "acme.yaml")
+	if err := os.WriteFile(filepath.Join(dir, "real"), []byte("id: acme\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("real", path); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeKey(path, entry{"new", "sha256:1", "2999-01-31"}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(dir, "real"))
+	if want := "id: acme\nkeys:\n  - {name: new, digest: \"sha256:1\", expires: 2999-01-31}\n"; err != nil || string(got) != want {
+		t.Errorf("%q, %v", got, err)
+	}
+	if to, err := os.Readlink(path); err != nil || to != "real" {
+		t.Errorf("the link became %q, %v", to, err)
+	}
+}

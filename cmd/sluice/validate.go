@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+
+	"github.com/sluice-ai/sluice/config"
+	"github.com/spf13/cobra"
+)
+
+// verdict is what validate -o json writes.
+type verdict struct {
+	Valid bool   `json:"valid"`
+	File  string `json:"file"`
+	// How many there are, if valid.
+	Providers int              `json:"providers,omitempty"`
+	Models    int              `json:"models,omitempty"`
+	Tenants   int              `json:"tenants,omitempty"`
+	Problems  []config.Problem `json:"problems"` // empty if valid
+	Warnings  []config.Problem `json:"warnings"` // empty unless valid
+}
+
+func newValidate() *cobra.Command {
+	var path, output string
+	c := &cobra.Command{
+		Use:   "validate",
+		Short: "Find all mistakes in a configuration",
+		Long: `Read a configuration as serve would, with the environment laid over it, and report all mistakes in it and
+its tenants' files at once. The exit code is 3 if there are any.
+
+With -o json the result is one object on standard output:
+  {"valid": bool, "file": path, "providers": n, "models": n, "tenants": n,
+   "problems": [{"file", "line", "column", "path", "message", "hint", "source"}], "warnings": [the same]}`,
+		Example: `  sluice validate --config configs/sluice.yaml
+  sluice validate --config configs/sluice.yaml -o json`,
+		Args: cobra.NoArgs,
+	}
+	configFlag(c, &path)
+	outputFlag(c, &output, "text")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if path == "" {
+			return wrongUse("no configuration is named: use --config or SLUICE_CONFIG")
+		}
+		cfg, err := load(path)
+		if output == "json" {
+			return writeVerdict(c, path, cfg, err)
+		}
+		if err != nil {
+			return err
+		}
+		for i := range cfg.Warnings {
+			c.PrintErr("warning: " + cfg.Warnings[i].Text())
+		}
+		c.Println("configuration is valid: " + counts(cfg))
+		return nil
+	}
+	return c
+}
+
+func writeVerdict(c *cobra.Command, path string, cfg *config.Config, err error) error {
+	v := verdict{Valid: err == nil, File: path, Problems: []config.Problem{}, Warnings: []config.Problem{}}
+	var problems config.Problems
+	switch {
+	case errors.As(err, &problems):
+		v.Problems = problems
+	case err != nil:
+		return err
+	default:
+		v.Providers, v.Models, v.Tenants = len(cfg.Providers), len(cfg.Models), len(cfg.Tenants.List)
+		v.Warnings = append(v.Warnings, cfg.Warnings...)
+	}
+	if err := writeJSON(c.OutOrStdout(), v); err != nil {
+		return err
+	}
+	if !v.Valid {
+		return errMistakes
+	}
+	return nil
+}
+
+func writeJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
+}
