@@ -61,9 +61,10 @@ func Start(o Options) (a *App, err error) {
 		return nil, err
 	}
 	a = &App{o: o, config: c, failed: make(chan error, 2)}
+	started := a // what is returned with an error is nil
 	defer func() {
 		if err != nil {
-			a.closeAll()
+			started.closeAll()
 		}
 	}()
 	a.runtime = runtime.New(runtime.Options{
@@ -107,14 +108,13 @@ func (a *App) listen(registry *prometheus.Registry) error {
 	if a.api, err = net.Listen("tcp", s.Listen); err != nil {
 		return fmt.Errorf("server.listen: %w", err)
 	}
-	a.server = serve.New(a.runtime, a.api, o)
-	if s.AdminListen == "" {
-		return nil
+	if s.AdminListen != "" {
+		a.admin = admin.New(admin.Options{Metrics: prometheus.Gatherers{registry, a.runtime}, Health: a.health})
+		if a.ops, err = net.Listen("tcp", s.AdminListen); err != nil {
+			return fmt.Errorf("server.admin_listen: %w", err)
+		}
 	}
-	if a.ops, err = net.Listen("tcp", s.AdminListen); err != nil {
-		return fmt.Errorf("server.admin_listen: %w", err)
-	}
-	a.admin = admin.New(admin.Options{Metrics: prometheus.Gatherers{registry, a.runtime}, Health: a.health})
+	a.server = serve.New(a.runtime, a.api, o) // last: it begins to watch
 	return nil
 }
 
