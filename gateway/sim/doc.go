@@ -1,0 +1,40 @@
+// Package sim is the provider that a newcomer talks to without a key, and a faulty one for tests and benchmarks.
+//
+// An answer is composed from the request alone: small talk, sums, lists, translations and the like from templates; calls
+// of the offered tools with arguments that follow their schemas; JSON that follows a response format. The same request
+// and Options.Seed give the same text, ids and timing; only the date, the failures drawn by Options.ErrorRate and the
+// x-request-id differ from one request to the next.
+//
+// There are two front ends. A Provider is a gateway.Sender without a network. A Server speaks HTTP, and counts the
+// clients that leave. For what no well-behaved server can do there are Faults: byte-exact dialogues with pauses, cuts
+// and resets.
+//
+// # Model names
+//
+// A name that does not begin with "sim-" answers like sim-chat. The others are words joined by "-", each at most once, in
+// any order; a number belongs to the word before it:
+//
+//	sim-chat          a plain answer
+//	sim-fast          without any delay
+//	sim-slow-2000     the first token after 2000 ms (5000 if no number is given)
+//	sim-long-500      a text of exactly 500 tokens (2000)
+//
+//	sim-429           this status, from 400 to 599, with an error body; 429, 503 and 529 with Retry-After: 1
+//	sim-429-after5    with Retry-After: 5 (seconds); after0 leaves the header out
+//	sim-quota         429 with the code insufficient_quota, after which a retry is useless
+//	sim-html          502 with an HTML page, unless a status is named too
+//	sim-inband        200 with an error body, also where a stream was asked for
+//
+//	sim-cut-10        the connection ends after 10 events; after 0 before anything is said
+//	sim-stall-5       silence after 5 events; after 0 no answer at all
+//	sim-error-3       an error event after 3 events, and the end
+//	sim-badjson-2     a malformed event after 2 events (1)
+//	sim-nodone        no [DONE], but a clean end
+//	sim-nofinish      neither a finish reason nor usage nor [DONE], but a clean end
+//	sim-empty         200 and nothing more
+//
+// Where no number is given, 0 is meant, or what stands in parentheses. In an answer that is not streamed, cut and stall
+// come in the middle of the body (0: before it), error is the same as inband, badjson a body that is not JSON, and
+// nodone and nofinish mean nothing. They combine: sim-fast-long-1000-cut-500, sim-slow-503. Names that cannot be read
+// are answered by 404 model_not_found with those that are most like them.
+package sim
