@@ -93,11 +93,11 @@ func (p *process) firstReply(ctx context.Context, addr, key string) error {
 		if err == nil {
 			return nil
 		}
-		if ctx.Err() == nil { // otherwise it only says that time is up
-			last = err
-		}
-		if p.ended() {
-			return fmt.Errorf("%s ended by itself: %v; run with -v to see why", p.command.Path, p.command.ProcessState)
+		if ctx.Err() == nil {
+			last = err // otherwise it only says that time is up, and the process ends because of that
+			if p.ended() {
+				return fmt.Errorf("%s ended by itself: %v; run with -v to see why", p.command.Path, p.command.ProcessState)
+			}
 		}
 		select {
 		case <-ctx.Done():

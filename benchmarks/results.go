@@ -18,7 +18,7 @@ type result struct {
 	Machine  machine   `json:"machine"`
 	Gateway  string    `json:"gateway"` // the command
 	Tenants  int       `json:"tenants"`
-	Load     []string  `json:"load"`            // flags of the load generator
+	Load     []string  `json:"load,omitempty"`  // flags of the load generator
 	Model    string    `json:"model,omitempty"` // what the mock did
 	Summary  []summary `json:"summary"`
 	Problems []string  `json:"problems,omitempty"`
