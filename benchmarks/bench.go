@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -126,7 +127,7 @@ func (b *bench) once(ctx context.Context, t test, s subject) (r row, err error) 
 func (b *bench) load(ctx context.Context, t test, addr string, pid int) (*report.Load, error) {
 	args := append([]string{
 		"-url", "http://" + addr + chatPath, "-H", "Authorization: Bearer " + b.key,
-		"-model", t.model, "-pid", fmt.Sprint(pid),
+		"-model", t.model, "-pid", strconv.Itoa(pid),
 	}, t.load...)
 	command := exec.CommandContext(ctx, b.program("load"), args...)
 	command.Stderr = os.Stderr

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/sluice-ai/sluice/benchmarks/internal/report"
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/plugins/auth/key"

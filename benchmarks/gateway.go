@@ -74,7 +74,7 @@ func writeTenant(dir, id string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf("version: 1\nid: %s\nkeys:\n  - {name: bench, digest: \"%s\"}\n", id, key.Text(key.Digest([]byte(k))))
+	text := fmt.Sprintf("version: 1\nid: %s\nkeys:\n  - {name: bench, digest: %q}\n", id, key.Text(key.Digest([]byte(k))))
 	return k, os.WriteFile(filepath.Join(dir, id+".yaml"), []byte(text), 0o600)
 }
 

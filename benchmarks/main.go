@@ -57,7 +57,7 @@ func main() {
 	}
 }
 
-func command(ctx context.Context, args []string, out, progress io.Writer) error {
+func command(ctx context.Context, args []string, out, progress io.Writer) (err error) {
 	o, err := parse(args)
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func command(ctx context.Context, args []string, out, progress io.Writer) error 
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	if err := build(ctx, dir, "benchmarks/mock", "benchmarks/load", "benchmarks/floor"); err != nil {
 		return err
 	}

@@ -133,13 +133,19 @@ func chat(ctx context.Context, client *http.Client, addr, key string) error {
 
 // freeAddrs finds n loopback addresses that nobody listens on. All are open at once, so that they differ.
 func freeAddrs(n int) (addrs []string, err error) {
-	for range n {
-		l, e := net.Listen("tcp4", "127.0.0.1:0")
-		if e != nil {
-			return nil, errors.Join(err, e)
+	var open []net.Listener
+	defer func() {
+		for _, l := range open {
+			err = errors.Join(err, l.Close())
 		}
-		defer func() { err = errors.Join(err, l.Close()) }()
+	}()
+	for range n {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		open = append(open, l)
 		addrs = append(addrs, l.Addr().String())
 	}
-	return addrs, err
+	return addrs, nil
 }

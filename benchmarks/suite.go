@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -72,7 +73,7 @@ func suite() []test {
 }
 
 func flags(conns int, warm, window time.Duration) []string {
-	return []string{"-c", fmt.Sprint(conns), "-warm", warm.String(), "-d", window.String()}
+	return []string{"-c", strconv.Itoa(conns), "-warm", warm.String(), "-d", window.String()}
 }
 
 func cpuPerRequest(r row) float64 { return r.Load.CPUPerRequest }

@@ -194,8 +194,7 @@ func (c *client) readStream(h head, due time.Time) error {
 
 // reason is an error without the addresses, so that equal ones are counted together.
 func reason(err error) string {
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Op + ": " + op.Err.Error()
 	}
 	return err.Error()

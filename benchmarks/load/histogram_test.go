@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/sluice-ai/sluice/benchmarks/internal/report"
 )
 
 func TestBucketsCoverAllTimes(t *testing.T) {
@@ -62,7 +64,7 @@ func TestQuantiles(t *testing.T) {
 }
 
 func TestNothingAdded(t *testing.T) {
-	if d := new(histogram).distribution(); d != (new(histogram).distribution()) || d.Count != 0 || d.P99 != 0 || d.Mean != 0 {
+	if d := new(histogram).distribution(); d != (report.Distribution{}) {
 		t.Errorf("%+v", d)
 	}
 	h := &histogram{}

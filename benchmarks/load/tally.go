@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,11 +52,7 @@ func (t *tally) fault(kind string) {
 func (t *tally) faults() (int64, map[string]int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	kinds := make(map[string]int64, len(t.kinds))
-	for kind, n := range t.kinds {
-		kinds[kind] = n
-	}
-	return t.errors, kinds
+	return t.errors, maps.Clone(t.kinds)
 }
 
 // unary notes a good reply that is no stream.

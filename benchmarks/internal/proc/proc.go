@@ -3,6 +3,7 @@ package proc
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -65,5 +66,5 @@ func parseRollup(rollup []byte) (int64, error) {
 		}
 		return kib << 10, nil
 	}
-	return 0, fmt.Errorf("proc: smaps_rollup has no Rss")
+	return 0, errors.New("proc: smaps_rollup has no Rss")
 }
