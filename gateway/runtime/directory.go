@@ -3,6 +3,8 @@ package runtime
 import (
 	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sluice-ai/sluice/config"
@@ -51,14 +53,15 @@ func (r *Runtime) directory(c *config.Config, g, old *Generation) (*gateway.Dire
 // models builds the models; fallbacks are linked in a second step because they may stand later in the file.
 func models(c *config.Config, g *Generation) []*gateway.Model {
 	list := make([]*gateway.Model, len(c.Models))
-	byName := make(map[string]*gateway.Model, len(c.Models))
 	senders := map[string]map[string]gateway.Sender{} // provider -> key name -> sender
 	for i := range c.Models {
 		m := &c.Models[i]
 		list[i] = &gateway.Model{Name: gateway.Pattern(m.Name), OwnedBy: m.OwnedBy}
-		byName[m.Name] = list[i]
 		var steps [][]*gateway.Target
 		for _, t := range m.Targets {
+			if t.Model == "" && !list[i].Name.Wild() {
+				t.Model = m.Name // as a fallback it is tried for another model's exchange
+			}
 			step := targets(t, g.providers[t.Provider], senders)
 			if m.Strategy == config.Weighted && len(steps) > 0 {
 				steps[0] = append(steps[0], step...)
@@ -70,12 +73,40 @@ func models(c *config.Config, g *Generation) []*gateway.Model {
 	}
 	for i := range c.Models {
 		for _, name := range c.Models[i].Fallback {
-			if m := byName[name]; m != nil {
+			if m := named(name, c.Models, list); m != nil {
 				list[i].Fallback = append(list[i].Fallback, m)
 			}
 		}
 	}
 	return list
+}
+
+// named finds the model that a fallback means: by its name, by an alias, or by a wildcard. For a wildcard it is a model
+// of that one name.
+func named(name string, c []config.Model, list []*gateway.Model) *gateway.Model {
+	for i, m := range list {
+		if string(m.Name) == name || slices.Contains(c[i].Aliases, name) {
+			return m
+		}
+	}
+	for _, m := range list {
+		matched, ok := m.Name.Capture(name)
+		if !ok {
+			continue
+		}
+		one := &gateway.Model{Name: gateway.Pattern(name), OwnedBy: m.OwnedBy}
+		for _, step := range m.Steps {
+			var targets []*gateway.Target
+			for _, t := range step {
+				t := *t
+				t.Model = strings.Replace(cmp.Or(t.Model, name), "*", matched, 1)
+				targets = append(targets, &t)
+			}
+			one.Steps = append(one.Steps, targets)
+		}
+		return one
+	}
+	return nil
 }
 
 // targets is one entry of a model's list with each of its provider's keys. Weights multiply: an entry's share is

@@ -100,7 +100,7 @@ func (c *conn) Write(b []byte) (int, error) {
 		c.armWrite()
 		_, err = c.TCPConn.Write(b)
 	}
-	c.finish(err)
+	c.finish(leaving(err))
 	if err != nil {
 		return 0, err
 	}

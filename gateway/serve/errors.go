@@ -80,23 +80,18 @@ func (s *Server) noEndpoint(ctx *fasthttp.RequestCtx, endpoints []*gateway.Endpo
 	return e
 }
 
-// suspicious refuses what two HTTP parsers may read in two ways (RFC 9112, sections 5.2, 6.1 and 2.3), which fasthttp
+// suspicious refuses what two HTTP parsers may read in two ways (RFC 9112, sections 2.3, 5.2 and 6.1), which fasthttp
 // lets pass: request smuggling lives on the difference.
 func (s *Server) suspicious(ctx *fasthttp.RequestCtx) *gateway.Error {
 	h := &ctx.Request.Header
-	reason := ""
-	raw := h.RawHeaders()
-	switch {
-	case string(h.Protocol()) != "HTTP/1.1" && string(h.Protocol()) != "HTTP/1.0":
+	if p := string(h.Protocol()); p != "HTTP/1.1" && p != "HTTP/1.0" {
 		return &gateway.Error{
 			Status: 505, Type: gateway.TypeInvalidRequest, Code: "http_version", Origin: gateway.OriginClient,
 			Message: "The gateway speaks HTTP/1.1.",
 		}
-	case bytes.Contains(raw, []byte("\n ")), bytes.Contains(raw, []byte("\n\t")), len(raw) > 0 && (raw[0] == ' ' || raw[0] == '\t'):
-		reason = "a header line is folded"
-	case h.ContentLength() == -1 && hasField(raw, "content-length"):
-		reason = "it has both Content-Length and Transfer-Encoding"
-	default:
+	}
+	reason := ambiguity(h.RawHeaders(), h.ContentLength() == -1)
+	if reason == "" {
 		return nil
 	}
 	return &gateway.Error{
@@ -105,8 +100,10 @@ func (s *Server) suspicious(ctx *fasthttp.RequestCtx) *gateway.Error {
 	}
 }
 
-// hasField looks for a field name at the start of a line; name is in lower case.
-func hasField(raw []byte, name string) bool {
+// ambiguity goes over the header lines once; "" if they can be read in one way only. Repeated credentials count,
+// because who takes the first and who takes the last would see two callers.
+func ambiguity(raw []byte, chunked bool) string {
+	bearers, keys := 0, 0
 	for len(raw) > 0 {
 		line := raw
 		if i := bytes.IndexByte(raw, '\n'); i >= 0 {
@@ -114,9 +111,47 @@ func hasField(raw []byte, name string) bool {
 		} else {
 			raw = nil
 		}
-		if len(line) > len(name) && line[len(name)] == ':' && bytes.EqualFold(line[:len(name)], []byte(name)) {
-			return true
+		if len(line) == 0 {
+			continue
+		}
+		switch line[0] {
+		case ' ', '\t':
+			return "a header line is folded"
+		case 'c', 'C':
+			if chunked && isField(line, "content-length") {
+				return "it has both Content-Length and Transfer-Encoding"
+			}
+		case 'a', 'A':
+			if isField(line, "authorization") {
+				bearers++
+			} else if isField(line, "api-key") {
+				keys++
+			}
+		case 'x', 'X':
+			if isField(line, "x-api-key") {
+				keys++
+			}
 		}
 	}
-	return false
+	if bearers > 1 || keys > 1 {
+		return "it has a credential twice"
+	}
+	return ""
+}
+
+// isField says whether a line has a field name, which is given in lower case.
+func isField(line []byte, name string) bool {
+	if len(line) <= len(name) || line[len(name)] != ':' {
+		return false
+	}
+	for i := range len(name) {
+		c := line[i]
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != name[i] {
+			return false
+		}
+	}
+	return true
 }

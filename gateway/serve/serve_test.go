@@ -114,6 +114,7 @@ func TestRefusals(t *testing.T) {
 	check("two hosts", "POST "+chat+" HTTP/1.1\r\nHost: x\r\nHost: y\r\nContent-Length: 13\r\n\r\n"+minimal, 400, "bad_request")
 	check("no host", "POST "+chat+" HTTP/1.1\r\nContent-Length: 13\r\n\r\n"+minimal, 400, "bad_request")
 	check("NUL in a header", "POST "+chat+" HTTP/1.1\r\nHost: x\r\nX-A: a\x00b\r\nContent-Length: 13\r\n\r\n"+minimal, 400, "bad_request")
+	check("two credentials", post(minimal, "Authorization: Bearer a", "authorization: Bearer b"), 400, "bad_request")
 	check("another version", "POST "+chat+" HTTP/2.0\r\nHost: x\r\nContent-Length: 13\r\n\r\n"+minimal, 505, "http_version")
 	check("chunk size in hex prefix", "POST "+chat+" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0xd\r\n"+minimal+"\r\n0\r\n\r\n", 400, "incomplete_body")
 }

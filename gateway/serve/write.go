@@ -53,11 +53,11 @@ func (k *call) writeWhole(w io.Writer) (int64, error) {
 	// The last byte goes apart: it certainly stays in fasthttp's buffer, so its flush comes after Close and uncorks.
 	n, err := w.Write(data[:len(data)-1])
 	if err != nil {
-		return int64(n), err
+		return int64(n), leaving(err)
 	}
 	m, err := w.Write(data[len(data)-1:])
 	if err != nil {
-		return int64(n + m), err
+		return int64(n + m), leaving(err)
 	}
 	// Recorders in the chain learn only from the end of the stream that the reply was complete.
 	if _, err = k.Reply.Stream.Next(); errors.Is(err, io.EOF) {
@@ -113,7 +113,15 @@ func (k *call) flush(w io.Writer, p []byte) (int, error) {
 	if e := k.c.uncork(); err == nil {
 		err = e
 	}
-	return n, err
+	return n, leaving(err)
+}
+
+// leaving says of a failed write what it means: the client is not there any more, or does not read.
+func leaving(err error) error {
+	if err == nil || errors.Is(err, gateway.ErrGone) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", gateway.ErrGone, err)
 }
 
 func (k *call) appendEvent(b []byte, ev gateway.Event) []byte {

@@ -43,8 +43,8 @@ func outcome(r result) string {
 // quick makes every deadline short, for providers that keep silent.
 func quick(c *upstream.Config) {
 	c.Timeouts = upstream.Timeouts{
-		Connect: 100 * time.Millisecond, Headers: 100 * time.Millisecond, FirstEvent: 150 * time.Millisecond,
-		Idle: 100 * time.Millisecond, Answer: 100 * time.Millisecond, Total: 2 * time.Second,
+		Connect: 300 * time.Millisecond, Headers: 300 * time.Millisecond, FirstEvent: 400 * time.Millisecond,
+		Idle: 300 * time.Millisecond, Answer: 300 * time.Millisecond, Total: 5 * time.Second,
 	}
 }
 
@@ -96,6 +96,7 @@ func TestFaults(t *testing.T) {
 	check := func(name, ask string, script func(net.Conn, int) bool, want string) {
 		t.Helper()
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of them wait
 			f := newFake(t, nil, script)
 			p := provider(t, f.url(), quick)
 			x := exchange(t, ask, nil)

@@ -113,7 +113,18 @@ func splitField(line string) (name, value string, ok bool) {
 	if k == 0 || k == len(line) {
 		return "", "", false
 	}
-	return line[:k], strings.Trim(line[k+1:], " \t"), true
+	return line[:k], trim(line[k+1:]), true
+}
+
+// trim takes spaces and tabs off both ends; strings.Trim takes a tenth of the time that a head needs.
+func trim(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
 }
 
 // field takes what matters of one header line; false if it makes the framing ambiguous. What passes to the caller is a

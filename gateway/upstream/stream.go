@@ -230,7 +230,6 @@ func (st *stream) inBand(data []byte) error {
 		Message: "The provider \"" + st.p.c.Name + "\" reported an error.",
 	}
 	if said, ok := st.p.c.Dialect.DecodeError(data); ok {
-		e.Err = errors.New(said.Message)
 		if said.Message != "" {
 			e.Message = said.Message
 		}

@@ -34,7 +34,7 @@ func NewLog(c config.Log) (log *zap.Logger, flush func(), err error) {
 	buffer := &zapcore.BufferedWriteSyncer{
 		WS: zapcore.AddSync(struct{ io.Writer }{os.Stderr}), Size: 256 << 10, FlushInterval: 500 * time.Millisecond,
 	}
-	core := flushErrors{zapcore.NewCore(encoder, buffer, level)}
+	core := &flushErrors{zapcore.NewCore(encoder, buffer, level)}
 	return zap.New(core), func() { _ = buffer.Stop() }, nil
 }
 
@@ -42,12 +42,12 @@ func NewLog(c config.Log) (log *zap.Logger, flush func(), err error) {
 type flushErrors struct{ zapcore.Core }
 
 // With implements zapcore.Core.
-func (f flushErrors) With(fields []zapcore.Field) zapcore.Core {
-	return flushErrors{f.Core.With(fields)}
+func (f *flushErrors) With(fields []zapcore.Field) zapcore.Core {
+	return &flushErrors{f.Core.With(fields)}
 }
 
 // Check implements zapcore.Core.
-func (f flushErrors) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+func (f *flushErrors) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
 	if f.Enabled(e.Level) {
 		return ce.AddCore(e, f)
 	}
@@ -55,7 +55,7 @@ func (f flushErrors) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.C
 }
 
 // Write implements zapcore.Core.
-func (f flushErrors) Write(e zapcore.Entry, fields []zapcore.Field) error {
+func (f *flushErrors) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	err := f.Core.Write(e, fields)
 	if e.Level >= zapcore.ErrorLevel {
 		return f.Sync()
