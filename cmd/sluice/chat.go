@@ -8,14 +8,16 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/sluice-ai/sluice/gateway/wire/openai"
-	"github.com/sluice-ai/sluice/gateway/wire/sse"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/sluice-ai/sluice/gateway/wire/openai"
+	"github.com/sluice-ai/sluice/gateway/wire/sse"
 )
 
 const maxEvent = 16 << 20 // bytes of one event
@@ -73,7 +75,7 @@ conversation: Ctrl-C stops an answer, Ctrl-D ends the conversation.`,
 	return c
 }
 
-func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) } //nolint:gosec // descriptors are small
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // visibleWriter keeps models from steering the terminal.
 type visibleWriter struct{ io.Writer }
@@ -116,20 +118,21 @@ var errStopped = errors.New("stopped")
 func (t *talk) answer(ctx context.Context, prompt string) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
-	asked := append(t.messages, message{"user", prompt}) //nolint:gocritic // kept only if there is an answer
+	messages := append(slices.Clip(t.messages), message{"user", prompt})
 	began := time.Now()
 	reply, err := t.api.ask(ctx, &question{
-		Model: t.model, Messages: asked, Stream: true, StreamOptions: &streamOptions{IncludeUsage: true},
+		Model: t.model, Messages: messages, Stream: true, StreamOptions: &streamOptions{IncludeUsage: true},
 	})
 	if err != nil {
 		return stoppedBy(ctx, err)
 	}
-	defer reply.Body.Close() //nolint:errcheck // it was only read
+	defer reply.Body.Close()
 	a := account{began: began, header: reply.Header}
 	err = a.read(reply.Body, t.out)
 	a.ended = time.Now()
 	if a.text.Len() > 0 {
-		t.messages = append(asked, message{"assistant", a.text.String()})
+		messages = append(messages, message{"assistant", a.text.String()})
+		t.messages = messages
 		_, _ = fmt.Fprintln(t.out)
 	}
 	err = stoppedBy(ctx, err)
@@ -158,10 +161,10 @@ func (a *account) read(body io.Reader, out io.Writer) error {
 	events := sse.NewReader(body, maxEvent)
 	for {
 		event, err := events.Next()
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return errors.New("the answer was cut short")
+		}
 		if err != nil {
-			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-				err = errors.New("the answer was cut short")
-			}
 			return err
 		}
 		chunk, err := openai.DecodeChunk(event.Data)
@@ -173,19 +176,24 @@ func (a *account) read(body io.Reader, out io.Writer) error {
 		}
 		a.tokens = max(a.tokens, chunk.Usage.Completion())
 		for _, choice := range chunk.Choices {
-			text := choice.Text + choice.Refusal
-			if text == "" {
-				continue
-			}
-			if a.pieces++; a.first.IsZero() {
-				a.first = time.Now()
-			}
-			a.text.WriteString(text)
-			if _, err := io.WriteString(out, text); err != nil {
+			if err := a.print(choice.Text+choice.Refusal, out); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// print prints a piece of the answer.
+func (a *account) print(text string, out io.Writer) error {
+	if text == "" {
+		return nil
+	}
+	if a.pieces++; a.first.IsZero() {
+		a.first = time.Now()
+	}
+	a.text.WriteString(text)
+	_, err := io.WriteString(out, text)
+	return err
 }
 
 // line tells how it went.

@@ -12,8 +12,9 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/sluice-ai/sluice/gateway/wire/openai"
 	"github.com/spf13/cobra"
+
+	"github.com/sluice-ai/sluice/gateway/wire/openai"
 )
 
 const defaultURL = "http://127.0.0.1:8080/v1"
@@ -79,7 +80,7 @@ func (c *client) models(ctx context.Context) ([]listed, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer reply.Body.Close() //nolint:errcheck // it was only read
+	defer reply.Body.Close()
 	var list struct{ Data []listed }
 	if err := json.NewDecoder(reply.Body).Decode(&list); err != nil {
 		return nil, fmt.Errorf("%s/models is not a list of models: %w", c.base, err)
@@ -111,7 +112,7 @@ func (c *client) do(ctx context.Context, method, path string, body io.Reader) (*
 
 // refusal is what an error reply says, in one line.
 func refusal(reply *http.Response) error {
-	defer reply.Body.Close() //nolint:errcheck // it was only read
+	defer reply.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(reply.Body, 1<<20))
 	if err != nil {
 		return err

@@ -9,9 +9,10 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/sluice-ai/sluice/configs"
 	"github.com/sluice-ai/sluice/plugins/auth/key"
-	"github.com/spf13/cobra"
 )
 
 func newConfig() *cobra.Command {

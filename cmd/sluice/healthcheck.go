@@ -10,9 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sluice-ai/sluice/config"
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v4"
+
+	"github.com/sluice-ai/sluice/config"
 )
 
 const healthTimeout = 3 * time.Second
@@ -58,7 +59,7 @@ func checkHealth(c *cobra.Command, url string) error {
 	if err != nil {
 		return fmt.Errorf("not ready: %w", err)
 	}
-	defer reply.Body.Close() //nolint:errcheck // it was only read
+	defer reply.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(reply.Body, 4096))
 	if err != nil {
 		return fmt.Errorf("not ready: %w", err)

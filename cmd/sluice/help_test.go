@@ -19,7 +19,7 @@ func TestHelp(t *testing.T) {
 			if c.Example == "" && !strings.Contains(c.Long, "sluice completion ") { // cobra's own say it there
 				t.Error("there is no example")
 			}
-			for _, line := range strings.Split(c.Long+"\n"+c.Example, "\n") {
+			for line := range strings.SplitSeq(c.Long+"\n"+c.Example, "\n") {
 				if n := len([]rune(line)); n > 118 {
 					t.Errorf("%d characters are too many for a line: %s", n, line)
 				}
@@ -29,7 +29,7 @@ func TestHelp(t *testing.T) {
 					t.Errorf("--%s is not explained", f.Name)
 				}
 			})
-			for _, line := range strings.Split(c.Example, "\n") {
+			for line := range strings.SplitSeq(c.Example, "\n") {
 				if !parses(line) {
 					t.Errorf("the example does not work: %s", line)
 				}

@@ -6,11 +6,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/plugins/auth"
 	"github.com/sluice-ai/sluice/plugins/auth/key"
-	"github.com/spf13/cobra"
 )
 
 func newKeys() *cobra.Command {
@@ -152,8 +153,9 @@ func findTenant(cfg *config.Config, id string) (*config.Tenant, error) {
 		}
 		ids[i] = t.ID
 	}
-	if len(ids) == 0 {
-		return nil, fmt.Errorf("there is no tenant %q, nor any other in %s", id, cfg.Tenants.Dir)
+	const most = 20
+	if n := len(ids); n == 0 || n > most {
+		return nil, fmt.Errorf("there is no tenant %q among the %d in %s", id, n, cfg.Tenants.Dir)
 	}
 	return nil, fmt.Errorf("there is no tenant %q; there are: %s", id, strings.Join(ids, ", "))
 }

@@ -9,11 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/sluice-ai/sluice/cmd/sluice/app"
 	"github.com/sluice-ai/sluice/config"
-	"github.com/spf13/cobra"
 )
 
 // Exit codes.
@@ -102,11 +104,8 @@ func group(c *cobra.Command, commands ...*cobra.Command) *cobra.Command {
 			return c.Help()
 		}
 		text := fmt.Sprintf("unknown command %q for %q", args[0], c.CommandPath())
-		for i, s := range c.SuggestionsFor(args[0]) {
-			if i == 0 {
-				text += "\n\nDid you mean this?\n"
-			}
-			text += "\t" + s + "\n"
+		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+			text += "\n\nDid you mean this?\n\t" + strings.Join(near, "\n\t")
 		}
 		return wrongUse("%s", text)
 	}
@@ -143,13 +142,11 @@ func (c *choice) String() string {
 }
 
 func (c *choice) Set(s string) error {
-	for _, w := range c.words {
-		if s == w {
-			*c.value = s
-			return nil
-		}
+	if !slices.Contains(c.words, s) {
+		return fmt.Errorf("must be %s", strings.Join(c.words, " or "))
 	}
-	return fmt.Errorf("must be one of %v", c.words)
+	*c.value = s
+	return nil
 }
 
 func (c *choice) Type() string { return "string" }

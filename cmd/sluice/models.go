@@ -6,8 +6,9 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/sluice-ai/sluice/config"
 	"github.com/spf13/cobra"
+
+	"github.com/sluice-ai/sluice/config"
 )
 
 // modelRow is one element of what models -o json writes. From a gateway's URL only its name and owner are known.
@@ -95,20 +96,20 @@ func configuredModel(m *config.Model) modelRow {
 func writeModels(w io.Writer, rows []modelRow, remote bool) error {
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	if remote {
-		fmt.Fprintln(t, "NAME\tOWNED BY") //nolint:errcheck // Flush tells
+		fmt.Fprintln(t, "NAME\tOWNED BY")
 	} else {
-		fmt.Fprintln(t, "NAME\tALIASES\tSTRATEGY\tTARGETS\tFALLBACK") //nolint:errcheck // Flush tells
+		fmt.Fprintln(t, "NAME\tALIASES\tSTRATEGY\tTARGETS\tFALLBACK")
 	}
 	for _, m := range rows {
 		if remote {
-			fmt.Fprintf(t, "%s\t%s\n", m.Name, m.OwnedBy) //nolint:errcheck // Flush tells
+			fmt.Fprintf(t, "%s\t%s\n", m.Name, m.OwnedBy)
 			continue
 		}
 		targets := make([]string, len(m.Targets))
 		for i, target := range m.Targets {
 			targets[i] = target.text(m)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", //nolint:errcheck // Flush tells
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n",
 			m.Name, orDash(m.Aliases), m.Strategy, strings.Join(targets, ", "), orDash(m.Fallback))
 	}
 	return t.Flush()

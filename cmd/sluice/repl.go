@@ -47,7 +47,7 @@ func (t *talk) converse(ctx context.Context) error {
 
 // readLine reads one line with the terminal in raw mode, where keys can be told apart.
 func readLine(t *term.Terminal) (line string, err error) {
-	stdin := int(os.Stdin.Fd()) //nolint:gosec // descriptors are small
+	stdin := int(os.Stdin.Fd())
 	before, err := term.MakeRaw(stdin)
 	if err != nil {
 		return "", err

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"regexp"
@@ -43,11 +45,13 @@ func openTerminal(t *testing.T, env []string, program string, args ...string) *t
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = screen, screen, screen
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
 	p := newProcess(cmd)
+	p.silent = make(chan struct{})
 	if err := p.start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.signal("KILL"); <-p.exited })
 	go func() { // until the last of the terminal's users has closed it
+		defer close(p.silent)
 		buf := make([]byte, 4096)
 		for {
 			n, err := keys.Read(buf)
@@ -123,6 +127,22 @@ func TestConversation(t *testing.T) {
 	m.types(ctrlC)
 	m.sees(`stopped · .*\r\n> `)
 	m.types(ctrlD)
+	if code, err := m.process.code(); err != nil || code != success {
+		t.Errorf("exit code %d, %v", code, err)
+	}
+}
+
+// What a model says, or a gateway, does not steer the terminal.
+func TestHostileAnswer(t *testing.T) {
+	evil := `"\u001b]0;owned\u0007cl\u009b2Jean\ttext\nend"`
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Sluice-Provider", "some\u009b31mwhere")
+		w.Header().Set("X-Sluice-Attempts", "3")
+		_, _ = w.Write([]byte(`data: {"choices":[{"delta":{"content":` + evil + "}}]}\n\ndata: [DONE]\n\n"))
+	}))
+	defer s.Close()
+	m := openTerminal(t, []string{"NO_COLOR=1"}, "sluice", "chat", "--url", s.URL, "-m", "x", "hello")
+	m.sees(`^\]0;ownedcl2Jean\ttext\r\nend\r\nfirst token \d+ ms · about 1 token · some31mwhere x · 3 attempts\r\n`)
 	if code, err := m.process.code(); err != nil || code != success {
 		t.Errorf("exit code %d, %v", code, err)
 	}

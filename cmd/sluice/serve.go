@@ -7,12 +7,13 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/sluice-ai/sluice/cmd/sluice/app"
-	"github.com/sluice-ai/sluice/config"
-	"github.com/sluice-ai/sluice/plugins/auth/key"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.uber.org/zap"
+
+	"github.com/sluice-ai/sluice/cmd/sluice/app"
+	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/plugins/auth/key"
 )
 
 func newServe() *cobra.Command {

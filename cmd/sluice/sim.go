@@ -7,9 +7,10 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway/sim"
-	"github.com/spf13/cobra"
 )
 
 func newSim() *cobra.Command {

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"io"
 
-	"github.com/sluice-ai/sluice/config"
 	"github.com/spf13/cobra"
+
+	"github.com/sluice-ai/sluice/config"
 )
 
 // verdict is what validate -o json writes.

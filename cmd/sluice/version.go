@@ -10,7 +10,7 @@ import (
 )
 
 // version is set when a release is built: -ldflags "-X main.version=1.2.3".
-var version string //nolint:gochecknoglobals // the linker knows no other way
+var version string // a variable, because the linker knows no other way
 
 var madeUp = regexp.MustCompile(`[0-9]{14}-[0-9a-f]{12}|\+dirty$`)
 
