@@ -143,8 +143,7 @@ func (c *checker) plugins() {
 			continue
 		}
 		for _, err := range flatten(settings.Validate()) {
-			var fe *FieldError
-			if errors.As(err, &fe) {
+			if fe, ok := errors.AsType[*FieldError](err); ok {
 				at := join(path, fe.Field)
 				c.fail(at, fe.Hint, "%s: %s", at, fe.Message)
 				continue

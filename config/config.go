@@ -34,7 +34,7 @@ const (
 	OnCut = "cut_before_first_event"
 )
 
-// Deny, as [Tenants.Anonymous], refuses callers without a key.
+// Deny refuses, as [Tenants.Anonymous], callers without a key.
 const Deny = "deny"
 
 // Config is the whole configuration: the gateway file with the environment and the flags laid over it, and the tenants.

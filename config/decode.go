@@ -80,7 +80,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, f *field) {
 func (d *decoder) show(n *yaml.Node) { d.src.safe[n] = struct{}{} }
 
 func setDefaults(pointer reflect.Value) {
-	if s, ok := pointer.Interface().(interface{ SetDefaults() }); ok {
+	if s, ok := reflect.TypeAssert[interface{ SetDefaults() }](pointer); ok {
 		s.SetDefaults()
 	}
 }
@@ -292,11 +292,13 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string, f *field) {
 		d.fail(n, path, hint, "%s %s", path, wrong)
 		return
 	}
-	text, ok := n.Value, true
+	text := n.Value
 	if written(v) {
-		if text, ok = d.expand(n, path, secret); !ok {
+		expanded, ok := d.expand(n, path, secret)
+		if !ok {
 			return
 		}
+		text = expanded
 	}
 	err := setText(v, text)
 	if err == nil {
@@ -368,8 +370,7 @@ func complaint(path, text string, err error, secret bool) string {
 }
 
 func hintOf(err error) string {
-	var m *mistake
-	if errors.As(err, &m) {
+	if m, ok := errors.AsType[*mistake](err); ok {
 		return m.hint
 	}
 	return ""

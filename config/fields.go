@@ -108,7 +108,7 @@ func written(v reflect.Value) bool {
 	if v.Type() == secretType || v.Type() == durationType || v.Type() == timeType || v.Kind() == reflect.String {
 		return true
 	}
-	_, ok := v.Addr().Interface().(textUnmarshaler)
+	_, ok := reflect.TypeAssert[textUnmarshaler](v.Addr())
 	return ok
 }
 
@@ -144,7 +144,7 @@ func setText(v reflect.Value, text string) error {
 		v.Set(reflect.ValueOf(t))
 		return wrong(m)
 	}
-	if u, ok := v.Addr().Interface().(textUnmarshaler); ok {
+	if u, ok := reflect.TypeAssert[textUnmarshaler](v.Addr()); ok {
 		return u.UnmarshalText([]byte(text))
 	}
 	return setPlain(v, text)

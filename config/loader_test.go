@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"reflect"
@@ -288,7 +289,7 @@ func TestEffectiveIsStable(t *testing.T) {
 		if first == nil {
 			first = out
 		}
-		if string(out) != string(first) {
+		if !bytes.Equal(out, first) {
 			t.Fatalf("once\n%s\nonce\n%s", first, out)
 		}
 	}

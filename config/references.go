@@ -61,8 +61,7 @@ func readRegular(path string, limit int64) ([]byte, error) {
 
 // reason is an error of the file system without the path, which the message has already.
 func reason(err error) string {
-	var path *fs.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		return path.Err.Error()
 	}
 	return err.Error()

@@ -237,8 +237,8 @@ func mapped(t reflect.Type) *jsonschema.Schema {
 // texts returns the definitions of the types that are text in a file.
 func texts() jsonschema.Definitions {
 	const duration = `([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+`
-	number := func(least, most json.Number) *jsonschema.Schema {
-		return &jsonschema.Schema{Type: "number", Minimum: least, Maximum: most}
+	number := func(most json.Number) *jsonschema.Schema {
+		return &jsonschema.Schema{Type: "number", Minimum: "0", Maximum: most}
 	}
 	text := func(description, pattern string, number *jsonschema.Schema) *jsonschema.Schema {
 		s := &jsonschema.Schema{Type: "string", Pattern: "^(" + pattern + ")$|" + referencePattern}
@@ -253,10 +253,10 @@ func texts() jsonschema.Definitions {
 			Type: "string", Description: "A reference to a secret.",
 			Examples: []any{"${env:NAME}", "${file:/run/secrets/name}"},
 		},
-		"Duration": text("A duration: 500ms, 30s, 10m.", "0|"+duration, number("0", "0")),
-		"Bytes":    text("A size: 32MiB, 1GB, or a number of bytes.", `[0-9]+ ?([kKmMgGtT][iI]?)?[bB]|[0-9]+`, number("0", "")),
-		"Percent":  text("A share: 20% or 0.2.", `[0-9]+(\.[0-9]+)?%|0(\.[0-9]+)?|1`, number("0", "1")),
-		"Range":    text("Two durations: 100ms..2s.", `(0|`+duration+`)(\.\.`+duration+`)?`, number("0", "0")),
+		"Duration": text("A duration: 500ms, 30s, 10m.", "0|"+duration, number("0")),
+		"Bytes":    text("A size: 32MiB, 1GB, or a number of bytes.", `[0-9]+ ?([kKmMgGtT][iI]?)?[bB]|[0-9]+`, number("")),
+		"Percent":  text("A share: 20% or 0.2.", `[0-9]+(\.[0-9]+)?%|0(\.[0-9]+)?|1`, number("1")),
+		"Range":    text("Two durations: 100ms..2s.", `(0|`+duration+`)(\.\.`+duration+`)?`, number("0")),
 		"Date":     text("A date or a moment: 2027-01-31, 2027-01-31T12:00:00Z.", `\d{4}-\d\d-\d\d([Tt].+)?`, nil),
 	}
 }

@@ -76,8 +76,7 @@ func (s *source) parse() bool {
 // syntax reports what the YAML parser found.
 func (s *source) syntax(err error) {
 	at, message, hint := position{1, 1}, err.Error(), ""
-	var load *yaml.LoadError
-	if errors.As(err, &load) {
+	if load, ok := errors.AsType[*yaml.LoadError](err); ok {
 		message = load.Message
 		if load.Mark.Line > 0 {
 			at = position{load.Mark.Line, load.Mark.Column}

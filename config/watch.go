@@ -44,8 +44,10 @@ func (l *Loader) Watch(ctx context.Context, changed func()) {
 				rest.Reset(debounce)
 			}
 			continue
-		case <-notify.Errors: // events may be lost: look
-			rest.Reset(debounce)
+		case err := <-notify.Errors:
+			if err != nil { // events may be lost: look
+				rest.Reset(debounce)
+			}
 			continue
 		case <-rest.C:
 		case <-poll.C:

@@ -104,8 +104,7 @@ func badBody(err error) error {
 		Status: 400, Type: TypeInvalidRequest, Code: "invalid_json", Origin: OriginClient, Err: err,
 		Message: "The request body is not acceptable JSON.",
 	}
-	var p *peek.Error
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*peek.Error](err); ok {
 		e.Message, e.Param = p.Error(), p.Field
 		if p.Field != "" {
 			e.Code = "invalid_value"

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -120,8 +121,8 @@ func (x *Exchange) End(err error) (panics []error) {
 		return nil
 	}
 	x.ended = true
-	for i := len(x.ends) - 1; i >= 0; i-- {
-		if p := callEnd(x.ends[i], err); p != nil {
+	for _, v := range slices.Backward(x.ends) {
+		if p := callEnd(v, err); p != nil {
 			panics = append(panics, p)
 		}
 	}

@@ -11,8 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/sluice-ai/sluice/gateway"
 	"go.uber.org/goleak"
+
+	"github.com/sluice-ai/sluice/gateway"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -167,7 +168,7 @@ func TestOnEnd(t *testing.T) {
 	x := exchange(nil)
 	var order []string
 	cause := errors.New("cut")
-	for _, name := range strings.Split("abcdefg", "") {
+	for name := range strings.SplitSeq("abcdefg", "") {
 		x.OnEnd(func(err error) {
 			if !errors.Is(err, cause) {
 				t.Errorf("%s got %v", name, err)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,8 +29,8 @@ type Plugin interface{ Wrap(next Handler) Handler }
 // Chain builds the handler of a generation: the first plugin sees the exchange first.
 func Chain(innermost Handler, plugins ...Plugin) Handler {
 	h := innermost
-	for i := len(plugins) - 1; i >= 0; i-- {
-		h = plugins[i].Wrap(h)
+	for _, plugin := range slices.Backward(plugins) {
+		h = plugin.Wrap(h)
 	}
 	return h
 }

@@ -8,8 +8,9 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/sluice-ai/sluice/gateway/admin"
 	"go.uber.org/goleak"
+
+	"github.com/sluice-ai/sluice/gateway/admin"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -9,9 +9,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway"
-	"go.uber.org/zap"
 )
 
 // plugin is a built plugin with its share of the outside world. Generations share it as long as its settings do not

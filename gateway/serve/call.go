@@ -9,10 +9,11 @@ import (
 	"strconv"
 	"sync/atomic"
 
-	"github.com/sluice-ai/sluice/gateway"
-	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/wire"
 )
 
 // call is one HTTP request: exchange, body and reply in one allocation. It lives until its last byte is written, which

@@ -19,7 +19,7 @@ const (
 	lastRequest = 50 * time.Millisecond // what is on its way when the drain begins still has so long to arrive
 )
 
-var past = time.Unix(1, 0) //nolint:gochecknoglobals // a deadline that has passed; never changed
+var past = time.Unix(1, 0)
 
 // conn is a client's connection, below TLS. It knows the exchange under way, so that a hang-up cancels it, and the one
 // whose last bytes wait in fasthttp's buffer, so that its end is told after they are written: fasthttp closes a body

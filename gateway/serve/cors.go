@@ -3,8 +3,9 @@ package serve
 import (
 	"strings"
 
-	"github.com/sluice-ai/sluice/gateway"
 	"github.com/valyala/fasthttp"
+
+	"github.com/sluice-ai/sluice/gateway"
 )
 
 // exposed are the response headers that a browser's script may read.

@@ -5,22 +5,23 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/valyala/fasthttp"
+
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
-	"github.com/valyala/fasthttp"
 )
 
 // Header names in the canonical form that fasthttp writes without looking at them.
 var (
-	hRequestID      = []byte("X-Request-Id")      //nolint:gochecknoglobals // immutable
-	hProvider       = []byte("X-Sluice-Provider") //nolint:gochecknoglobals // immutable
-	hModel          = []byte("X-Sluice-Model")    //nolint:gochecknoglobals // immutable
-	hAttempts       = []byte("X-Sluice-Attempts") //nolint:gochecknoglobals // immutable
-	hCacheControl   = []byte("Cache-Control")     //nolint:gochecknoglobals // immutable
-	hAccelBuffering = []byte("X-Accel-Buffering") //nolint:gochecknoglobals // immutable
-	noCache         = []byte("no-cache")          //nolint:gochecknoglobals // immutable
-	noBuffering     = []byte("no")                //nolint:gochecknoglobals // immutable
+	hRequestID      = []byte("X-Request-Id")
+	hProvider       = []byte("X-Sluice-Provider")
+	hModel          = []byte("X-Sluice-Model")
+	hAttempts       = []byte("X-Sluice-Attempts")
+	hCacheControl   = []byte("Cache-Control")
+	hAccelBuffering = []byte("X-Accel-Buffering")
+	noCache         = []byte("no-cache")
+	noBuffering     = []byte("no")
 )
 
 var (
@@ -104,16 +105,7 @@ func (s *Server) suspicious(ctx *fasthttp.RequestCtx) *gateway.Error {
 // because who takes the first and who takes the last would see two callers.
 func ambiguity(raw []byte, chunked bool) string {
 	bearers, keys := 0, 0
-	for len(raw) > 0 {
-		line := raw
-		if i := bytes.IndexByte(raw, '\n'); i >= 0 {
-			line, raw = raw[:i], raw[i+1:]
-		} else {
-			raw = nil
-		}
-		if len(line) == 0 {
-			continue
-		}
+	for line := range bytes.Lines(raw) {
 		switch line[0] {
 		case ' ', '\t':
 			return "a header line is folded"
@@ -121,14 +113,11 @@ func ambiguity(raw []byte, chunked bool) string {
 			if chunked && isField(line, "content-length") {
 				return "it has both Content-Length and Transfer-Encoding"
 			}
-		case 'a', 'A':
-			if isField(line, "authorization") {
+		case 'a', 'A', 'x', 'X':
+			switch {
+			case isField(line, "authorization"):
 				bearers++
-			} else if isField(line, "api-key") {
-				keys++
-			}
-		case 'x', 'X':
-			if isField(line, "x-api-key") {
+			case isField(line, "x-api-key"), isField(line, "api-key"):
 				keys++
 			}
 		}

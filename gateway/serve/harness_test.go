@@ -20,10 +20,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/sluice-ai/sluice/gateway"
-	"github.com/sluice-ai/sluice/gateway/serve"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/serve"
 )
 
 func TestMain(m *testing.M) {
@@ -93,7 +94,7 @@ func start(t *testing.T, handler gateway.HandlerFunc, change ...func(*setup)) *s
 	if u.tls {
 		certificate := selfSigned(t)
 		u.options.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, MaxVersion: u.maxTLS}
-		s.tls = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the test's own certificate
+		s.tls = &tls.Config{InsecureSkipVerify: true}
 	}
 	var err error
 	if s.l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
@@ -104,7 +105,7 @@ func start(t *testing.T, handler gateway.HandlerFunc, change ...func(*setup)) *s
 	go func() { done <- s.s.Serve() }()
 	t.Cleanup(func() {
 		if !s.drained {
-			ctx, stop := context.WithCancel(context.Background())
+			ctx, stop := context.WithCancel(t.Context())
 			stop()
 			s.s.Drain(ctx)
 		}

@@ -14,10 +14,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/sluice-ai/sluice/gateway"
-	"github.com/sluice-ai/sluice/gateway/internal/watch"
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/internal/watch"
 )
 
 // Options bound what clients may do. All are fixed for the life of the process.

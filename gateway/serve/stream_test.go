@@ -249,7 +249,7 @@ func TestDrain(t *testing.T) {
 	expect(t, finished.Body, "data: a\n\n")
 	expect(t, cut.Body, "data: a\n\n")
 
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(t.Context())
 	drained := make(chan int, 1)
 	s.drained = true
 	go func() { drained <- s.s.Drain(ctx) }()
@@ -294,7 +294,7 @@ func TestDrainAnswersWhatArrives(t *testing.T) {
 	c := s.dial()
 	c.send(post(streamed))
 	e := <-out
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	done := make(chan int, 1)
 	s.drained = true

@@ -162,4 +162,4 @@ func (k *call) beat() error {
 	return nil
 }
 
-var heartbeat = []byte(": keep-alive\n\n") //nolint:gochecknoglobals // immutable
+var heartbeat = []byte(": keep-alive\n\n")

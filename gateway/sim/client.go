@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -82,17 +83,29 @@ func (k *client) read() {
 // serve answers requests until one says that it is the last.
 func (k *client) serve() {
 	defer k.s.running.Done()
-	for more := true; more; {
-		r, ok := <-k.requests
-		more = ok && k.answer(r)
-		if ok {
-			fasthttp.ReleaseRequest(r.r)
+	for q := range k.requests {
+		more := k.answer(q)
+		fasthttp.ReleaseRequest(q.r)
+		if q.err != nil {
+			k.linger()
+		}
+		if !more {
+			break
 		}
 	}
 	_ = k.c.Close()
 	k.timer.Stop()
 	k.s.remove(k)
 	for range k.requests { // lets the reader end
+	}
+}
+
+// linger takes what the client is still sending, for a while: closing with unread bytes would reset the connection, and
+// the client could lose the answer that says what is wrong.
+func (k *client) linger() {
+	if c, ok := k.c.(interface{ CloseWrite() error }); ok && c.CloseWrite() == nil {
+		_ = k.c.SetReadDeadline(time.Now().Add(time.Second))
+		_, _ = io.CopyN(io.Discard, k.c, maxBody)
 	}
 }
 
@@ -265,12 +278,13 @@ func (k *client) events(s *script, fields string, keep, chunked bool) bool {
 	}
 }
 
-// complete sends the end of an answer.
+// complete sends the end of an answer. It is counted first, so that a client who has all of it finds it counted.
 func (k *client) complete() bool {
+	k.s.completed.Add(1)
 	if !k.flush() {
+		k.s.completed.Add(-1)
 		return k.lost(true)
 	}
-	k.s.completed.Add(1)
 	return true
 }
 

@@ -24,7 +24,7 @@ func TestFaults(t *testing.T) {
 			if f.Stream {
 				more = streaming
 			}
-			p := gate(t, base, 300*time.Millisecond)
+			p := gate(t, base, 500*time.Millisecond)
 			defer p.Close()
 			r := send(exchange(t, ask("fault", "hi", more)), p.Key(""), -1)
 			check(t, f.Want, r)

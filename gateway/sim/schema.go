@@ -15,6 +15,8 @@ import (
 // Bounds of what a schema may cost. Schemas come from callers.
 const (
 	maxWork   = 8 << 20   // bytes of schema read, counting repeated reading
+	workRegex = 32 << 10  // what compiling a pattern counts for
+	workMatch = 64        // what each byte of a text counts for that is matched with a pattern
 	maxOutput = 256 << 10 // bytes made, roughly
 	softDepth = 5         // from here on nothing optional is made, so that recursion ends if it can
 	hardDepth = 48        // from here on everything is null
@@ -60,10 +62,11 @@ type property struct {
 
 // maker makes a value for a schema.
 type maker struct {
-	root  []byte
-	hints *hints
-	work  int
-	out   []byte
+	root     []byte
+	hints    *hints
+	patterns map[string]*regexp.Regexp // nil for those that are none
+	work     int                       // left
+	out      []byte
 }
 
 // fromSchema makes a JSON value that is valid for a schema, with values from the user's message where they fit. It knows
@@ -75,7 +78,7 @@ func fromSchema(schema []byte, h *hints) []byte {
 	if len(schema) == 0 || !json.Valid(schema) {
 		schema = []byte(`{"type":"object"}`)
 	}
-	m := maker{root: schema, hints: h, work: maxWork}
+	m := maker{root: schema, hints: h, work: maxWork, patterns: map[string]*regexp.Regexp{}}
 	m.value([][]byte{schema}, "", 0, 0)
 	return m.out
 }

@@ -47,11 +47,26 @@ func (m *maker) load(schema []byte, n *node, hops int) {
 			if list := elements(val); len(list) > 0 {
 				n.alternatives = append(n.alternatives, list)
 			}
+		case "pattern":
+			if s, ok := peek.String(val); ok {
+				n.pattern = m.pattern(s)
+			}
 		default:
 			n.set(string(key), val)
 		}
 		return true
 	})
+}
+
+// pattern is nil for what is not a regular expression in Go too: ECMAScript's has a little more.
+func (m *maker) pattern(s string) *regexp.Regexp {
+	re, ok := m.patterns[s]
+	if !ok && len(s) <= 1000 && m.work > 0 {
+		m.work -= workRegex
+		re, _ = regexp.Compile(s)
+		m.patterns[s] = re
+	}
+	return re
 }
 
 func elements(v []byte) [][]byte {
@@ -132,8 +147,6 @@ func (n *node) set(keyword string, v []byte) {
 		}
 	case "format":
 		n.format, _ = peek.String(v)
-	case "pattern":
-		n.setPattern(v)
 	case "minLength":
 		n.minRunes = max(n.minRunes, size(v))
 	case "maxLength":
@@ -162,17 +175,6 @@ func (n *node) setType(v []byte) {
 		}
 	}
 	n.types = types
-}
-
-// setPattern leaves out what is not a regular expression in Go too: ECMAScript's has a little more.
-func (n *node) setPattern(v []byte) {
-	s, ok := peek.String(v)
-	if !ok || len(s) > 1000 {
-		return
-	}
-	if re, err := regexp.Compile(s); err == nil {
-		n.pattern = re
-	}
 }
 
 func (n *node) setNumeric(keyword string, v []byte) bool {

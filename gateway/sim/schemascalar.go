@@ -16,7 +16,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
 )
 
-const maxText = 16 << 10 // characters, whatever minLength says
+const maxText = 4 << 10 // characters, whatever minLength says
 
 // string makes a text: from the message, the default, the format, the pattern, or the property's name.
 func (m *maker) string(n *node, name string, nth int) string {
@@ -31,30 +31,36 @@ func (m *maker) string(n *node, name string, nth int) string {
 	}
 	candidates = append(candidates, formatted(n.format, nth), sample(name, nth))
 	for _, c := range candidates {
-		if c != "" && n.accepts(c) {
+		if c != "" && m.accepts(n, c) {
 			return c
 		}
 	}
-	if n.pattern != nil {
-		for _, more := range []int{0, 1, n.minRunes} {
-			s := matching(n.pattern.String(), more)
-			if n.accepts(s) {
-				return s
-			}
-			if s = n.fitted(s, nth); n.accepts(s) {
-				return s
-			}
-		}
-		return matching(n.pattern.String(), 0)
+	if n.pattern == nil {
+		return n.fitted(candidates[len(candidates)-1], nth)
 	}
-	return n.fitted(candidates[len(candidates)-1], nth)
+	for _, more := range []int{0, 1, min(n.minRunes, maxText)} {
+		s := matching(n.pattern.String(), more)
+		if m.accepts(n, s) {
+			return s
+		}
+		if s = n.fitted(s, nth); m.accepts(n, s) {
+			return s
+		}
+	}
+	return matching(n.pattern.String(), 0)
 }
 
 // accepts says whether a text is valid.
-func (n *node) accepts(s string) bool {
+func (m *maker) accepts(n *node, s string) bool {
 	runes := utf8.RuneCountInString(s)
-	return runes >= n.minRunes && (n.maxRune < 0 || runes <= n.maxRune) &&
-		(n.pattern == nil || n.pattern.MatchString(s)) && hasFormat(n.format, s)
+	if runes < n.minRunes || n.maxRune >= 0 && runes > n.maxRune || !hasFormat(n.format, s) {
+		return false
+	}
+	if n.pattern == nil {
+		return true
+	}
+	m.work -= workMatch * len(s)
+	return n.pattern.MatchString(s)
 }
 
 // fitted brings a text to a length that is allowed; nth stays in it, so that elements differ.

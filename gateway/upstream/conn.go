@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	past        = time.Unix(1, 0) //nolint:gochecknoglobals // a deadline that has passed; never changed
+	past        = time.Unix(1, 0)
 	errCanceled = errors.New("upstream: cancelled")
 	errClosed   = errors.New("upstream: the provider closed the connection")
 
@@ -156,49 +156,59 @@ func (c *conn) fill(l limit, total gateway.Instant, beat time.Duration, idle fun
 	if total != 0 && total < l.until {
 		l = limit{total, l.span, errTotal}
 	}
-	var next gateway.Instant
+	next := never
 	if idle != nil && beat > 0 {
 		next = gateway.Now().Add(beat)
 	}
-	exact := false
-	for {
-		want, span := l.until, l.span
-		if next != 0 && next < want {
-			want, span = next, beat
-		}
-		if exact {
-			span = 0
-		}
-		if want == never {
-			want = 0
-		}
-		c.armRead(want, span)
+	for exact := false; ; {
+		c.armFor(l, next, beat, exact)
 		n, err := c.readSome()
 		if n > 0 {
 			c.got += int64(n)
 			*c.buf = (*c.buf)[:len(*c.buf)+n]
 			return nil
 		}
-		switch {
-		case c.interrupted.Load():
-			return errCanceled
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			switch now := gateway.Now(); {
-			case now >= l.until:
-				return l.err
-			case next != 0 && now >= next:
-				if err := idle(); err != nil {
-					return err
-				}
-				next, exact = now.Add(beat), false
-			default:
-				exact = true // the deadline armed earlier came early
-			}
-		case err == nil, errors.Is(err, io.EOF):
-			return errClosed
-		default:
-			return err
+		if !errors.Is(err, os.ErrDeadlineExceeded) || c.interrupted.Load() {
+			return c.ended(err)
 		}
+		switch now := gateway.Now(); {
+		case now >= l.until:
+			return l.err
+		case now >= next:
+			if err := idle(); err != nil {
+				return err
+			}
+			next, exact = now.Add(beat), false
+		default:
+			exact = true // the deadline armed earlier came early
+		}
+	}
+}
+
+// armFor arms the deadline of the next read: the limit's or the next beat's, whichever comes first.
+func (c *conn) armFor(l limit, next gateway.Instant, beat time.Duration, exact bool) {
+	want, span := l.until, l.span
+	if next < want {
+		want, span = next, beat
+	}
+	if exact {
+		span = 0
+	}
+	if want == never {
+		want = 0
+	}
+	c.armRead(want, span)
+}
+
+// ended names why no byte came.
+func (c *conn) ended(err error) error {
+	switch {
+	case c.interrupted.Load():
+		return errCanceled
+	case err == nil, errors.Is(err, io.EOF):
+		return errClosed
+	default:
+		return err
 	}
 }
 

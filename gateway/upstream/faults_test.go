@@ -19,7 +19,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
-// outcomes of an attempt
+// outcomes of an attempt.
 const (
 	complete    = "complete"             // the reply came whole
 	unreachable = "upstream_unreachable" // before the first event: forward may go on

@@ -20,11 +20,12 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/internal/watch"
 	"github.com/sluice-ai/sluice/gateway/upstream"
 	"github.com/sluice-ai/sluice/gateway/wire"
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -288,8 +289,7 @@ func attempt(t *testing.T, p *upstream.Provider, x *gateway.Exchange, model stri
 }
 
 func codeOf(err error) string {
-	var e *gateway.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*gateway.Error](err); ok {
 		return e.Code
 	}
 	return ""
@@ -313,4 +313,4 @@ func serverTLS(t *testing.T, version uint16) *tls.Config {
 }
 
 // insecure trusts the fake's certificate.
-func insecure(c *upstream.Config) { c.TLS = &tls.Config{InsecureSkipVerify: true} } //nolint:gosec // the test's own
+func insecure(c *upstream.Config) { c.TLS = &tls.Config{InsecureSkipVerify: true} }

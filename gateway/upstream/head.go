@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	headEnd     = []byte("\r\n\r\n") //nolint:gochecknoglobals // immutable
+	headEnd     = []byte("\r\n\r\n")
 	errHead     = errors.New("upstream: the reply's head is malformed")
 	errEncoding = errors.New("upstream: the reply is compressed though nobody asked for it")
 )
@@ -20,7 +20,7 @@ const maxInterim = 8 // informational replies before the real one
 
 // readHead waits for the reply's head and reads it.
 func (st *stream) readHead() error {
-	c, t := st.c, &st.p.c.Timeouts
+	t := &st.p.c.Timeouts
 	now := gateway.Now()
 	l := within(now, t.Headers, errHeaders)
 	if !st.x.Request.Stream() {
@@ -28,32 +28,44 @@ func (st *stream) readHead() error {
 	}
 	st.firstEvent = within(now, t.FirstEvent, errFirstEvent)
 	for interim := 0; ; {
+		n, err := st.findHead(l)
+		if err != nil {
+			return err
+		}
+		b := *st.c.buf
+		if err := st.head(b[:n+2]); err != nil {
+			return err
+		}
+		if st.reply.Status >= 200 {
+			st.start, st.end, st.next = n+4, n+4, n+4
+			st.progress = gateway.Now()
+			return nil
+		}
+		if interim++; interim > maxInterim || st.reply.Status == 101 {
+			return errHead
+		}
+		*st.c.buf = append(b[:0], b[n+4:]...)
+	}
+}
+
+// findHead reads until a head is complete, and gives where its last line ends.
+func (st *stream) findHead(l limit) (int, error) {
+	c := st.c
+	for {
 		if c.buf != nil {
 			b := *c.buf
 			if i := bytes.Index(b, headEnd); i >= 0 {
-				if err := st.head(b[:i+2]); err != nil {
-					return err
-				}
-				if st.reply.Status >= 200 {
-					st.start, st.end, st.next = i+4, i+4, i+4
-					st.progress = gateway.Now()
-					return nil
-				}
-				if interim++; interim > maxInterim || st.reply.Status == 101 {
-					return errHead
-				}
-				*c.buf = append(b[:0], b[i+4:]...)
-				continue
+				return i, nil
 			}
 			if len(b) >= maxHead {
-				return errHead
+				return 0, errHead
 			}
 			if len(b) == cap(b) {
 				c.buf = buf.Grow(c.buf, 4*cap(b))
 			}
 		}
 		if err := c.fill(l, st.total, 0, nil); err != nil {
-			return err
+			return 0, err
 		}
 	}
 }
@@ -130,47 +142,40 @@ func trim(s string) string {
 // field takes what matters of one header line; false if it makes the framing ambiguous. What passes to the caller is a
 // list of what may, never of what may not.
 func (st *stream) field(f *framing, name, value string) bool {
-	switch len(name) {
-	case 10:
-		if strings.EqualFold(name, "connection") && strings.EqualFold(value, "close") {
-			f.keep = false
+	is := func(known string) bool { return len(name) == len(known) && strings.EqualFold(name, known) }
+	switch {
+	case is("content-length"):
+		return f.setLength(value)
+	case is("transfer-encoding"):
+		if f.chunked || !strings.EqualFold(value, "chunked") {
+			return false
 		}
-	case 11:
-		if strings.EqualFold(name, "retry-after") {
-			st.pass("retry-after", value)
-		}
-	case 12:
-		if strings.EqualFold(name, "content-type") {
-			st.reply.ContentType = value
-		} else if strings.EqualFold(name, "x-request-id") {
-			st.requestID = value
-		}
-	case 14:
-		if strings.EqualFold(name, "content-length") {
-			n, err := strconv.ParseInt(value, 10, 64)
-			if err != nil || n < 0 || value[0] == '+' || f.length >= 0 && f.length != n {
-				return false
-			}
-			f.length = n
-		} else if strings.EqualFold(name, "retry-after-ms") {
-			st.pass("retry-after-ms", value)
-		}
-	case 16:
-		if strings.EqualFold(name, "content-encoding") && !strings.EqualFold(value, "identity") && value != "" {
-			f.encoded = true
-		}
-	case 17:
-		if strings.EqualFold(name, "transfer-encoding") {
-			if f.chunked || !strings.EqualFold(value, "chunked") {
-				return false
-			}
-			f.chunked = true
-		}
-	default:
-		if len(name) > 12 && (strings.EqualFold(name[:12], "x-ratelimit-") || strings.EqualFold(name, "openai-processing-ms")) {
-			st.pass(name, value)
-		}
+		f.chunked = true
+	case is("connection"):
+		f.keep = f.keep && !strings.EqualFold(value, "close")
+	case is("content-encoding"):
+		f.encoded = value != "" && !strings.EqualFold(value, "identity")
+	case is("content-type"):
+		st.reply.ContentType = value
+	case is("x-request-id"):
+		st.requestID = value
+	case is("retry-after"):
+		st.pass("retry-after", value)
+	case is("retry-after-ms"):
+		st.pass("retry-after-ms", value)
+	case is("openai-processing-ms"), len(name) > 12 && strings.EqualFold(name[:12], "x-ratelimit-"):
+		st.pass(name, value)
 	}
+	return true
+}
+
+// setLength takes a Content-Length; false unless it is a plain number and the only one.
+func (f *framing) setLength(value string) bool {
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || n < 0 || value[0] == '+' || f.length >= 0 && f.length != n {
+		return false
+	}
+	f.length = n
 	return true
 }
 

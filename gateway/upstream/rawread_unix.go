@@ -20,7 +20,7 @@ func rawRead(tcp *net.TCPConn, c *conn) (syscall.RawConn, func(fd uintptr) bool)
 		b := c.room()
 		for {
 			n, err := unix.Read(int(fd), b)
-			switch err { //nolint:errorlint // errno
+			switch err {
 			case unix.EINTR:
 				continue
 			case unix.EAGAIN:
@@ -52,7 +52,7 @@ func (c *conn) readable() bool {
 	err = raw.Control(func(fd uintptr) {
 		var b [1]byte
 		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		gone = err != unix.EAGAIN && (n == 0 || c.raw != nil) //nolint:errorlint // errno; TLS may hold session tickets
+		gone = err != unix.EAGAIN && (n == 0 || c.raw != nil)
 	})
 	return gone || err != nil
 }

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"os"
 	"strconv"
@@ -21,7 +22,7 @@ type sender struct {
 var _ gateway.Sender = (*sender)(nil)
 
 // forwarded are the request headers that pass to the provider when the caller sent them; everything else stays here.
-var forwarded = [...]string{"Openai-Beta", "Idempotency-Key", "X-Client-Request-Id"} //nolint:gochecknoglobals // immutable
+var forwarded = [...]string{"Openai-Beta", "Idempotency-Key", "X-Client-Request-Id"}
 
 const (
 	maxForwarded = 512      // bytes of a forwarded header's value
@@ -42,7 +43,7 @@ func (s *sender) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt
 			return nil, s.fault(x, errCanceled, false)
 		}
 		st := &stream{c: c, x: x, p: s.p, attempt: a}
-		sent, err := st.begin(s, a.Model)
+		err = st.begin(s, a.Model)
 		if err == nil {
 			st.recordFirst()
 			return &st.reply, nil
@@ -54,7 +55,7 @@ func (s *sender) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt
 		x.Detach(c)
 		c.close()
 		if !stale {
-			return nil, s.fault(x, err, sent)
+			return nil, s.fault(x, err, true)
 		}
 	}
 }
@@ -73,20 +74,19 @@ func isClosed(err error) bool {
 	return errors.Is(err, errClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// begin writes the request and waits for the reply to begin. sent says whether the provider may have begun work.
-func (st *stream) begin(s *sender, model string) (sent bool, err error) {
-	x := st.x
-	edits := x.Request.Fields().Edits(st.edits[:0], model, st.asksUsage())
+// begin writes the request and waits for the reply to begin.
+func (st *stream) begin(s *sender, model string) error {
+	edits := st.x.Request.Fields().Edits(st.edits[:0], model, st.asksUsage())
 	st.setDeadlines()
-	if err := st.write(s, edits); err != nil {
-		// The provider may have answered (413, 401) and closed before it read everything.
-		if !isClosed(err) || st.c.reused || st.readHead() != nil {
-			return true, err
-		}
-	} else if err := st.readHead(); err != nil {
-		return true, err
+	err := st.write(s, edits)
+	if err != nil && (!isClosed(err) || st.c.reused) {
+		return err
 	}
-	return true, st.prime()
+	// If the provider closed while it was written to, it may have answered (413, 401) before it read everything.
+	if headErr := st.readHead(); headErr != nil {
+		return cmp.Or(err, headErr)
+	}
+	return st.prime()
 }
 
 // asksUsage says whether the usage of a stream must be asked for on the caller's behalf; the event that carries it is
@@ -185,8 +185,7 @@ func (s *sender) fault(x *gateway.Exchange, err error, sent bool) error {
 	if x.Err() != nil {
 		return x.Cause()
 	}
-	var known *gateway.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*gateway.Error](err); ok {
 		return known
 	}
 	e := &gateway.Error{

@@ -13,12 +13,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap"
+
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway/admin"
 	"github.com/sluice-ai/sluice/gateway/runtime"
 	"github.com/sluice-ai/sluice/gateway/serve"
 	"github.com/sluice-ai/sluice/plugins"
-	"go.uber.org/zap"
 )
 
 // Options are what the command line decides.
@@ -172,9 +173,7 @@ func (a *App) reload() {
 func (a *App) Drain() (cut int) {
 	s := a.config.Server
 	a.state.ready("draining")
-	if s.DrainDelay > 0 {
-		time.Sleep(s.DrainDelay)
-	}
+	<-time.After(s.DrainDelay)
 	ctx, stop := context.WithTimeout(context.Background(), s.DrainTimeout)
 	defer stop()
 	cut = a.server.Drain(ctx)

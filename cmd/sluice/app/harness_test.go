@@ -17,11 +17,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sluice-ai/sluice/config"
-	"github.com/sluice-ai/sluice/gateway/sim"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/gateway/sim"
 )
 
 const (
@@ -56,7 +57,7 @@ func provide() {
 // startProvider starts a provider that can be killed.
 func startProvider(t *testing.T) (address string, kill func()) {
 	t.Helper()
-	c := exec.Command(os.Args[0]) //nolint:gosec // this very test
+	c := exec.Command(os.Args[0])
 	c.Env = append(os.Environ(), "SLUICE_TEST_PROVIDER=1")
 	c.Stderr = os.Stderr
 	out, err := c.StdoutPipe()

@@ -60,7 +60,7 @@ func (w *Watcher) loop(raw syscall.RawConn) {
 		err := raw.Read(func(fd uintptr) bool {
 			var err error
 			n, err = unix.EpollWait(int(fd), events[:], 0)
-			return n > 0 || (err != nil && err != unix.EINTR && err != unix.EAGAIN) //nolint:errorlint // errno
+			return n > 0 || (err != nil && err != unix.EINTR && err != unix.EAGAIN)
 		})
 		if err != nil {
 			return

@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sluice-ai/sluice/gateway/internal/watch"
 	"go.uber.org/goleak"
+
+	"github.com/sluice-ai/sluice/gateway/internal/watch"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

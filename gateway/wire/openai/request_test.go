@@ -1,6 +1,7 @@
 package openai_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -126,7 +127,7 @@ func TestDecodeRequestCopies(t *testing.T) {
 	for i := range body {
 		body[i] = '!'
 	}
-	if after, err := json.Marshal(r); string(after) != string(before) || err != nil {
+	if after, err := json.Marshal(r); !bytes.Equal(after, before) || err != nil {
 		t.Errorf("got %s, %v; was %s", after, err, before)
 	}
 }

@@ -73,7 +73,7 @@ func (s *scanner) push(k key) {
 }
 
 // seed keeps anybody from preparing names that collide.
-var seed = maphash.MakeSeed()
+var seed = maphash.MakeSeed() //nolint:gochecknoglobals // made once, never changed
 
 // tag is equal for equal names, whether they are escaped or not.
 func tag(name []byte) uint64 {

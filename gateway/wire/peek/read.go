@@ -61,7 +61,7 @@ func isEscaped(b []byte) bool {
 // rest reads an object from the value at i to behind its brace, and returns the value at i, or the last one behind it
 // whose key is the same.
 func (s *scanner) rest(i int, quotedKey []byte) (val []byte, end int) {
-	for more, found := true, true; ; {
+	for found := true; ; {
 		from := i
 		if i = s.value(i, elsewhere); i < 0 {
 			return nil, -1
@@ -69,7 +69,8 @@ func (s *scanner) rest(i int, quotedKey []byte) (val []byte, end int) {
 		if found {
 			val = s.b[from:i]
 		}
-		if i, more = s.next(i, '}'); i < 0 || !more {
+		next, more := s.next(i, '}')
+		if i = next; i < 0 || !more {
 			return val, i
 		}
 		var k key

@@ -15,8 +15,7 @@ func TestValid(t *testing.T) {
 		t.Helper()
 		got := ""
 		if err := peek.Valid([]byte(text)); err != nil {
-			var e *peek.Error
-			if !errors.As(err, &e) {
+			if _, ok := errors.AsType[*peek.Error](err); !ok {
 				t.Fatalf("%q: %T", text, err)
 			}
 			got = err.Error()

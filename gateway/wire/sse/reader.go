@@ -85,7 +85,7 @@ func (r *Reader) event() (Event, bool) {
 }
 
 func (r *Reader) end() error {
-	if r.err == io.EOF && r.start < len(r.buf) {
+	if errors.Is(r.err, io.EOF) && r.start < len(r.buf) {
 		return io.ErrUnexpectedEOF
 	}
 	return r.err
