@@ -162,6 +162,9 @@ func NewDirectory(e Entries) *Directory {
 	}
 	for _, m := range e.Models {
 		m.flatten()
+		for _, f := range m.Fallback { // one of them may stand for a single name of a wildcard, and in no list
+			f.flatten()
+		}
 		if m.Name.Wild() {
 			d.wild = append(d.wild, m)
 		} else {

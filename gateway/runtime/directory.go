@@ -89,24 +89,27 @@ func named(name string, c []config.Model, list []*gateway.Model) *gateway.Model 
 			return m
 		}
 	}
+	var wild *gateway.Model // the longest that matches, as in Directory.Model
 	for _, m := range list {
-		matched, ok := m.Name.Capture(name)
-		if !ok {
-			continue
+		if m.Name.Match(name) && (wild == nil || len(m.Name) > len(wild.Name)) {
+			wild = m
 		}
-		one := &gateway.Model{Name: gateway.Pattern(name), OwnedBy: m.OwnedBy}
-		for _, step := range m.Steps {
-			var targets []*gateway.Target
-			for _, t := range step {
-				t := *t
-				t.Model = strings.Replace(cmp.Or(t.Model, name), "*", matched, 1)
-				targets = append(targets, &t)
-			}
-			one.Steps = append(one.Steps, targets)
-		}
-		return one
 	}
-	return nil
+	if wild == nil {
+		return nil
+	}
+	matched, _ := wild.Name.Capture(name)
+	one := &gateway.Model{Name: gateway.Pattern(name), OwnedBy: wild.OwnedBy}
+	for _, step := range wild.Steps {
+		targets := make([]*gateway.Target, len(step))
+		for i, t := range step {
+			t := *t
+			t.Model = strings.Replace(cmp.Or(t.Model, name), "*", matched, 1)
+			targets[i] = &t
+		}
+		one.Steps = append(one.Steps, targets)
+	}
+	return one
 }
 
 // targets is one entry of a model's list with each of its provider's keys. Weights multiply: an entry's share is
