@@ -24,9 +24,10 @@ type Endpoint struct {
 	Policy  Policy
 }
 
-// Header is a borrowed, read-only view of the request's header fields.
+// Header is a borrowed, read-only view of the request's header fields. It is valid while handlers run: a stream or an
+// OnEnd function that needs a field copies it before.
 type Header interface {
-	// Get is the value of the first field with that name in any case, or nil. Borrowed until the exchange ends.
+	// Get is the value of the first field with that name in any case, or nil.
 	Get(name string) []byte
 }
 

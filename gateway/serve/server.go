@@ -28,7 +28,6 @@ type Options struct {
 	ReadTimeout    time.Duration // for a request's head; bodies have it on top of the time that their size takes
 	IdleTimeout    time.Duration // between two requests on a connection
 	WriteTimeout   time.Duration // of each write
-	Heartbeat      time.Duration // a comment in a stream that is silent for so long; upstream beats at this pace
 	MaxConnsPerIP  int           // 0: no limit
 	TLS            *tls.Config   // nil: plain text
 	BackgroundRead bool          // notice clients that leave by reading ahead even where the system has a watcher
