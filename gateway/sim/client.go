@@ -12,11 +12,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/valyala/fasthttp"
+
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/openai"
 	"github.com/sluice-ai/sluice/gateway/wire/sse"
-	"github.com/valyala/fasthttp"
 )
 
 const (
@@ -120,16 +121,13 @@ func (k *client) answer(q request) bool {
 	h := &q.r.Header
 	keep := !h.ConnectionClose() && h.IsHTTP11()
 	path, method := string(q.r.URI().Path()), string(h.Method())
-	asks := path == "/v1"+chatPath && method == "POST"
-	if asks {
-		k.s.requests.Add(1)
-		k.s.record(q.r)
-	}
 	name, one := strings.CutPrefix(path, "/v1/models/")
 	switch {
 	case !k.s.admits(h.Peek("Authorization")):
 		return k.refuse(401, "invalid_api_key", "Incorrect API key provided.", keep)
-	case asks:
+	case path == "/v1"+chatPath && method == "POST":
+		k.s.requests.Add(1)
+		k.s.record(q.r)
 		return k.chat(k.s.engine.script(chatPath, q.r.Body(), ""), keep, h.IsHTTP11())
 	case path == "/v1"+chatPath || method != "GET" && (one || path == "/v1/models" || path == "/stats"):
 		return k.refuse(405, "method_not_allowed", "This path does not know the method "+clip(method, 20)+".", keep)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
+
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
@@ -84,7 +85,7 @@ func compose(r *chat.Request, b behaviour, digest uint64) chat.Reply {
 	prompt, cached := promptTokens(r)
 	u := chat.Usage{Input: prompt - cached, CacheRead: cached, Provenance: chat.Reported}
 	for i := range max(r.N, 1) {
-		rng := source(digest, chanceChoice+uint64(i)) //nolint:gosec // not negative
+		rng := source(digest, chanceChoice+uint64(i))
 		parts, finish, used := speak(r, b, rng, int(room))
 		reply.Choices = append(reply.Choices, chat.Choice{
 			Index: i, Message: chat.Message{Role: chat.RoleAssistant, Parts: parts}, Finish: finish,
@@ -236,4 +237,4 @@ func ramble(n int, rng *rand.Rand) string {
 // filler is words of one token each.
 var filler = strings.Fields(`the a gate opens and water runs along the stone lock while one keeper counts each boat that
 	comes by at dawn or dusk with grain salt wool and news from towns up the river where mills turn all day
-	the level falls then rises again until both sides are even and the next boat may pass`) //nolint:gochecknoglobals // immutable
+	the level falls then rises again until both sides are even and the next boat may pass`)

@@ -65,7 +65,7 @@ type question struct {
 
 // topics are the things the simulator can talk about, the most specific first. Each is "" if the question is about
 // something else.
-var topics = []func(q *question) string{ //nolint:gochecknoglobals // immutable
+var topics = []func(q *question) string{
 	repeat, translate, arithmetic, aboutItself, configure, remember, capital, verse, joke, code, enumerate, summary, greet,
 }
 
@@ -125,7 +125,7 @@ var (
 	capitalOf = regexp.MustCompile(`capital (?:city )?of ([\pL .]+)`)
 	howMany   = regexp.MustCompile(`(?i)^(?:please,? |can you |could you )?(list|name|suggest|give me|tell me|write)(?: me)?` +
 		`(?: (\d{1,2}|two|three|four|five|six|seven|eight|nine|ten|some|a list of|a few))? ?(.*)`)
-	numerals = [...]string{"two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"} //nolint:gochecknoglobals // immutable
+	numerals = [...]string{"two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"}
 )
 
 func repeat(q *question) string {
@@ -152,18 +152,17 @@ func unquote(s string) string {
 }
 
 func translate(q *question) string {
-	language := ""
-	for _, l := range languages {
-		if has(q.lower, strings.ToLower(l)) {
-			language = l
-		}
+	i := slices.IndexFunc(languages[:], func(l string) bool { return has(q.lower, strings.ToLower(l)) })
+	if i < 0 {
+		return ""
 	}
-	if language == "" || !has(q.lower, "translate", "translation", "how do you say", "how do i say", "how to say", "what is", "in "+strings.ToLower(language)) {
+	language := languages[i]
+	if !has(q.lower, "translate", "translation", "how do you say", "how do i say", "how to say", "what is", "in "+strings.ToLower(language)) {
 		return ""
 	}
 	for _, p := range phrases {
 		if has(q.lower, p.english) {
-			return p.in[language]
+			return p.in[i]
 		}
 	}
 	if !has(q.lower, "translate", "translation", "say") {

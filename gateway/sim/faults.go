@@ -71,12 +71,12 @@ func whole(status, fields, body string, length int) string {
 
 // Outcomes that several faults have.
 var (
-	unreachable = Outcome{Code: gateway.CodeUnreachable}          //nolint:gochecknoglobals // immutable
-	timedOut    = Outcome{Code: gateway.CodeTimeout}              //nolint:gochecknoglobals // immutable
-	brokenOff   = Outcome{Code: gateway.CodeCut}                  //nolint:gochecknoglobals // immutable
-	invalid     = Outcome{Code: gateway.CodeBadResponse}          //nolint:gochecknoglobals // immutable
-	failed      = Outcome{Code: gateway.CodeInBand}               //nolint:gochecknoglobals // immutable
-	answered    = Outcome{Status: 200, Events: 1, Complete: true} //nolint:gochecknoglobals // immutable
+	unreachable = Outcome{Code: gateway.CodeUnreachable}
+	timedOut    = Outcome{Code: gateway.CodeTimeout}
+	brokenOff   = Outcome{Code: gateway.CodeCut}
+	invalid     = Outcome{Code: gateway.CodeBadResponse}
+	failed      = Outcome{Code: gateway.CodeInBand}
+	answered    = Outcome{Status: 200, Events: 1, Complete: true}
 )
 
 func completeAfter(events int) Outcome { return Outcome{Status: 200, Events: events, Complete: true} }

@@ -40,7 +40,7 @@ var notProper = strings.Fields(`A About Add All Am An And Answer Any Are As Ask 
 	Hello Hey Hi How I If Im In Is It Its Jane List Look Make May My Name No Not Now Of On Or Our Please Put Read Remind
 	Return Run Say Schedule Search Send Set She He Should Show Solve Start Stop Suggest Summarize Tell Thank Thanks That The
 	Their Then There These They This Those To Translate Turn Update Use Using Was We Were What What's When Where Which Who Why
-	Will With Would Write Yes You Your Monday Tuesday Wednesday Thursday Friday Saturday Sunday`) //nolint:gochecknoglobals // immutable
+	Will With Would Write Yes You Your Monday Tuesday Wednesday Thursday Friday Saturday Sunday`)
 
 const maxHinted = 4 << 10 // bytes of a message that are looked at
 
@@ -96,7 +96,7 @@ func (h *hints) next(list string, values []string, from, nth int) string {
 }
 
 // kinds of properties, told by words in their names.
-var kinds = []struct { //nolint:gochecknoglobals // immutable
+var kinds = []struct {
 	kind  string
 	names []string
 }{

@@ -34,15 +34,15 @@ type behaviour struct {
 }
 
 // healthy is how a model behaves whose name asks for nothing.
-var healthy = behaviour{slow: -1, cut: never, stall: never, fail: never, garble: never} //nolint:gochecknoglobals // immutable
+var healthy = behaviour{slow: -1, cut: never, stall: never, fail: never, garble: never}
 
-// words are those that a name may consist of, beside statuses and after…
-var words = []string{ //nolint:gochecknoglobals // immutable
+// words are those that a name may consist of, beside statuses and the delay for Retry-After.
+var words = []string{
 	"chat", "fast", "slow", "long", "quota", "html", "inband", "cut", "stall", "error", "badjson", "nodone", "nofinish", "empty",
 }
 
 // listed are the names that GET /v1/models shows.
-var listed = []string{ //nolint:gochecknoglobals // immutable
+var listed = []string{
 	"sim-chat", "sim-fast", "sim-slow", "sim-long",
 	"sim-400", "sim-401", "sim-403", "sim-404", "sim-408", "sim-429", "sim-429-after5", "sim-500", "sim-502", "sim-503", "sim-529",
 	"sim-quota", "sim-html", "sim-inband", "sim-cut-0", "sim-cut-10", "sim-stall", "sim-stall-5", "sim-error-3",
@@ -98,7 +98,7 @@ func switches(word string) bool {
 // number reads a whole number of the size that names may have.
 func number(s string) (int, bool) {
 	n, err := strconv.ParseUint(s, 10, 31)
-	return int(n), err == nil && n <= maxNumber //nolint:gosec // 31 bits
+	return int(n), err == nil && n <= maxNumber
 }
 
 // set takes one word, with the number given to it or -1; false if there is no such word.

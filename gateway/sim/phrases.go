@@ -2,36 +2,30 @@ package sim
 
 // The tables below are all that the simulator knows.
 
-var languages = [...]string{"French", "German", "Spanish", "Italian", "Portuguese", "Japanese"} //nolint:gochecknoglobals // immutable
+var languages = [...]string{"French", "German", "Spanish", "Italian", "Portuguese", "Japanese"}
 
-// phrase is an English phrase and what it is in each language. Longer phrases stand before those they contain.
+// phrase is an English phrase and what it is in each of the languages. Longer phrases stand before those they contain.
 type phrase struct {
 	english string
-	in      map[string]string
+	in      [len(languages)]string
 }
 
-func say(english, french, german, spanish, italian, portuguese, japanese string) phrase {
-	return phrase{english, map[string]string{
-		"French": french, "German": german, "Spanish": spanish, "Italian": italian, "Portuguese": portuguese, "Japanese": japanese,
-	}}
+var phrases = [...]phrase{
+	{"good morning", [...]string{"Bonjour", "Guten Morgen", "Buenos días", "Buongiorno", "Bom dia", "おはようございます"}},
+	{"good evening", [...]string{"Bonsoir", "Guten Abend", "Buenas tardes", "Buonasera", "Boa noite", "こんばんは"}},
+	{"good night", [...]string{"Bonne nuit", "Gute Nacht", "Buenas noches", "Buonanotte", "Boa noite", "おやすみなさい"}},
+	{"thank you", [...]string{"Merci", "Danke", "Gracias", "Grazie", "Obrigado", "ありがとうございます"}},
+	{"how are you", [...]string{"Comment allez-vous ?", "Wie geht es Ihnen?", "¿Cómo está?", "Come sta?", "Como está?", "お元気ですか"}},
+	{"i love you", [...]string{"Je t'aime", "Ich liebe dich", "Te quiero", "Ti amo", "Eu te amo", "愛しています"}},
+	{"hello", [...]string{"Bonjour", "Hallo", "Hola", "Ciao", "Olá", "こんにちは"}},
+	{"goodbye", [...]string{"Au revoir", "Auf Wiedersehen", "Adiós", "Arrivederci", "Adeus", "さようなら"}},
+	{"please", [...]string{"S'il vous plaît", "Bitte", "Por favor", "Per favore", "Por favor", "お願いします"}},
+	{"water", [...]string{"eau", "Wasser", "agua", "acqua", "água", "水"}},
+	{"yes", [...]string{"Oui", "Ja", "Sí", "Sì", "Sim", "はい"}},
+	{"no", [...]string{"Non", "Nein", "No", "No", "Não", "いいえ"}},
 }
 
-var phrases = [...]phrase{ //nolint:gochecknoglobals // immutable
-	say("good morning", "Bonjour", "Guten Morgen", "Buenos días", "Buongiorno", "Bom dia", "おはようございます"),
-	say("good evening", "Bonsoir", "Guten Abend", "Buenas tardes", "Buonasera", "Boa noite", "こんばんは"),
-	say("good night", "Bonne nuit", "Gute Nacht", "Buenas noches", "Buonanotte", "Boa noite", "おやすみなさい"),
-	say("thank you", "Merci", "Danke", "Gracias", "Grazie", "Obrigado", "ありがとうございます"),
-	say("how are you", "Comment allez-vous ?", "Wie geht es Ihnen?", "¿Cómo está?", "Come sta?", "Como está?", "お元気ですか"),
-	say("i love you", "Je t'aime", "Ich liebe dich", "Te quiero", "Ti amo", "Eu te amo", "愛しています"),
-	say("hello", "Bonjour", "Hallo", "Hola", "Ciao", "Olá", "こんにちは"),
-	say("goodbye", "Au revoir", "Auf Wiedersehen", "Adiós", "Arrivederci", "Adeus", "さようなら"),
-	say("please", "S'il vous plaît", "Bitte", "Por favor", "Per favore", "Por favor", "お願いします"),
-	say("water", "eau", "Wasser", "agua", "acqua", "água", "水"),
-	say("yes", "Oui", "Ja", "Sí", "Sì", "Sim", "はい"),
-	say("no", "Non", "Nein", "No", "No", "Não", "いいえ"),
-}
-
-var capitals = [...]struct{ country, city string }{ //nolint:gochecknoglobals // immutable
+var capitals = [...]struct{ country, city string }{
 	{"France", "Paris"},
 	{"Germany", "Berlin"},
 	{"Spain", "Madrid"},
@@ -51,20 +45,20 @@ var capitals = [...]struct{ country, city string }{ //nolint:gochecknoglobals //
 	{"Kenya", "Nairobi"},
 }
 
-var haikus = [...]string{ //nolint:gochecknoglobals // immutable
+var haikus = [...]string{
 	"Water finds the gate,\nwaits until the level fits,\nthen goes on its way.",
 	"One token at last;\nbehind it a whole river\nof tokens to come.",
 	"No model is here:\na template recites these lines\nand costs not a cent.",
 	"The upstream is down.\nQuietly the gate swings round\nto another stream.",
 }
 
-var jokes = [...]string{ //nolint:gochecknoglobals // immutable
+var jokes = [...]string{
 	"Why did the token cross the gateway? Because its first choice was rate limited.",
 	"A request walks into a bar. The barkeeper says: 429, come back in five seconds.",
 	"I would tell you a joke about streams, but I am afraid you would leave before the end.",
 }
 
-var snippets = [...]struct{ language, code string }{ //nolint:gochecknoglobals // immutable
+var snippets = [...]struct{ language, code string }{
 	{"go", "func fibonacci(n int) int {\n\ta, b := 0, 1\n\tfor range n {\n\t\ta, b = b, a+b\n\t}\n\treturn a\n}\n"},
 	{"python", "def fibonacci(n: int) -> int:\n    a, b = 0, 1\n    for _ in range(n):\n        a, b = b, a + b\n    return a\n"},
 	{"javascript", "function fibonacci(n) {\n  let [a, b] = [0, 1];\n  for (let i = 0; i < n; i++) [a, b] = [b, a + b];\n  return a;\n}\n"},
@@ -75,7 +69,7 @@ var snippets = [...]struct{ language, code string }{ //nolint:gochecknoglobals /
 }
 
 // advice makes the items of a list about anything.
-var advice = [...]string{ //nolint:gochecknoglobals // immutable
+var advice = [...]string{
 	"Begin with the question that has to be answered.",
 	"Look at how others have gone about it.",
 	"Write down what it may cost, in time and money.",
@@ -88,7 +82,7 @@ var advice = [...]string{ //nolint:gochecknoglobals // immutable
 	"Come back to it after a night's sleep.",
 }
 
-var greetings = [...]struct { //nolint:gochecknoglobals // immutable
+var greetings = [...]struct {
 	said    string
 	answers []string
 }{
@@ -111,7 +105,7 @@ var greetings = [...]struct { //nolint:gochecknoglobals // immutable
 	{"ciao", []string{"Ciao! Sono il simulatore di Sluice. Che cosa vuoi provare?"}},
 }
 
-var hellos = [...]string{ //nolint:gochecknoglobals // immutable
+var hellos = [...]string{
 	"Hello! I am the simulator that is built into Sluice. Ask me what Sluice is, give me a sum, or offer me a tool to call.",
 	"Hi there! This is Sluice's simulator: no key, no network, no cost. What would you like to try?",
 	"Hello! Nice to meet you. I only simulate a language model, but streams, tools and JSON schemas work as usual.",

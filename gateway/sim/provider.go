@@ -49,8 +49,7 @@ func (p *Provider) fault(x *gateway.Exchange, err error) error {
 	if x.Err() != nil {
 		return x.Cause()
 	}
-	var known *gateway.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*gateway.Error](err); ok {
 		return known
 	}
 	e := &gateway.Error{

@@ -254,7 +254,7 @@ func TestCancel(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			x := exchange(t, ask(model, "hi", more))
 			go func() {
-				time.Sleep(time.Minute)
+				<-time.After(time.Minute)
 				x.Cancel(gateway.ErrGone)
 			}()
 			start := time.Now()

@@ -64,8 +64,7 @@ func unknownPath(path string) chat.Error {
 
 // badRequest is what DecodeRequest says of a request.
 func badRequest(err error) chat.Error {
-	var said *chat.Error
-	if errors.As(err, &said) {
+	if said, ok := errors.AsType[*chat.Error](err); ok {
 		return *said
 	}
 	return chat.Error{Type: gateway.TypeInvalidRequest, Message: err.Error()}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
 	"github.com/sluice-ai/sluice/gateway/sim"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
@@ -102,8 +103,8 @@ func TestSchemas(t *testing.T) {
 	}
 	all := schemas
 	for _, f := range formats {
-		all = append(all, `{"type":"string","format":"`+f+`"}`)
-		all = append(all, `{"type":"array","items":{"type":"string","format":"`+f+`"},"minItems":3,"uniqueItems":true}`)
+		all = append(all, `{"type":"string","format":"`+f+`"}`,
+			`{"type":"array","items":{"type":"string","format":"`+f+`"},"minItems":3,"uniqueItems":true}`)
 	}
 	for _, schema := range all {
 		for _, message := range messages {

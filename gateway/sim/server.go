@@ -18,7 +18,6 @@ type Server struct {
 	Record  bool   // keep the last chat request, for Last
 
 	engine    *engine
-	once      sync.Once
 	mu        sync.Mutex
 	closed    bool
 	listeners map[net.Listener]struct{}
@@ -30,11 +29,12 @@ type Server struct {
 	accepted, requests, streams, completed, broken, goneBefore, goneMid atomic.Int64
 }
 
-// Stats count what has happened at a Server: all but Open since it began.
+// Stats count what has happened at a Server since it began. Requests are Completed, Broken, GoneBefore or GoneMid, or
+// still being answered.
 type Stats struct {
 	Connections int64 `json:"connections"`       // accepted
 	Open        int64 `json:"open"`              // connections at present
-	Requests    int64 `json:"requests"`          // for chat completions
+	Requests    int64 `json:"requests"`          // for chat completions, with the right key
 	Streams     int64 `json:"streams"`           // of those, answered by events
 	Completed   int64 `json:"completed"`         // answered to the end
 	Broken      int64 `json:"broken"`            // broken off because the model's name asked for it

@@ -132,6 +132,9 @@ func TestServerKey(t *testing.T) {
 	f("Bearer sk-wrong", 401)
 	f("sk-right", 401)
 	f("", 401)
+	if got := s.Stats(); got.Requests != 1 || got.Completed != 1 {
+		t.Errorf("got %+v", got)
+	}
 }
 
 // raw sends bytes and returns all that comes back.

@@ -9,7 +9,7 @@ import (
 )
 
 var (
-	spokenOperators = strings.NewReplacer( //nolint:gochecknoglobals // immutable
+	spokenOperators = strings.NewReplacer(
 		" multiplied by ", "*", " divided by ", "/", " times ", "*", " plus ", "+", " minus ", "-", " over ", "/",
 		"×", "*", "·", "*", "÷", "/", "−", "-", "% of ", "/100*",
 	)

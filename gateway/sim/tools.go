@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
@@ -98,12 +99,13 @@ func score(t *chat.Tool, h *hints, asked []string) int {
 // common are stems that say nothing about what is wanted.
 var common = strings.Fields(`get set the and for with from that this what which where when how are you can could would should
 	please give tell show make use user given any all some your our about into will not its has have current return
-	return provid inform value string number name list`) //nolint:gochecknoglobals // immutable
+	return provid inform value string number name list`)
 
 // stems are the telling words of a text, each once and cut to six letters, so that "translate" matches "translation".
 func stems(lower string) []string {
 	var list []string
-	for _, w := range strings.FieldsFunc(lower[:min(len(lower), maxHinted)], func(r rune) bool { return r < 0x80 && !isWordByte(byte(r)) || r == '_' }) {
+	between := func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+	for _, w := range strings.FieldsFunc(lower[:min(len(lower), maxHinted)], between) {
 		w = w[:min(len(w), 6)]
 		if len(w) > 2 && !slices.Contains(common, w) && !slices.Contains(list, w) && len(list) < 256 {
 			list = append(list, w)
