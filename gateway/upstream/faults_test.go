@@ -40,6 +40,15 @@ func outcome(r result) string {
 	}
 }
 
+// What arrived whole is given before the error that arrived with it.
+func TestEventsBeforeBadFraming(t *testing.T) {
+	f := newFake(t, nil, then(sseHead+events(hello, hello)+"zz\r\n", untilGone))
+	r := attempt(t, provider(t, f.url(), quick), exchange(t, askStream, nil), "m")
+	if outcome(r) != broken || !slices.Equal(r.events, []string{hello, hello}) {
+		t.Errorf("%s (%v) after %q", outcome(r), r.err, r.events)
+	}
+}
+
 // quick makes every deadline short, for providers that keep silent.
 func quick(c *upstream.Config) {
 	c.Timeouts = upstream.Timeouts{
@@ -151,6 +160,7 @@ func TestFaults(t *testing.T) {
 	check("stream: [DONE] without a finish", askStream, then(two+some+events(done)+last, fin), complete)
 	check("stream: [DONE] without the framing's end", askStream, then(two+some+events(finish, done), untilGone), complete)
 	check("stream: more after [DONE]", askStream, then(two+some+events(finish, done, hello)+last, fin), complete)
+	check("stream: bad framing after [DONE]", askStream, then(two+some+events(finish, done)+"zz\r\n", untilGone), complete)
 	check("stream: one of two choices finished", `{"model":"m","stream":true,"n":2}`, then(two+some+events(finish)+last, fin), broken)
 
 	check("stream: bad JSON first", askStream, then(two+events(`{"choices":[`), untilGone), bad)

@@ -36,8 +36,9 @@ type stream struct {
 	start, end, next int
 	searched         int // of [start:end], known to hold no end of an event
 
-	event gateway.Event
-	err   error // what Next says once nothing is left
+	event  gateway.Event
+	err    error // what Next says once nothing is left
+	broken error // the framing's error, behind what is still to be parsed
 
 	usage      chat.Usage
 	total      gateway.Instant
@@ -147,13 +148,22 @@ func (st *stream) parse() bool {
 	if st.c == nil || st.c.buf == nil || st.err != nil {
 		return false
 	}
-	if err := st.decode(); err != nil {
-		st.err = err
-		return false
+	if st.broken == nil {
+		st.broken = st.decode()
 	}
-	if st.reply.Kind != gateway.Events {
-		return st.parseWhole()
+	found := false
+	if st.reply.Kind == gateway.Events {
+		found = st.parseEvent()
+	} else {
+		found = st.parseWhole()
 	}
+	if !found && st.err == nil && st.broken != nil {
+		st.fail(st.broken) // what came before it was given first
+	}
+	return found
+}
+
+func (st *stream) parseEvent() bool {
 	for !st.finished {
 		block, n, searched := sse.Split((*st.c.buf)[st.start:st.end], st.searched)
 		if n == 0 {
