@@ -77,8 +77,7 @@ func serve(c *cobra.Command, o config.Options) error {
 		return err
 	}
 	defer flush()
-	// The garbage collector runs as GOGC and GOMEMLIMIT say, and else as Go has it. If measurements ask for another
-	// default of GOGC, its place is here, and only where the environment does not set one.
+	tuneGC()
 	a, err := app.Start(app.Options{Loader: loader, Log: log, Version: buildVersion()})
 	if err != nil {
 		return inUse(err)
