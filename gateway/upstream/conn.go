@@ -37,10 +37,11 @@ type conn struct {
 	raw    syscall.RawConn // nil over TLS
 	remove func()          // ends the watch; nil if unwatched
 
-	buf  *[]byte
-	read func(fd uintptr) bool // the non-blocking read of raw, made once
-	n    int                   // what read got
-	rerr error
+	buf    *[]byte
+	read   func(fd uintptr) bool // the non-blocking read of raw, made once
+	n      int                   // what read got
+	rerr   error
+	unread func() bool // whether the socket holds something that was not read, be it the end or an error
 
 	got        int64 // bytes of the present reply
 	armedRead  gateway.Instant
@@ -67,6 +68,7 @@ func (p *Provider) connect(ctx context.Context) (*conn, error) {
 			c.remove = remove
 		}
 	}
+	c.unread = unread(tcp)
 	if nc == net.Conn(tcp) {
 		c.raw, c.read = rawRead(tcp, c)
 	}
@@ -96,6 +98,27 @@ func (c *conn) close() {
 	c.dropBuffer()
 	_ = c.c.Close()
 	c.p.open.Add(-1)
+}
+
+// quiet says whether the provider has said nothing since its last reply ended: whatever it is, it belongs to no request
+// of ours, and would be taken for the answer to the next one.
+func (c *conn) quiet() bool {
+	unread := c.unread()
+	if c.hungUp.Load() {
+		return false
+	}
+	if _, plain := c.c.(*net.TCPConn); plain {
+		return !unread
+	}
+	until := past // TLS gives what it has read ahead even so
+	if unread {
+		until = time.Now().Add(recordWait) // tickets for later sessions are not for us
+	}
+	_ = c.c.SetReadDeadline(until)
+	c.armedRead = gateway.At(until)
+	var b [1]byte
+	n, err := c.c.Read(b[:])
+	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 func (c *conn) dropBuffer() {
@@ -131,6 +154,9 @@ func (c *conn) rearmPast() {
 		_ = c.c.SetDeadline(past)
 	}
 }
+
+// recordWait is how long a TLS record may take whose first bytes are there before a connection is used again.
+const recordWait = time.Millisecond
 
 // limit is how long a read may wait.
 type limit struct {

@@ -24,7 +24,10 @@ const (
 	bodyOver                   // behind the body
 )
 
-var errFraming = errors.New("upstream: the reply's chunks are malformed")
+var (
+	lineEnd    = []byte("\r\n")
+	errFraming = errors.New("upstream: the reply's chunks are malformed")
+)
 
 const maxSizeLine = 256 // bytes of a chunk's size line or of a trailer line
 
@@ -32,50 +35,61 @@ const maxSizeLine = 256 // bytes of a chunk's size line or of a trailer line
 func (st *stream) decode() error {
 	b := *st.c.buf
 	for st.next < len(b) && st.state != bodyOver {
-		switch st.state {
-		case chunkSize, chunkEnd, trailer:
-			n := bytes.IndexByte(b[st.next:], '\n')
-			if n < 0 {
-				if len(b)-st.next > maxSizeLine {
-					return errFraming
-				}
-				return nil
-			}
-			line := b[st.next : st.next+n]
-			if n == 0 || n > maxSizeLine || line[n-1] != '\r' {
-				return errFraming
-			}
-			st.next += n + 1
-			if err := st.line(line[:n-1]); err != nil {
-				return err
-			}
-		default:
+		if st.state == chunkData || st.state == bodyFixed || st.state == bodyToEOF {
 			st.data(b)
+			continue
 		}
+		n, err := st.between(b[st.next:])
+		if n == 0 || err != nil {
+			return err
+		}
+		st.next += n
 	}
 	return nil
 }
 
-// line reads a line of framing.
-func (st *stream) line(line []byte) error {
-	switch st.state {
-	case chunkEnd:
-		if len(line) != 0 {
-			return errFraming
+// between takes one line off what stands between the chunks and behind them, and gives its length: 0 if it is incomplete.
+func (st *stream) between(b []byte) (int, error) {
+	if st.state == chunkEnd {
+		end := b[:min(len(b), len(lineEnd))]
+		if !bytes.HasPrefix(lineEnd, end) {
+			return 0, errFraming
+		}
+		if len(end) < len(lineEnd) {
+			return 0, nil
 		}
 		st.state = chunkSize
-	case chunkSize:
-		size, ok := hex(line)
-		if !ok {
-			return errFraming
-		}
-		if st.left, st.state = size, chunkData; size == 0 {
-			st.state = trailer
-		}
-	default: // trailer: its fields mean nothing to us
+		return len(end), nil
+	}
+	n := bytes.IndexByte(b, '\n')
+	if n > maxSizeLine || n < 0 && len(b) > maxSizeLine {
+		return 0, errFraming
+	}
+	if n < 0 {
+		return 0, nil
+	}
+	if n == 0 || bytes.IndexByte(b[:n], '\r') != n-1 {
+		return 0, errFraming
+	}
+	return n + 1, st.line(b[:n-1])
+}
+
+// line reads a line of framing: a chunk's size or, behind the last chunk, a field, which means nothing to us.
+func (st *stream) line(line []byte) error {
+	if st.state == trailer {
 		if len(line) == 0 {
 			st.state = bodyOver
+		} else if _, _, ok := splitField(string(line)); !ok {
+			return errFraming
 		}
+		return nil
+	}
+	size, ok := hex(line)
+	if !ok {
+		return errFraming
+	}
+	if st.left, st.state = size, chunkData; size == 0 {
+		st.state = trailer
 	}
 	return nil
 }
@@ -100,17 +114,22 @@ func (st *stream) data(b []byte) {
 	}
 }
 
-// hex reads a chunk's size; extensions behind a semicolon are ignored.
+// hex reads a chunk's size of up to 16 digits; blanks at the end of the line are ignored, and extensions behind a
+// semicolon.
 func hex(line []byte) (int64, bool) {
 	n := int64(0)
 	for i, c := range line {
 		switch {
+		case i > 0 && c == ';':
+			return n, true
+		case i > 0 && (c == ' ' || c == '\t'):
+			return n, len(bytes.TrimRight(line[i:], " \t")) == 0
+		case i == 16:
+			return 0, false
 		case c >= '0' && c <= '9':
 			n = n<<4 | int64(c-'0')
 		case c|0x20 >= 'a' && c|0x20 <= 'f':
 			n = n<<4 | int64(c|0x20-'a'+10)
-		case (c == ';' || c == ' ' || c == '\t') && i > 0:
-			return n, true
 		default:
 			return 0, false
 		}

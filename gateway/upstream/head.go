@@ -71,23 +71,20 @@ func (st *stream) findHead(l limit) (int, error) {
 }
 
 // head reads a status line and headers, each line ended by CRLF (RFC 9112). Strict, because two readings of one head
-// are how answers are smuggled: no folding, one Content-Length, none beside Transfer-Encoding.
+// are how answers are smuggled: no folding, no control characters, one Content-Length, none beside Transfer-Encoding.
 func (st *stream) head(h []byte) error {
-	if len(h) < 14 || string(h[:7]) != "HTTP/1." || h[8] != ' ' || (h[12] != ' ' && h[12] != '\r') {
+	text := string(h) // one allocation that all kept values share
+	at := strings.IndexByte(text, '\n') + 1
+	if at < 2 || text[at-2] != '\r' {
 		return errHead
 	}
-	status := 0
-	for _, d := range h[9:12] {
-		if d < '0' || d > '9' {
-			return errHead
-		}
-		status = status*10 + int(d-'0')
+	status, ok := statusLine(text[:at-2])
+	if !ok {
+		return errHead
 	}
-	text := string(h) // one allocation that all kept values share
 	st.reply = gateway.Reply{Status: status, Header: st.fields[:0], Stream: st}
 	st.requestID = ""
 	f := framing{keep: h[7] == '1', length: -1}
-	at := bytes.IndexByte(h, '\n') + 1
 	for at < len(h) {
 		n := bytes.IndexByte(h[at:], '\n')
 		if n < 1 || h[at+n-1] != '\r' {
@@ -105,6 +102,20 @@ func (st *stream) head(h []byte) error {
 	return st.frame(f)
 }
 
+// statusLine reads "HTTP/1.1 200 OK"; the reason may be missing, and the space before it, too.
+func statusLine(line string) (status int, ok bool) {
+	if len(line) < 12 || line[:7] != "HTTP/1." || line[7] != '0' && line[7] != '1' || line[8] != ' ' {
+		return 0, false
+	}
+	for _, d := range []byte(line[9:12]) {
+		if d < '0' || d > '9' {
+			return 0, false
+		}
+		status = status*10 + int(d-'0')
+	}
+	return status, status >= 100 && (len(line) == 12 || line[12] == ' ') && clean(line[12:])
+}
+
 // framing is what a head says of the body behind it.
 type framing struct {
 	keep    bool
@@ -116,17 +127,33 @@ type framing struct {
 // splitField reads "Name: value"; the name must be a token directly before the colon.
 func splitField(line string) (name, value string, ok bool) {
 	k := 0
-	for k < len(line) && line[k] != ':' {
-		if line[k] <= ' ' || line[k] >= 0x7f {
-			return "", "", false
-		}
+	for k < len(line) && token[line[k]] {
 		k++
 	}
-	if k == 0 || k == len(line) {
+	if k == 0 || k == len(line) || line[k] != ':' || !clean(line[k+1:]) {
 		return "", "", false
 	}
 	return line[:k], trim(line[k+1:]), true
 }
+
+// clean says whether text has no control characters but tabs.
+func clean(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// token are the characters of a field's name (RFC 9110, section 5.6.2).
+var token = func() (t [256]bool) {
+	for c := range t {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		t[c] = letter || c >= '0' && c <= '9' || c > 0 && c < 0x7f && strings.IndexByte("!#$%&'*+-.^_`|~", byte(c)) >= 0
+	}
+	return t
+}()
 
 // trim takes spaces and tabs off both ends; strings.Trim takes a tenth of the time that a head needs.
 func trim(s string) string {
@@ -152,7 +179,7 @@ func (st *stream) field(f *framing, name, value string) bool {
 		}
 		f.chunked = true
 	case is("connection"):
-		f.keep = f.keep && !strings.EqualFold(value, "close")
+		f.keep = f.keep && !hasClose(value)
 	case is("content-encoding"):
 		f.encoded = value != "" && !strings.EqualFold(value, "identity")
 	case is("content-type"):
@@ -169,13 +196,23 @@ func (st *stream) field(f *framing, name, value string) bool {
 	return true
 }
 
+// hasClose looks for "close" in a list of connection options.
+func hasClose(list string) bool {
+	for option := range strings.SplitSeq(list, ",") {
+		if strings.EqualFold(trim(option), "close") {
+			return true
+		}
+	}
+	return false
+}
+
 // setLength takes a Content-Length; false unless it is a plain number and the only one.
 func (f *framing) setLength(value string) bool {
-	n, err := strconv.ParseInt(value, 10, 64)
-	if err != nil || n < 0 || value[0] == '+' || f.length >= 0 && f.length != n {
+	n, err := strconv.ParseUint(value, 10, 63) // without a sign, unlike ParseInt
+	if err != nil || f.length >= 0 && f.length != int64(n) {
 		return false
 	}
-	f.length = n
+	f.length = int64(n)
 	return true
 }
 

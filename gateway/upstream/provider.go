@@ -46,7 +46,7 @@ type Config struct {
 	TLS         *tls.Config   // nil: the system's roots
 	Proxy       func(*url.URL) (*url.URL, error)
 	Guard       Guard          // what may be dialled; nil: anything
-	Watch       *watch.Watcher // nil: idle connections are probed before use
+	Watch       *watch.Watcher // nil: that idle connections were closed is noticed when they are wanted
 	UserAgent   string
 }
 
@@ -133,7 +133,7 @@ func (p *Provider) take() *conn {
 		p.idle = p.idle[:n-1]
 		c.pooled = false
 		p.mu.Unlock()
-		if c.hungUp.Load() || c.remove == nil && c.readable() {
+		if !c.quiet() {
 			c.close()
 			continue
 		}

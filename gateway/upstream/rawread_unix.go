@@ -38,33 +38,21 @@ func rawRead(tcp *net.TCPConn, c *conn) (syscall.RawConn, func(fd uintptr) bool)
 	}
 }
 
-// readable says whether an idle connection has something to say: only a close or an error can be, so it is of no use.
-func (c *conn) readable() bool {
-	sc, ok := c.socket().(syscall.Conn)
-	if !ok {
-		return false
-	}
-	raw, err := sc.SyscallConn()
+// unread makes a function that says whether a socket holds something that was not read, be it the end or an error.
+func unread(tcp *net.TCPConn) func() bool {
+	raw, err := tcp.SyscallConn()
 	if err != nil {
-		return true
+		return func() bool { return true }
 	}
-	gone := false
-	err = raw.Control(func(fd uintptr) {
-		var b [1]byte
-		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		gone = err != unix.EAGAIN && (n == 0 || c.raw != nil)
-	})
-	return gone || err != nil
-}
-
-// socket is what lies below TLS.
-func (c *conn) socket() net.Conn {
-	nc := c.c
-	for {
-		inner, ok := nc.(interface{ NetConn() net.Conn })
-		if !ok {
-			return nc
+	found := false
+	var ask [1]unix.PollFd
+	poll := func(fd uintptr) {
+		ask[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN} //nolint:gosec // descriptors are small
+		n, err := unix.Poll(ask[:], 0)
+		for err == unix.EINTR {
+			n, err = unix.Poll(ask[:], 0)
 		}
-		nc = inner.NetConn()
+		found = n != 0 || err != nil
 	}
+	return func() bool { return raw.Control(poll) != nil || found }
 }

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"errors"
 	"io"
 
@@ -17,6 +18,8 @@ var (
 	errTooLarge  = errors.New("upstream: the answer is larger than allowed")
 	errNoStream  = errors.New("upstream: a stream was asked for and something else came, or the other way round")
 )
+
+var byteOrderMark = []byte("\xef\xbb\xbf") // some frameworks begin every text with it (WHATWG HTML, section 9.2.6)
 
 // stream is one reply. It takes chunked framing off in place, in the connection's buffer, and yields events that
 // borrow its bytes: [start:end] is decoded and not yet yielded, [next:len] still framed. end <= next always, so
@@ -46,6 +49,7 @@ type stream struct {
 	firstEvent limit
 	finishes   int // choices that have finished
 
+	begun    bool // past the place of a byte order mark
 	pending  bool // event is parsed and not yet given
 	given    bool // an event was given
 	finished bool // the dialect's terminal event has passed, or been made
@@ -171,6 +175,9 @@ func (st *stream) parseEvent() bool {
 			return false
 		}
 		st.start, st.searched = st.start+n, 0
+		if !st.begun {
+			st.begun, block = true, bytes.TrimPrefix(block, byteOrderMark)
+		}
 		if ev, ok := sse.Parse(block); ok && st.look(ev) {
 			return true
 		}

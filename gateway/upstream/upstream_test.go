@@ -1,6 +1,7 @@
 package upstream_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -192,6 +193,59 @@ func TestIdleClose(t *testing.T) {
 	if len(f.seen()) != 3 {
 		t.Errorf("%d requests", len(f.seen()))
 	}
+}
+
+// What a provider says behind its reply is never the answer to the next request, which may be another caller's.
+func TestUnaskedReply(t *testing.T) {
+	check := func(name string, config *tls.Config) {
+		t.Run(name, func(t *testing.T) {
+			next, said := make(chan struct{}), make(chan struct{}, 10)
+			defer close(next)
+			f := newFake(t, config, func(c net.Conn, _ int) bool {
+				_, err := io.WriteString(c, whole("200 OK", answer))
+				<-next // the reply was read
+				_, _ = io.WriteString(c, whole("200 OK", `{"whose":"nobody knows"}`))
+				said <- struct{}{}
+				return err == nil
+			})
+			p := provider(t, f.url(), insecure)
+			for i := range 3 {
+				r := attempt(t, p, exchange(t, askWhole, nil), "m")
+				if r.err != nil || !slices.Equal(r.events, []string{answer}) || r.a.Reused {
+					t.Fatalf("%d: %v %q, reused: %v", i, r.err, r.events, r.a.Reused)
+				}
+				next <- struct{}{}
+				<-said
+			}
+		})
+	}
+	check("plain", nil)
+	check("TLS 1.2", serverTLS(t, tls.VersionTLS12))
+	check("TLS 1.3", serverTLS(t, tls.VersionTLS13))
+}
+
+// A connection on which nothing is wrong is used again.
+func TestReuse(t *testing.T) {
+	check := func(name string, config *tls.Config, change func(*upstream.Config), fields ...string) {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(t, config, say(whole("200 OK", answer, fields...)))
+			p := provider(t, f.url(), insecure, change)
+			for i := range 5 {
+				r := attempt(t, p, exchange(t, askWhole, nil), "m")
+				if reused := i > 0 && len(fields) == 0; r.err != nil || r.a.Reused != reused {
+					t.Fatalf("%d: %v, reused: %v", i, r.err, r.a.Reused)
+				}
+			}
+		})
+	}
+	watched, unwatched := func(*upstream.Config) {}, func(c *upstream.Config) { c.Watch = nil }
+	check("plain", nil, watched)
+	check("plain, unwatched", nil, unwatched)
+	check("TLS 1.2", serverTLS(t, tls.VersionTLS12), watched)
+	check("TLS 1.3", serverTLS(t, tls.VersionTLS13), watched)
+	check("TLS 1.3, unwatched", serverTLS(t, tls.VersionTLS13), unwatched)
+	check("the last reply on it", nil, watched, "Connection: close")
+	check("the last reply on it, in a list", nil, watched, "Connection: Keep-Alive , Close")
 }
 
 func TestIdleTimeout(t *testing.T) {
