@@ -116,17 +116,16 @@ func (r *record) attempting() time.Duration {
 
 // outcome is how an attempt ended, in one of a dozen words.
 func (r *record) outcome(a *gateway.Attempt) string {
-	var e *gateway.Error
-	switch {
-	case r.err != nil && r.x.Cause() != nil && a == r.last():
+	if r.err != nil && r.x.Cause() != nil && a == r.last() {
 		return "canceled"
-	case a.Err == nil:
-		return class(a.Status)
-	case errors.As(a.Err, &e):
-		return word(e)
-	default:
-		return "cut" // a stream that broke off after its first event
 	}
+	if a.Err == nil {
+		return class(a.Status)
+	}
+	if e, ok := errors.AsType[*gateway.Error](a.Err); ok {
+		return word(e)
+	}
+	return "cut" // a stream that broke off after its first event
 }
 
 // class is the outcome of an attempt that got a reply.
