@@ -32,6 +32,10 @@ type call struct {
 	w      io.Writer // where the stream is being written, for heartbeats
 	err    error     // how writing the reply ended
 	closed bool      // the reply's stream is closed
+
+	// delivered says that the client has, or is being sent, the event that ends its stream: the dialect's terminal event
+	// or an error. Clients hang up as soon as they read it, which then is not leaving.
+	delivered atomic.Bool
 }
 
 // header shows a request's headers to plugins.

@@ -51,7 +51,7 @@ type conn struct {
 // HungUp is told, from another goroutine, that the client has closed its side.
 func (c *conn) HungUp() {
 	c.gone.Store(true)
-	if k := c.current.Load(); k != nil {
+	if k := c.current.Load(); k != nil && !k.delivered.Load() {
 		k.Cancel(gateway.ErrGone)
 		_ = c.TCPConn.SetWriteDeadline(past) // a write may be blocked on a client that no longer reads
 	}
@@ -80,7 +80,7 @@ func (c *conn) finish(err error) {
 	if c.background != nil {
 		c.background.stop()
 	}
-	if c.endErr != nil {
+	if c.endErr != nil || k.delivered.Load() {
 		err = c.endErr
 	}
 	k.end(err)

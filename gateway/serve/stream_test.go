@@ -374,3 +374,35 @@ func TestTLS(t *testing.T) {
 		s.waitEnd()
 	}
 }
+
+// SDKs hang up as soon as they have read the last event, before the framing's end: the stream was delivered.
+func TestHangUpAfterTheLastEvent(t *testing.T) {
+	check := func(name, terminal string, failure, want error) {
+		t.Run(name, func(t *testing.T) {
+			out := make(chan *events, 1)
+			s := start(t, streaming(out))
+			c := s.dial()
+			c.send(post(streamed))
+			e := <-out
+			e.feed <- "a"
+			if terminal != "" {
+				e.feed <- terminal
+			} else {
+				e.feed <- failure
+			}
+			body := c.head().Body
+			expect(t, body, "data: a\n\ndata: ")
+			_ = c.tcp.SetLinger(0)
+			_ = c.Close()
+			if terminal != "" {
+				e.feed <- io.EOF
+			}
+			if end := s.waitEnd(); !errors.Is(end.err, want) {
+				t.Errorf("ended with %v, want %v", end.err, want)
+			}
+		})
+	}
+	cut := errors.New("cut")
+	check("[DONE]", "[DONE]", nil, nil)
+	check("an error", "", cut, cut)
+}

@@ -86,14 +86,15 @@ func (k *call) writeEvents(w io.Writer) (total int64, err error) {
 			}
 			ev, err = st.Next()
 		}
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(k.Cause(), gateway.ErrGone) {
+		over := errors.Is(err, io.EOF)
+		if err != nil && !over && !errors.Is(k.Cause(), gateway.ErrGone) {
 			*p = k.appendFailure(*p, err)
 		}
-		n, werr := k.flush(w, *p)
+		n, werr := k.writeBatch(w, *p, over)
 		buf.Put(p)
 		total += int64(n)
 		switch {
-		case errors.Is(err, io.EOF):
+		case over:
 			return total, werr
 		case err != nil:
 			return total, err
@@ -103,13 +104,17 @@ func (k *call) writeEvents(w io.Writer) (total int64, err error) {
 	}
 }
 
-// flush writes one chunk: fasthttp's size line, data and line end become one system call.
-func (k *call) flush(w io.Writer, p []byte) (int, error) {
+// writeBatch writes one chunk: fasthttp's size line, data and line end become one system call. The last batch waits for
+// the end of the framing, which fasthttp writes behind it.
+func (k *call) writeBatch(w io.Writer, p []byte, last bool) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
 	k.c.corked = true
 	n, err := w.Write(p)
+	if last {
+		return n, leaving(err)
+	}
 	if e := k.c.uncork(); err == nil {
 		err = e
 	}
@@ -127,6 +132,9 @@ func leaving(err error) error {
 func (k *call) appendEvent(b []byte, ev gateway.Event) []byte {
 	if k.Reply.Kind == gateway.Bytes {
 		return append(b, ev.Data...)
+	}
+	if string(ev.Data) == k.dialect.Terminal {
+		k.delivered.Store(true)
 	}
 	return sse.Append(b, ev.Name, ev.Data)
 }
@@ -147,6 +155,7 @@ func (k *call) appendFailure(b []byte, err error) []byte {
 			Message: "The provider's stream broke off: this answer is incomplete.",
 		}
 	}
+	k.delivered.Store(true)
 	data := k.dialect.AppendError(nil, chat.Error{Message: e.Message, Type: e.Type, Param: e.Param, Code: e.Code})
 	return sse.Append(b, "", data)
 }
@@ -156,7 +165,7 @@ func (k *call) beat() error {
 	if k.Reply.Kind != gateway.Events {
 		return nil
 	}
-	if _, err := k.flush(k.w, heartbeat); err != nil {
+	if _, err := k.writeBatch(k.w, heartbeat, false); err != nil {
 		return fmt.Errorf("heartbeat: %w", err)
 	}
 	return nil

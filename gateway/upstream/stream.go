@@ -116,6 +116,8 @@ func (st *stream) advance() bool {
 func (st *stream) fail(err error) {
 	var timeout *timeoutError
 	switch {
+	case errors.Is(err, gateway.ErrGone): // from a heartbeat: its broken pipe is the client's, not the provider's
+		st.err = err
 	case errors.Is(err, errClosed) && st.state == bodyToEOF:
 		st.state = bodyOver
 	case st.finished:
@@ -328,7 +330,8 @@ func (st *stream) Close() error {
 	}
 	st.x.Detach(c) // afterwards no cancellation of this exchange can reach the connection
 	st.c = nil
-	if st.usage.Provenance == chat.Unknown && st.reply.Status < 300 && st.given {
+	whole := st.finished || errors.Is(st.err, io.EOF)
+	if st.usage.Provenance == chat.Unknown && st.reply.Status < 300 && st.given && !whole {
 		st.usage.Provenance = chat.Aborted
 	}
 	if st.reply.Status < 300 {

@@ -3,10 +3,12 @@ package upstream_test
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -343,7 +345,7 @@ func TestBeats(t *testing.T) {
 	if want := []string{hello, x1, finish, done}; r.err != nil || !slices.Equal(r.events, want) {
 		t.Errorf("%v %q", r.err, r.events)
 	}
-	failing := errors.New("the client left")
+	failing := fmt.Errorf("%w: %w", gateway.ErrGone, syscall.EPIPE)
 	x = exchange(t, askStream, nil)
 	x.Idle = func() error { beat <- struct{}{}; return failing }
 	if r := attempt(t, p, x, "m"); !errors.Is(r.err, failing) {

@@ -194,8 +194,8 @@ type exchange struct {
 	Milliseconds float64 `json:"total_ms"`
 }
 
-// hungUp says whether the gateway says that the client left. Clients also hang up when they have read [DONE] or an error
-// event, without waiting for the end of the framing, and sometimes the gateway takes that for the same.
+// hungUp says whether the gateway says that the client left. Hanging up behind [DONE] or an error event does not count,
+// though clients do it all the time.
 func (x exchange) hungUp() bool { return x.Status == 499 && x.Code == "client_closed_request" }
 
 // logs are what the gateway has logged so far.
