@@ -6,17 +6,19 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/gatewaytest"
 	"github.com/sluice-ai/sluice/gateway/runtime"
-	"go.uber.org/goleak"
-	"go.uber.org/zap"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -47,7 +49,7 @@ func (p *plugin) Wrap(next gateway.Handler) gateway.Handler {
 		m, canonical, matched := x.Directory.Model(x.Request.Model())
 		x.Plan = gateway.Plan{Model: canonical, Matched: matched, Targets: m.Fixed()}
 		for _, f := range m.Fallback {
-			x.Plan.Targets = append(x.Plan.Targets[:len(x.Plan.Targets):len(x.Plan.Targets)], f.Fixed()...)
+			x.Plan.Targets = append(slices.Clip(x.Plan.Targets), f.Fixed()...)
 		}
 		return next.Serve(x)
 	})
