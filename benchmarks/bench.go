@@ -30,11 +30,15 @@ type row struct {
 	Start   float64      `json:"start_ms"`   // from the start of the process to the first good reply
 	Idle    int64        `json:"idle_bytes"` // RSS, some time after that reply
 	Load    *report.Load `json:"load,omitempty"`
+
+	Departures []departure             `json:"departures,omitempty"` // of test leave
+	Resets     map[string]*report.Load `json:"resets,omitempty"`     // of test reset, by what the first upstream does
+	Failed     []string                `json:"failed,omitempty"`     // what these two found wrong
 }
 
 // faults says what went wrong in a row; empty if nothing did.
 func (r row) faults(t test) string {
-	var wrong []string
+	wrong := slices.Clone(r.Failed)
 	if r.Load != nil && r.Load.Errors > 0 {
 		wrong = append(wrong, fmt.Sprintf("%d errors: %v", r.Load.Errors, r.Load.ErrorKinds))
 	}
@@ -57,6 +61,9 @@ type bench struct {
 
 // run runs one test: rounds times, each round all subjects, in an order that alternates.
 func (b *bench) run(ctx context.Context, t test) ([]row, error) {
+	if t.run != nil {
+		return b.runAlone(ctx, t)
+	}
 	var rows []row
 	order := slices.Clone(b.subjects)
 	for round := range b.rounds {
@@ -74,6 +81,22 @@ func (b *bench) run(ctx context.Context, t test) ([]row, error) {
 	return rows, nil
 }
 
+// runAlone runs a test that is Sluice's alone, once. What it measures is far from its limits unless something is wrong or
+// the machine is busy with something else: against the second it repeats itself, because noise only ever adds.
+func (b *bench) runAlone(ctx context.Context, t test) ([]row, error) {
+	at := slices.IndexFunc(b.subjects, subject.isSluice)
+	if at < 0 {
+		return nil, fmt.Errorf("%s can measure nothing but Sluice", t.name)
+	}
+	r, err := t.run(ctx, b, t, b.subjects[at])
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", t.name, err)
+	}
+	r.Subject = gatewayName
+	b.tell(t, r)
+	return []row{r}, nil
+}
+
 func (b *bench) tell(t test, r row) {
 	fmt.Fprintf(b.progress, "%-8s round %d %-8s", t.name, r.Round, r.Subject)
 	for _, f := range t.figures {
@@ -84,33 +107,17 @@ func (b *bench) tell(t test, r row) {
 
 // once starts a mock and a subject, both fresh, and makes the load of one test.
 func (b *bench) once(ctx context.Context, t test, s subject) (r row, err error) {
-	addrs, err := freeAddrs(3)
-	if err != nil {
-		return r, err
-	}
-	mockAddr, listen, admin := addrs[0], addrs[1], addrs[2]
-	mock, err := start(ctx, b.output, []string{b.program("mock"), "-addr", mockAddr})
+	mock, mockAddr, err := b.startMock(ctx)
 	if err != nil {
 		return r, err
 	}
 	defer mock.stop()
-	if err := mock.firstReply(ctx, mockAddr, b.key); err != nil {
-		return r, err
-	}
-	config, err := writeGateway(b.dir, listen, admin, mockAddr)
-	if err != nil {
-		return r, err
-	}
-	begin := time.Now()
-	tested, err := start(ctx, b.output, s.argv(config, listen, mockAddr))
+	tested, g, took, err := b.startSubject(ctx, s, site{upstreams: []string{mockAddr}})
 	if err != nil {
 		return r, err
 	}
 	defer tested.stop()
-	if err := tested.firstReply(ctx, listen, b.key); err != nil {
-		return r, err
-	}
-	r.Start = time.Since(begin).Seconds() * 1000
+	r.Start = took.Seconds() * 1000
 	select {
 	case <-time.After(b.settle):
 	case <-ctx.Done():
@@ -119,8 +126,48 @@ func (b *bench) once(ctx context.Context, t test, s subject) (r row, err error) 
 	if r.Idle, err = proc.RSS(tested.pid()); err != nil || t.model == "" {
 		return r, err
 	}
-	r.Load, err = b.load(ctx, t, listen, tested.pid())
+	r.Load, err = b.load(ctx, t, g.listen, tested.pid())
 	return r, err
+}
+
+func (b *bench) startMock(ctx context.Context) (mock *process, addr string, err error) {
+	addrs, err := freeAddrs(1)
+	if err != nil {
+		return nil, "", err
+	}
+	mock, err = start(ctx, b.output, []string{b.program("mock"), "-addr", addrs[0]})
+	if err != nil {
+		return nil, "", err
+	}
+	if err := mock.firstReply(ctx, "http://"+addrs[0], b.key); err != nil {
+		mock.stop()
+		return nil, "", err
+	}
+	return mock, addrs[0], nil
+}
+
+// startSubject starts a subject for the site's upstreams and waits for its first good reply, which took so long. It
+// gives the site with the addresses.
+func (b *bench) startSubject(ctx context.Context, s subject, g site) (tested *process, at site, took time.Duration, err error) {
+	addrs, err := freeAddrs(2)
+	if err != nil {
+		return nil, g, 0, err
+	}
+	g.dir, g.listen, g.admin = b.dir, addrs[0], addrs[1]
+	config, err := g.write()
+	if err != nil {
+		return nil, g, 0, err
+	}
+	begin := time.Now()
+	tested, err = start(ctx, b.output, s.argv(config, g.listen, g.upstreams[0]))
+	if err != nil {
+		return nil, g, 0, err
+	}
+	if err := tested.firstReply(ctx, g.url(), b.key); err != nil {
+		tested.stop()
+		return nil, g, 0, err
+	}
+	return tested, g, time.Since(begin), nil
 }
 
 // load runs the load generator.

@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,6 +36,11 @@ func TestCommandLine(t *testing.T) {
 	f("want on or off", "-limits", "maybe")
 	f(`no test "fast"`, "-tests", "max,fast")
 	f(`no test ""`, "-tests", "")
+
+	f("nothing but Sluice", "-gateway", "x {listen}", "-tests", "max,leave")
+	if o, err := parse([]string{"-gateway", "x {listen}"}); err != nil || len(o.tests) != len(suite())-2 {
+		t.Errorf("%+v, %v", o, err)
+	}
 
 	o, err := parse([]string{"-tests", "start, max", "-rounds", "1", "-limits", "off"})
 	if err != nil || len(o.tests) != 2 || o.tests[0].name != "max" || o.tests[1].name != "start" || o.limits {
@@ -62,7 +70,11 @@ func TestConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, err := writeGateway(dir, "127.0.0.1:1001", "127.0.0.1:1002", "127.0.0.1:1003")
+	if err := writeCertificate(dir); err != nil {
+		t.Fatal(err)
+	}
+	upstreams := []string{"127.0.0.1:1003", "127.0.0.1:1004"}
+	path, err := site{dir, "127.0.0.1:1001", "127.0.0.1:1002", upstreams, true}.write()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,8 +85,16 @@ func TestConfiguration(t *testing.T) {
 	if len(c.Warnings) != 0 || c.Server.Listen != "127.0.0.1:1001" || c.Server.AdminListen != "127.0.0.1:1002" {
 		t.Errorf("%v, %+v", c.Warnings, c.Server)
 	}
-	if p := c.Providers[0]; p.BaseURL != "http://127.0.0.1:1003/v1" || p.Keys[0].Key.Reveal() != "sk-bench" {
-		t.Errorf("%+v", p)
+	for i, p := range c.Providers {
+		if p.BaseURL != "http://"+upstreams[i]+"/v1" || p.Keys[0].Key.Reveal() != "sk-bench" {
+			t.Errorf("%+v", p)
+		}
+	}
+	if m := c.Models[0]; m.Strategy != "ordered" || len(m.Targets) != 2 || m.Targets[1].Provider != "mock1" {
+		t.Errorf("%+v", m)
+	}
+	if _, err := tls.LoadX509KeyPair(c.Server.TLS.Cert, c.Server.TLS.Key); err != nil {
+		t.Error(err)
 	}
 	if len(c.Tenants.List) != 4 || c.Tenants.List[0].ID != "bench" {
 		t.Fatalf("%d tenants", len(c.Tenants.List))
@@ -156,6 +176,86 @@ func TestSmoke(t *testing.T) {
 	for _, test := range o.tests {
 		checkResult(t, out, test)
 	}
+}
+
+// TestAlone runs the tests that are Sluice's alone, small, against Sluice.
+func TestAlone(t *testing.T) {
+	dir := t.TempDir()
+	if err := build(t.Context(), dir, "benchmarks/mock", "benchmarks/load", "cmd/sluice"); err != nil {
+		t.Fatal(err)
+	}
+	callerKey, err := writeTenants(dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{dir: dir, key: callerKey, progress: io.Discard, subjects: []subject{{gatewayName, gatewayCommand(filepath.Join(dir, "sluice"))}}}
+	run := func(name string, change func(*test)) row {
+		t.Helper()
+		all, err := choose(suite(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&all[0])
+		rows, err := b.run(t.Context(), all[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := rows[len(rows)-1]
+		if wrong := last.faults(all[0]); wrong != "" {
+			t.Errorf("%s: %s", name, wrong)
+		}
+		for _, f := range all[0].figures {
+			if v := f.of(last); math.IsNaN(v) {
+				t.Errorf("%s was not measured", f.name)
+			}
+		}
+		return last
+	}
+	r := run("leave", func(t *test) { t.clients = 5 })
+	if len(r.Departures) != len(moments)*len(connections)*len(ways) {
+		t.Errorf("%d combinations", len(r.Departures))
+	}
+	for _, d := range r.Departures {
+		if d.P50 <= 0 || d.P99 < d.P50 || d.Max < d.P99 {
+			t.Errorf("%+v", d)
+		}
+	}
+	r = run("reset", func(t *test) { t.load = []string{"-c", "20", "-warm", "200ms", "-d", "500ms", "-rate", "100"} })
+	for _, how := range []string{noReset, resetOnAccept, resetOnRequest} {
+		if load := r.Resets[how]; load == nil || load.Requests < 10 {
+			t.Errorf("%s: %+v", how, load)
+		}
+	}
+}
+
+// A gateway that goes on working for those who have left, or that hands an upstream's resets on, is found out.
+func TestAloneFinds(t *testing.T) {
+	worse := row{
+		Departures: []departure{
+			{Moment: "gap", Connection: "tls", Way: "close", P50: 1, P99: 2, Max: 3},
+			{Moment: "gap", Connection: "tls", Way: "reset", P50: 2, P99: 21, Max: 30},
+		},
+		Resets: map[string]*report.Load{
+			noReset:        {LatencyLess: report.Distribution{P50: 1000, P99: 2000}},
+			resetOnAccept:  {LatencyLess: report.Distribution{P50: 1500, P99: 17_100}},
+			resetOnRequest: {LatencyLess: report.Distribution{P50: 900, P99: 1900}},
+		},
+	}
+	f := func(figures []figure, name string, want float64, over bool) {
+		t.Helper()
+		at := slices.IndexFunc(figures, func(f figure) bool { return f.name == name })
+		got := figures[at].of(worse)
+		worse.Subject = gatewayName
+		if s := summarize(figures[at], []row{worse}); math.Abs(got-want) > 1e-9 || s.Over != over {
+			t.Errorf("%s: %g, over: %v", name, got, s.Over)
+		}
+	}
+	f(leaveFigures(), "leave.p50", 2, false)
+	f(leaveFigures(), "leave.max", 30, false)
+	f(leaveFigures(), "leave.gap.tls", 21, true)
+	f(resetFigures(), "reset.accept.p50", 0.5, false)
+	f(resetFigures(), "reset.accept.p99", 15.1, true)
+	f(resetFigures(), "reset.request.p99", -0.1, false)
 }
 
 func checkResult(t *testing.T, dir string, want test) {

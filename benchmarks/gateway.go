@@ -1,10 +1,21 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"fmt"
+	"math/big"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/sluice-ai/sluice/plugins/auth/key"
 )
@@ -27,6 +38,11 @@ func (s subject) argv(config, listen, upstream string) []string {
 	return argv
 }
 
+// isSluice says whether a command is started with our configuration, and so can be given several upstreams or TLS.
+func (s subject) isSluice() bool {
+	return s.name == gatewayName && slices.Contains(s.command, "{config}")
+}
+
 // gatewayCommand is the command for -gateway: a path is served with the configuration, anything with a place for an
 // address or the configuration is taken as it is.
 func gatewayCommand(flag string) []string {
@@ -36,20 +52,43 @@ func gatewayCommand(flag string) []string {
 	return []string{flag, "serve", "--config", "{config}"}
 }
 
-// A gateway as it comes: the default chain, one provider with a key, one model, callers with a key. The verbs are the
-// address for callers, the one for operators, the mock's, and the folder.
-const gatewayFile = `version: 1
-server: {listen: "%s", admin_listen: "%s"}
-providers:
-  - name: mock
-    type: openai-compatible
-    base_url: "http://%s/v1"
-    keys: [{name: bench, key: "${file:%s/provider.key}"}]
-models:
-  - name: "mock*"
-    targets: [{provider: mock}]
-tenants: {dir: ./tenants}
-`
+// site is where a gateway listens and whom it asks: as it comes, the default chain, a provider with a key for each
+// upstream, one model that asks them in order, callers with a key.
+type site struct {
+	dir           string // the gateway file goes there; tenants and the provider's key are there
+	listen, admin string
+	upstreams     []string
+	tls           bool // with the certificate of writeCertificate
+}
+
+// url is where callers reach it.
+func (g site) url() string {
+	if g.tls {
+		return "https://" + g.listen
+	}
+	return "http://" + g.listen
+}
+
+// write writes the gateway file and returns its path.
+func (g site) write() (string, error) {
+	var b strings.Builder
+	security := ""
+	if g.tls {
+		security = ", tls: {cert: " + certFile + ", key: " + keyFile + "}"
+	}
+	fmt.Fprintf(&b, "version: 1\nserver: {listen: %q, admin_listen: %q%s}\nproviders:\n", g.listen, g.admin, security)
+	for i, address := range g.upstreams {
+		fmt.Fprintf(&b, "  - name: mock%d\n    type: openai-compatible\n    base_url: \"http://%s/v1\"\n"+
+			"    keys: [{name: bench, key: \"${file:%s/provider.key}\"}]\n", i, address, g.dir)
+	}
+	b.WriteString("models:\n  - name: \"mock*\"\n    strategy: ordered\n    targets:\n")
+	for i := range g.upstreams {
+		fmt.Fprintf(&b, "      - {provider: mock%d}\n", i)
+	}
+	b.WriteString("tenants: {dir: ./tenants}\n")
+	path := filepath.Join(g.dir, "sluice.yaml")
+	return path, os.WriteFile(path, []byte(b.String()), 0o600)
+}
 
 // writeTenants makes the folder of tenants in dir: one for the load generator, whose key it returns, and n others.
 func writeTenants(dir string, n int) (callerKey string, err error) {
@@ -78,8 +117,34 @@ func writeTenant(dir, id string) (string, error) {
 	return k, os.WriteFile(filepath.Join(dir, id+".yaml"), []byte(text), 0o600)
 }
 
-// writeGateway writes the gateway file beside the tenants and returns its path.
-func writeGateway(dir, listen, admin, upstream string) (string, error) {
-	path := filepath.Join(dir, "sluice.yaml")
-	return path, os.WriteFile(path, fmt.Appendf(nil, gatewayFile, listen, admin, upstream, dir), 0o600)
+// Files of the certificate, beside the gateway file.
+const (
+	certFile = "cert.pem"
+	keyFile  = "key.pem"
+)
+
+// writeCertificate makes a certificate for the loopback address that nobody has signed but itself.
+func writeCertificate(dir string) error {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(24 * time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		return err
+	}
+	encoded, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return err
+	}
+	save := func(name, kind string, der []byte) error {
+		return os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
+	}
+	return errors.Join(save(certFile, "CERTIFICATE", cert), save(keyFile, "PRIVATE KEY", encoded))
 }
+
+// trusting is the client's side: it takes any certificate, because there is nobody else on the loopback interface.
+func trusting() *tls.Config { return &tls.Config{InsecureSkipVerify: true} } //nolint:gosec // see above

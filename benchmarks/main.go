@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -98,7 +99,7 @@ func parse(args []string) (options, error) {
 	var o options
 	var names, limits string
 	set := flag.NewFlagSet("benchmarks", flag.ContinueOnError)
-	set.StringVar(&names, "tests", "max,r500,stream,mem1000,mem5000,idle,start", "which tests to run")
+	set.StringVar(&names, "tests", "max,r500,stream,mem1000,mem5000,idle,start,leave,reset", "which tests to run")
 	set.IntVar(&o.rounds, "rounds", leastRounds, "how often each is run")
 	set.StringVar(&o.out, "out", filepath.Join("benchmarks", "results"), "folder for the results; empty: none are written")
 	set.StringVar(&o.gateway, "gateway", "", "program to measure, or a command with {config}, {listen} and {upstream}; "+
@@ -123,6 +124,23 @@ func parse(args []string) (options, error) {
 		return o, fmt.Errorf("limits need at least %d rounds: say -rounds %d or -limits off", leastRounds, leastRounds)
 	}
 	var err error
-	o.tests, err = choose(suite(), names)
-	return o, err
+	if o.tests, err = choose(suite(), names); err != nil {
+		return o, err
+	}
+	return o, o.leaveOut(set)
+}
+
+// leaveOut takes out the tests that need Sluice's configuration if something else is measured, unless they were named.
+func (o *options) leaveOut(set *flag.FlagSet) error {
+	if (subject{gatewayName, gatewayCommand(o.gateway)}).isSluice() {
+		return nil
+	}
+	named := false
+	set.Visit(func(f *flag.Flag) { named = named || f.Name == "tests" })
+	kept := slices.DeleteFunc(slices.Clone(o.tests), func(t test) bool { return t.run != nil })
+	if named && len(kept) < len(o.tests) {
+		return errors.New("-tests: leave and reset can measure nothing but Sluice")
+	}
+	o.tests = kept
+	return nil
 }

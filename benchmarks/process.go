@@ -83,13 +83,14 @@ func (p *process) ended() bool {
 }
 
 // firstReply asks the process for a chat completion until it gives a good reply.
-func (p *process) firstReply(ctx context.Context, addr, key string) error {
+func (p *process) firstReply(ctx context.Context, base, key string) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second}
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: trusting()}
+	client := &http.Client{Transport: transport, Timeout: 2 * time.Second}
 	last := errors.New("it was not asked")
 	for {
-		err := chat(ctx, client, addr, key)
+		err := chat(ctx, client, base, key)
 		if err == nil {
 			return nil
 		}
@@ -108,9 +109,9 @@ func (p *process) firstReply(ctx context.Context, addr, key string) error {
 }
 
 // chat asks for one chat completion. Anything but status 200 is an error.
-func chat(ctx context.Context, client *http.Client, addr, key string) error {
+func chat(ctx context.Context, client *http.Client, base, key string) error {
 	body := []byte(`{"model":"mock","messages":[{"role":"user","content":"hi"}]}`)
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+chatPath, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, base+chatPath, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

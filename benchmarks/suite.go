@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -13,7 +14,9 @@ type test struct {
 	model   string   // what the mock does; empty: no load
 	load    []string // flags of the load generator
 	streams int64    // that must be alive at the end; 0: does not matter
+	clients int      // that leave, in each case of test leave
 	figures []figure
+	run     func(context.Context, *bench, test, subject) (row, error) // nil: the load, against floor and gateway
 }
 
 // figure is one number that a test yields.
@@ -28,6 +31,7 @@ type figure struct {
 type limit struct {
 	most  float64
 	ratio bool // of the gateway's minimum to the floor's; otherwise the gateway's median counts, in the figure's unit
+	added bool // the figure is a difference, and may be less than nothing
 }
 
 // suite is every test there is, in the order in which they run.
@@ -36,7 +40,7 @@ func suite() []test {
 		{
 			name: "max", model: "mock", load: flags(64, 2*time.Second, 5*time.Second),
 			figures: []figure{
-				{"max", "CPU µs/request", cpuPerRequest, limit{1.5, true}},
+				{"max", "CPU µs/request", cpuPerRequest, limit{most: 1.5, ratio: true}},
 				{"max.rate", "requests/s", func(r row) float64 { return r.Load.PerSecond }, limit{}},
 			},
 		},
@@ -52,7 +56,7 @@ func suite() []test {
 			name: "stream", model: "mock-n64-i40-d20",
 			load: append(flags(200, 3*time.Second, 6*time.Second), "-stream", "-ramp", "2500ms"),
 			figures: []figure{
-				{"stream", "CPU µs/chunk", func(r row) float64 { return r.Load.Streams.CPUPerChunk }, limit{1.1, true}},
+				{"stream", "CPU µs/chunk", func(r row) float64 { return r.Load.Streams.CPUPerChunk }, limit{most: 1.1, ratio: true}},
 				{"stream.p50", "chunk delay µs", func(r row) float64 { return r.Load.Streams.ChunkDelay.P50 }, limit{}},
 				{"stream.p99", "chunk delay µs", func(r row) float64 { return r.Load.Streams.ChunkDelay.P99 }, limit{}},
 			},
@@ -65,10 +69,15 @@ func suite() []test {
 		{
 			name: "mem5000", model: "mock-n3600-i1000", streams: 5000,
 			load:    append(flags(5000, 7*time.Second, 5*time.Second), "-stream", "-ramp", "5s"),
-			figures: []figure{{"mem5000", "KiB/stream", memoryPerStream, limit{24, false}}},
+			figures: []figure{{"mem5000", "KiB/stream", memoryPerStream, limit{most: 24}}},
 		},
-		{name: "idle", figures: []figure{{"idle", "MiB RSS", func(r row) float64 { return float64(r.Idle) / (1 << 20) }, limit{25, false}}}},
-		{name: "start", figures: []figure{{"start", "ms", func(r row) float64 { return r.Start }, limit{100, false}}}},
+		{name: "idle", figures: []figure{{"idle", "MiB RSS", func(r row) float64 { return float64(r.Idle) / (1 << 20) }, limit{most: 25}}}},
+		{name: "start", figures: []figure{{"start", "ms", func(r row) float64 { return r.Start }, limit{most: 100}}}},
+		{name: "leave", clients: 200, run: leave, figures: leaveFigures()},
+		{
+			name: "reset", model: "mock", load: append(flags(128, 500*time.Millisecond, 2*time.Second), "-rate", "500"),
+			run: reset, figures: resetFigures(),
+		},
 	}
 }
 

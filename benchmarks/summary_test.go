@@ -59,7 +59,7 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	// A ratio compares the minima, whatever the rounds they are from: noise only ever adds.
-	ratio := limit{1.5, true}
+	ratio := limit{most: 1.5, ratio: true}
 	f(ratio, false, [2]float64{10, 40}, [2]float64{20, 15})
 	f(ratio, true, [2]float64{10, 15.1}, [2]float64{20, 20})
 	f(ratio, true, [2]float64{10, 0})          // nothing measured is no pass
@@ -67,17 +67,25 @@ func TestLimits(t *testing.T) {
 	f(ratio, true, [2]float64{10, math.NaN()}) // nor what is no number
 	f(ratio, true)
 	// An absolute limit holds the median, and does not ask the floor.
-	most := limit{25, false}
+	most := limit{most: 25}
 	f(most, false, [2]float64{0, 24}, [2]float64{0, 25}, [2]float64{0, 99})
 	f(most, true, [2]float64{99, 24}, [2]float64{99, 25.1}, [2]float64{99, 26})
 	f(most, true)
+	// A difference may be less than nothing.
+	added := limit{most: 15, added: true}
+	f(added, false, [2]float64{0, -3})
+	f(added, false, [2]float64{0, 0})
+	f(added, true, [2]float64{0, 15.1})
+	f(added, true, [2]float64{0, math.NaN()})
+	f(added, true)
 }
 
 func TestTable(t *testing.T) {
 	var out strings.Builder
 	err := writeTable(&out, []summary{
-		summarize(figure{"start", "ms", started, limit{100, false}}, rows([2]float64{10, 30})),
-		summarize(figure{"max", "CPU µs/request", started, limit{1.5, true}}, rows([2]float64{20, 40})),
+		summarize(figure{"start", "ms", started, limit{most: 100}}, rows([2]float64{10, 30})),
+		summarize(figure{"max", "CPU µs/request", started, limit{most: 1.5, ratio: true}}, rows([2]float64{20, 40})),
+		summarize(figure{"alone", "ms", started, limit{most: 20}}, rows([2]float64{0, 4})[1:]),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +94,7 @@ func TestTable(t *testing.T) {
 		"figure unit floor min median gateway min median ratio min median limit",
 		"start ms 10.0 10.0 30.0 30.0 3.00 3.00 median ≤ 100",
 		"max CPU µs/request 20.0 20.0 40.0 40.0 2.00 2.00 ratio of minima ≤ 1.5 EXCEEDED",
+		"alone ms - - 4.0 4.0 - - median ≤ 20",
 	}
 	var got []string
 	for line := range strings.Lines(out.String()) {
