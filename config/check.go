@@ -24,6 +24,12 @@ type FieldError struct {
 // Error returns the field and the message.
 func (e *FieldError) Error() string { return e.Field + ": " + e.Message }
 
+// Bounds of server.max_head: less refuses ordinary clients, and more costs too much memory for each connection.
+const (
+	minHead = 4 << 10
+	maxHead = 64 << 10
+)
+
 // checker finds the mistakes of a gateway file that need more than one value to be seen.
 type checker struct {
 	cfg *Config
@@ -66,6 +72,9 @@ func (c *checker) server() {
 		if s.AdminListen == s.Listen && !strings.HasSuffix(s.Listen, ":0") {
 			c.fail("server.admin_listen", "", "server.admin_listen is the same address as server.listen")
 		}
+	}
+	if s.MaxHead < minHead || s.MaxHead > maxHead {
+		c.fail("server.max_head", "", "server.max_head (%s) is not between %s and %s", s.MaxHead, Bytes(minHead), Bytes(maxHead))
 	}
 	c.positive("server.max_body", int64(s.MaxBody))
 	if s.MaxInFlightBody < s.MaxBody {

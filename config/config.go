@@ -79,6 +79,8 @@ type Server struct {
 	// DrainDelay is the time between saying "not ready" and no longer accepting connections. Set it to 5s behind a load
 	// balancer.
 	DrainDelay time.Duration `yaml:"drain_delay"`
+	// MaxHead bounds one request's line and headers: 4KiB to 64KiB. Each open connection holds a buffer of that size.
+	MaxHead Bytes `yaml:"max_head"`
 	// MaxBody bounds one request's body.
 	MaxBody Bytes `yaml:"max_body"`
 	// MaxInFlightBody bounds the bodies of all requests together. It is at least max_body.
@@ -266,6 +268,7 @@ func (c *Config) SetDefaults() {
 		Listen:          "127.0.0.1:8080",
 		AdminListen:     "127.0.0.1:9090",
 		DrainTimeout:    60 * time.Second,
+		MaxHead:         minHead,
 		MaxBody:         32 << 20,
 		MaxInFlightBody: 1 << 30,
 		ReadTimeout:     30 * time.Second,

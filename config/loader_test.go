@@ -36,7 +36,7 @@ models: [{name: demo, targets: [{provider: a}]}]
 		Version: 1,
 		Server: config.Server{
 			Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:9090", DrainTimeout: time.Minute,
-			MaxBody: 32 << 20, MaxInFlightBody: 1 << 30,
+			MaxHead: 4 << 10, MaxBody: 32 << 20, MaxInFlightBody: 1 << 30,
 			ReadTimeout: 30 * time.Second, IdleTimeout: 75 * time.Second, WriteTimeout: 30 * time.Second, Heartbeat: 15 * time.Second,
 		},
 		Providers: []config.Provider{
@@ -76,6 +76,7 @@ server:
   admin_listen: ""
   drain_timeout: 0
   drain_delay: 5s
+  max_head: 64KiB
   max_body: 1000
   max_in_flight_body: 1MB
   read_timeout: 1m30s
@@ -134,7 +135,7 @@ cors: {origins: ["https://acme.example"]}
 	want := &config.Config{
 		Version: 1,
 		Server: config.Server{
-			Listen: "[::1]:0", DrainDelay: 5 * time.Second, MaxBody: 1000, MaxInFlightBody: 1e6, ReadTimeout: 90 * time.Second,
+			Listen: "[::1]:0", DrainDelay: 5 * time.Second, MaxHead: 64 << 10, MaxBody: 1000, MaxInFlightBody: 1e6, ReadTimeout: 90 * time.Second,
 			IdleTimeout: 2 * time.Second, WriteTimeout: 3 * time.Second, MaxConnectionsPerIP: 4,
 			TLS: config.TLS{Cert: "c.pem", Key: "k.pem"}, CORS: config.CORS{Origins: []string{"*"}},
 		},

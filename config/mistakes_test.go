@@ -153,6 +153,8 @@ func TestServer(t *testing.T) {
 	f("listen: localhost", `gateway.yaml:4:18: server.listen: "localhost" is not an address; write host:port, such as 127.0.0.1:8080 or :8080`)
 	f("listen: ':99999'", `gateway.yaml:4:18: server.listen: ":99999" is not an address; write host:port, such as 127.0.0.1:8080 or :8080`)
 	f("admin_listen: '127.0.0.1:8080'", `gateway.yaml:4:24: server.admin_listen is the same address as server.listen`)
+	f("max_head: 4095", `gateway.yaml:4:20: server.max_head (4095B) is not between 4KiB and 64KiB`)
+	f("max_head: 65KiB", `gateway.yaml:4:20: server.max_head (65KiB) is not between 4KiB and 64KiB`)
 	f("max_body: 0", `gateway.yaml:4:20: server.max_body must be more than 0`)
 	f("max_body: 2GiB", `gateway.yaml:4:9: server.max_in_flight_body (1GiB) is less than server.max_body (2GiB)`)
 	f("read_timeout: 0, idle_timeout: 0, write_timeout: 0s", `
