@@ -122,12 +122,34 @@ func checkOrigins(path string, cors CORS, fail func(path, hint, format string, a
 }
 
 func (c *checker) chain() {
-	known := c.known()
+	known, misspelt := c.known(), false
 	for i, name := range c.cfg.Chain {
 		at := "chain[" + strconv.Itoa(i) + "]"
 		if known != nil && !slices.Contains(known, name) {
 			c.fail(at, didYouMean(name, known, "plugins"), "unknown plugin %q in chain", name)
+			misspelt = true
 		}
+	}
+	if known != nil && !misspelt { // otherwise it may be the missing one
+		c.order()
+	}
+}
+
+// order reports a chain that could answer no request: auth finds the tenant, and routing finds the targets that the
+// tenant may use.
+func (c *checker) order() {
+	auth, routing := slices.Index(c.cfg.Chain, "auth"), slices.Index(c.cfg.Chain, "routing")
+	lacks := func(plugin, what string) {
+		c.src.fail(c.src.where("chain"), "chain", "chain lacks "+plugin+", without which no request has a "+what, "add "+plugin)
+	}
+	if auth < 0 {
+		lacks("auth", "tenant")
+	}
+	if routing < 0 {
+		lacks("routing", "target")
+	}
+	if 0 <= routing && routing < auth {
+		c.fail(fmt.Sprintf("chain[%d]", routing), "write auth first", "routing stands before auth, but needs the tenant that auth finds")
 	}
 }
 

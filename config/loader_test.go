@@ -110,7 +110,7 @@ models:
     fallback: [m]
     owned_by: us
   - {name: m, aliases: [n, o], targets: [{provider: s}]}
-chain: [auth]
+chain: [auth, routing]
 plugins:
   cache: {mode: hard, opt: {size: 3}, extra: {A.b: {size: 4}}}
 retries: {max: 0, backoff: 1s, on: [], budget: 0}
@@ -161,7 +161,7 @@ cors: {origins: ["https://acme.example"]}
 			},
 			{Name: "m", Aliases: []string{"n", "o"}, Strategy: "ordered", Targets: []config.Target{{Provider: "s", Weight: 1}}, OwnedBy: "sluice"},
 		},
-		Chain: []string{"auth"},
+		Chain: []string{"auth", "routing"},
 		Plugins: map[string]any{
 			"telemetry": &struct{}{}, "auth": &struct{}{}, "routing": &struct{}{},
 			"cache": &lax{Mode: "hard", Opt: &exact{Size: 3, Key: secret("kept")}, Extra: map[string]exact{"A.b": {Size: 4}}},
@@ -186,8 +186,8 @@ cors: {origins: ["https://acme.example"]}
 		t.Error(diff)
 	}
 	expect(t, warnings, `
-		gateway.yaml:22:24: providers[0].keys[0].key is written out; keep secrets out of files: use ${env:NAME} or ${file:/path}
-		gateway.yaml:43:10: plugin cache is not in the chain: its settings do nothing`)
+		gateway.yaml:23:24: providers[0].keys[0].key is written out; keep secrets out of files: use ${env:NAME} or ${file:/path}
+		gateway.yaml:44:10: plugin cache is not in the chain: its settings do nothing`)
 	if p := opt.Plugins["cache"].(*lax); p.Mode != "soft" || p.Opt.Size != 9 || p.Extra != nil {
 		t.Errorf("loading changed the prototype: %+v", p)
 	}

@@ -290,6 +290,11 @@ func TestPlugins(t *testing.T) {
 		gateway.yaml:4:20: unknown plugin "authh" in chain; did you mean "auth"?
 		gateway.yaml:4:36: chain[3]: "telemetry" is in the list already, as chain[0]
 		gateway.yaml:4:47: unknown plugin "ledger" in chain; plugins: auth, cache, routing, telemetry`)
+	f("chain: []\n", `
+		gateway.yaml:4:8: chain lacks auth, without which no request has a tenant; add auth
+		gateway.yaml:4:8: chain lacks routing, without which no request has a target; add routing`)
+	f("chain: [telemetry, routing]\n", `gateway.yaml:4:8: chain lacks auth, without which no request has a tenant; add auth`)
+	f("chain: [routing, telemetry, auth]\n", `gateway.yaml:4:9: routing stands before auth, but needs the tenant that auth finds; write auth first`)
 	f("plugins:\n  cach: {}\n  auth: {x: 1}\n", `
 		gateway.yaml:5:3: unknown plugin "cach" in plugins; did you mean "cache"?
 		gateway.yaml:6:10: unknown field "x" in plugins.auth`)

@@ -71,7 +71,7 @@ func TestOverlayMistakes(t *testing.T) {
 		t.Helper()
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, value)
-			folder(t, "gateway.yaml", base+"chain: [cache]\n")
+			folder(t, "gateway.yaml", base+"chain: [cache, auth, routing]\n")
 			_, err := load(config.Options{Plugins: plugins(), Flags: flags(t, args...)})
 			var p config.Problems
 			if !errors.As(err, &p) {

@@ -175,7 +175,7 @@ func TestSchemaAgrees(t *testing.T) {
 	f("telemetry: {log: {level: debug}}\n", true)
 	f("telemetry: {log: {level: loud}}\n", false)
 	f("telemetry: {log: {level: '${env:SLUICE_TEST_UNSET:-warn}'}}\n", true)
-	f("chain: [auth, cache]\n", true)
+	f("chain: [auth, cache, routing]\n", true)
 	f("chain: [author]\n", false)
 	f("chain: [auth, auth]\n", false)
 	f("plugins: {cache: {mode: hardly}}\n", false)
