@@ -2,9 +2,6 @@ package config
 
 import "os"
 
-// DemoTenant is the id of the demonstration's only tenant.
-const DemoTenant = "demo"
-
 // demo fills in the demonstration: the simulated provider, and OpenAI beside it if OPENAI_API_KEY is set.
 func demo(cfg *Config, keyDigest string) {
 	cfg.Version = 1
@@ -14,7 +11,7 @@ func demo(cfg *Config, keyDigest string) {
 		model("demo", Target{Provider: "sim", Model: "sim-chat"}),
 		model("sim-*", Target{Provider: "sim"}),
 	}
-	tenant := &Tenant{Version: 1, ID: DemoTenant, Name: "Demonstration"}
+	tenant := &Tenant{Version: 1, ID: "demo", Name: "Demonstration"}
 	if keyDigest != "" {
 		tenant.Keys = []TenantKey{{Name: "demo", Digest: keyDigest}}
 	}
@@ -28,7 +25,7 @@ func demo(cfg *Config, keyDigest string) {
 	openai.Keys = []Key{{Name: "main", Key: NewSecret(key), Weight: 1}}
 	cfg.Origins["providers[1].keys[0].key"] = "${env:OPENAI_API_KEY}"
 	cfg.Providers = append(cfg.Providers, openai)
-	for _, pattern := range []string{"gpt-*", "o1*", "o3*", "o4*", "chatgpt-*", "text-embedding-*"} {
+	for _, pattern := range []string{"gpt-*", "o1*", "o3*", "o4*", "chatgpt-*"} {
 		cfg.Models = append(cfg.Models, model(pattern, Target{Provider: "openai"}))
 	}
 }

@@ -267,7 +267,7 @@ func TestDemo(t *testing.T) {
 	t.Setenv("OPENAI_API_KEY", canary)
 	t.Setenv("SLUICE_SERVER_LISTEN", ":3")
 	cfg = demo()
-	if got, want := names(cfg), "sim openai demo->sim/sim-chat sim-*->sim/ gpt-*->openai/ o1*->openai/ o3*->openai/ o4*->openai/ chatgpt-*->openai/ text-embedding-*->openai/"; got != want {
+	if got, want := names(cfg), "sim openai demo->sim/sim-chat sim-*->sim/ gpt-*->openai/ o1*->openai/ o3*->openai/ o4*->openai/ chatgpt-*->openai/"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	if cfg.Providers[1].Keys[0].Key.Reveal() != canary || cfg.Server.Listen != ":3" || cfg.Providers[1].BaseURL != "https://api.openai.com/v1" {
