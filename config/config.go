@@ -69,7 +69,7 @@ type Config struct {
 
 // Server is what callers connect to.
 type Server struct {
-	// Listen is the address of the API and the console, host:port.
+	// Listen is the address of the API, host:port.
 	Listen string `yaml:"listen"`
 	// AdminListen is the address of metrics, health and the admin API. Empty or "off": none, and a loaded Config has it
 	// empty.
