@@ -38,7 +38,6 @@ const (
 const Deny = "deny"
 
 // Config is the whole configuration: the gateway file with the environment and the flags laid over it, and the tenants.
-// It is read-only.
 type Config struct {
 	// Version of this format. Always 1.
 	Version int `yaml:"version" jsonschema:"required,enum=1"`
@@ -71,8 +70,7 @@ type Config struct {
 type Server struct {
 	// Listen is the address of the API, host:port.
 	Listen string `yaml:"listen"`
-	// AdminListen is the address of metrics, health and the admin API. Empty or "off": none, and a loaded Config has it
-	// empty.
+	// AdminListen is the address of metrics and health, host:port. "off" or empty: none.
 	AdminListen string `yaml:"admin_listen"`
 	// DrainTimeout bounds how long running exchanges may take to end on shutdown.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
@@ -85,7 +83,8 @@ type Server struct {
 	MaxBody Bytes `yaml:"max_body"`
 	// MaxInFlightBody bounds the bodies of all requests together. It is at least max_body.
 	MaxInFlightBody Bytes `yaml:"max_in_flight_body"`
-	// ReadTimeout bounds reading one request, its body included.
+	// ReadTimeout bounds reading one request, its body included. A body gets one second more for every 32KiB that have
+	// arrived.
 	ReadTimeout time.Duration `yaml:"read_timeout"`
 	// IdleTimeout bounds the wait for the next request on a connection.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
@@ -95,7 +94,7 @@ type Server struct {
 	Heartbeat time.Duration `yaml:"heartbeat"`
 	// MaxConnectionsPerIP bounds the connections of one address. 0: no limit.
 	MaxConnectionsPerIP int `yaml:"max_connections_per_ip" jsonschema:"minimum=0"`
-	// TLS makes the API speak HTTPS.
+	// TLS makes the API speak HTTPS. A new certificate needs a restart.
 	TLS TLS `yaml:"tls,omitempty"`
 	// CORS says which web pages may call.
 	CORS CORS `yaml:"cors,omitempty"`
@@ -144,7 +143,7 @@ type Provider struct {
 	Proxy string `yaml:"proxy,omitempty"`
 	// AskUsage asks for the usage chunk of a stream; a caller who did not ask for it does not see it.
 	AskUsage bool `yaml:"ask_usage"`
-	// Sim shapes the simulated provider. Only for type sim, where a loaded Config always has it.
+	// Sim shapes the simulated provider. Only for type sim.
 	Sim *Sim `yaml:"sim,omitempty"`
 }
 

@@ -16,5 +16,5 @@
 //
 // A [Config] is never changed after it was returned. Its structs are plain: [reflect.DeepEqual] tells whether a
 // provider's, a model's or a plugin's settings changed between two loads, and a tenant whose file did not change keeps
-// its pointer.
+// its pointer. Server.AdminListen is empty for "off", and every simulated provider has its Sim.
 package config

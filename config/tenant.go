@@ -2,7 +2,7 @@ package config
 
 import "time"
 
-// Tenant is one customer of the gateway: the contents of one tenant file. It is read-only.
+// Tenant is one customer of the gateway: the contents of one tenant file.
 type Tenant struct {
 	// Version of this format. Always 1.
 	Version int `yaml:"version" jsonschema:"required,enum=1"`
@@ -31,8 +31,8 @@ type TenantKey struct {
 	Name string `yaml:"name" jsonschema:"required"`
 	// Digest of the key: "sha256:" or "hmac-sha256:" and 64 hexadecimal digits.
 	Digest string `yaml:"digest" jsonschema:"required,pattern=^(hmac-)?sha256:[0-9a-f]{64}$" hint:"write sha256: or hmac-sha256: and 64 hexadecimal digits"`
-	// Expires is when the key stops working: a moment (RFC 3339), or a date, whose first moment in UTC is meant. Zero:
-	// never.
+	// Expires is when the key stops working: a moment (RFC 3339), or a date, whose first moment in UTC is meant. Left
+	// out: never.
 	Expires time.Time `yaml:"expires,omitempty"`
 	// Disabled refuses the key.
 	Disabled bool `yaml:"disabled,omitempty"`

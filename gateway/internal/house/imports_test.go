@@ -11,6 +11,7 @@ import (
 // right is the folder that it stands for on the left.
 const rooms = `
 config                    -
+config/schema             config
 configs                   -
 
 gateway                   gateway/wire/chat gateway/wire/peek gateway/catalog
@@ -52,7 +53,7 @@ plugin                         -
 `
 
 // inTests is what tests may import beyond what their package may.
-const inTests = "config configs gateway/..."
+const inTests = "config config/schema configs gateway/..."
 
 const module = "github.com/sluice-ai/sluice/"
 

@@ -1,10 +1,10 @@
-package config_test
+package schema_test
 
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"flag"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -13,9 +13,15 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/config/schema"
+	"github.com/sluice-ai/sluice/configs"
 )
 
-var update = flag.Bool("update", false, "write the schemas of configs/schema anew")
+// base is a gateway file without a mistake. Its three lines leave room for more.
+const base = `version: 1
+providers: [{name: sim, type: sim}]
+models: [{name: demo, targets: [{provider: sim}]}]
+`
 
 // compile compiles a JSON Schema.
 func compile(t *testing.T, schema []byte) *jsonschema.Schema {
@@ -53,99 +59,75 @@ func document(t *testing.T, text string) any {
 	return doc
 }
 
-// withoutPlugins takes what plugins add out of a schema: their settings, their names in the chain, their definitions.
-func withoutPlugins(t *testing.T, schema []byte) []byte {
+// source is that of the package config.
+func source() schema.Source {
+	return schema.Source{Package: "github.com/sluice-ai/sluice/config", Files: os.DirFS("..")}
+}
+
+// cache is a plugin's settings.
+type cache struct {
+	Mode  string           `yaml:"mode" jsonschema:"enum=soft,enum=hard"`
+	Exact exact            `yaml:"exact"`
+	Extra map[string]exact `yaml:"extra,omitempty"`
+	Opt   *exact           `yaml:"opt,omitempty"`
+}
+
+type exact struct {
+	Size config.Bytes  `yaml:"size"`
+	Key  config.Secret `yaml:"key,omitempty"`
+}
+
+func plugins() map[string]any {
+	return map[string]any{
+		"telemetry": &struct{}{}, "auth": &struct{}{}, "routing": &struct{}{},
+		"cache": &cache{Mode: "soft", Exact: exact{Size: 7}, Opt: &exact{Size: 9}},
+	}
+}
+
+// load loads a gateway file.
+func load(t *testing.T, text string) (*config.Config, error) {
 	t.Helper()
-	var doc struct {
-		Schema     string                    `json:"$schema"`
-		Defs       map[string]any            `json:"$defs"`
-		Properties map[string]map[string]any `json:"properties"`
-		Required   []string                  `json:"required"`
-	}
-	if err := json.Unmarshal(schema, &doc); err != nil {
+	path := filepath.Join(t.TempDir(), "gateway.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name := range doc.Defs {
-		if strings.Contains(name, ".") {
-			delete(doc.Defs, name)
-		}
-	}
-	delete(doc.Properties, "plugins")
-	delete(doc.Properties["chain"], "items")
-	out, err := json.MarshalIndent(doc, "", " ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
+	return config.NewLoader(config.Options{Path: path, Plugins: plugins()}).Load()
 }
 
-// The committed schemas are those of the structs. What the plugins add is checked where the plugins are known.
-func TestSchemaFiles(t *testing.T) {
-	gateway, err := config.Schema(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tenant, err := config.TenantSchema()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		write(t, "../configs/schema/sluice.schema.json", string(gateway), "../configs/schema/tenant.schema.json", string(tenant))
-	}
-	committed := []byte(readFile(t, "../configs/schema/sluice.schema.json"))
-	if !bytes.Equal(withoutPlugins(t, committed), withoutPlugins(t, gateway)) {
-		t.Error("configs/schema/sluice.schema.json is not the schema of config.Config: run go test ./config -run TestSchemaFiles -update")
-	}
-	if readFile(t, "../configs/schema/tenant.schema.json") != string(tenant) {
-		t.Error("configs/schema/tenant.schema.json is not the schema of config.Tenant: run go test ./config -run TestSchemaFiles -update")
-	}
-}
-
-// The examples fit the schemas, and load.
+// The examples fit the schemas beside them, and so does what is shown as effective.
 func TestExamples(t *testing.T) {
-	for file, schema := range map[string]string{
-		"../configs/sluice.yaml":       "../configs/schema/sluice.schema.json",
-		"../configs/tenants/acme.yaml": "../configs/schema/tenant.schema.json",
-	} {
-		if err := compile(t, []byte(readFile(t, schema))).Validate(document(t, readFile(t, file))); err != nil {
-			t.Errorf("%s: %v", file, err)
-		}
+	gateway, tenant := compile(t, []byte(configs.GatewaySchema)), compile(t, []byte(configs.TenantSchema))
+	if err := gateway.Validate(document(t, configs.Gateway)); err != nil {
+		t.Error(err)
+	}
+	if err := tenant.Validate(document(t, configs.Tenant)); err != nil {
+		t.Error(err)
 	}
 	t.Setenv("OPENAI_API_KEY", "sk-1")
-	cfg, err := config.NewLoader(config.Options{Path: "../configs/sluice.yaml"}).Load()
+	cfg, err := config.NewLoader(config.Options{Path: "../../configs/sluice.yaml"}).Load()
 	if err != nil {
 		t.Fatal(err)
-	}
-	if len(cfg.Warnings) > 0 || len(cfg.Providers) != 3 || len(cfg.Models) != 3 || len(cfg.Tenants.List) != 1 {
-		t.Errorf("%d providers, %d models, %d tenants, warnings:\n%v", len(cfg.Providers), len(cfg.Models), len(cfg.Tenants.List), cfg.Warnings)
 	}
 	out, err := cfg.Effective()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := compile(t, []byte(readFile(t, "../configs/schema/sluice.schema.json"))).Validate(document(t, string(out))); err != nil {
+	if err := gateway.Validate(document(t, string(out))); err != nil {
 		t.Errorf("the effective configuration: %v", err)
-	}
-	t.Setenv("OPENAI_API_KEY", "")
-	_, err = config.NewLoader(config.Options{Path: "../configs/sluice.yaml"}).Load()
-	var p config.Problems
-	if !errors.As(err, &p) || len(p) != 1 || p[0].Message != "environment variable OPENAI_API_KEY is empty" {
-		t.Errorf("without the key: %v", err)
 	}
 }
 
 // The schema says of the shape of a file what the loader says of it.
 func TestSchemaAgrees(t *testing.T) {
 	t.Setenv("KEY", "sk-1234567")
-	gateway, err := config.Schema(plugins())
+	gateway, err := schema.Gateway(plugins(), source())
 	if err != nil {
 		t.Fatal(err)
 	}
 	compiled := compile(t, gateway)
 	f := func(more string, want bool) {
 		t.Helper()
-		folder(t, "gateway.yaml", base+more)
-		_, err := load(config.Options{Plugins: plugins()})
+		_, err := load(t, base+more)
 		valid := compiled.Validate(document(t, base+more))
 		if (err == nil) != want || (valid == nil) != want {
 			t.Errorf("%s\nloader: %v\nschema: %v", more, err, valid)
@@ -186,14 +168,14 @@ func TestSchemaAgrees(t *testing.T) {
 }
 
 func TestSchemaDescriptions(t *testing.T) {
-	source := config.Source{
-		Package: "github.com/sluice-ai/sluice/config_test",
+	own := schema.Source{
+		Package: "github.com/sluice-ai/sluice/config/schema_test",
 		Files: fstest.MapFS{
-			"x.go":      {Data: []byte("package x\n\n// strict is the\n// settings.\ntype strict struct {\n\t// Mode is how.\n\tMode string\n}\n")},
+			"x.go":      {Data: []byte("package x\n\n// cache is the\n// settings.\ntype cache struct {\n\t// Mode is how.\n\tMode string\n}\n")},
 			"x_test.go": {Data: []byte("not Go")},
 		},
 	}
-	out, err := config.Schema(plugins(), source)
+	out, err := schema.Gateway(plugins(), source(), own)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +203,7 @@ func TestSchemaDescriptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	cache, server := doc.Properties.Plugins.Properties["cache"], doc.Defs["Server"].Properties
-	if cache.Description != "strict is the settings." || cache.Properties["mode"].Description != "mode is how." || cache.Properties["mode"].Default != "soft" {
+	if cache.Description != "plugins.cache is the settings." || cache.Properties["mode"].Description != "mode is how." || cache.Properties["mode"].Default != "soft" {
 		t.Errorf("cache: %+v", cache)
 	}
 	if got := server["max_body"]; got.Description != "max_body bounds one request's body." || got.Default != "32MiB" {
@@ -232,16 +214,16 @@ func TestSchemaDescriptions(t *testing.T) {
 	}
 	for def, properties := range doc.Defs {
 		for name, p := range properties.Properties {
-			if p.Description == "" && !strings.HasPrefix(def, "config_test.") {
+			if p.Description == "" && !strings.HasPrefix(def, "schema_test.") {
 				t.Errorf("%s.%s has no description", def, name)
 			}
 		}
 	}
-	source.Files = fstest.MapFS{"x.go": {Data: []byte("not Go")}}
-	if _, err := config.Schema(nil, source); err == nil || !strings.Contains(err.Error(), "config: reading the comments of github.com/sluice-ai/sluice/config_test: x.go:1:1") {
+	own.Files = fstest.MapFS{"x.go": {Data: []byte("not Go")}}
+	if _, err := schema.Tenant(own); err == nil || !strings.Contains(err.Error(), "schema: reading the comments of github.com/sluice-ai/sluice/config/schema_test: x.go:1:1") {
 		t.Error(err)
 	}
-	if _, err := config.Schema(map[string]any{"x": 3}); err == nil {
+	if _, err := schema.Gateway(map[string]any{"x": 3}); err == nil {
 		t.Error("a number was taken for settings")
 	}
 }

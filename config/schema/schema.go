@@ -1,7 +1,9 @@
-package config
+// Package schema makes the JSON Schemas of the configuration's files. The rules come from the same tags that the loader
+// reads, the descriptions from the comments in the source. Only tests use it: the program has the files in configs.
+package schema
 
 import (
-	"embed"
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"go/ast"
@@ -13,16 +15,14 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/invopop/jsonschema"
+
+	"github.com/sluice-ai/sluice/config"
 )
 
-// The descriptions in the schemas are the comments in these files.
-//
-//go:embed config.go tenant.go types.go
-var sources embed.FS
-
-// Source is Go source whose comments describe the fields of plugins' settings.
+// Source is Go source whose comments describe the fields of its structs.
 type Source struct {
 	// Package is the import path.
 	Package string
@@ -30,28 +30,28 @@ type Source struct {
 	Files fs.FS
 }
 
-// Schema returns the JSON Schema (draft 2020-12) of the gateway file. Plugins are as in [Options]; the comments of their
-// structs become descriptions if their source is given. Without plugins the schema allows any plugin section.
-func Schema(plugins map[string]any, source ...Source) ([]byte, error) {
-	settings, err := prototypes(plugins)
-	if err != nil {
-		return nil, err
-	}
-	cfg := &Config{}
+// Gateway returns the JSON Schema (draft 2020-12) of the gateway file. Plugins are as in [config.Options]; without them
+// the schema allows any plugin section.
+func Gateway(plugins map[string]any, sources ...Source) ([]byte, error) {
+	cfg := &config.Config{}
 	cfg.SetDefaults()
-	g, err := newGenerator(source)
+	g, err := newGenerator(sources)
 	if err != nil {
 		return nil, err
 	}
 	root := g.root(cfg)
-	root.Title = "Sluice: gateway file"
+	root.Title, root.Description = "Sluice: gateway file", ""
 	sections := &jsonschema.Schema{Type: "object", Description: "Settings of each plugin, under its name."}
-	if len(settings) > 0 {
+	if len(plugins) > 0 {
 		sections.Properties = jsonschema.NewProperties()
 		sections.AdditionalProperties = jsonschema.FalseSchema
 		items, _ := root.Properties.Get("chain")
-		for _, name := range keys(reflect.ValueOf(settings)) {
-			sections.Properties.Set(name, g.section(root, settings[name]))
+		for _, name := range slices.Sorted(maps.Keys(plugins)) {
+			section, err := g.section(root, name, plugins[name])
+			if err != nil {
+				return nil, err
+			}
+			sections.Properties.Set(name, section)
 			items.Items.Enum = append(items.Items.Enum, name)
 		}
 	}
@@ -59,32 +59,29 @@ func Schema(plugins map[string]any, source ...Source) ([]byte, error) {
 	return g.print(root)
 }
 
-// TenantSchema returns the JSON Schema (draft 2020-12) of a tenant file.
-func TenantSchema() ([]byte, error) {
-	g, err := newGenerator(nil)
+// Tenant returns the JSON Schema (draft 2020-12) of a tenant file.
+func Tenant(sources ...Source) ([]byte, error) {
+	g, err := newGenerator(sources)
 	if err != nil {
 		return nil, err
 	}
-	root := g.root(&Tenant{})
-	root.Title = "Sluice: tenant file"
+	root := g.root(&config.Tenant{})
+	root.Title, root.Description = "Sluice: tenant file", ""
 	return g.print(root)
 }
 
 // generator makes schemas of structs.
-type generator struct {
-	shapes    shapes
-	reflector *jsonschema.Reflector
-}
+type generator struct{ reflector *jsonschema.Reflector }
 
-func newGenerator(source []Source) (*generator, error) {
-	here := reflect.TypeFor[Config]().PkgPath()
+func newGenerator(sources []Source) (*generator, error) {
+	here := reflect.TypeFor[config.Config]().PkgPath()
 	comments := map[string]string{}
-	for _, s := range append([]Source{{here, sources}}, source...) {
+	for _, s := range sources {
 		if err := readComments(s, comments); err != nil {
-			return nil, fmt.Errorf("config: reading the comments of %s: %w", s.Package, err)
+			return nil, fmt.Errorf("schema: reading the comments of %s: %w", s.Package, err)
 		}
 	}
-	return &generator{shapes{}, &jsonschema.Reflector{
+	return &generator{&jsonschema.Reflector{
 		FieldNameTag:               "yaml",
 		RequiredFromJSONSchemaTags: true,
 		ExpandedStruct:             true,
@@ -118,11 +115,18 @@ func (g *generator) root(v any) *jsonschema.Schema {
 }
 
 // section returns the schema of a plugin's settings and adds the definitions it needs.
-func (g *generator) section(root *jsonschema.Schema, settings any) *jsonschema.Schema {
+func (g *generator) section(root *jsonschema.Schema, name string, settings any) (*jsonschema.Schema, error) {
+	t := reflect.TypeOf(settings)
+	if t == nil || t.Kind() != reflect.Pointer || t.Elem().Kind() != reflect.Struct {
+		return nil, fmt.Errorf("schema: the settings of plugin %s are a %T, not a pointer to a struct", name, settings)
+	}
 	section := g.root(settings)
 	maps.Copy(root.Definitions, section.Definitions)
 	section.Definitions, section.Version = nil, ""
-	return section
+	if rest, ok := strings.CutPrefix(section.Description, t.Elem().Name()+" "); ok {
+		section.Description = "plugins." + name + " " + rest
+	}
+	return section, nil
 }
 
 func (g *generator) print(root *jsonschema.Schema) ([]byte, error) {
@@ -144,20 +148,25 @@ func (g *generator) print(root *jsonschema.Schema) ([]byte, error) {
 // describe writes the values of a struct into the schema of its type as defaults, and calls the fields in the
 // descriptions what the file calls them.
 func (g *generator) describe(root, s *jsonschema.Schema, v reflect.Value) {
-	p := printer{shapes: g.shapes}
-	for _, f := range g.shapes.of(v.Type()) {
-		property, ok := s.Properties.Get(f.name)
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if name == "" {
+			name = strings.ToLower(f.Name)
+		}
+		property, ok := s.Properties.Get(name)
 		if !ok {
 			continue
 		}
-		value, name := v.FieldByIndex(f.index), v.Type().FieldByIndex(f.index).Name
-		if rest, ok := strings.CutPrefix(property.Description, name+" "); ok {
-			property.Description = f.name + " " + rest
+		value := v.FieldByIndex(f.Index)
+		if rest, ok := strings.CutPrefix(property.Description, f.Name+" "); ok {
+			property.Description = name + " " + rest
 		}
+		optional := strings.Contains(options, "omitempty") || slices.Contains(strings.Split(f.Tag.Get("jsonschema"), ","), "required")
+		literal, scalar := literal(value)
 		switch {
-		case scalar(value):
-			if !value.IsZero() || !f.omitEmpty && !f.required {
-				property.Default = literal(p.scalar(value).Value, value)
+		case scalar:
+			if !value.IsZero() || !optional {
+				property.Default = literal
 			}
 		case value.Kind() == reflect.Struct:
 			g.describe(root, g.definition(root, property), value)
@@ -172,10 +181,12 @@ func (g *generator) describe(root, s *jsonschema.Schema, v reflect.Value) {
 // describeItem is describe for the structs of a list, and for one that may be left out.
 func (g *generator) describeItem(root, s *jsonschema.Schema, t reflect.Type) {
 	item := reflect.New(t)
-	if t.Kind() != reflect.Struct || scalar(item.Elem()) {
+	if _, scalar := literal(item.Elem()); t.Kind() != reflect.Struct || scalar {
 		return
 	}
-	setDefaults(item)
+	if d, ok := reflect.TypeAssert[interface{ SetDefaults() }](item); ok {
+		d.SetDefaults()
+	}
 	if s.Items != nil {
 		s = s.Items
 	}
@@ -190,12 +201,21 @@ func (g *generator) definition(root, s *jsonschema.Schema) *jsonschema.Schema {
 	return s
 }
 
-// literal returns a scalar as JSON writes it.
-func literal(text string, v reflect.Value) any {
-	if written(v) {
-		return text
+// literal returns a scalar as the file writes it. It reports false for what is none.
+func literal(v reflect.Value) (any, bool) {
+	switch x := v.Interface().(type) {
+	case time.Duration:
+		text, _, _ := strings.Cut(config.Range{Min: x, Max: x}.String(), "..")
+		return text, true
+	case encoding.TextMarshaler:
+		text, err := x.MarshalText()
+		return string(text), err == nil
 	}
-	return json.RawMessage(text)
+	switch v.Kind() {
+	case reflect.Struct, reflect.Slice, reflect.Pointer, reflect.Map, reflect.Interface:
+		return nil, false
+	}
+	return v.Interface(), true
 }
 
 const referencePattern = `\$\{(env|file):`
@@ -225,8 +245,9 @@ func (g *generator) permitReferences(s *jsonschema.Schema) {
 func mapped(t reflect.Type) *jsonschema.Schema {
 	name := t.Name()
 	switch t {
-	case secretType, durationType, reflect.TypeFor[Bytes](), reflect.TypeFor[Percent](), reflect.TypeFor[Range]():
-	case timeType:
+	case reflect.TypeFor[config.Secret](), reflect.TypeFor[time.Duration](), reflect.TypeFor[config.Bytes](),
+		reflect.TypeFor[config.Percent](), reflect.TypeFor[config.Range]():
+	case reflect.TypeFor[time.Time]():
 		name = "Date"
 	default:
 		return nil
