@@ -233,9 +233,3 @@ func Match(pattern, name string) bool {
 		name, rest = name[at+len(middle):], more
 	}
 }
-
-// Permits reports whether the rules let a model be used.
-func (r ModelRules) Permits(model string) bool {
-	matches := func(pattern string) bool { return Match(pattern, model) }
-	return !slices.ContainsFunc(r.Deny, matches) && (len(r.Allow) == 0 || slices.ContainsFunc(r.Allow, matches))
-}

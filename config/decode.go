@@ -299,6 +299,12 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string, f *field) {
 			return
 		}
 		text = expanded
+		if d.unresolved(n, path) {
+			if secret || v.Kind() == reflect.String {
+				_ = setText(v, text) // takes any text
+			}
+			return
+		}
 	}
 	err := setText(v, text)
 	if err == nil {
@@ -343,6 +349,17 @@ func (d *decoder) expand(n *yaml.Node, path string, secret bool) (string, bool) 
 		d.src.warn(d.src.start(n), path, path+" is written out", "keep secrets out of files: use ${env:NAME} or ${file:/path}")
 	}
 	return text, len(mistakes) == 0
+}
+
+// unresolved reports whether references in a scalar stand for themselves, and warns of them.
+func (d *decoder) unresolved(n *yaml.Node, path string) bool {
+	loose := d.src.refs.loose
+	d.src.refs.loose = nil
+	for _, why := range loose {
+		d.src.warn(d.src.start(n), path, why, "")
+		d.src.bad[path] = true // checks are not for what is not known
+	}
+	return len(loose) > 0
 }
 
 func wanted(v reflect.Value) string {

@@ -25,6 +25,9 @@ type Options struct {
 	Plugins map[string]any
 	// Flags are command line flags, by the path of the setting they set: "server.listen". Those not Changed do not count.
 	Flags map[string]*pflag.Flag
+	// Unresolved lets a reference to a variable or a file that is missing stand in the text for itself, with a warning:
+	// for commands that need no secrets. Other values than texts keep their defaults.
+	Unresolved bool
 	// DemoDigest is the digest of the demonstration's key, as in a tenant file. Empty: the tenant has no key.
 	DemoDigest string
 	// Poll is how often Watch reads the files to see changes it was not told of. 0: 10 seconds.
@@ -70,9 +73,10 @@ func (l *Loader) Load() (*Config, error) {
 }
 
 // Reload reads everything again under live traffic. A mistake in the gateway file (or in the environment, or a tenants
-// folder that vanished) is an error, and nothing changes. A tenant file with a mistake keeps its last good version; one
-// that never was good is left out; both are told by the Problems. The tenant of a removed file is gone. If that is the
-// tenant of anonymous callers, they are denied, and the Problems say so.
+// folder that vanished) is an error, which also tells of mistakes in tenant files, and nothing changes. Otherwise a
+// tenant file with a mistake keeps its last good version; one that never was good is left out; both are told by the
+// Problems. The tenant of a removed file is gone. If that is the tenant of anonymous callers, they are denied, and the
+// Problems say so.
 func (l *Loader) Reload() (*Config, Problems, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,7 +89,7 @@ func (l *Loader) load(live bool) (*Config, Problems, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	set := &tenantSet{cfg: cfg, shapes: l.shapes, disk: disk, last: l.good, live: live && l.loaded}
+	set := &tenantSet{cfg: cfg, shapes: l.shapes, disk: disk, lenient: l.opt.Unresolved, last: l.good, live: live && l.loaded}
 	// Where the file is not YAML it is not known where the tenants are.
 	dir := cfg.Tenants.Dir
 	if src.root == nil && l.opt.Path != "" {
@@ -105,7 +109,7 @@ func (l *Loader) load(live bool) (*Config, Problems, error) {
 	l.checkAnonymous(cfg, src, set)
 	problems, own := src.finish()
 	cfg.Warnings = slices.Concat(own, warnings).sorted()
-	if !set.live {
+	if len(problems) > 0 || !set.live {
 		problems = slices.Concat(problems, set.problems)
 	}
 	if len(problems) > 0 {
@@ -123,7 +127,7 @@ func (l *Loader) gateway(d disk) (*Config, *source, error) {
 	if cfg.Plugins, err = prototypes(l.opt.Plugins); err != nil {
 		return nil, nil, err
 	}
-	src := newSource(l.opt.Path, nil, newReferences(filepath.Dir(l.opt.Path), d))
+	src := newSource(l.opt.Path, nil, newReferences(filepath.Dir(l.opt.Path), d, l.opt.Unresolved))
 	if l.opt.Path == "" {
 		src.name = "the demonstration"
 		demo(cfg, l.opt.DemoDigest)

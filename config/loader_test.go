@@ -375,6 +375,9 @@ func TestReload(t *testing.T) {
 	// The gateway file: nothing changes, not even a tenant.
 	write(t, "gateway.yaml", base+"servers: {}\n", "tenants/a.yaml", tenant("a", "7"))
 	f("error: gateway.yaml:4:1: unknown field \"servers\"; did you mean \"server\"?")
+	write(t, "tenants/a.yaml", tenant("a", "7")+"limits: {}\n")
+	f("error: gateway.yaml:4:1: unknown field \"servers\"; did you mean \"server\"?\n" + bad)
+	write(t, "tenants/a.yaml", tenant("a", "7"))
 	remove("gateway.yaml")
 	f("error: gateway.yaml: the gateway file cannot be read: no such file or directory")
 	write(t, "gateway.yaml", base)

@@ -69,15 +69,17 @@ func reason(err error) string {
 
 // references resolves ${env:NAME}, ${env:NAME:-default} and ${file:/path}.
 type references struct {
-	dir  string // what relative paths are relative to
-	disk disk
+	dir     string // what relative paths are relative to
+	disk    disk
+	lenient bool // whether one that cannot be resolved stands for itself
 
 	used  map[string]string   // reference -> what it stood for
 	files map[string]struct{} // paths of the files named
+	loose []string            // why those that stand for themselves do, until the decoder has told
 }
 
-func newReferences(dir string, d disk) *references {
-	return &references{dir: dir, disk: d, used: map[string]string{}, files: map[string]struct{}{}}
+func newReferences(dir string, d disk, lenient bool) *references {
+	return &references{dir: dir, disk: d, lenient: lenient, used: map[string]string{}, files: map[string]struct{}{}}
 }
 
 // expand replaces the references in text and returns the names of those it found (without defaults, which may be
@@ -105,6 +107,10 @@ func (r *references) expand(text string) (string, []string, []*mistake) {
 		inside := text[at+2 : at+end]
 		text = text[at+end+1:]
 		value, name, m := r.resolve(inside)
+		if m != nil && name != "" && r.lenient {
+			r.loose = append(r.loose, m.wrong)
+			value, m = name, nil
+		}
 		if m != nil {
 			mistakes = append(mistakes, m)
 			continue
@@ -115,7 +121,7 @@ func (r *references) expand(text string) (string, []string, []*mistake) {
 	}
 }
 
-// resolve returns what the inside of ${…} stands for, and the reference without its default.
+// resolve returns what the inside of ${…} stands for, and the reference without its default; "" if it is none.
 func (r *references) resolve(inside string) (value, name string, m *mistake) {
 	kind, rest, _ := strings.Cut(inside, ":")
 	switch {
@@ -134,16 +140,17 @@ func (r *references) resolve(inside string) (value, name string, m *mistake) {
 		return "", name, &mistake{wrong: "environment variable " + variable + " is not set"}
 	case kind == "file" && rest != "":
 		path := within(r.dir, rest)
+		name = "${file:" + rest + "}"
 		r.files[path] = struct{}{}
 		data, err := r.disk.read(path, maxSecret)
 		if err != nil {
-			return "", "", &mistake{wrong: "file " + rest + " cannot be read: " + reason(err)}
+			return "", name, &mistake{wrong: "file " + rest + " cannot be read: " + reason(err)}
 		}
 		value = string(bytes.TrimRight(data, "\r\n"))
 		if value == "" {
-			return "", "", &mistake{wrong: "file " + rest + " is empty"}
+			return "", name, &mistake{wrong: "file " + rest + " is empty"}
 		}
-		return value, "${file:" + rest + "}", nil
+		return value, name, nil
 	}
 	return "", "", &mistake{wrong: "a reference is neither ${env:NAME} nor ${file:/path}", hint: "write $${ for a plain ${"}
 }

@@ -47,6 +47,7 @@ type tenantSet struct {
 	cfg      *Config
 	shapes   shapes
 	disk     disk
+	lenient  bool                   // whether references may stay unresolved
 	last     map[string]*tenantFile // the good versions of the load before
 	live     bool                   // whether a bad file gives way to its last good version
 	files    []*tenantFile
@@ -81,7 +82,7 @@ func (t *tenantSet) read(dir string) error {
 func (t *tenantSet) add(path string, data []byte) {
 	sum := sha256.Sum256(data)
 	if old := t.last[path]; old != nil && old.sum == sum {
-		refs := newReferences(filepath.Dir(path), t.disk)
+		refs := newReferences(filepath.Dir(path), t.disk, t.lenient)
 		if refs.current(old.used) {
 			old.data = data
 			t.files = append(t.files, old)
@@ -97,7 +98,7 @@ func (t *tenantSet) add(path string, data []byte) {
 }
 
 func (t *tenantSet) decode(f *tenantFile) (*source, *Tenant) {
-	refs := newReferences(filepath.Dir(f.name), t.disk)
+	refs := newReferences(filepath.Dir(f.name), t.disk, t.lenient)
 	src, tenant := newSource(f.name, f.data, refs), &Tenant{File: f.name}
 	if src.parse() {
 		newDecoder(src, t.shapes).value(src.root, reflect.ValueOf(tenant).Elem(), "", nil)

@@ -107,17 +107,3 @@ func TestMatch(t *testing.T) {
 	f("**", "x", true)
 	f("", "x", false)
 }
-
-func TestPermits(t *testing.T) {
-	f := func(allow, deny []string, model string, want bool) {
-		t.Helper()
-		if got := (config.ModelRules{Allow: allow, Deny: deny}).Permits(model); got != want {
-			t.Errorf("allow %q, deny %q: Permits(%q) = %v", allow, deny, model, got)
-		}
-	}
-	f(nil, nil, "a", true)
-	f([]string{"gpt-*"}, nil, "gpt-4", true)
-	f([]string{"gpt-*"}, nil, "claude", false)
-	f([]string{"gpt-*"}, []string{"*-preview"}, "gpt-4-preview", false)
-	f(nil, []string{"*"}, "a", false)
-}

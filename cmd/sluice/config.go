@@ -104,17 +104,19 @@ func newConfigShow() *cobra.Command {
 		Use:   "show",
 		Short: "Show the effective configuration",
 		Long: `Show the configuration as YAML with everything that the file leaves out, and beside each value that does not
-come from the file itself where it comes from. Secrets show as ***. Without --config it is the demonstration's.`,
+come from the file itself where it comes from. Secrets show as ***; what refers to a variable or a file that is
+missing here is a warning. Without --config it is the demonstration's.`,
 		Example: `  sluice config show --config configs/sluice.yaml
   SLUICE_SERVER_LISTEN=:8080 sluice config show`,
 		Args: cobra.NoArgs,
 	}
 	configFlag(c, &path)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		cfg, err := load(path)
+		cfg, err := loadUnresolved(path)
 		if err != nil {
 			return err
 		}
+		printWarnings(c, cfg.Warnings)
 		text, err := cfg.Effective()
 		if err != nil {
 			return err

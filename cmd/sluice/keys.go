@@ -52,7 +52,7 @@ gateway accepts the key within a second; with a file that is mounted read-only, 
 Standard output has the key on its first line, so that KEY=$(sluice keys create … --write) works.
 
 The digest is an HMAC with the configured pepper (plugins.auth.pepper), or a SHA-256 if there is none or no
-configuration is named.
+configuration is named. Other secrets of the configuration are not needed.
 
 With -o json: {"tenant", "name", "key", "digest", "expires", "file", "written": bool}.`,
 		Example: `  sluice keys create acme
@@ -81,15 +81,15 @@ func (k *creation) run(c *cobra.Command) error {
 	}
 	tenant, pepper := &config.Tenant{ID: k.tenant}, config.Secret{}
 	if k.config != "" {
-		cfg, err := load(k.config)
+		cfg, err := loadUnresolved(k.config)
 		if err != nil {
 			return err
 		}
 		if tenant, err = findTenant(cfg, k.tenant); err != nil {
 			return err
 		}
-		if settings, ok := cfg.Plugins["auth"].(*auth.Config); ok {
-			pepper = settings.Pepper
+		if pepper, err = findPepper(cfg); err != nil {
+			return err
 		}
 	}
 	if err := k.chooseName(tenant); err != nil {
@@ -158,6 +158,20 @@ func findTenant(cfg *config.Config, id string) (*config.Tenant, error) {
 		return nil, fmt.Errorf("there is no tenant %q among the %d in %s", id, n, cfg.Tenants.Dir)
 	}
 	return nil, fmt.Errorf("there is no tenant %q; there are: %s", id, strings.Join(ids, ", "))
+}
+
+// findPepper is what digests are made with, or nothing. Of all secrets it alone must be known here.
+func findPepper(cfg *config.Config) (config.Secret, error) {
+	settings, ok := cfg.Plugins["auth"].(*auth.Config)
+	if !ok {
+		return config.Secret{}, nil
+	}
+	for _, w := range cfg.Warnings {
+		if w.Path == "plugins.auth.pepper" && strings.Contains(settings.Pepper.Reveal(), "${") {
+			return config.Secret{}, config.Problems{w}
+		}
+	}
+	return settings.Pepper, nil
 }
 
 // label is what of a tenant's id can be in a key: small letters and digits.

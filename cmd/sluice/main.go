@@ -122,6 +122,11 @@ func load(path string) (*config.Config, error) {
 	return config.NewLoader(config.Options{Path: path, Plugins: app.Prototypes()}).Load()
 }
 
+// loadUnresolved is load for commands that need no secrets: variables and files that are missing are warnings.
+func loadUnresolved(path string) (*config.Config, error) {
+	return config.NewLoader(config.Options{Path: path, Plugins: app.Prototypes(), Unresolved: true}).Load()
+}
+
 // outputFlag adds the flag that chooses between what people and what programs read.
 func outputFlag(c *cobra.Command, format *string, people string) {
 	*format = people

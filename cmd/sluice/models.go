@@ -62,7 +62,7 @@ With -o json: [{"name", "owned_by", "aliases": [], "strategy", "targets": [{"pro
 func modelRows(c *cobra.Command, path, base, key string) ([]modelRow, error) {
 	rows := []modelRow{}
 	if base == "" {
-		cfg, err := load(path)
+		cfg, err := loadUnresolved(path)
 		if err != nil {
 			return nil, err
 		}

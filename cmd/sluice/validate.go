@@ -50,9 +50,7 @@ With -o json the result is one object on standard output:
 		if err != nil {
 			return err
 		}
-		for i := range cfg.Warnings {
-			c.PrintErr("warning: " + cfg.Warnings[i].Text())
-		}
+		printWarnings(c, cfg.Warnings)
 		c.Println("configuration is valid: " + counts(cfg))
 		return nil
 	}
@@ -78,6 +76,13 @@ func writeVerdict(c *cobra.Command, path string, cfg *config.Config, err error) 
 		return errMistakes
 	}
 	return nil
+}
+
+// printWarnings tells of what is allowed but better otherwise.
+func printWarnings(c *cobra.Command, warnings config.Problems) {
+	for i := range warnings {
+		c.PrintErr("warning: " + warnings[i].Text())
+	}
 }
 
 func writeJSON(w io.Writer, v any) error {
