@@ -33,16 +33,28 @@ func (t *Tenant) Allows(name string) bool {
 	return len(t.Allow) == 0 || slices.ContainsFunc(t.Allow, matches)
 }
 
-// Pattern is a name in which one "*" may stand for any text.
+// Pattern is a name in which each "*" stands for any text. Names of models have one at most, rules any number.
 type Pattern string
 
 // Match says whether the pattern describes all of name.
 func (p Pattern) Match(name string) bool {
-	_, ok := p.Capture(name)
-	return ok
+	before, rest, wild := strings.Cut(string(p), "*")
+	if !wild {
+		return name == before
+	}
+	name, ok := strings.CutPrefix(name, before)
+	for ok {
+		part, more, wild := strings.Cut(rest, "*")
+		if !wild {
+			return strings.HasSuffix(name, part)
+		}
+		_, name, ok = strings.Cut(name, part)
+		rest = more
+	}
+	return false
 }
 
-// Capture is what the "*" stands for in name; "" for a pattern without one.
+// Capture is what the only "*" stands for in name; "" for a pattern without one.
 func (p Pattern) Capture(name string) (string, bool) {
 	before, after, wild := strings.Cut(string(p), "*")
 	if !wild {

@@ -8,7 +8,7 @@
 //
 //  1. serve accepts it, finds the endpoint and bounds everything. The body stays on the wire until a plugin behind
 //     auth opens it; then wire/peek reads what steers, without decoding.
-//  2. the plugins, in the configured order (default: telemetry, auth, routing).
+//  2. the plugins, in the configured order (default: telemetry, auth, routing); runtime has built the chain.
 //  3. forward walks the plan: attempt, verdict, next target. It commits when the first event has arrived: until then
 //     it may fail over freely, afterwards nothing is sent twice.
 //  4. upstream sends one attempt: the caller's bytes with the model name spliced in. It yields a Stream.
@@ -27,8 +27,11 @@
 //	gateway/runtime     configuration -> an immutable generation; atomic swap, drain of the old
 //	gateway/admin       the operators' listener: metrics, liveness, readiness, profiles
 //	gateway/sim         the simulated provider and its faults, in process and as a server
-//	gateway/internal    buf (the only pool of byte buffers), watch (who hung up, by one epoll), accept, clock
+//	gateway/gatewaytest drives plugins without a network, and holds them to this contract
+//	gateway/internal    buf (the only pool of byte buffers), watch (who hung up, by one epoll), house (the rules, as tests)
 //	plugins             what the chain is made of; each plugin a folder
+//	configs             the example configuration and the JSON Schemas
+//	benchmarks          load generator, mock provider, floor, and the runner that compares
 //
 // # Vocabulary
 //
@@ -41,9 +44,14 @@
 //	caller      who asks: tenant, key, subject
 //	tenant      who is served and billed: a YAML file
 //	plan        the targets of one exchange, in the order in which they are tried
+//	provider    an account at somebody who runs models
+//	model       what callers ask for; a list of steps
+//	step        targets of which one is drawn by weight
 //	target      provider + key + model
 //	attempt     one try of one target
 //	commit      the moment after which nothing may be sent twice: the first event has arrived
 //	generation  everything that one state of the configuration built; immutable
+//	directory   the tenants, keys and models of a generation
+//	chain       the plugins of a generation, in order, with forward behind them
 //	plugin      one link of the chain
 package gateway

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ type Exchange struct {
 	ID        string     // minted by the transport, returned as x-request-id
 	Start     Instant    // when the request's headers were complete
 	Request   Request    // set by the transport
+	Client    netip.Addr // where the connection comes from; a proxy's address if there is one in between
 	Directory *Directory // tenants and models of the generation that serves this exchange; set by the transport
 	Caller    Caller     // set by auth; there is no usable zero value
 	Plan      Plan       // set by routing

@@ -288,6 +288,14 @@ func TestPattern(t *testing.T) {
 			t.Errorf("%s on %s: %q %v", p, name, c, got)
 		}
 	}
+	for name, want := range map[string]bool{"demo": true, "a demo here": true, "dem": true, "de-m": false, "d": false} {
+		if gateway.Pattern("*dem*").Match(name) != want {
+			t.Errorf("*dem* on %s: %v", name, !want)
+		}
+	}
+	if p := gateway.Pattern("a*b*c"); !p.Match("abc") || !p.Match("a-b-bc") || p.Match("acb") || p.Match("ac") {
+		t.Error("several stars")
+	}
 	check("gpt-4.1", "gpt-4.1", "", true)
 	check("gpt-4.1", "gpt-4.1-mini", "", false)
 	check("gpt-*", "gpt-4.1", "4.1", true)

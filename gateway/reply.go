@@ -37,7 +37,7 @@ type Stream interface {
 	Close() error
 }
 
-// Event is one piece of a reply. Name and Data are borrowed: valid until the next Next that yields an event, or Close.
+// Event is one piece of a reply. Name and Data are borrowed: valid until the next call of Next or Close.
 type Event struct {
 	Name string // SSE event name, or ""
 	Data []byte

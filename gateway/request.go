@@ -7,7 +7,7 @@ import (
 // Policy says who may use an endpoint. A route without a policy does not exist: the table is deny by default.
 type Policy uint8
 
-// Policies. The zero value is none of them, so a forgotten policy refuses everybody.
+// Policies.
 const (
 	Closed  Policy = iota // nobody; what a forgotten policy means
 	Callers               // a caller that a plugin has identified
@@ -45,6 +45,7 @@ type Request struct {
 	Endpoint *Endpoint
 	Header   Header
 	Param    string // what stands behind the endpoint's path: the id of GET /v1/models/{id}
+	NoStream *Error // why the transport cannot carry a stream; nil if it can
 
 	body   Body
 	raw    []byte
@@ -54,7 +55,8 @@ type Request struct {
 }
 
 // Open reads and scans the body, once, under the transport's limits. It is lazy so that authentication and limits
-// refuse from the headers alone. Every plugin behind auth may call it; the error is an *Error.
+// refuse from the headers alone. Every plugin behind auth may call it. The error is an *Error, or the cause of the
+// cancellation if the client has left.
 func (r *Request) Open() error {
 	if r.opened || r.body == nil {
 		return r.err
@@ -65,6 +67,8 @@ func (r *Request) Open() error {
 	}
 	if r.fields, r.err = peek.Scan(r.raw); r.err != nil {
 		r.err = badBody(r.err)
+	} else if r.fields.Stream && r.NoStream != nil {
+		r.err = r.NoStream
 	}
 	return r.err
 }

@@ -4,6 +4,7 @@ package forward
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -71,7 +72,7 @@ func (h *Handler) Serve(x *gateway.Exchange) error {
 		return errNoTarget
 	}
 	h.budget.deposit()
-	walk := walk{targets: x.Plan.Targets, retries: h.o.Max}
+	walk := walk{targets: distinct(x), retries: h.o.Max}
 	for {
 		t := walk.next()
 		o := h.attempt(x, t)
@@ -89,6 +90,23 @@ func (h *Handler) Serve(x *gateway.Exchange) error {
 			return err
 		}
 	}
+}
+
+// distinct is the plan's targets. A tenant's own key replaces each of the operator's, so that targets which differ only in
+// their key are one: the tenant's account is not asked again for each of them.
+func distinct(x *gateway.Exchange) []*gateway.Target {
+	own := x.Caller.Tenant.Own
+	if len(own) == 0 || len(x.Plan.Targets) == 1 {
+		return x.Plan.Targets
+	}
+	var targets []*gateway.Target
+	for _, t := range x.Plan.Targets {
+		same := func(u *gateway.Target) bool { return u.Provider == t.Provider && u.Model == t.Model }
+		if own[t.Provider] == nil || !slices.ContainsFunc(targets, same) {
+			targets = append(targets, t)
+		}
+	}
+	return targets
 }
 
 // attempt makes one attempt and judges it.
@@ -113,6 +131,8 @@ func (h *Handler) again(x *gateway.Exchange, w *walk, o outcome) (wait time.Dura
 	}
 	if o.final || o.after > h.o.BackoffMax {
 		w.dismiss() // neither a wrong key nor a long rate limit gets better while the caller waits
+	} else if o.after > 0 {
+		w.leave(gateway.Now().Add(o.after))
 	}
 	retry, ok := w.more()
 	if !ok {
@@ -121,7 +141,7 @@ func (h *Handler) again(x *gateway.Exchange, w *walk, o outcome) (wait time.Dura
 	if retry == 0 {
 		return 0, true
 	}
-	wait = max(h.backoff(retry), o.after)
+	wait = max(h.backoff(retry), w.left())
 	if d := x.Deadline(); d != 0 && gateway.Now().Add(wait) >= d {
 		return 0, false
 	}

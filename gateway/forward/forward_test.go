@@ -266,6 +266,33 @@ func TestBackoff(t *testing.T) {
 	check("nonsense", ms(0, 50), ms(0, 100), after("retry-after", "soon"), ok("a"))
 }
 
+// A target that asked to be left alone is, whatever the others said meanwhile; and they do not wait for it.
+func TestRetryAfterBelongsToItsTarget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wait := status(429)
+		wait.header = []gateway.Field{{Name: "retry-after", Value: "1"}}
+		r := run(t, options(), []answer{wait, ok("a")}, []answer{status(500)})
+		if at := r.scripts[0].at; len(at) != 2 || at[1] < time.Second {
+			t.Errorf("asked again after %v", at)
+		}
+		r = run(t, options(), []answer{status(500), ok("a")}, []answer{wait})
+		if at := r.scripts[0].at; len(at) != 2 || at[1] > 100*time.Millisecond {
+			t.Errorf("made to wait for another: %v", at)
+		}
+	})
+}
+
+// What may be at work already, or was paid for, is not asked of the same target again.
+func TestPaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for code, trail := range map[string]string{gateway.CodeTimeout: "01", gateway.CodeBadResponse: "01", gateway.CodeCut: "0101"} {
+			if r := run(t, options(), []answer{failed(code)}, []answer{failed(code)}); r.trail() != trail {
+				t.Errorf("%s: tried %s, want %s", code, r.trail(), trail)
+			}
+		}
+	})
+}
+
 func TestDeadlineBeforeBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{t: t, answers: []answer{status(500)}}
@@ -336,4 +363,16 @@ func TestOwnKey(t *testing.T) {
 	if r.body(t) != "tenant" || len(operator.at) != 0 || x.Attempts()[0].Key != "tenant" {
 		t.Errorf("answered by the operator's key")
 	}
+	// Targets that differ only in the operator's key are one.
+	synctest.Test(t, func(t *testing.T) {
+		tenant := &script{t: t, answers: []answer{status(401)}}
+		x := exchange(operator, operator, operator)
+		for i, target := range x.Plan.Targets {
+			target.Provider, target.Key = "p", strconv.Itoa(i)
+		}
+		x.Caller.Tenant = &gateway.Tenant{ID: "acme", Own: map[string]gateway.Sender{"p": tenant}}
+		if err := forward.New(options()).Serve(x); err == nil || len(tenant.at) != 1 {
+			t.Errorf("%v after asking the tenant's account %d times", err, len(tenant.at))
+		}
+	})
 }

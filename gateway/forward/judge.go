@@ -24,9 +24,11 @@ func judgeError(err error) outcome {
 	switch e.Code {
 	case gateway.CodeUnreachable:
 		o.cause = OnConnect
-	case gateway.CodeTimeout:
-		o.cause = OnTimeout
-	case gateway.CodeCut, gateway.CodeBadResponse:
+	case gateway.CodeTimeout: // it may still be at work: the same request again would be paid twice, and last as long
+		o.cause, o.final = OnTimeout, e.Sent
+	case gateway.CodeBadResponse: // likewise paid for, and likely to come again
+		o.cause, o.final = OnCut, true
+	case gateway.CodeCut:
 		o.cause = OnCut
 	default: // an error inside a 200: its code is the provider's
 		o.cause = On5xx

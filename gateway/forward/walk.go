@@ -1,7 +1,8 @@
 package forward
 
 import (
-	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/sluice-ai/sluice/gateway"
 )
@@ -14,6 +15,8 @@ type walk struct {
 	dismissed uint64 // bit set of targets; plans longer than 64 are cut to 64
 	current   int    // index of the target tried last
 	retry     int    // how many retries were made
+
+	notBefore map[int]gateway.Instant // of targets that asked to be left alone for a while
 }
 
 // next is the target to try now; more has said that there is one.
@@ -27,6 +30,23 @@ func (w *walk) size() int { return min(len(w.targets), 64) }
 
 // dismiss takes the target tried last out of the walk.
 func (w *walk) dismiss() { w.dismissed |= 1 << w.current }
+
+// leave notes that the target tried last wants to be left alone until then.
+func (w *walk) leave(until gateway.Instant) {
+	if w.notBefore == nil {
+		w.notBefore = map[int]gateway.Instant{}
+	}
+	w.notBefore[w.current] = until
+}
+
+// left is for how long the target that comes next still wants to be left alone.
+func (w *walk) left() time.Duration {
+	until := w.notBefore[w.at%w.size()]
+	if until == 0 {
+		return 0
+	}
+	return max(until.Sub(gateway.Now()), 0)
+}
 
 // more moves on to the next target that may be tried. retry is 0 for one not tried yet, else the retry's number.
 func (w *walk) more() (retry int, ok bool) {
@@ -53,43 +73,45 @@ func (w *walk) more() (retry int, ok bool) {
 // budget bounds retries to a share of the exchanges, with a floor of ten a second (Finagle's and Linkerd's rule). It
 // holds at most ten seconds' worth of the floor.
 type budget struct {
-	share float64
-
-	mu     sync.Mutex
-	tokens float64
-	last   gateway.Instant
+	share  float64
+	tokens atomic.Int64 // in thousandths of a retry
+	last   atomic.Int64 // the gateway.Instant up to which the floor was credited; 0: never
 }
 
 const (
-	floorPerSecond = 10
+	retryCost      = 1000
+	floorPerSecond = 10 * retryCost
 	mostTokens     = 10 * floorPerSecond
 )
 
+// deposit credits one exchange.
 func (b *budget) deposit() {
-	if b.share <= 0 {
-		return
+	if b.share > 0 && b.tokens.Load() < mostTokens {
+		b.tokens.Add(int64(b.share * retryCost))
 	}
-	b.mu.Lock()
-	b.tokens = min(b.tokens+b.share, mostTokens)
-	b.mu.Unlock()
 }
 
+// withdraw pays for one retry; false if there is nothing left to pay with.
 func (b *budget) withdraw() bool {
 	if b.share <= 0 { // no budget: retries are bounded by Options.Max alone
 		return true
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := gateway.Now()
-	if b.last == 0 {
-		b.tokens = max(b.tokens, floorPerSecond)
-	} else {
-		b.tokens = min(b.tokens+now.Sub(b.last).Seconds()*floorPerSecond, mostTokens)
+	b.creditFloor()
+	if b.tokens.Add(-retryCost) >= 0 {
+		return true
 	}
-	b.last = now
-	if b.tokens < 1 {
-		return false
+	b.tokens.Add(retryCost)
+	return false
+}
+
+// creditFloor adds what the floor has earned since the last time; a second's worth the first time.
+func (b *budget) creditFloor() {
+	now, last := gateway.Now(), b.last.Load()
+	earned := int64(floorPerSecond)
+	if last != 0 {
+		earned = int64(now.Sub(gateway.Instant(last)).Seconds() * floorPerSecond)
 	}
-	b.tokens--
-	return true
+	if earned > 0 && b.last.CompareAndSwap(last, int64(now)) {
+		b.tokens.Add(min(earned, max(mostTokens-b.tokens.Load(), 0)))
+	}
 }

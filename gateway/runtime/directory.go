@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/upstream"
@@ -141,12 +143,18 @@ func targets(t config.Target, p *provider, senders map[string]map[string]gateway
 	return list
 }
 
-// tenant builds a tenant; one whose file did not change is carried over, connections and all.
+// tenant builds a tenant. Only what has connections of its own is carried over.
 func (r *Runtime) tenant(t *config.Tenant, c *config.Config, g, old *Generation) (*gateway.Tenant, error) {
 	tenant := &gateway.Tenant{
 		ID: t.ID, Name: cmp.Or(t.Name, t.ID), Allow: patterns(t.Models.Allow), Deny: patterns(t.Models.Deny), Origins: t.CORS.Origins,
 	}
 	for _, own := range t.Credentials {
+		if g.providers[own.Provider] == nil {
+			// The provider is gone from the gateway file, and this tenant file stayed as it was: no model leads there.
+			r.o.Log.Warn("a tenant has a credential for a provider that does not exist",
+				zap.String("tenant", t.ID), zap.String("provider", own.Provider))
+			continue
+		}
 		via, err := r.ownSender(t, own, c, g, old)
 		if err != nil {
 			return nil, err

@@ -267,6 +267,14 @@ func TestTenantCredentials(t *testing.T) {
 	if a := ask(t, r, "m"); !strings.Contains(a.Body(), "Bearer tenant-key") {
 		t.Errorf("%s", a.Body())
 	}
+	gone := *c // the provider was renamed, the tenant's file stayed as it was
+	gone.Providers = []config.Provider{provider("q", up.URL)}
+	gone.Models = []config.Model{model("m", config.Target{Provider: "q", Weight: 1})}
+	gone.Tenants.List = own.Tenants.List
+	apply(t, r, &gone)
+	if a := ask(t, r, "m"); a.Err != nil {
+		t.Error(a.Err)
+	}
 	inward := *c
 	inward.Tenants.List = []*config.Tenant{{ID: "acme", Credentials: []config.Credential{{Provider: "p", Key: config.NewSecret("tenant-key"), BaseURL: up.URL}}}}
 	for range 2 { // the second time it is carried over

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	firstRead = 64 << 10 // bytes lent for a body before any of it has arrived, whatever length was declared
+	firstRead = 16 << 10 // bytes lent for a body before any of it has arrived, whatever length was declared
 	slowest   = 32 << 10 // bytes a second at which a body may come without running out of time
 )
 
@@ -34,24 +34,29 @@ func (k *call) Load() ([]byte, error) {
 	if r == nil {
 		return nil, nil
 	}
-	k.body = buf.Get(min(max(declared+1, buf.Min), firstRead))
+	if err := k.lend(min(max(declared+1, buf.Min), firstRead)); err != nil {
+		return nil, err
+	}
 	for {
 		b := *k.body
 		if len(b) == cap(b) {
-			k.body = buf.Grow(k.body, 4*cap(b))
+			more := 4 * cap(b)
+			if declared > 0 {
+				more = min(more, declared+1)
+			}
+			if err := k.lend(min(more, int(k.s.o.MaxBody)+1)); err != nil {
+				return nil, err
+			}
 			b = *k.body
 		}
 		n, err := r.Read(b[len(b):cap(b)])
 		*k.body = b[:len(b)+n]
-		k.held += int64(n)
-		if k.s.inFlight.Add(int64(n)) > k.s.o.MaxInFlight {
-			return nil, errBusy
-		}
 		size := len(*k.body)
 		switch {
 		case int64(size) > k.s.o.MaxBody:
 			return nil, k.s.tooLarge()
 		case errors.Is(err, io.EOF) && (declared < 0 || size == declared):
+			k.complete = true
 			return *k.body, nil
 		case err != nil:
 			return nil, k.shortBody(err)
@@ -59,6 +64,24 @@ func (k *call) Load() ([]byte, error) {
 		_ = k.c.SetReadDeadline(k.Start.Time().Add(k.s.o.ReadTimeout + time.Duration(size)*time.Second/slowest))
 	}
 }
+
+// lend gets a buffer, or a larger one with the same contents, if the budget of all bodies together allows it.
+func (k *call) lend(size int) error {
+	if k.body == nil {
+		k.body = buf.Get(size)
+	} else {
+		k.body = buf.Grow(k.body, size)
+	}
+	more := int64(cap(*k.body)) - k.held
+	k.held += more
+	if k.s.inFlight.Add(more) > k.s.o.MaxInFlight {
+		return errBusy
+	}
+	return nil
+}
+
+// unreadBody says whether the client may still be sending: fasthttp then closes the connection.
+func (k *call) unreadBody() bool { return k.ctx.Request.Header.ContentLength() != 0 && !k.complete }
 
 // shortBody is the error of a body that did not arrive whole.
 func (k *call) shortBody(err error) error {

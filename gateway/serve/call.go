@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
@@ -26,16 +27,18 @@ type call struct {
 	ctx        *fasthttp.RequestCtx // valid until the handler returns
 	c          *conn
 
-	body   *[]byte // lent
-	held   int64   // bytes counted in Server.inFlight
-	first  gateway.Event
-	w      io.Writer // where the stream is being written, for heartbeats
-	err    error     // how writing the reply ended
-	closed bool      // the reply's stream is closed
+	body     *[]byte // lent
+	held     int64   // bytes counted in Server.inFlight
+	complete bool    // the body has arrived whole
+	first    gateway.Event
+	w        io.Writer // where the stream is being written, for heartbeats
+	err      error     // how writing the reply ended
+	closed   bool      // the reply's stream is closed
 
-	// delivered says that the client has, or is being sent, the event that ends its stream: the dialect's terminal event
-	// or an error. Clients hang up as soon as they read it, which then is not leaving.
-	delivered atomic.Bool
+	// delivering says that the event that ends the stream, the dialect's terminal event or an error, is being written, and
+	// delivered that it was. Clients hang up as soon as they read it, which then is not leaving.
+	delivering atomic.Bool
+	delivered  bool
 }
 
 // header shows a request's headers to plugins.
@@ -49,6 +52,9 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	if s.draining.Load() {
 		ctx.SetConnectionClose()
 	}
+	// With a write deadline of the handler's, fasthttp flushes each reply, also when a pipelined request is waiting behind
+	// it: a finished answer must not wait for the next one. Our conn sets its own deadlines and ignores this one.
+	_ = ctx.SetWriteDeadline(time.Time{})
 	if e := s.suspicious(ctx); e != nil {
 		ctx.SetConnectionClose()
 		s.refuse(ctx, e)
@@ -69,11 +75,16 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		body = k
 	}
 	k.Init(s.ids.next(), endpoint, header{&ctx.Request.Header}, body)
-	k.Directory = k.generation.Directory()
+	k.Directory, k.Client = k.generation.Directory(), k.c.ip
+	if !ctx.Request.Header.IsHTTP11() {
+		k.Request.NoStream = errHTTP10
+	}
 	k.c.begin(k)
 	if err := k.run(param); err != nil {
 		k.abandon()
+		k.c.linger = k.unreadBody()
 		render(ctx, k.ID, k.dialect, gateway.AsError(err))
+		k.tellAttempts(&ctx.Response.Header)
 		k.cors()
 		k.c.finishLater(k, err)
 		return
@@ -109,13 +120,13 @@ func (k *call) run(param []byte) (err error) {
 		if k.first, err = k.Reply.Stream.Next(); err == io.EOF { //nolint:errorlint // the contract gives it bare
 			k.first, err = gateway.Event{}, nil
 		}
-	} else if !k.ctx.Request.Header.IsHTTP11() {
-		err = errHTTP10
 	}
 	return err
 }
 
-// reply hands the reply to fasthttp, which writes it after the handler has returned.
+// reply hands the reply to fasthttp. What follows runs after the handler has returned, on the same goroutine: fasthttp
+// writes the head and calls WriteTo, then Close, then flushes; and that last conn.Write, or conn.Close if the client is
+// gone, ends the exchange.
 func (k *call) reply() {
 	r, response := k.Reply, &k.ctx.Response
 	h := &response.Header
@@ -125,14 +136,7 @@ func (k *call) reply() {
 	for i := range r.Header {
 		h.Set(r.Header[i].Name, r.Header[i].Value)
 	}
-	if n := len(k.Attempts()); n > 0 {
-		a := k.Attempts()[n-1]
-		h.SetCanonical(hProvider, []byte(a.Provider))
-		h.SetCanonical(hModel, []byte(a.Model))
-		if n > 1 {
-			h.SetCanonical(hAttempts, strconv.AppendInt(nil, int64(n), 10))
-		}
-	}
+	k.tellAttempts(h)
 	k.cors()
 	if r.Kind == gateway.Whole {
 		k.c.corked = len(k.first.Data) > 0
@@ -147,6 +151,20 @@ func (k *call) reply() {
 		k.c.background.start()
 	}
 	k.ctx = nil
+}
+
+// tellAttempts says which target answered, or failed last, and how many were tried if there were several.
+func (k *call) tellAttempts(h *fasthttp.ResponseHeader) {
+	n := len(k.Attempts())
+	if n == 0 {
+		return
+	}
+	a := k.Attempts()[n-1]
+	h.SetCanonical(hProvider, []byte(a.Provider))
+	h.SetCanonical(hModel, []byte(a.Model))
+	if n > 1 {
+		h.SetCanonical(hAttempts, strconv.AppendInt(nil, int64(n), 10))
+	}
 }
 
 // abandon closes a reply that is not delivered.

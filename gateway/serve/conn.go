@@ -2,6 +2,7 @@ package serve
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -15,6 +16,8 @@ import (
 const (
 	corkSize = 4 << 10  // what is lent to collect writes
 	corkMost = 16 << 10 // writes larger than this are not copied into it
+
+	writeMost = 128 << 10 // what is written under one deadline
 
 	lastRequest = 50 * time.Millisecond // what is on its way when the drain begins still has so long to arrive
 )
@@ -44,6 +47,7 @@ type conn struct {
 	gone       atomic.Bool
 	closed     atomic.Bool
 
+	linger bool    // a refusal left the request's body unread: see close
 	corked bool    // collect writes, so that fasthttp's own write buffer can be tiny and a batch is one system call
 	cork   *[]byte // lent from the first write of a batch to its last
 }
@@ -51,7 +55,7 @@ type conn struct {
 // HungUp is told, from another goroutine, that the client has closed its side.
 func (c *conn) HungUp() {
 	c.gone.Store(true)
-	if k := c.current.Load(); k != nil && !k.delivered.Load() {
+	if k := c.current.Load(); k != nil && !k.delivering.Load() {
 		k.Cancel(gateway.ErrGone)
 		_ = c.TCPConn.SetWriteDeadline(past) // a write may be blocked on a client that no longer reads
 	}
@@ -59,7 +63,8 @@ func (c *conn) HungUp() {
 
 // begin makes k the exchange under way.
 func (c *conn) begin(k *call) {
-	c.finish(nil) // pipelining: the reply before still waits in fasthttp's buffer
+	c.finish(nil) // only if a write of fasthttp's went past us: each reply is flushed
+	c.linger = false
 	c.current.Store(k)
 	if c.gone.Load() {
 		k.Cancel(gateway.ErrGone)
@@ -80,7 +85,7 @@ func (c *conn) finish(err error) {
 	if c.background != nil {
 		c.background.stop()
 	}
-	if c.endErr != nil || k.delivered.Load() {
+	if c.endErr != nil || k.delivered {
 		err = c.endErr
 	}
 	k.end(err)
@@ -97,8 +102,7 @@ func (c *conn) Write(b []byte) (int, error) {
 		c.collect(b)
 		err = c.uncork()
 	} else {
-		c.armWrite()
-		_, err = c.TCPConn.Write(b)
+		err = c.writeOut(b)
 	}
 	c.finish(leaving(err))
 	if err != nil {
@@ -113,19 +117,36 @@ func (c *conn) hold(b []byte) (int, error) {
 		c.collect(b)
 		return len(b), nil
 	}
-	c.armWrite()
+	first := b[:min(len(b), writeMost)]
 	var err error
 	if c.cork != nil && len(*c.cork) > 0 {
-		v := net.Buffers{*c.cork, b}
+		c.armWrite()
+		v := net.Buffers{*c.cork, first}
 		_, err = v.WriteTo(c.TCPConn)
 		*c.cork = (*c.cork)[:0]
 	} else {
-		_, err = c.TCPConn.Write(b)
+		err = c.writeOut(first)
+	}
+	if err == nil {
+		err = c.writeOut(b[len(first):])
 	}
 	if err != nil {
 		return 0, err
 	}
 	return len(b), nil
+}
+
+// writeOut writes in pieces, each with its own deadline: a client that reads a large answer slowly is not stuck.
+func (c *conn) writeOut(b []byte) error {
+	for len(b) > 0 {
+		c.armWrite()
+		n, err := c.TCPConn.Write(b[:min(len(b), writeMost)])
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
 }
 
 func (c *conn) collect(b []byte) {
@@ -150,9 +171,7 @@ func (c *conn) uncork() error {
 	if len(*p) == 0 {
 		return nil
 	}
-	c.armWrite()
-	_, err := c.TCPConn.Write(*p)
-	return err
+	return c.writeOut(*p)
 }
 
 // armWrite gives each write its own deadline; it is set anew only when it is off by more than an eighth.
@@ -185,6 +204,9 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	}
 	return nil
 }
+
+// SetWriteDeadline is fasthttp's; each write has one of its own.
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 
 // SetDeadline implements net.Conn.
 func (c *conn) SetDeadline(t time.Time) error {
@@ -226,6 +248,9 @@ func (c *conn) armRead(want gateway.Instant, exact bool) {
 	}
 	c.armedRead = want
 	_ = c.TCPConn.SetReadDeadline(want.Time())
+	if c.quit.Load() && !c.active.Load() { // stopIdle may have set its deadline just before
+		_ = c.TCPConn.SetReadDeadline(gateway.Now().Add(lastRequest).Time())
+	}
 }
 
 // stopIdle ends the wait for the next request, if that is what the connection does.
@@ -253,10 +278,28 @@ func (c *conn) Close() error {
 	}
 	buf.Put(c.cork)
 	c.cork = nil
+	if c.linger && !c.gone.Load() {
+		c.lingerClose()
+	}
 	err := c.TCPConn.Close()
 	c.finish(gateway.ErrGone)
 	c.l.remove(c)
 	return err
+}
+
+// Bounds of a lingering close.
+const (
+	lingerTime  = 5 * time.Second
+	lingerBytes = 64 << 20
+)
+
+// lingerClose reads on after the last byte was written, until the client has closed. It is for refusals that came before
+// all of the body did: closing with bytes unread makes TCP reset the connection, and the reset overtakes the answer, so
+// clients that send everything before they read would see "connection reset" instead of a 401 (RFC 9112, section 9.6).
+func (c *conn) lingerClose() {
+	_ = c.TCPConn.CloseWrite()
+	_ = c.TCPConn.SetReadDeadline(time.Now().Add(lingerTime))
+	_, _ = io.CopyN(io.Discard, c.TCPConn, lingerBytes)
 }
 
 // below finds our conn below whatever TLS put on top; nil if there is none.

@@ -58,10 +58,14 @@ func (k *call) cors() {
 	if len(origin) == 0 {
 		return
 	}
-	h := &k.ctx.Response.Header
+	allowOrigin(k.ctx, k.Directory, string(origin), k.Caller.Tenant)
+}
+
+func allowOrigin(ctx *fasthttp.RequestCtx, d *gateway.Directory, origin string, t *gateway.Tenant) {
+	h := &ctx.Response.Header
 	h.Add("Vary", "Origin")
-	if k.Directory.AllowsOrigin(string(origin), k.Caller.Tenant) {
-		h.Set("Access-Control-Allow-Origin", string(origin))
+	if d.AllowsOrigin(origin, t) {
+		h.Set("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Expose-Headers", exposed)
 	}
 }

@@ -93,7 +93,7 @@ func rawPath(target []byte) []byte {
 		}
 	}
 	for i, c := range target {
-		if c == '?' || c == '#' {
+		if c == '?' {
 			return target[:i]
 		}
 	}

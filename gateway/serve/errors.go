@@ -63,9 +63,6 @@ func render(ctx *fasthttp.RequestCtx, id string, d *wire.Dialect, e *gateway.Err
 	ctx.Response.SetBodyRaw(d.AppendError(nil, chat.Error{Message: e.Message, Type: e.Type, Param: e.Param, Code: e.Code}))
 }
 
-// dialectOf is the language of an error for a path that no endpoint has.
-func dialectOf([]byte) *wire.Dialect { return wire.OpenAI }
-
 // noEndpoint is the error for a path that does not exist, or not with this method.
 func (s *Server) noEndpoint(ctx *fasthttp.RequestCtx, endpoints []*gateway.Endpoint) *gateway.Error {
 	e := &gateway.Error{

@@ -162,6 +162,28 @@ func TestRefusedBeforeTheBody(t *testing.T) {
 	}
 }
 
+// Clients that send everything before they read get the answer too, not a reset.
+func TestRefusedLargeBody(t *testing.T) {
+	s := start(t, func(*gateway.Exchange) error {
+		return &gateway.Error{Status: 401, Type: gateway.TypeInvalidRequest, Code: "invalid_api_key", Message: "no"}
+	})
+	for range 10 {
+		for _, size := range []int{100_000, 1_000_000, 16_000_000} {
+			c := s.dial()
+			c.send("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: " + itoa(size) + "\r\n\r\n" + strings.Repeat(" ", size))
+			if r, body := c.response(); r.StatusCode != 401 || code(t, body) != "invalid_api_key" {
+				t.Fatalf("%d %s", r.StatusCode, body)
+			}
+			_ = c.Close()
+		}
+	}
+	unknown := s.dial()
+	unknown.send("POST /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n" + strings.Repeat(" ", 4_000_000))
+	if r, body := unknown.response(); r.StatusCode != 404 || code(t, body) != "unknown_endpoint" {
+		t.Fatalf("%d %s", r.StatusCode, body)
+	}
+}
+
 func TestExpectContinue(t *testing.T) {
 	s := start(t, whole(`{}`))
 	c := s.dial()
@@ -195,7 +217,9 @@ func TestHTTP10(t *testing.T) {
 	if r, body := c.response(); r.StatusCode != 400 || code(t, body) != "http_version" {
 		t.Errorf("%d %s", r.StatusCode, body)
 	}
-	<-(<-out).done // the reply that could not be sent was closed
+	if len(out) != 0 {
+		t.Error("asked a provider for what cannot be sent")
+	}
 	c = start(t, whole(`{"a":1}`)).dial()
 	c.send("POST /v1/chat/completions HTTP/1.0\r\nContent-Length: 13\r\n\r\n" + minimal)
 	r, body := c.response()
@@ -248,7 +272,7 @@ func TestInFlightBudget(t *testing.T) {
 		}
 		<-held
 		return whole(`{}`)(x)
-	}, func(u *setup) { u.options.MaxInFlight = 1000 })
+	}, func(u *setup) { u.options.MaxInFlight = 1500 })
 	body := `{"model":"m","pad":"` + strings.Repeat("x", 600) + `"}`
 	first := s.dial()
 	first.send(post(body))
@@ -312,6 +336,29 @@ func TestPipelining(t *testing.T) {
 				t.Error(end.err)
 			}
 		}
+	}
+}
+
+// A finished answer does not wait for the pipelined request behind it.
+func TestPipeliningDoesNotHoldBack(t *testing.T) {
+	release := make(chan struct{})
+	s := start(t, func(x *gateway.Exchange) error {
+		if err := x.Request.Open(); err != nil {
+			return err
+		}
+		if x.Request.Model() == "slow" {
+			<-release
+		}
+		return whole(`{"model":"` + x.Request.Model() + `"}`)(x)
+	})
+	c := s.dial()
+	c.send(post(`{"model":"fast"}`) + post(`{"model":"slow"}`))
+	if _, body := c.response(); body != `{"model":"fast"}` {
+		t.Error(body)
+	}
+	close(release)
+	if _, body := c.response(); body != `{"model":"slow"}` {
+		t.Error(body)
 	}
 }
 

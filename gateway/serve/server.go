@@ -10,6 +10,7 @@ import (
 	"io"
 	"log"
 	"net"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -19,11 +20,13 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/internal/watch"
+	"github.com/sluice-ai/sluice/gateway/wire"
 )
 
 // Options bound what clients may do. All are fixed for the life of the process.
 type Options struct {
 	MaxBody        int64         // bytes of one request body
+	MaxHead        int           // bytes of a request's line and headers; each connection holds a buffer of that size
 	MaxInFlight    int64         // bytes of all request bodies held at once
 	ReadTimeout    time.Duration // for a request's head; bodies have it on top of the time that their size takes
 	IdleTimeout    time.Duration // between two requests on a connection
@@ -73,8 +76,8 @@ func New(g Generations, ln net.Listener, o Options) *Server {
 		ReadTimeout:                  o.ReadTimeout,
 		IdleTimeout:                  o.IdleTimeout,
 		Concurrency:                  1 << 20,
-		ReadBufferSize:               4 << 10, // of a request's head: larger ones are a 431
-		WriteBufferSize:              512,     // conn collects what belongs together
+		ReadBufferSize:               o.MaxHead,
+		WriteBufferSize:              512, // conn collects what belongs together
 		NoDefaultServerHeader:        true,
 		NoDefaultDate:                true,
 		NoDefaultContentType:         true,
@@ -190,7 +193,8 @@ func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	var timeout net.Error
 	switch {
 	case errors.As(err, &small):
-		e.Status, e.Code, e.Message = 431, "headers_too_large", "The request's headers are larger than 4 KiB."
+		e.Status, e.Code = 431, "headers_too_large"
+		e.Message = "The request's headers are larger than " + strconv.Itoa(s.o.MaxHead) + " bytes."
 	case errors.As(err, &timeout) && timeout.Timeout():
 		e.Status, e.Code, e.Message = 408, "request_timeout", "The request did not arrive in time."
 	}
@@ -204,7 +208,13 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, e *gateway.Error) {
 	if ce := s.o.Log.Check(zap.DebugLevel, "refused"); ce != nil {
 		ce.Write(zap.String("id", id), zap.Int("status", e.Status), zap.String("code", e.Code), zap.Error(e.Err))
 	}
-	render(ctx, id, dialectOf(rawPath(ctx.Request.Header.RequestURI())), e)
+	render(ctx, id, wire.OpenAI, e)
+	below(ctx.Conn()).linger = ctx.Request.Header.ContentLength() != 0 || e.Err != nil
+	if origin := ctx.Request.Header.Peek("Origin"); len(origin) > 0 {
+		g := s.generations.Acquire()
+		allowOrigin(ctx, g.Directory(), string(origin), nil)
+		g.Release()
+	}
 }
 
 type metrics struct{ refused *prometheus.CounterVec }

@@ -92,6 +92,7 @@ func (k *call) writeEvents(w io.Writer) (total int64, err error) {
 		}
 		n, werr := k.writeBatch(w, *p, over)
 		buf.Put(p)
+		k.delivered = k.delivered || k.delivering.Load() && werr == nil && !over
 		total += int64(n)
 		switch {
 		case over:
@@ -134,7 +135,7 @@ func (k *call) appendEvent(b []byte, ev gateway.Event) []byte {
 		return append(b, ev.Data...)
 	}
 	if string(ev.Data) == k.dialect.Terminal {
-		k.delivered.Store(true)
+		k.delivering.Store(true)
 	}
 	return sse.Append(b, ev.Name, ev.Data)
 }
@@ -155,7 +156,7 @@ func (k *call) appendFailure(b []byte, err error) []byte {
 			Message: "The provider's stream broke off: this answer is incomplete.",
 		}
 	}
-	k.delivered.Store(true)
+	k.delivering.Store(true)
 	data := k.dialect.AppendError(nil, chat.Error{Message: e.Message, Type: e.Type, Param: e.Param, Code: e.Code})
 	return sse.Append(b, "", data)
 }

@@ -128,7 +128,7 @@ func cuts() []Fault {
 		{"reset in the middle of a body", false, whole("200 OK", "", wholeBody[:60], len(wholeBody)) + lastWords + "-- reset --\n", brokenOff},
 		{"a length too long", false, whole("200 OK", "", wholeBody, len(wholeBody)+10) + "-- cut --\n", brokenOff},
 		{"an empty body", false, whole("200 OK", "", "", 0), brokenOff},
-		{"closed instead of [DONE]", true, streamHead + "-- events 2 --\n-- finish --\n-- cut --\n", completeAfter(4)},
+		{"closed instead of [DONE]", true, streamHead + "-- events 2 --\n-- finish --\n-- cut --\n", cutAfter(3)},
 		{"closed instead of the last chunk", true, streamHead + "-- events 2 --\n-- finish --\n-- done --\n-- cut --\n", completeAfter(4)},
 	}
 }

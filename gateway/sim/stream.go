@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"io"
+	"math/bits"
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway"
@@ -26,10 +27,10 @@ type stream struct {
 	data []byte
 
 	event    gateway.Event
-	pending  bool // event is there and not yet given
-	given    bool // an event was given
-	finished bool // the terminal event has passed, or been made
-	finishes int  // choices that have finished
+	pending  bool   // event is there and not yet given
+	given    bool   // an event was given
+	finished bool   // the terminal event has passed, or been made
+	finishes uint64 // choices that have finished, a bit for each index
 	usage    chat.Usage
 	err      error // what Next says once nothing is left
 	closed   bool
@@ -115,7 +116,7 @@ func (st *stream) over() bool {
 	switch {
 	case st.what == end && st.reply.Kind == gateway.Whole:
 		st.err = io.EOF
-	case st.reply.Kind == gateway.Events && st.finishes >= max(st.x.Request.Fields().N, 1):
+	case st.reply.Kind == gateway.Events && bits.OnesCount64(st.finishes) >= max(st.x.Request.Fields().N, 1):
 		// Every choice has finished: what is missing is only the word for it.
 		if st.what == end {
 			st.report()
@@ -147,7 +148,7 @@ func (st *stream) look(data []byte) bool {
 		st.err = inBand(data)
 		return false
 	case signs.Has(chat.Finish):
-		st.finishes += d.Finishes(data)
+		st.finishes |= d.Finished(data)
 	case signs.Has(chat.End):
 		st.finished = true
 		st.report()

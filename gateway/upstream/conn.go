@@ -176,18 +176,18 @@ func within(from gateway.Instant, d time.Duration, err error) limit {
 	return limit{from.Add(d), d, err}
 }
 
-// fill reads some bytes behind (*c.buf)[:len]. While it waits it calls idle every beat (if both are set); total, if
-// set, bounds it like l does, as errTotal.
-func (c *conn) fill(l limit, total gateway.Instant, beat time.Duration, idle func() error) error {
+// fill reads some bytes behind (*c.buf)[:len]. While it waits it gives st's heartbeats, if st is set; total, if set,
+// bounds it like l does, as errTotal.
+func (c *conn) fill(l limit, total gateway.Instant, st *stream) error {
 	if total != 0 && total < l.until {
 		l = limit{total, l.span, errTotal}
 	}
 	next := never
-	if idle != nil && beat > 0 {
-		next = gateway.Now().Add(beat)
+	if st != nil {
+		next = st.nextBeat()
 	}
 	for exact := false; ; {
-		c.armFor(l, next, beat, exact)
+		c.armFor(l, next, exact)
 		n, err := c.readSome()
 		if n > 0 {
 			c.got += int64(n)
@@ -201,10 +201,10 @@ func (c *conn) fill(l limit, total gateway.Instant, beat time.Duration, idle fun
 		case now >= l.until:
 			return l.err
 		case now >= next:
-			if err := idle(); err != nil {
+			if err := st.giveBeat(); err != nil {
 				return err
 			}
-			next, exact = now.Add(beat), false
+			next, exact = st.nextBeat(), false
 		default:
 			exact = true // the deadline armed earlier came early
 		}
@@ -212,10 +212,10 @@ func (c *conn) fill(l limit, total gateway.Instant, beat time.Duration, idle fun
 }
 
 // armFor arms the deadline of the next read: the limit's or the next beat's, whichever comes first.
-func (c *conn) armFor(l limit, next gateway.Instant, beat time.Duration, exact bool) {
+func (c *conn) armFor(l limit, next gateway.Instant, exact bool) {
 	want, span := l.until, l.span
 	if next < want {
-		want, span = next, beat
+		want, span = next, c.p.c.Beat
 	}
 	if exact {
 		span = 0

@@ -84,7 +84,7 @@ func (st *stream) line(line []byte) error {
 		}
 		return nil
 	}
-	size, ok := hex(line)
+	size, ok := chunkLength(line)
 	if !ok {
 		return errFraming
 	}
@@ -114,9 +114,9 @@ func (st *stream) data(b []byte) {
 	}
 }
 
-// hex reads a chunk's size of up to 16 digits; blanks at the end of the line are ignored, and extensions behind a
+// chunkLength reads a chunk's size of up to 16 digits; blanks at the end of the line are ignored, and extensions behind a
 // semicolon.
-func hex(line []byte) (int64, bool) {
+func chunkLength(line []byte) (int64, bool) {
 	n := int64(0)
 	for i, c := range line {
 		switch {

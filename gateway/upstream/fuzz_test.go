@@ -179,8 +179,8 @@ func sseEvents(body []byte) (data []string) {
 	}
 }
 
-// finishes counts the choices that an event finishes.
-func finishes(t *testing.T, data string) (n int) {
+// finishes notes the choices that an event finishes, by index.
+func finishes(t *testing.T, data string, finished map[int64]bool) {
 	var e map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(data), &e); err != nil || !utf8.ValidString(data) {
 		t.Errorf("%q passed as an event: %v", data, err)
@@ -189,11 +189,12 @@ func finishes(t *testing.T, data string) (n int) {
 	_ = json.Unmarshal(e["choices"], &choices)
 	for _, c := range choices {
 		var reason string
+		var index int64
+		_ = json.Unmarshal(c["index"], &index)
 		if json.Unmarshal(c["finish_reason"], &reason) == nil && reason != "" {
-			n++
+			finished[max(index, 0)] = true
 		}
 	}
-	return n
 }
 
 // cutShort are net/http's errors for a body that is right as far as it goes.
@@ -203,18 +204,18 @@ var cutShort = regexp.MustCompile("unexpected EOF|suspiciously long trailer")
 func checkStream(t *testing.T, got []string, r reading, choices int) {
 	t.Helper()
 	var want []string
-	finished, terminated := 0, false
+	finished, terminated := map[int64]bool{}, false
 	for _, data := range sseEvents(r.body) {
 		want = append(want, string(wire.OpenAI.Clean([]byte(data))))
 		if terminated = strings.TrimSpace(data) == done; terminated {
 			break
 		}
-		finished += finishes(t, data)
+		finishes(t, data, finished)
 	}
 	if !terminated { // it was made: only the word may be missing, and the end of the framing
 		want = append(want, done)
-		if finished < choices {
-			t.Errorf("complete, but %d of %d choices have finished", finished, choices)
+		if len(finished) < choices {
+			t.Errorf("complete, but %d of %d choices have finished", len(finished), choices)
 		}
 		if r.cut != nil && !cutShort.MatchString(r.cut.Error()) {
 			t.Errorf("complete, but: %v", r.cut)

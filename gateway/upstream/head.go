@@ -64,7 +64,7 @@ func (st *stream) findHead(l limit) (int, error) {
 				c.buf = buf.Grow(c.buf, 4*cap(b))
 			}
 		}
-		if err := c.fill(l, st.total, 0, nil); err != nil {
+		if err := c.fill(l, st.total, nil); err != nil {
 			return 0, err
 		}
 	}
@@ -229,6 +229,8 @@ func (st *stream) frame(f framing) error {
 		return errHead
 	case f.chunked:
 		st.state = chunkSize
+	case f.length > int64(st.p.c.MaxBody):
+		return errTooLarge
 	case f.length > 0:
 		st.state, st.left = bodyFixed, f.length
 	case f.length == 0:

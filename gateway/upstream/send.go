@@ -3,7 +3,10 @@ package upstream
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"syscall"
@@ -22,7 +25,7 @@ type sender struct {
 var _ gateway.Sender = (*sender)(nil)
 
 // forwarded are the request headers that pass to the provider when the caller sent them; everything else stays here.
-var forwarded = [...]string{"Openai-Beta", "Idempotency-Key", "X-Client-Request-Id"}
+var forwarded = [...]string{"Openai-Beta", "X-Client-Request-Id"}
 
 const (
 	maxForwarded = 512      // bytes of a forwarded header's value
@@ -121,7 +124,7 @@ func (st *stream) write(s *sender, edits []peek.Edit) error {
 	b := append((*lent)[:0], "POST "...)
 	b = append(append(b, p.target...), x.Request.Endpoint.Forward...)
 	b = append(append(b, p.head...), s.auth...)
-	b = appendForwarded(b, x)
+	b = appendForwarded(b, x, st.attempt)
 	b = append(b, "Content-Length: "...)
 	b = strconv.AppendInt(b, int64(size), 10)
 	b = append(b, "\r\n\r\n"...)
@@ -164,7 +167,7 @@ func writeError(err error) error {
 	return err
 }
 
-func appendForwarded(b []byte, x *gateway.Exchange) []byte {
+func appendForwarded(b []byte, x *gateway.Exchange, a *gateway.Attempt) []byte {
 	identified := false
 	for _, name := range forwarded {
 		v := x.Request.Header.Get(name)
@@ -174,10 +177,23 @@ func appendForwarded(b []byte, x *gateway.Exchange) []byte {
 		b = append(append(append(append(b, name...), ": "...), v...), "\r\n"...)
 		identified = identified || name == "X-Client-Request-Id"
 	}
+	if key := x.Request.Header.Get("Idempotency-Key"); len(key) > 0 {
+		b = append(append(append(b, "Idempotency-Key: "...), idempotencyKey(x, a, key)...), "\r\n"...)
+	}
 	if !identified { // the provider's support can then find the request by the id that our caller has
 		b = append(append(append(b, "X-Client-Request-Id: "...), x.ID...), "\r\n"...)
 	}
 	return b
+}
+
+// idempotencyKey is the caller's key as the provider sees it. Tenants share the account, so two of them with the same key
+// must not get one answer; and neither must two targets, whose requests differ.
+func idempotencyKey(x *gateway.Exchange, a *gateway.Attempt, key []byte) string {
+	h := sha256.New()
+	for _, part := range []string{x.Caller.Tenant.ID, a.Provider, a.Model, string(key)} {
+		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part) // a hash takes everything
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // fault makes the error that forward decides on and a caller may see.

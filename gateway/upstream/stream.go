@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math/bits"
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/internal/buf"
@@ -47,7 +48,8 @@ type stream struct {
 	total      gateway.Instant
 	progress   gateway.Instant // when the last event that means something came
 	firstEvent limit
-	finishes   int // choices that have finished
+	beat       gateway.Instant // when the next heartbeat is due; 0: not waiting since the last event
+	finishes   uint64          // choices that have finished, a bit for each index
 
 	begun    bool // past the place of a byte order mark
 	pending  bool // event is parsed and not yet given
@@ -64,7 +66,7 @@ func (st *stream) Next() (gateway.Event, error) {
 	if !st.pending && !st.advance() {
 		return gateway.Event{}, st.err
 	}
-	st.pending, st.given = false, true
+	st.pending, st.given, st.beat = false, true, 0
 	return st.event, nil
 }
 
@@ -122,8 +124,8 @@ func (st *stream) fail(err error) {
 		st.state = bodyOver
 	case st.finished:
 		st.err, st.keep = io.EOF, false // all was said; only the framing's end did not come
-	case st.complete() && (errors.As(err, &timeout) || isClosed(err)) && !errors.Is(err, errTotal):
-		st.state, st.keep = bodyOver, false // some providers never send the terminal event
+	case st.complete() && errors.As(err, &timeout) && !errors.Is(err, errTotal):
+		st.state, st.keep = bodyOver, false // some providers never send the terminal event, and keep the connection open
 	case isClosed(err):
 		st.err = errCut
 	default:
@@ -147,7 +149,9 @@ func (st *stream) over() bool {
 }
 
 // complete says whether every choice that was asked for has finished.
-func (st *stream) complete() bool { return st.finishes >= max(st.x.Request.Fields().N, 1) }
+func (st *stream) complete() bool {
+	return bits.OnesCount64(st.finishes) >= min(max(st.x.Request.Fields().N, 1), 64)
+}
 
 // parse puts the next complete event of what is buffered into st.event. It never writes over the event before.
 func (st *stream) parse() bool {
@@ -203,11 +207,11 @@ func (st *stream) look(ev sse.Event) bool {
 		st.err = st.inBand(ev.Data)
 		return false
 	}
-	if signs.Has(chat.Progress) {
+	if signs.Has(chat.Progress | chat.End) {
 		st.progress = gateway.Now()
 	}
 	if signs.Has(chat.Finish) {
-		st.finishes += d.Finishes(ev.Data)
+		st.finishes |= d.Finished(ev.Data)
 	}
 	if signs.Has(chat.End) {
 		st.finished = true
@@ -225,6 +229,10 @@ func (st *stream) parseWhole() bool {
 	}
 	data := (*st.c.buf)[st.start:st.end]
 	if len(data) == 0 {
+		return false
+	}
+	if len(data) > st.p.c.MaxBody {
+		st.err = errTooLarge
 		return false
 	}
 	if st.reply.Status < 300 {
@@ -259,6 +267,9 @@ func (st *stream) inBand(data []byte) error {
 		if said.Code != "" {
 			e.Code = said.Code
 		}
+		if said.Code == "429" || said.Code == "rate_limit_exceeded" || said.Type == gateway.TypeRateLimit {
+			e.Status = 429
+		}
 	}
 	return e
 }
@@ -281,7 +292,25 @@ func (st *stream) more() error {
 			}
 		}
 	}
-	return c.fill(st.patience(), st.total, st.p.c.Beat, st.x.Idle)
+	return c.fill(st.patience(), st.total, st)
+}
+
+// nextBeat is when the caller wants to hear that the stream lives; never if nobody listens. What the provider sends
+// meanwhile that is not for the caller, such as its own comments, does not put it off.
+func (st *stream) nextBeat() gateway.Instant {
+	every := st.p.c.Beat
+	if st.x.Idle == nil || every <= 0 {
+		return never
+	}
+	if st.beat == 0 {
+		st.beat = gateway.Now().Add(every)
+	}
+	return st.beat
+}
+
+func (st *stream) giveBeat() error {
+	st.beat = gateway.Now().Add(st.p.c.Beat)
+	return st.x.Idle()
 }
 
 // makeRoom moves what is unread to the front, and gets a larger buffer if that did not help enough.
@@ -296,7 +325,7 @@ func (st *stream) makeRoom() error {
 	if st.reply.Kind == gateway.Events {
 		allowed = st.p.c.MaxEvent
 	}
-	if n+m >= allowed {
+	if n+m >= allowed || int64(n)+st.left > int64(allowed) && st.state == bodyFixed {
 		return errTooLarge
 	}
 	if n+m > cap(b)/2 {

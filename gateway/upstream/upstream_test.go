@@ -36,7 +36,7 @@ func TestRequest(t *testing.T) {
 	}
 	want := "POST /v1/chat/completions HTTP/1.1\r\nHost: " + f.l.Addr().String() +
 		"\r\nContent-Type: application/json\r\nAccept-Encoding: identity\r\nUser-Agent: sluice/test\r\nOpenAI-Organization: org" +
-		"\r\nAuthorization: Bearer secret-key\r\nOpenai-Beta: a=b\r\nIdempotency-Key: k1\r\nX-Client-Request-Id: req_test\r\nContent-Length: " +
+		"\r\nAuthorization: Bearer secret-key\r\nOpenai-Beta: a=b\r\nIdempotency-Key: 17133a55ce9426b31e550e10bcb2e1b6\r\nX-Client-Request-Id: req_test\r\nContent-Length: " +
 		itoa(len(got.body))
 	if got.head != want {
 		t.Errorf("head\n%s\nwant\n%s", got.head, want)
@@ -315,6 +315,27 @@ func TestCancel(t *testing.T) {
 		check("inside the head"+suffix, "HTTP/1.1 200 OK\r\nContent-", tls)
 		check("waiting for the first event"+suffix, sseHead, tls)
 		check("inside a stream"+suffix, sseHead+events(hello)+"1", tls)
+	}
+}
+
+// The provider's own comments are not for the caller, and do not keep ours from him.
+func TestBeatsBesideComments(t *testing.T) {
+	f := newFake(t, nil, func(c net.Conn, _ int) bool {
+		_, _ = io.WriteString(c, sseHead+events(hello))
+		repeat(chunk(": PROCESSING\n\n"))(c)
+		return false
+	})
+	p := provider(t, f.url(), func(c *upstream.Config) { c.Beat = 20 * time.Millisecond })
+	x := exchange(t, askStream, nil)
+	beats := 0
+	x.Idle = func() error {
+		if beats++; beats == 3 {
+			x.Cancel(gateway.ErrGone)
+		}
+		return nil
+	}
+	if r := attempt(t, p, x, "m"); beats < 3 {
+		t.Errorf("%d beats, ended with %v", beats, r.err)
 	}
 }
 

@@ -16,8 +16,8 @@ type Dialect struct {
 	Look func(name string, data []byte, u *chat.Usage) chat.Signs
 	// LookWhole is Look for the body of a unary answer.
 	LookWhole func(data []byte, u *chat.Usage) chat.Signs
-	// Finishes counts the choices that an event with the sign Finish finishes.
-	Finishes func(data []byte) int
+	// Finished is the set of choices that an event with the sign Finish finishes, a bit for each index.
+	Finished func(data []byte) uint64
 	// Clean takes out what breaks this dialect's clients, in place.
 	Clean func(data []byte) []byte
 	// Terminal is the data of the event that ends a stream; "" if the dialect has none.
@@ -32,7 +32,7 @@ type Dialect struct {
 // OpenAI is the dialect of chat completions.
 var OpenAI = &Dialect{ //nolint:gochecknoglobals // immutable
 	Name: "openai",
-	Look: openai.Look, LookWhole: openai.LookWhole, Finishes: openai.Finishes, Clean: openai.Clean, Terminal: "[DONE]",
+	Look: openai.Look, LookWhole: openai.LookWhole, Finished: openai.Finished, Clean: openai.Clean, Terminal: "[DONE]",
 	DecodeError: openai.DecodeError, AppendError: openai.AppendError,
 }
 

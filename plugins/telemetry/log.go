@@ -54,6 +54,9 @@ func (r *record) MarshalLogObject(line zapcore.ObjectEncoder) error {
 		line.AddBool("stream", true)
 	}
 	if e := r.err; e != nil {
+		if x.Client.IsValid() {
+			line.AddString("client", x.Client.String())
+		}
 		add(line, "error_code", e.Code)
 		line.AddString("error_origin", e.Origin.String())
 		if text := reason(e); text != "" {

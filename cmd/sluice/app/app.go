@@ -25,6 +25,7 @@ import (
 // Options are what the command line decides.
 type Options struct {
 	Loader  *config.Loader
+	Config  *config.Config // what the loader has loaded; nil: Start loads it
 	Log     *zap.Logger
 	Version string
 }
@@ -57,9 +58,11 @@ func Prototypes() map[string]any {
 // Start loads the configuration, builds the first generation and opens the listeners. Everything is checked before
 // anything is opened.
 func Start(o Options) (a *App, err error) {
-	c, err := o.Loader.Load()
-	if err != nil {
-		return nil, err
+	c := o.Config
+	if c == nil {
+		if c, err = o.Loader.Load(); err != nil {
+			return nil, err
+		}
 	}
 	a = &App{o: o, config: c, failed: make(chan error, 2)}
 	started := a // what is returned with an error is nil
@@ -94,7 +97,7 @@ func Start(o Options) (a *App, err error) {
 func (a *App) listen(registry *prometheus.Registry) error {
 	s := a.config.Server
 	o := serve.Options{
-		MaxBody: int64(s.MaxBody), MaxInFlight: int64(s.MaxInFlightBody), MaxConnsPerIP: s.MaxConnectionsPerIP,
+		MaxHead: int(s.MaxHead), MaxBody: int64(s.MaxBody), MaxInFlight: int64(s.MaxInFlightBody), MaxConnsPerIP: s.MaxConnectionsPerIP,
 		ReadTimeout: s.ReadTimeout, IdleTimeout: s.IdleTimeout, WriteTimeout: s.WriteTimeout,
 		Log: a.o.Log.Named("serve"), Metrics: registry,
 	}
@@ -145,8 +148,16 @@ func (a *App) AdminAddress() net.Addr {
 // Failed gives the error of a listener that ended before its time.
 func (a *App) Failed() <-chan error { return a.failed }
 
-// reload applies what changed on disk. Whatever is wrong, the last good state serves on.
+// reload applies what changed on disk. Whatever is wrong, the last good state serves on, even after a panic: a mistake of
+// ours in building what nobody uses yet must not end the process.
 func (a *App) reload() {
+	defer func() {
+		if r := recover(); r != nil {
+			a.state.loaded(nil, fmt.Errorf("panic while applying the configuration: %v", r))
+			a.metrics.reloaded(false, 0)
+			a.o.Log.Error("panic while applying the configuration", zap.Any("panic", r), zap.Stack("stack"))
+		}
+	}()
 	c, problems, err := a.o.Loader.Reload()
 	if err == nil {
 		err = a.runtime.Apply(c)

@@ -3,6 +3,7 @@
 package openai_test
 
 import (
+	"math/bits"
 	"testing"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -20,7 +21,7 @@ func TestAllocations(t *testing.T) {
 	look := func(data string) func() {
 		d := []byte(data)
 		return func() {
-			if openai.Look("", d, &u).Has(chat.Malformed) || openai.Finishes(d) > 1 {
+			if openai.Look("", d, &u).Has(chat.Malformed) || bits.OnesCount64(openai.Finished(d)) > 1 {
 				t.Fatalf("%s is malformed", data)
 			}
 		}

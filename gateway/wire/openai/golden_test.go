@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"slices"
@@ -76,7 +77,7 @@ func TestStreams(t *testing.T) {
 			}
 			s := openai.Look(ev.Name, ev.Data, &u)
 			signs.WriteString(cmp.Or(s.String(), "-"))
-			if n := openai.Finishes(ev.Data); n > 0 {
+			if n := bits.OnesCount64(openai.Finished(ev.Data)); n > 0 {
 				fmt.Fprintf(&signs, " (%d)", n)
 			}
 			if !s.Has(chat.Malformed) {

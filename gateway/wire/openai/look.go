@@ -11,7 +11,7 @@ import (
 // with content; it is complete each time, so it replaces what u held. name is the event's name, mostly "".
 //
 // Signs are
-//   - Progress for content, reasoning, calls, and for events that have no choices member at all;
+//   - Progress for content, reasoning, calls, and for events without a choices member that are not pings;
 //   - Finish if a choice has a finish reason (Finishes counts them);
 //   - End for [DONE];
 //   - UsageSeen, and UsageOnly if choices is there and empty;
@@ -39,7 +39,7 @@ func Look(name string, data []byte, u *chat.Usage) chat.Signs {
 	}
 	switch {
 	case m.choices == nil:
-		if !s.Has(chat.Failed) {
+		if !s.Has(chat.Failed) && string(m.kind) != `"ping"` {
 			s |= chat.Progress
 		}
 	case emptyArray(m.choices):
@@ -78,7 +78,7 @@ func LookWhole(data []byte, u *chat.Usage) chat.Signs {
 }
 
 // members are those of an event or body that say something about it, nil if absent. Of repeated ones the last counts.
-type members struct{ choices, use, err, object, groq []byte }
+type members struct{ choices, use, err, object, groq, kind []byte }
 
 // read is false for what is not one JSON object.
 func (m *members) read(data []byte) bool {
@@ -94,6 +94,8 @@ func (m *members) read(data []byte) bool {
 			m.object = val
 		case "x_groq":
 			m.groq = val
+		case "type":
+			m.kind = val
 		}
 		return true
 	})
@@ -131,7 +133,7 @@ func lookChoices(v []byte) chat.Signs {
 	}
 	finished, progress := walk(v)
 	var s chat.Signs
-	if finished > 0 {
+	if finished != 0 {
 		s = chat.Finish | chat.Progress
 	}
 	if progress {
@@ -159,9 +161,10 @@ func hasText(v []byte, tail string) bool {
 	}
 }
 
-// Finishes counts the choices that an event finishes. With n choices a stream is complete when n have finished, even if
-// [DONE] is missing, as it is with some providers.
-func Finishes(data []byte) int {
+// Finished is the set of the choices that an event finishes, a bit for each index; 63 and more share the last one. With n
+// choices a stream is complete when n have finished, even if [DONE] is missing, as it is with some providers. They are
+// told apart by their index, because some providers repeat a finish reason.
+func Finished(data []byte) uint64 {
 	var m members
 	if !m.read(data) {
 		return 0
@@ -171,9 +174,10 @@ func Finishes(data []byte) int {
 }
 
 // walk looks at each choice.
-func walk(choices []byte) (finished int, progress bool) {
+func walk(choices []byte) (finished uint64, progress bool) {
 	peek.Elements(choices, func(choice []byte) bool {
 		var reason []byte
+		var index int64
 		peek.Each(choice, func(key, val []byte) bool {
 			switch string(key) {
 			case "delta":
@@ -182,11 +186,13 @@ func walk(choices []byte) (finished int, progress bool) {
 				progress = progress || len(val) > 2 && val[0] == '"'
 			case "finish_reason":
 				reason = val
+			case "index":
+				index, _ = peek.Int(val)
 			}
 			return true
 		})
 		if len(reason) > 2 && reason[0] == '"' { // some write "" for null
-			finished++
+			finished |= 1 << min(max(index, 0), 63)
 		}
 		return true
 	})
