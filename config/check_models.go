@@ -206,7 +206,7 @@ func (c *checker) targets(at string, m *Model) {
 	for i, t := range m.Targets {
 		path := fmt.Sprintf("%s.targets[%d]", at, i)
 		if t.Provider != "" && len(providers) > 0 && !slices.Contains(providers, t.Provider) {
-			c.fail(path+".provider", didYouMean(t.Provider, providers, "providers"), "provider %q is not defined", t.Provider)
+			c.fail(path+".provider", didYouMean(t.Provider, providers, "providers"), "%s.provider: %q is not defined", path, t.Provider)
 		}
 		if stars := strings.Count(t.Model, "*"); stars > 1 || stars == 1 && !strings.Contains(m.Name, "*") {
 			c.fail(path+".model", "", "%s.model: %q needs exactly one * in the model's name too", path, t.Model)
@@ -252,7 +252,7 @@ func (c *checker) fallbacks() {
 			to := c.lookup(name)
 			if to < 0 && name != "" {
 				path := fmt.Sprintf("models[%d].fallback[%d]", i, j)
-				c.fail(path, didYouMean(name, all, "models"), "model %q is not defined", name)
+				c.fail(path, didYouMean(name, all, "models"), "%s: %q is not defined", path, name)
 			}
 			next[i] = append(next[i], to)
 		}

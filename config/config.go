@@ -69,9 +69,9 @@ type Config struct {
 // Server is what callers connect to.
 type Server struct {
 	// Listen is the address of the API, host:port.
-	Listen string `yaml:"listen"`
+	Listen string `yaml:"listen" hint:"write host:port, such as 127.0.0.1:8080 or :8080"`
 	// AdminListen is the address of metrics and health, host:port. "off" or empty: none.
-	AdminListen string `yaml:"admin_listen"`
+	AdminListen string `yaml:"admin_listen" hint:"write host:port, such as 127.0.0.1:8080 or :8080"`
 	// DrainTimeout bounds how long running exchanges may take to end on shutdown.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
 	// DrainDelay is the time between saying "not ready" and no longer accepting connections. Set it to 5s behind a load

@@ -326,6 +326,8 @@ func tagged(n *yaml.Node, v reflect.Value, f *field) (wrong, hint string) {
 		return "has no value", ""
 	case !strings.HasPrefix(n.Tag, "!!") || n.Tag == "!!binary":
 		return "has the tag " + n.Tag + ", which has no meaning here", ""
+	case text && f != nil && f.pattern == nil && f.hint != "" && n.Tag != "!!str":
+		return "must be text", f.hint // which says more than quotes would mend
 	case text && !word && n.Tag != "!!str":
 		return "must be text", "put it in quotes"
 	case !written(v) && n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0:

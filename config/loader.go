@@ -43,6 +43,7 @@ type Loader struct {
 	loaded    bool                   // whether a load succeeded
 	good      map[string]*tenantFile // the tenants then
 	anonymous string                 // tenants.anonymous then, as configured
+	warnings  Problems               // of the last load, successful or not
 	seen      *state                 // what the last load read, successful or not; nil before
 }
 
@@ -72,6 +73,13 @@ func (l *Loader) Load() (*Config, error) {
 	return cfg, err
 }
 
+// Warnings returns those of the last load, also if that failed.
+func (l *Loader) Warnings() Problems {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.warnings
+}
+
 // Reload reads everything again under live traffic. A mistake in the gateway file (or in the environment, or a tenants
 // folder that vanished) is an error, which also tells of mistakes in tenant files, and nothing changes. Otherwise a
 // tenant file with a mistake keeps its last good version; one that never was good is left out; both are told by the
@@ -84,20 +92,25 @@ func (l *Loader) Reload() (*Config, Problems, error) {
 }
 
 func (l *Loader) load(live bool) (*Config, Problems, error) {
+	l.warnings = nil
 	disk := disk{}
 	cfg, src, err := l.gateway(disk)
 	if err != nil {
 		return nil, nil, err
 	}
 	set := &tenantSet{cfg: cfg, shapes: l.shapes, disk: disk, lenient: l.opt.Unresolved, last: l.good, live: live && l.loaded}
-	// Where the file is not YAML it is not known where the tenants are.
-	dir := cfg.Tenants.Dir
-	if src.root == nil && l.opt.Path != "" {
+	// Where the file is not YAML, or of another version, it is not known where the tenants are.
+	dir, legible := cfg.Tenants.Dir, l.opt.Path == "" || src.root != nil && !src.foreign()
+	if !legible {
 		dir = ""
 	}
 	if dir != "" {
 		if err := set.read(dir); err != nil {
 			(&checker{cfg, src}).fail("tenants.dir", "", "%s", err)
+		}
+		if set.missing {
+			src.warn(src.where("tenants.dir"), "tenants.dir", "the tenants folder "+dir+" does not exist: nobody can call",
+				"make it and put a file for each tenant into it")
 		}
 		set.settle()
 	}
@@ -106,9 +119,12 @@ func (l *Loader) load(live bool) (*Config, Problems, error) {
 	tenants, warnings := set.list()
 	cfg.Tenants.List = append(cfg.Tenants.List, tenants...)
 	anonymous := cfg.Tenants.Anonymous
-	l.checkAnonymous(cfg, src, set)
+	if legible {
+		l.checkAnonymous(cfg, src, set)
+	}
 	problems, own := src.finish()
 	cfg.Warnings = slices.Concat(own, warnings).sorted()
+	l.warnings = cfg.Warnings
 	if len(problems) > 0 || !set.live {
 		problems = slices.Concat(problems, set.problems)
 	}
@@ -139,6 +155,9 @@ func (l *Loader) gateway(d disk) (*Config, *source, error) {
 			dec := newDecoder(src, l.shapes)
 			dec.value(src.root, reflect.ValueOf(cfg).Elem(), "", nil)
 			maps.Copy(cfg.Origins, dec.origins)
+		}
+		if src.foreign() {
+			return cfg, src, nil
 		}
 	}
 	overlay(cfg, src, l.shapes, l.opt.Flags)
@@ -211,7 +230,7 @@ func (l *Loader) checkAnonymous(cfg *Config, src *source, set *tenantSet) {
 		}
 	}
 	before := len(src.problems)
-	(&checker{cfg, src}).fail("tenants.anonymous", didYouMean(id, ids, "tenants"), "tenant %q is not defined", id)
+	(&checker{cfg, src}).fail("tenants.anonymous", didYouMean(id, ids, "tenants"), "tenants.anonymous: %q is not defined", id)
 	if set.live && id == l.anonymous && before == 0 {
 		problems, _ := src.finish()
 		set.problems, src.problems = append(set.problems, problems...), nil

@@ -25,7 +25,7 @@ providers:
   - {name: b, type: openai-compatible, base_url: "http://b/v1/"}
   - {name: c, type: sim}
 models: [{name: demo, targets: [{provider: a}]}]
-`)
+`, "tenants/acme", "")
 	cfg := loaded(t, config.Options{Plugins: plugins()})
 	timeouts := config.Timeouts{Connect: 2 * time.Second, Headers: time.Minute, FirstEvent: 2 * time.Minute, Idle: 2 * time.Minute, Answer: 5 * time.Minute, Total: 10 * time.Minute}
 	provider := func(p config.Provider) config.Provider {
@@ -229,7 +229,7 @@ models: [{name: demo, targets: [{provider: s}]}]
 	write(t, "gateway.yaml", text)
 	again := loaded(t, config.Options{Plugins: plugins()})
 	cfg.Providers[0].Keys[0].Key, cfg.Providers[0].Proxy = config.NewSecret("***"), "http://***@proxy:1"
-	cfg.Origins, again.Origins, again.Warnings = nil, nil, nil
+	cfg.Origins, again.Origins, cfg.Warnings, again.Warnings = nil, nil, nil, nil
 	if !reflect.DeepEqual(cfg, again) {
 		t.Error(cmp.Diff(cfg, again))
 	}
@@ -432,7 +432,7 @@ func TestReloadAnonymous(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		expect(t, problems.Error(), `gateway.yaml:4:22: tenant "guest" is not defined; tenants: deny`)
+		expect(t, problems.Error(), `gateway.yaml:4:22: tenants.anonymous: "guest" is not defined; tenants: deny`)
 		if cfg.Tenants.Anonymous != config.Deny || len(cfg.Tenants.List) != 0 {
 			t.Errorf("tenants: %+v", cfg.Tenants)
 		}
@@ -480,5 +480,5 @@ models: [{name: demo, targets: [{provider: a}]}]
 	if err != nil || len(after.Tenants.List) != 2 {
 		t.Fatal(after, err)
 	}
-	expect(t, problems.Error(), `tenants/b.yaml:4:26: provider "b" is not defined; providers: sim`)
+	expect(t, problems.Error(), `tenants/b.yaml:4:26: credentials[0].provider: "b" is not defined; providers: sim`)
 }

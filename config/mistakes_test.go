@@ -49,7 +49,7 @@ func TestShape(t *testing.T) {
 	f("server: 3\n", `gateway.yaml:4:9: server must be a mapping, not a single value`)
 	f("chain: auth\n", `gateway.yaml:4:8: chain must be a list, not a single value`)
 	f("server: {listen: {}}\n", `gateway.yaml:4:18: server.listen must be text, not a mapping`)
-	f("server: {listen: 8080}\n", `gateway.yaml:4:18: server.listen must be text; put it in quotes`)
+	f("server: {listen: 8080}\n", `gateway.yaml:4:18: server.listen must be text; write host:port, such as 127.0.0.1:8080 or :8080`)
 	f("server: {listen: }\n", `gateway.yaml:4:18: server.listen has no value`)
 	f("server: {listen: !x y}\n", `gateway.yaml:4:18: server.listen has the tag !x, which has no meaning here`)
 	f("server: {drain_timeout: 3}\n", `gateway.yaml:4:25: server.drain_timeout: "3" is not a duration; write a number with a unit, such as 500ms, 30s or 10m`)
@@ -81,7 +81,8 @@ func TestMissing(t *testing.T) {
 		gateway.yaml:1:1: providers is missing
 		gateway.yaml:1:1: version is missing`)
 	f("version: 2\nproviders: []\nmodels:\n", `
-		gateway.yaml:1:10: version: "2" is not 1
+		gateway.yaml:1:10: version: "2" is not 1`)
+	f("version: 1\nproviders: []\nmodels:\n", `
 		gateway.yaml:2:12: providers is empty
 		gateway.yaml:3:8: models is missing`)
 	f("version: 1\nproviders:\n  - type: sim\nmodels: [{name: ''}]\n", `
@@ -223,7 +224,7 @@ func TestModels(t *testing.T) {
 		expect(t, mistakes(t, "version: 1\nproviders: [{name: openai, type: sim}]\nmodels:\n"+models), want)
 	}
 	to := "targets: [{provider: openai}]"
-	f("  - {name: a, targets: [{provider: opnai}]}\n", `gateway.yaml:4:36: provider "opnai" is not defined; did you mean "openai"?`)
+	f("  - {name: a, targets: [{provider: opnai}]}\n", `gateway.yaml:4:36: models[0].targets[0].provider: "opnai" is not defined; did you mean "openai"?`)
 	f("  - {name: a, targets: []}\n", `gateway.yaml:4:24: models[0].targets is empty`)
 	f("  - {name: a, strategy: weighted, targets: [{provider: openai, weight: 0}]}\n", `gateway.yaml:4:44: the weights of models[0].targets sum up to 0`)
 	f("  - {name: a, strategy: least_cost, "+to+"}\n", `gateway.yaml:4:25: models[0].strategy: "least_cost" is not one of ordered, weighted`)
@@ -237,7 +238,7 @@ func TestModels(t *testing.T) {
 	f("  - {name: '*a*', "+to+"}\n", `gateway.yaml:4:12: models[0].name: "*a*" has more than one *`)
 	f("  - {name: 'a*', aliases: [b], "+to+"}\n", `gateway.yaml:4:28: models[0].aliases[0]: a model whose name has a * cannot have an alias`)
 	f("  - {name: a, targets: [{provider: openai, model: 'x*'}]}\n", `gateway.yaml:4:51: models[0].targets[0].model: "x*" needs exactly one * in the model's name too`)
-	f("  - {name: a, fallback: [b, bb, a1], "+to+"}\n  - {name: b, "+to+"}\n  - {name: 'a*', "+to+"}\n", `gateway.yaml:4:29: model "bb" is not defined; did you mean "b"?`)
+	f("  - {name: a, fallback: [b, bb, a1], "+to+"}\n  - {name: b, "+to+"}\n  - {name: 'a*', "+to+"}\n", `gateway.yaml:4:29: models[0].fallback[1]: "bb" is not defined; did you mean "b"?`)
 	f("  - {name: a, fallback: [a], "+to+"}\n", `gateway.yaml:4:26: fallback loop: a -> a`)
 	f("  - {name: a, fallback: [b], "+to+"}\n  - {name: b, aliases: [bee], fallback: [c], "+to+"}\n  - {name: c, fallback: [bee], "+to+"}\n",
 		`gateway.yaml:6:26: fallback loop: b -> c -> b`)
@@ -340,8 +341,8 @@ func TestTenants(t *testing.T) {
 		t/acme.yaml:3:27: models.allow[1]: "" is not the pattern of a name; use printable ASCII without spaces, up to 256 characters
 		t/acme.yaml:3:39: models.deny[0]: "a b" is not the pattern of a name; use printable ASCII without spaces, up to 256 characters`)
 	f(`id: acme`+"\n"+`credentials: [{provider: smi, key: "${env:KEY}"}, {provider: sim, key: "${env:LINES}"}, {provider: sim, key: "${env:KEY}"}]`, `
-		t/acme.yaml:3:26: provider "smi" is not defined; did you mean "sim"?
-		t/acme.yaml:3:62: provider "sim" is simulated and takes no key
+		t/acme.yaml:3:26: credentials[0].provider: "smi" is not defined; did you mean "sim"?
+		t/acme.yaml:3:62: credentials[1].provider: "sim" is simulated and takes no key
 		t/acme.yaml:3:72: credentials[1].key holds a line break or another control character; a key is one line
 		t/acme.yaml:3:100: provider "sim" has a credential already: credentials[1]`)
 	f("id: acme\ncors: {origins: [x]}\n", `t/acme.yaml:3:18: cors.origins[0]: "x" is not an origin; write scheme://host[:port] without a path, such as https://app.example, or "*"`)
@@ -359,8 +360,8 @@ func TestTenantsTogether(t *testing.T) {
 	f("dir: t", `t/b.yml:3:26: the digest is that of keys[0].digest in t/a.yaml`,
 		"t/a.yaml", tenant("a", "1"), "t/b.yml", tenant("b", "1"), "t/.c.yaml", tenant("c", "1"), "t/notes.txt", "x")
 	f("dir: t", `t/a.yml:2:5: the id "a" is that of id in t/a.yaml`, "t/a.yaml", tenant("a", "1"), "t/a.yml", tenant("a", "2"))
-	f("dir: t, anonymous: acm", `gateway.yaml:4:30: tenant "acm" is not defined; did you mean "acme"?`, "t/acme.yaml", tenant("acme", "1"))
-	f("anonymous: acme", `gateway.yaml:4:22: tenant "acme" is not defined; tenants: deny`)
+	f("dir: t, anonymous: acm", `gateway.yaml:4:30: tenants.anonymous: "acm" is not defined; did you mean "acme"?`, "t/acme.yaml", tenant("acme", "1"))
+	f("anonymous: acme", `gateway.yaml:4:22: tenants.anonymous: "acme" is not defined; tenants: deny`)
 	f("dir: t", `t/deny.yaml:2:5: the id "deny" is taken: tenants.anonymous has a meaning for it`, "t/deny.yaml", tenant("deny", "1"))
 	f("dir: gateway.yaml", `gateway.yaml:4:16: the tenants folder gateway.yaml cannot be read: not a directory`)
 	f("dir: t", `t/a.yaml: the file cannot be read: it is not a regular file`, "t/a.yaml/x", "")
@@ -401,10 +402,10 @@ configs/gateway.yaml:7:27: environment variable SLUICE_TEST_UNSET is not set
 configs/gateway.yaml:9:5: unknown field "timeout" in providers[0]; did you mean "timeouts"?
  9 |     timeout: {connect: ***}
    |     ^
-configs/gateway.yaml:12:26: provider "opnai" is not defined; did you mean "openai"?
+configs/gateway.yaml:12:26: models[0].targets[0].provider: "opnai" is not defined; did you mean "openai"?
  12 |     targets: [{provider: opnai}]
     |                          ^
-configs/tenants/acme.yaml:4:16: provider "opanai" is not defined; did you mean "openai"?
+configs/tenants/acme.yaml:4:16: credentials[0].provider: "opanai" is not defined; did you mean "openai"?
  4 |   - {provider: opanai, key: "${file:/nowhere}"}
    |                ^
 configs/tenants/acme.yaml:4:29: file /nowhere cannot be read: no such file or directory
@@ -420,4 +421,32 @@ environment variable SLUICE_RETRIES_MAX: retries.max: "often" is not a whole num
 		t.Fatal(err)
 	}
 	expect(t, string(out), `{"file":"configs/gateway.yaml","line":9,"column":5,"path":"providers[0].timeout","message":"unknown field \"timeout\" in providers[0]","hint":"did you mean \"timeouts\"?","source":"    timeout: {connect: ***}"}`)
+}
+
+// What is allowed but better otherwise is told, whether there are mistakes or not.
+func TestWarningsBesideMistakes(t *testing.T) {
+	f := func(more, want string) {
+		t.Helper()
+		folder(t, "gateway.yaml", base+more)
+		l := config.NewLoader(config.Options{Path: "gateway.yaml"})
+		if cfg, err := l.Load(); err == nil && cfg.Warnings.Error() != l.Warnings().Error() {
+			t.Errorf("the configuration has other warnings:\n%v", cfg.Warnings)
+		}
+		expect(t, l.Warnings().Error(), want)
+	}
+	f("tenants: {dir: gone}\n", `gateway.yaml:4:16: the tenants folder gone does not exist: nobody can call; make it and put a file for each tenant into it`)
+	f("tenants: {dir: gone}\nservers: {}\n", `gateway.yaml:4:16: the tenants folder gone does not exist: nobody can call; make it and put a file for each tenant into it`)
+	f("tenants: {dir: ..}\n", ``)
+}
+
+// A file of another version has no other mistakes: they may be none there.
+func TestOtherVersion(t *testing.T) {
+	f := func(gateway, tenant, want string) {
+		t.Helper()
+		expect(t, mistakes(t, gateway, "tenants/acme.yaml", tenant), want)
+	}
+	const good = "version: 1\nid: acme\n"
+	f("version: 2\nlimits: {}\ntenants: {anonymous: nobody}\n", good, `gateway.yaml:1:10: version: "2" is not 1`)
+	f(base, "id: b\nlimits: {}\nversion: 2\n", `tenants/acme.yaml:3:10: version: "2" is not 1`)
+	f("limits: {}\nversion: 2\n", "version: 3\nid: acme\n", `gateway.yaml:2:10: version: "2" is not 1`)
 }

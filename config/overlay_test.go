@@ -39,7 +39,7 @@ func TestOverlay(t *testing.T) {
 	t.Setenv("SLUICE_PLUGINS_CACHE_EXACT_KEY", canary)
 	t.Setenv("SLUICE_SERVER_LISTN", "x")
 	t.Setenv("SLUICE_PORT_8080_TCP", "tcp://10.0.0.1:8080") // Kubernetes, for a service called sluice
-	folder(t, "gateway.yaml", base+"server: {listen: ':1', heartbeat: 3s, max_body: 1MiB}\nretries: {max: 1}\n")
+	folder(t, "gateway.yaml", base+"server: {listen: ':1', heartbeat: 3s, max_body: 1MiB}\nretries: {max: 1}\n", "tenants/acme", "")
 	cfg := loaded(t, config.Options{Plugins: plugins(), Flags: flags(t, "--drain=9s", "--retries=3", "--max-body", "2MiB")})
 
 	cache := cfg.Plugins["cache"].(*strict)
@@ -85,7 +85,7 @@ func TestOverlayMistakes(t *testing.T) {
 	f("SLUICE_TELEMETRY_LOG_FORMAT", "jsn", `environment variable SLUICE_TELEMETRY_LOG_FORMAT: telemetry.log.format: "jsn" is not one of auto, json, console; did you mean "json"?`)
 	f("SLUICE_SERVER_LISTEN", "nowhere", `environment variable SLUICE_SERVER_LISTEN: server.listen: "nowhere" is not an address; write host:port, such as 127.0.0.1:8080 or :8080`)
 	f("SLUICE_PLUGINS_CACHE_EXACT_SIZE", "0", `environment variable SLUICE_PLUGINS_CACHE_EXACT_SIZE: plugins.cache.exact.size: is nothing; write more`)
-	f("SLUICE_TENANTS_ANONYMOUS", "acme", `environment variable SLUICE_TENANTS_ANONYMOUS: tenant "acme" is not defined; tenants: deny`)
+	f("SLUICE_TENANTS_ANONYMOUS", "acme", `environment variable SLUICE_TENANTS_ANONYMOUS: tenants.anonymous: "acme" is not defined; tenants: deny`)
 	f("SLUICE_SERVER_TLS_CERT", "none.pem", `
 		environment variable SLUICE_SERVER_TLS_CERT: server.tls.cert: "none.pem" cannot be read: no such file or directory
 		gateway.yaml:1:1: server.tls needs both cert and key

@@ -127,6 +127,16 @@ func (s *source) finish() (problems, warnings Problems) {
 	return s.problems, s.warnings
 }
 
+// foreign reports whether the file says that it is of another version. Then that is its only mistake: what else seems
+// wrong may be right there.
+func (s *source) foreign() bool {
+	if !s.bad["version"] || !s.has("version") {
+		return false
+	}
+	s.problems = slices.DeleteFunc(s.problems, func(p Problem) bool { return p.Path != "version" })
+	return true
+}
+
 // where returns the position of a path's value, or of the nearest thing around it that is in the file.
 func (s *source) where(path string) position {
 	for {

@@ -50,6 +50,7 @@ type tenantSet struct {
 	lenient  bool                   // whether references may stay unresolved
 	last     map[string]*tenantFile // the good versions of the load before
 	live     bool                   // whether a bad file gives way to its last good version
+	missing  bool                   // whether the folder does not exist
 	files    []*tenantFile
 	problems Problems
 }
@@ -59,6 +60,7 @@ func (t *tenantSet) read(dir string) error {
 	paths, err := listTenants(dir)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) && !(t.live && len(t.last) > 0) {
+			t.missing = true
 			return nil // the folder may be made later; but a folder that vanished does not remove its tenants
 		}
 		return fmt.Errorf("the tenants folder %s cannot be read: %s", dir, reason(err))
@@ -102,7 +104,11 @@ func (t *tenantSet) decode(f *tenantFile) (*source, *Tenant) {
 	src, tenant := newSource(f.name, f.data, refs), &Tenant{File: f.name}
 	if src.parse() {
 		newDecoder(src, t.shapes).value(src.root, reflect.ValueOf(tenant).Elem(), "", nil)
-		(&tenantChecker{src, tenant}).all()
+		if src.foreign() {
+			tenant = nil
+		} else {
+			(&tenantChecker{src, tenant}).all()
+		}
 	}
 	f.used, f.files = refs.used, refs.files
 	return src, tenant
@@ -182,9 +188,9 @@ func (t *tenantSet) credentials() {
 			case cr.Provider == "":
 				continue // reported while decoding
 			case !slices.Contains(providers, cr.Provider):
-				c.message, c.hint = fmt.Sprintf("provider %q is not defined", cr.Provider), didYouMean(cr.Provider, providers, "providers")
+				c.message, c.hint = fmt.Sprintf("%s: %q is not defined", c.path, cr.Provider), didYouMean(cr.Provider, providers, "providers")
 			case simulated[cr.Provider]:
-				c.message = fmt.Sprintf("provider %q is simulated and takes no key", cr.Provider)
+				c.message = fmt.Sprintf("%s: %q is simulated and takes no key", c.path, cr.Provider)
 			default:
 				continue
 			}

@@ -50,5 +50,5 @@ telemetry: {log: {level: "${env:SLUICE_TEST_LEVEL}"}}
 	expect(t, err.Error(), `
 		gateway.yaml:4:18: a reference is neither ${env:NAME} nor ${file:/path}; write $${ for a plain ${
 		gateway.yaml:4:43: server.admin_listen: "here" is not an address; write host:port, such as 127.0.0.1:8080 or :8080
-		tenants/acme.yaml:3:26: provider "a" is not defined; providers: sim`)
+		tenants/acme.yaml:3:26: credentials[0].provider: "a" is not defined; providers: sim`)
 }

@@ -117,12 +117,8 @@ func configFlag(c *cobra.Command, path *string) {
 	c.Flags().StringVar(path, "config", os.Getenv("SLUICE_CONFIG"), "gateway `file`; left out: $SLUICE_CONFIG")
 }
 
-// load reads a configuration; "" is the demonstration. The error is of type config.Problems if it has mistakes.
-func load(path string) (*config.Config, error) {
-	return config.NewLoader(config.Options{Path: path, Plugins: app.Prototypes()}).Load()
-}
-
-// loadUnresolved is load for commands that need no secrets: variables and files that are missing are warnings.
+// loadUnresolved reads a configuration for commands that need no secrets: variables and files that are missing are
+// warnings. Path "" is the demonstration. The error is of type config.Problems if there are mistakes.
 func loadUnresolved(path string) (*config.Config, error) {
 	return config.NewLoader(config.Options{Path: path, Plugins: app.Prototypes(), Unresolved: true}).Load()
 }

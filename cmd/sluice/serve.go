@@ -66,11 +66,11 @@ func serve(c *cobra.Command, o config.Options) error {
 	}
 	loader := config.NewLoader(o)
 	cfg, err := loader.Load() // for the log, which comes before everything else
+	for _, w := range loader.Warnings() {
+		c.PrintErrln("warning: " + w.String())
+	}
 	if err != nil {
 		return err
-	}
-	for _, w := range cfg.Warnings {
-		c.PrintErrln("warning: " + w.String())
 	}
 	log, flush, err := app.NewLog(cfg.Telemetry.Log)
 	if err != nil {

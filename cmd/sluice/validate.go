@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-ai/sluice/cmd/sluice/app"
 	"github.com/sluice-ai/sluice/config"
 )
 
@@ -19,7 +20,7 @@ type verdict struct {
 	Models    int              `json:"models,omitempty"`
 	Tenants   int              `json:"tenants,omitempty"`
 	Problems  []config.Problem `json:"problems"` // empty if valid
-	Warnings  []config.Problem `json:"warnings"` // empty unless valid
+	Warnings  []config.Problem `json:"warnings"`
 }
 
 func newValidate() *cobra.Command {
@@ -43,22 +44,24 @@ With -o json the result is one object on standard output:
 		if path == "" {
 			return wrongUse("no configuration is named: use --config or SLUICE_CONFIG")
 		}
-		cfg, err := load(path)
+		loader := config.NewLoader(config.Options{Path: path, Plugins: app.Prototypes()})
+		cfg, err := loader.Load()
 		if output == "json" {
-			return writeVerdict(c, path, cfg, err)
+			return writeVerdict(c, verdict{File: path, Warnings: loader.Warnings()}, cfg, err)
 		}
+		printWarnings(c, loader.Warnings())
 		if err != nil {
 			return err
 		}
-		printWarnings(c, cfg.Warnings)
 		c.Println("configuration is valid: " + counts(cfg))
 		return nil
 	}
 	return c
 }
 
-func writeVerdict(c *cobra.Command, path string, cfg *config.Config, err error) error {
-	v := verdict{Valid: err == nil, File: path, Problems: []config.Problem{}, Warnings: []config.Problem{}}
+// writeVerdict completes a verdict by what loading gave, and writes it.
+func writeVerdict(c *cobra.Command, v verdict, cfg *config.Config, err error) error {
+	v.Valid, v.Problems, v.Warnings = err == nil, []config.Problem{}, append([]config.Problem{}, v.Warnings...)
 	var problems config.Problems
 	switch {
 	case errors.As(err, &problems):
@@ -67,7 +70,6 @@ func writeVerdict(c *cobra.Command, path string, cfg *config.Config, err error) 
 		return err
 	default:
 		v.Providers, v.Models, v.Tenants = len(cfg.Providers), len(cfg.Models), len(cfg.Tenants.List)
-		v.Warnings = append(v.Warnings, cfg.Warnings...)
 	}
 	if err := writeJSON(c.OutOrStdout(), v); err != nil {
 		return err
