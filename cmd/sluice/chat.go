@@ -38,7 +38,7 @@ conversation: Ctrl-C stops an answer, Ctrl-D ends the conversation.`,
   sluice chat`,
 	}
 	f := c.Flags()
-	f.StringVar(&base, "url", defaultURL, "where the API begins")
+	f.StringVar(&base, "url", localURL(), "`URL` where the API begins; the default follows SLUICE_SERVER_LISTEN")
 	keyFlag(c, &key)
 	f.StringVarP(&model, "model", "m", "", "`name` of the model; left out: the first that the gateway lists")
 	f.StringVar(&system, "system", "", "`instructions` for the model")

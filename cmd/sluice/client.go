@@ -7,17 +7,29 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway/wire/openai"
 )
 
 const defaultURL = "http://127.0.0.1:8080/v1"
+
+// localURL is where the API of a gateway on this machine begins that has this environment.
+func localURL() string {
+	address := os.Getenv(config.EnvName("server.listen"))
+	if _, port, err := net.SplitHostPort(address); err != nil || port == "0" {
+		return defaultURL
+	}
+	return "http://" + reachable(address) + "/v1"
+}
 
 // client calls a gateway as its users do.
 type client struct {
@@ -38,7 +50,7 @@ func newClient(base, key string) (*client, error) {
 }
 
 func keyFlag(c *cobra.Command, key *string) {
-	c.Flags().StringVar(key, "key", "", "API `key`; left out: $SLUICE_API_KEY, which other users of the machine do not see")
+	c.Flags().StringVar(key, "key", "", "API `key` (default $SLUICE_API_KEY, which other users of the machine do not see)")
 }
 
 // message is one turn of a conversation.

@@ -78,7 +78,12 @@ func newRoot() *cobra.Command {
 	root.Long = `Sluice stands between applications and providers of large language models.
 
 Without a command it serves. Without a configuration it starts a demonstration: a simulated
-provider, a fresh key, nothing that leaves this machine.`
+provider, a fresh key, nothing that leaves this machine.
+
+Exit codes: 0 success, 1 failure, 2 wrong use, 3 mistakes in the configuration.`
+	root.Flags().Bool("version", false, "print the version")
+	root.Version = buildVersion()
+	root.SetVersionTemplate("sluice {{.Version}}\n")
 	root.Example = `  sluice                                        # the demonstration
   sluice config init                            # write an example configuration into configs/
   sluice serve --config configs/sluice.yaml     # serve it
@@ -114,7 +119,8 @@ func group(c *cobra.Command, commands ...*cobra.Command) *cobra.Command {
 
 // configFlag adds the flag that names the gateway file. Empty stands for the demonstration.
 func configFlag(c *cobra.Command, path *string) {
-	c.Flags().StringVar(path, "config", os.Getenv("SLUICE_CONFIG"), "gateway `file`; left out: $SLUICE_CONFIG")
+	c.Flags().StringVar(path, "config", os.Getenv("SLUICE_CONFIG"), "gateway `file` (default $SLUICE_CONFIG)")
+	c.Flags().Lookup("config").DefValue = "" // the help says it
 }
 
 // loadUnresolved reads a configuration for commands that need no secrets: variables and files that are missing are
@@ -126,7 +132,7 @@ func loadUnresolved(path string) (*config.Config, error) {
 // outputFlag adds the flag that chooses between what people and what programs read.
 func outputFlag(c *cobra.Command, format *string, people string) {
 	*format = people
-	c.Flags().VarP(&choice{format, []string{people, "json"}}, "output", "o", "`format`: "+people+" or json")
+	c.Flags().VarP(&choice{format, []string{people, "json"}}, "output", "o", people+" or json")
 }
 
 // choice is a flag whose value is one of a few words.
@@ -150,7 +156,7 @@ func (c *choice) Set(s string) error {
 	return nil
 }
 
-func (c *choice) Type() string { return "string" }
+func (c *choice) Type() string { return "format" }
 
 // count is a number of things in words: 1 mistake, 2 mistakes.
 func count(n int, thing string) string {

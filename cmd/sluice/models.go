@@ -115,9 +115,9 @@ func writeModels(w io.Writer, rows []modelRow, remote bool) error {
 	return t.Flush()
 }
 
-// text is the target as provider/model, with its weight where that matters.
+// text is the target as "provider: model", with its weight where that matters. Names of models have slashes.
 func (t targetRow) text(m modelRow) string {
-	s := t.Provider + "/" + t.Model
+	s := t.Provider + ": " + t.Model
 	if t.Model == "" {
 		s = t.Provider
 	}

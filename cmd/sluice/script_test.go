@@ -98,7 +98,7 @@ func (p *process) wait(what *regexp.Regexp) error {
 }
 
 func (p *process) signal(name string) error {
-	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt, "KILL": os.Kill}
+	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt, "KILL": os.Kill, "HUP": syscall.SIGHUP}
 	return p.cmd.Process.Signal(signals[name])
 }
 
@@ -162,9 +162,9 @@ func await(ts *testscript.TestScript, p *process, pattern string) {
 }
 
 // bannerPattern finds in the banner what scripts want to know.
-const bannerPattern = `API +(?P<API>(?P<HOST>\S+)/v1)( +key (?P<KEY>\S+))?\n(.*Metrics +http://(?P<ADMIN>\S+)/metrics\n)?(?s:.*)Try +(?P<TRY>.*)\n`
+const bannerPattern = `API +(?P<API>(?P<HOST>\S+://(?P<ADDRESS>\S+))/v1)( +key (?P<KEY>\S+))?\n(.*Metrics +http://(?P<ADMIN>\S+)/metrics\n)?(?s:.*)Try +(?P<TRY>.*)\n`
 
-// gateway ARG… begins "sluice serve" on ports that are free, and sets API, HOST, KEY, ADMIN and TRY to what its banner says.
+// gateway ARG… begins "sluice serve" on ports that are free, and sets API, HOST, ADDRESS, KEY, ADMIN and TRY to what its banner says.
 func gatewayBegin(ts *testscript.TestScript, _ bool, args []string) {
 	begin(ts, false, append([]string{
 		"gateway", bannerPattern, "sluice", "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
@@ -178,7 +178,7 @@ func says(ts *testscript.TestScript, _ bool, args []string) {
 	await(ts, named(ts, args[0]), args[1])
 }
 
-// signal NAME SIGNAL sends a signal: TERM, INT or KILL.
+// signal NAME SIGNAL sends a signal: TERM, INT, HUP or KILL.
 func sendSignal(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(named(ts, args[0]).signal(args[1]))
 }

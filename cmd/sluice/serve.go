@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -22,7 +23,8 @@ func newServe() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the API (also what sluice does without a command)",
 		Long: `Serve the API until SIGTERM or SIGINT, then let running requests end (server.drain_timeout); a second
-signal stops at once. Changes of the configuration's files apply while it runs.
+signal stops at once. Changes of the configuration's files apply while it runs; SIGHUP is not needed, and does
+nothing.
 
 Without --config it starts a demonstration: a simulated provider, a fresh key, nothing that leaves this
 machine; with OPENAI_API_KEY in the environment, OpenAI's models beside it.
@@ -55,6 +57,9 @@ func serve(c *cobra.Command, o config.Options) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
+	hangups := make(chan os.Signal, 1) // from who expects it to reload, which needs no signal, or from a terminal that closes
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 
 	demoKey := ""
 	if o.Path == "" {
@@ -65,7 +70,7 @@ func serve(c *cobra.Command, o config.Options) error {
 		o.DemoDigest = key.Text(key.Digest([]byte(demoKey)))
 	}
 	loader := config.NewLoader(o)
-	cfg, err := loader.Load() // for the log, which comes before everything else
+	cfg, err := loader.Load()
 	for _, w := range loader.Warnings() {
 		c.PrintErrln("warning: " + w.String())
 	}
@@ -78,18 +83,23 @@ func serve(c *cobra.Command, o config.Options) error {
 	}
 	defer flush()
 	tuneGC()
-	a, err := app.Start(app.Options{Loader: loader, Log: log, Version: buildVersion()})
+	a, err := app.Start(app.Options{Loader: loader, Config: cfg, Log: log, Version: buildVersion()})
 	if err != nil {
 		return inUse(err)
 	}
 	c.Print(banner(a, o.Path, demoKey))
 
-	select {
-	case err := <-a.Failed():
-		a.Drain()
-		return err
-	case s := <-signals:
-		log.Info("draining: running requests may end; another signal stops at once", zap.Stringer("signal", s))
+	for running := true; running; {
+		select {
+		case err := <-a.Failed():
+			a.Drain()
+			return err
+		case <-hangups:
+			log.Info("SIGHUP does nothing: changes of the configuration's files apply by themselves")
+		case s := <-signals:
+			log.Info("draining: running requests may end; another signal stops at once", zap.Stringer("signal", s))
+			running = false
+		}
 	}
 	drained := make(chan int, 1)
 	go func() { drained <- a.Drain() }()
@@ -102,11 +112,14 @@ func serve(c *cobra.Command, o config.Options) error {
 	}
 }
 
-// inUse says what to do about an address that another program has.
+// inUse says what to do about an address that another program has. The error begins with the setting.
 func inUse(err error) error {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return err
 	}
-	return fmt.Errorf("%w; another program listens there: stop it, or choose another address with --listen "+
-		"(server.listen) or --admin-listen (server.admin_listen)", err)
+	flag := "--listen"
+	if strings.HasPrefix(err.Error(), "server.admin_listen") {
+		flag = "--admin-listen"
+	}
+	return fmt.Errorf("%w; another program listens there: stop it, or choose another address with %s", err, flag)
 }
