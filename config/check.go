@@ -49,6 +49,15 @@ func (c *checker) fail(path, hint, format string, args ...any) {
 	c.src.fail(c.src.where(path), path, message, hint)
 }
 
+// warn is fail for what is allowed.
+func (c *checker) warn(path, hint, message string) {
+	if from := overriding(c.cfg.Origins[path]); from != "" {
+		c.src.warnings = append(c.src.warnings, Problem{File: from, Path: path, Message: message, Hint: hint})
+		return
+	}
+	c.src.warn(c.src.where(path), path, message, hint)
+}
+
 func (c *checker) all() {
 	c.server()
 	c.providers()

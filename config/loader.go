@@ -100,7 +100,7 @@ func (l *Loader) load(live bool) (*Config, Problems, error) {
 	}
 	set := &tenantSet{cfg: cfg, shapes: l.shapes, disk: disk, lenient: l.opt.Unresolved, last: l.good, live: live && l.loaded}
 	// Where the file is not YAML, or of another version, it is not known where the tenants are.
-	dir, legible := cfg.Tenants.Dir, l.opt.Path == "" || src.root != nil && !src.foreign()
+	dir, legible := cfg.Tenants.Dir, l.opt.Path == "" || src.root != nil && !src.foreign(cfg.Version)
 	if !legible {
 		dir = ""
 	}
@@ -109,8 +109,8 @@ func (l *Loader) load(live bool) (*Config, Problems, error) {
 			(&checker{cfg, src}).fail("tenants.dir", "", "%s", err)
 		}
 		if set.missing {
-			src.warn(src.where("tenants.dir"), "tenants.dir", "the tenants folder "+dir+" does not exist: nobody can call",
-				"make it and put a file for each tenant into it")
+			(&checker{cfg, src}).warn("tenants.dir", "make it and put a file for each tenant into it",
+				"the tenants folder "+dir+" does not exist: nobody can call")
 		}
 		set.settle()
 	}
@@ -156,7 +156,7 @@ func (l *Loader) gateway(d disk) (*Config, *source, error) {
 			dec.value(src.root, reflect.ValueOf(cfg).Elem(), "", nil)
 			maps.Copy(cfg.Origins, dec.origins)
 		}
-		if src.foreign() {
+		if src.foreign(cfg.Version) {
 			return cfg, src, nil
 		}
 	}

@@ -437,6 +437,8 @@ func TestWarningsBesideMistakes(t *testing.T) {
 	f("tenants: {dir: gone}\n", `gateway.yaml:4:16: the tenants folder gone does not exist: nobody can call; make it and put a file for each tenant into it`)
 	f("tenants: {dir: gone}\nservers: {}\n", `gateway.yaml:4:16: the tenants folder gone does not exist: nobody can call; make it and put a file for each tenant into it`)
 	f("tenants: {dir: ..}\n", ``)
+	t.Setenv("SLUICE_TENANTS_DIR", "lost")
+	f("", `environment variable SLUICE_TENANTS_DIR: the tenants folder lost does not exist: nobody can call; make it and put a file for each tenant into it`)
 }
 
 // A file of another version has no other mistakes: they may be none there.
@@ -447,6 +449,10 @@ func TestOtherVersion(t *testing.T) {
 	}
 	const good = "version: 1\nid: acme\n"
 	f("version: 2\nlimits: {}\ntenants: {anonymous: nobody}\n", good, `gateway.yaml:1:10: version: "2" is not 1`)
+	f("version: '1'\nproviders: []\nmodels: []\n", good, `
+		gateway.yaml:1:10: version must be a number, not text; take away the quotes
+		gateway.yaml:2:12: providers is empty
+		gateway.yaml:3:9: models is empty`)
 	f(base, "id: b\nlimits: {}\nversion: 2\n", `tenants/acme.yaml:3:10: version: "2" is not 1`)
 	f("limits: {}\nversion: 2\n", "version: 3\nid: acme\n", `gateway.yaml:2:10: version: "2" is not 1`)
 }

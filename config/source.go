@@ -127,10 +127,10 @@ func (s *source) finish() (problems, warnings Problems) {
 	return s.problems, s.warnings
 }
 
-// foreign reports whether the file says that it is of another version. Then that is its only mistake: what else seems
-// wrong may be right there.
-func (s *source) foreign() bool {
-	if !s.bad["version"] || !s.has("version") {
+// foreign reports whether the file, which says that it is of a version, is of another than this program reads. Then that
+// is its only mistake: what else seems wrong may be right there.
+func (s *source) foreign(version int) bool {
+	if version == 0 || version == 1 { // 0: it does not say
 		return false
 	}
 	s.problems = slices.DeleteFunc(s.problems, func(p Problem) bool { return p.Path != "version" })

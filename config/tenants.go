@@ -104,7 +104,7 @@ func (t *tenantSet) decode(f *tenantFile) (*source, *Tenant) {
 	src, tenant := newSource(f.name, f.data, refs), &Tenant{File: f.name}
 	if src.parse() {
 		newDecoder(src, t.shapes).value(src.root, reflect.ValueOf(tenant).Elem(), "", nil)
-		if src.foreign() {
+		if src.foreign(tenant.Version) {
 			tenant = nil
 		} else {
 			(&tenantChecker{src, tenant}).all()
