@@ -123,5 +123,6 @@ const (
 	CodeCut         = "upstream_cut"          // the connection ended before the answer did
 	CodeBadResponse = "upstream_bad_response" // framing, content type or JSON is not valid
 	CodeInBand      = "upstream_error"        // the provider reported an error inside a 200
+	CodeBroken      = "upstream_stream_error" // what a caller is told inside a stream that broke off
 	CodeCredentials = "upstream_credentials"  // the provider refuses the gateway's key, or its account cannot pay
 )

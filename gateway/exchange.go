@@ -47,7 +47,8 @@ func (x *Exchange) Init(id string, e *Endpoint, h Header, body Body) {
 	x.holds.Store(1)
 }
 
-// Context ends when the client leaves, the deadline passes or the drain ends; context.Cause says which.
+// Context may be used from any goroutine, and so may Err, Cause, Cancel, Attach and Detach; everything else is for the one
+// that the exchange runs on. It ends when the client leaves, the deadline passes or the drain ends; context.Cause says which.
 func (x *Exchange) Context() context.Context { return &x.ctx }
 
 // Err is the context's error, without the context: nil while the exchange may go on.
@@ -70,7 +71,8 @@ func (x *Exchange) SetDeadline(i Instant) {
 // Deadline is when the exchange must have ended; 0 if it need not.
 func (x *Exchange) Deadline() Instant { return x.ctx.deadline }
 
-// Attach registers what a cancellation must interrupt at once; false if the exchange is cancelled already.
+// Attach registers what a cancellation must interrupt at once; false if the exchange is cancelled already, or if two,
+// an attempt and its hedge, are attached.
 func (x *Exchange) Attach(i Interrupter) bool { return x.ctx.attach(i) }
 
 // Detach takes it back; once it has returned, no interrupt of this exchange will come any more.

@@ -12,7 +12,7 @@ const (
 	Bytes              // pieces of a body without meaning of their own: audio, files
 )
 
-// Field is one header field.
+// Field is one header field; Name in any letter case.
 type Field struct{ Name, Value string }
 
 // Reply is what goes back to the caller.
@@ -24,7 +24,7 @@ type Reply struct {
 	Stream      Stream
 }
 
-// Stream is the body of a reply. The transport pulls it on the connection's own goroutine: no extra goroutine, no
+// Stream is the body of a reply. One goroutine uses it. The transport pulls it on the connection's own goroutine: no extra goroutine, no
 // queue, and back pressure for free. A plugin that wants to see or change a reply wraps it.
 type Stream interface {
 	// Next is the next event. io.EOF comes only after a complete reply (also for Whole); any other error says that it

@@ -33,7 +33,8 @@ type Header interface {
 
 // Body is the request body as a transport gives it.
 type Body interface {
-	// Load reads all of it under the transport's limits. Called at most once.
+	// Load reads all of it under the transport's limits. Called at most once. The bytes stay the transport's; the error is
+	// an *Error, or the cause of the cancellation.
 	Load() ([]byte, error)
 	// Free takes the bytes back. Called exactly once, whether or not Load was called.
 	Free()

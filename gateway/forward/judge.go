@@ -70,22 +70,22 @@ func errorBody(d *wire.Dialect, r *gateway.Reply) (*chat.Error, error) {
 		}
 		return nil, err
 	}
-	r.Stream = &again{Stream: r.Stream, event: ev}
+	r.Stream = &replayed{Stream: r.Stream, event: ev}
 	if said, ok := d.DecodeError(ev.Data); ok {
 		return &said, nil
 	}
 	return nil, nil
 }
 
-// again gives an event that was looked at once more.
-type again struct {
+// replayed gives an event that was looked at once more.
+type replayed struct {
 	gateway.Stream
 	event gateway.Event
 	given bool
 }
 
 // Next implements gateway.Stream.
-func (a *again) Next() (gateway.Event, error) {
+func (a *replayed) Next() (gateway.Event, error) {
 	if !a.given {
 		a.given = true
 		return a.event, nil
@@ -94,7 +94,7 @@ func (a *again) Next() (gateway.Event, error) {
 }
 
 // Ready implements gateway.Stream.
-func (a *again) Ready() bool { return !a.given || a.Stream.Ready() }
+func (a *replayed) Ready() bool { return !a.given || a.Stream.Ready() }
 
 // spent says whether a code means that the account has no money or quota left: waiting does not help.
 func spent(code string) bool {
@@ -112,7 +112,7 @@ func retryAfter(r *gateway.Reply) time.Duration {
 	var d time.Duration
 	for _, f := range r.Header {
 		v := strings.TrimSpace(f.Value)
-		switch f.Name {
+		switch strings.ToLower(f.Name) {
 		case "retry-after-ms":
 			if ms, err := strconv.ParseFloat(v, 64); err == nil && ms > 0 {
 				return clampAfter(ms / 1000)

@@ -184,11 +184,11 @@ func (r *Runtime) ownSender(t *config.Tenant, own config.Credential, c *config.C
 			return p.key(own.Key.Reveal()), nil
 		}
 	}
-	u, err := r.upstream(&entry, c.Server.Heartbeat, own.BaseURL, upstream.PublicOnly)
+	u, err := r.newUpstream(&entry, c.Server.Heartbeat, own.BaseURL, upstream.PublicOnly)
 	if err != nil {
 		return nil, fmt.Errorf("credentials for %s: %w", own.Provider, err)
 	}
-	p := &provider{config: entry, beat: c.Server.Heartbeat, key: u.Key}
+	p := &provider{config: entry, beat: c.Server.Heartbeat, key: u.WithKey}
 	p.users, p.closer = 1, u.Close
 	g.providers[name] = p
 	return p.key(own.Key.Reveal()), nil

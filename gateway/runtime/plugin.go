@@ -45,8 +45,8 @@ func (p *plugin) Go(work func(context.Context)) {
 	p.work.Go(func() { work(p.ctx) })
 }
 
-// plugin carries the old generation's over, or builds a new one.
-func (r *Runtime) plugin(name string, c *config.Config, old *Generation) (*plugin, error) {
+// carryPlugin carries the old generation's over, or builds a new one.
+func (r *Runtime) carryPlugin(name string, c *config.Config, old *Generation) (*plugin, error) {
 	settings := c.Plugins[name]
 	if old != nil {
 		for _, p := range old.plugins {

@@ -25,8 +25,8 @@ type provider struct {
 	key    func(value string) gateway.Sender
 }
 
-// provider carries the old generation's over, or builds a new one.
-func (r *Runtime) provider(c *config.Provider, all *config.Config, old *Generation) (*provider, error) {
+// carryProvider carries the old generation's over, or builds a new one.
+func (r *Runtime) carryProvider(c *config.Provider, all *config.Config, old *Generation) (*provider, error) {
 	if old != nil {
 		if p := old.providers[c.Name]; p != nil && same(p.config, *c) && p.beat == all.Server.Heartbeat {
 			p.retain()
@@ -43,16 +43,16 @@ func (r *Runtime) provider(c *config.Provider, all *config.Config, old *Generati
 		p.key = func(string) gateway.Sender { return s }
 		return p, nil
 	}
-	u, err := r.upstream(c, p.beat, c.BaseURL, nil)
+	u, err := r.newUpstream(c, p.beat, c.BaseURL, nil)
 	if err != nil {
 		return nil, err
 	}
-	p.key, p.closer = u.Key, u.Close
+	p.key, p.closer = u.WithKey, u.Close
 	return p, nil
 }
 
-// upstream connects to a provider at a URL; guard is set for URLs that a tenant gave.
-func (r *Runtime) upstream(c *config.Provider, beat time.Duration, base string, guard upstream.Guard) (*upstream.Provider, error) {
+// newUpstream connects to a provider at a URL; guard is set for URLs that a tenant gave.
+func (r *Runtime) newUpstream(c *config.Provider, beat time.Duration, base string, guard upstream.Guard) (*upstream.Provider, error) {
 	u, err := url.Parse(base)
 	if err != nil {
 		return nil, fmt.Errorf("base_url: %w", err)

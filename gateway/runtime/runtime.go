@@ -182,7 +182,7 @@ func (r *Runtime) build(c *config.Config, old *Generation) (g *Generation, err e
 		}
 	}()
 	for i := range c.Providers {
-		p, err := r.provider(&c.Providers[i], c, old)
+		p, err := r.carryProvider(&c.Providers[i], c, old)
 		if err != nil {
 			return g, fmt.Errorf("provider %s: %w", c.Providers[i].Name, err)
 		}
@@ -193,7 +193,7 @@ func (r *Runtime) build(c *config.Config, old *Generation) (g *Generation, err e
 	}
 	chain := make([]gateway.Plugin, 0, len(c.Chain))
 	for _, name := range c.Chain {
-		p, err := r.plugin(name, c, old)
+		p, err := r.carryPlugin(name, c, old)
 		if err != nil {
 			return g, fmt.Errorf("plugin %s: %w", name, err)
 		}

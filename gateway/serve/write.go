@@ -152,7 +152,7 @@ func (k *call) appendFailure(b []byte, err error) []byte {
 	var known *gateway.Error
 	if !errors.As(err, &known) && e.Status == 500 {
 		e = &gateway.Error{
-			Type: gateway.TypeServer, Code: "upstream_stream_error",
+			Type: gateway.TypeServer, Code: gateway.CodeBroken,
 			Message: "The provider's stream broke off: this answer is incomplete.",
 		}
 	}

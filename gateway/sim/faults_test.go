@@ -26,7 +26,7 @@ func TestFaults(t *testing.T) {
 			}
 			p := gate(t, base, 500*time.Millisecond)
 			defer p.Close()
-			r := send(exchange(t, ask("fault", "hi", more)), p.Key(""), -1)
+			r := send(exchange(t, ask("fault", "hi", more)), p.WithKey(""), -1)
 			check(t, f.Want, r)
 		})
 	}

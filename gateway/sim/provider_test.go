@@ -35,7 +35,7 @@ func TestProviderLikeUpstream(t *testing.T) {
 		t.Run(model+" "+more, func(t *testing.T) {
 			request := ask(model, "What is the weather in Paris?", more)
 			here := simulate(t, sim.Options{}, request)
-			there := send(exchange(t, request), gate(t, serve(t, &sim.Server{}), 10*time.Second).Key(""), -1)
+			there := send(exchange(t, request), gate(t, serve(t, &sim.Server{}), 10*time.Second).WithKey(""), -1)
 
 			var e, f *gateway.Error
 			switch {

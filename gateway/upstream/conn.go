@@ -55,7 +55,7 @@ type conn struct {
 	closed      atomic.Bool
 }
 
-// open dials a new connection.
+// connect dials a new connection.
 func (p *Provider) connect(ctx context.Context) (*conn, error) {
 	p.dials.Add(1)
 	nc, tcp, err := p.dialer.dial(ctx)

@@ -1,5 +1,5 @@
 // Package upstream makes one attempt at a provider: its own HTTP/1.1 connection pool, a deadline for each phase
-// (connect, headers, first event, idle, total), cancellation at any moment, and framing that cannot mistake a cut for
+// (connect, headers or answer, first event, idle, total), cancellation at any moment, and framing that cannot mistake a cut for
 // an end.
 //
 // The pool is our own because no client library can be cancelled while it waits for headers, tells a body that was
@@ -20,12 +20,12 @@ import (
 	"github.com/sluice-ai/sluice/gateway/wire"
 )
 
-// Timeouts bound the phases of an attempt. A phase's clock starts where the one before it ended, except Total.
+// Timeouts bound the phases of an attempt; 0 is no bound.
 type Timeouts struct {
 	Connect    time.Duration // dial and TLS handshake
-	Headers    time.Duration // from the request written to the head of a streamed reply
+	Headers    time.Duration // from the request written to the head of a streamed reply; also bounds writing it
 	FirstEvent time.Duration // from the request written to a stream's first event
-	Idle       time.Duration // between two events of a stream: semantic progress, heartbeats do not count
+	Idle       time.Duration // between two events of a stream that mean something, or two reads of a whole body
 	Answer     time.Duration // from the request written to the head of a whole reply: nothing comes before it is generated
 	Total      time.Duration // the whole attempt
 }
@@ -92,8 +92,8 @@ func New(c Config) (*Provider, error) {
 	return p, nil
 }
 
-// Key is the provider called with one of its keys; "" for providers that need none.
-func (p *Provider) Key(value string) gateway.Sender {
+// WithKey is the provider called with one of its keys; "" for providers that need none.
+func (p *Provider) WithKey(value string) gateway.Sender {
 	s := &sender{p: p}
 	if value != "" {
 		s.auth = "Authorization: Bearer " + value + "\r\n"

@@ -79,7 +79,8 @@ func isClosed(err error) bool {
 
 // begin writes the request and waits for the reply to begin.
 func (st *stream) begin(s *sender, model string) error {
-	edits := st.x.Request.Fields().Edits(st.edits[:0], model, st.asksUsage())
+	st.strip = st.asksUsage()
+	edits := st.x.Request.Fields().Edits(st.edits[:0], model, st.strip)
 	st.setDeadlines()
 	err := st.write(s, edits)
 	if err != nil && (!isClosed(err) || st.c.reused) {
@@ -96,8 +97,7 @@ func (st *stream) begin(s *sender, model string) error {
 // then taken out again.
 func (st *stream) asksUsage() bool {
 	f := st.x.Request.Fields()
-	st.strip = st.p.c.AskUsage && f.Stream && !f.IncludeUsage
-	return st.strip
+	return st.p.c.AskUsage && f.Stream && !f.IncludeUsage
 }
 
 func (st *stream) setDeadlines() {
@@ -128,8 +128,9 @@ func (st *stream) write(s *sender, edits []peek.Edit) error {
 	b = append(b, "Content-Length: "...)
 	b = strconv.AppendInt(b, int64(size), 10)
 	b = append(b, "\r\n\r\n"...)
-	headers := p.c.Timeouts.Headers
-	c.armWrite(gateway.Now().Add(headers), headers)
+	if headers := p.c.Timeouts.Headers; headers > 0 {
+		c.armWrite(gateway.Now().Add(headers), headers)
+	}
 	if size <= copyBody {
 		b = peek.Append(b, body, edits)
 		_, err := c.c.Write(b)

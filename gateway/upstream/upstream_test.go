@@ -127,7 +127,7 @@ func TestReadyKeepsTheEvent(t *testing.T) {
 	})
 	p := provider(t, f.url())
 	x := exchange(t, askStream, nil)
-	target := &gateway.Target{Via: p.Key("k")}
+	target := &gateway.Target{Via: p.WithKey("k")}
 	reply, err := target.Via.Send(x, target, x.Attempting(target))
 	if err != nil {
 		t.Fatal(err)

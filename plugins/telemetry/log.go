@@ -143,7 +143,7 @@ func add(line zapcore.ObjectEncoder, key, text string) {
 
 // reason is the inner text of an error. A provider's own words, which come with a code of its own, are left out.
 func reason(e *gateway.Error) string {
-	if e.Err == nil || e.Origin == gateway.OriginUpstream && word(e) == "error" && e.Code != codeBroken {
+	if e.Err == nil || e.Origin == gateway.OriginUpstream && word(e) == "error" && e.Code != gateway.CodeBroken {
 		return ""
 	}
 	return clean(e.Err.Error(), mostError)

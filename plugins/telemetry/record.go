@@ -76,12 +76,9 @@ func (r *record) conclude(err error) {
 	}
 	r.status, r.aborted = reply.Status, true
 	if known := (*gateway.Error)(nil); !errors.As(err, &known) && r.x.Cause() == nil && r.broken() {
-		r.err = &gateway.Error{Code: codeBroken, Err: err, Origin: gateway.OriginUpstream}
+		r.err = &gateway.Error{Code: gateway.CodeBroken, Err: err, Origin: gateway.OriginUpstream}
 	}
 }
-
-// codeBroken is what the transport tells the caller of a stream that broke off.
-const codeBroken = "upstream_stream_error"
 
 var errNothing = errors.New("the exchange ended without a reply and without an error")
 

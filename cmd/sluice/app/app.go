@@ -90,7 +90,7 @@ func Start(o Options) (a *App, err error) {
 		a.run(func() error { return a.admin.Serve(a.ops) })
 	}
 	a.work.Go(func() { o.Loader.Watch(ctx, a.reload) })
-	a.state.ready("")
+	a.state.setReason("")
 	return a, nil
 }
 
@@ -183,7 +183,7 @@ func (a *App) reload() {
 // it had to cut.
 func (a *App) Drain() (cut int) {
 	s := a.config.Server
-	a.state.ready("draining")
+	a.state.setReason("draining")
 	<-time.After(s.DrainDelay)
 	ctx, stop := context.WithTimeout(context.Background(), s.DrainTimeout)
 	defer stop()

@@ -18,7 +18,8 @@ type state struct {
 	faults []string // of the last reload
 }
 
-func (s *state) ready(reason string) {
+// setReason says why the gateway is not ready; "" if it is.
+func (s *state) setReason(reason string) {
 	s.mu.Lock()
 	s.began, s.reason = true, reason
 	s.mu.Unlock()
