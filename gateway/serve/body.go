@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/valyala/fasthttp"
+
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/internal/buf"
 )
@@ -81,7 +83,10 @@ func (k *call) lend(size int) error {
 }
 
 // unreadBody says whether the client may still be sending: fasthttp then closes the connection.
-func (k *call) unreadBody() bool { return k.ctx.Request.Header.ContentLength() != 0 && !k.complete }
+func (k *call) unreadBody() bool { return hasBody(&k.ctx.Request.Header) && !k.complete }
+
+// hasBody says whether a head announces a body: of a length, or chunked (-1 in fasthttp; -2 is none).
+func hasBody(h *fasthttp.RequestHeader) bool { return h.ContentLength() > 0 || h.ContentLength() == -1 }
 
 // shortBody is the error of a body that did not arrive whole.
 func (k *call) shortBody(err error) error {

@@ -209,7 +209,7 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, e *gateway.Error) {
 		ce.Write(zap.String("id", id), zap.Int("status", e.Status), zap.String("code", e.Code), zap.Error(e.Err))
 	}
 	render(ctx, id, wire.OpenAI, e)
-	below(ctx.Conn()).linger = ctx.Request.Header.ContentLength() != 0 || e.Err != nil
+	below(ctx.Conn()).linger = hasBody(&ctx.Request.Header) || e.Err != nil
 	if origin := ctx.Request.Header.Peek("Origin"); len(origin) > 0 {
 		g := s.generations.Acquire()
 		allowOrigin(ctx, g.Directory(), string(origin), nil)

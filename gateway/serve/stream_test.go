@@ -287,6 +287,24 @@ func (c *client) closedWithin(t *testing.T) bool {
 	return err == nil
 }
 
+// A refusal of a request without a body leaves nothing to linger for: the drain does not wait for such a connection.
+func TestDrainAfterRefusals(t *testing.T) {
+	s := start(t, func(*gateway.Exchange) error {
+		return &gateway.Error{Status: 401, Type: gateway.TypeInvalidRequest, Code: "invalid_api_key", Message: "no"}
+	})
+	for _, path := range []string{"/v1/models", "/nope"} {
+		c := s.dial()
+		c.send(request("GET", path, ""))
+		c.response()
+	}
+	s.drained = true
+	begin := time.Now()
+	s.s.Drain(t.Context())
+	if d := time.Since(begin); d > 2*time.Second { // a lingering close takes 5 s
+		t.Errorf("the drain took %v", d)
+	}
+}
+
 // While draining, a request that arrives on an open connection is answered and told to go elsewhere next.
 func TestDrainAnswersWhatArrives(t *testing.T) {
 	out := make(chan *events, 1)
