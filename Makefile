@@ -66,7 +66,7 @@ fuzz: ## Run every fuzz target for FUZZTIME (30s) in turn
 	  while IFS=: read -r file func; do \
 	    name=$${func#func }; dir=./$$(dirname "$$file"); ran=$$((ran + 1)); \
 	    echo "== $$name $$dir"; \
-	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null || failed="$$failed $$dir:$$name"; \
+	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "$$dir" </dev/null || failed="$$failed $$dir:$$name"; \
 	  done; \
 	  echo "$$ran fuzz targets; failed:$${failed:- none}"; [ -z "$$failed" ] && [ "$$ran" -gt 0 ]; }
 
