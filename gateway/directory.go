@@ -146,6 +146,7 @@ type Directory struct {
 	wild      []*Model          // most specific first
 	models    []*Model          // as configured
 	origins   []string
+	browsers  bool // somebody's web origins are allowed
 	created   int64
 }
 
@@ -163,11 +164,12 @@ type Entries struct {
 // NewDirectory builds a directory; it keeps what it is given.
 func NewDirectory(e Entries) *Directory {
 	d := &Directory{
-		anonymous: e.Anonymous, keys: e.Keys, models: e.Models, origins: e.Origins, created: e.Created.Unix(),
+		anonymous: e.Anonymous, keys: e.Keys, models: e.Models, origins: e.Origins, browsers: len(e.Origins) > 0, created: e.Created.Unix(),
 		tenants: make(map[string]*Tenant, len(e.Tenants)), names: make(map[string]*Model, len(e.Models)+len(e.Aliases)),
 	}
 	for _, t := range e.Tenants {
 		d.tenants[t.ID] = t
+		d.browsers = d.browsers || len(t.Origins) > 0
 	}
 	for digest := range e.Keys {
 		d.peppered = d.peppered || digest.Kind == HMACSHA256
@@ -231,6 +233,9 @@ func (d *Directory) Models(t *Tenant) []*Model {
 
 // Created is when the generation was made, in Unix seconds: the "created" of its models.
 func (d *Directory) Created() int64 { return d.created }
+
+// HasOrigins says whether AllowsOrigin is true of any origin: if not, no reply depends on where a browser comes from.
+func (d *Directory) HasOrigins() bool { return d.browsers }
 
 // AllowsOrigin says whether browsers may come from a web origin: one of the gateway's own, or of the tenant. A preflight
 // carries no key that would tell which tenant asks, so with t nil any tenant's origins do.

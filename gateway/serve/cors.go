@@ -25,6 +25,7 @@ func (s *Server) preflight(ctx *fasthttp.RequestCtx) bool {
 	}
 	h := &ctx.Response.Header
 	h.Set("Allow", methods(endpoints))
+	h.Set("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
 	origin := string(ctx.Request.Header.Peek("Origin"))
 	if origin == "" {
 		ctx.SetStatusCode(fasthttp.StatusNoContent)
@@ -33,7 +34,6 @@ func (s *Server) preflight(ctx *fasthttp.RequestCtx) bool {
 	g := s.generations.Acquire()
 	allowed := g.Directory().AllowsOrigin(origin, nil)
 	g.Release()
-	h.Set("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
 	if !allowed {
 		s.refuse(ctx, &gateway.Error{
 			Status: 403, Type: gateway.TypePermission, Code: "origin_not_allowed", Origin: gateway.OriginClient,
@@ -53,19 +53,20 @@ func (s *Server) preflight(ctx *fasthttp.RequestCtx) bool {
 
 // cors lets the browser show a reply to the page that asked. Before auth has found a tenant, any tenant's origin will
 // do: the page must be able to read the 401.
-func (k *call) cors() {
-	origin := k.ctx.Request.Header.Peek("Origin")
-	if len(origin) == 0 {
+func (k *call) cors() { allowOrigin(k.ctx, k.Directory, k.Caller.Tenant) }
+
+// allowOrigin names the origin of the request if the reply may be shown there. That replies depend on it is said also
+// where the request has none: a shared cache would otherwise give them to pages, without the permission to read them
+// (Fetch standard, CORS protocol and HTTP caches).
+func allowOrigin(ctx *fasthttp.RequestCtx, d *gateway.Directory, t *gateway.Tenant) {
+	if !d.HasOrigins() {
 		return
 	}
-	allowOrigin(k.ctx, k.Directory, string(origin), k.Caller.Tenant)
-}
-
-func allowOrigin(ctx *fasthttp.RequestCtx, d *gateway.Directory, origin string, t *gateway.Tenant) {
 	h := &ctx.Response.Header
 	h.Add("Vary", "Origin")
-	if d.AllowsOrigin(origin, t) {
-		h.Set("Access-Control-Allow-Origin", origin)
+	origin := ctx.Request.Header.Peek("Origin")
+	if len(origin) > 0 && d.AllowsOrigin(string(origin), t) {
+		h.SetBytesV("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Expose-Headers", exposed)
 	}
 }

@@ -34,13 +34,14 @@ type heard struct {
 
 // ear is the chain behind a fuzzed server: it answers everything and remembers what it was asked, by request id.
 type ear struct {
-	mu    sync.Mutex
-	heard map[string]heard
+	directory *gateway.Directory
+	mu        sync.Mutex
+	heard     map[string]heard
 }
 
 func (e *ear) Acquire() serve.Generation     { return e }
 func (e *ear) Release()                      {}
-func (e *ear) Directory() *gateway.Directory { return nil }
+func (e *ear) Directory() *gateway.Directory { return e.directory }
 
 func (e *ear) Serve(x *gateway.Exchange) error {
 	q := &x.Request
@@ -233,7 +234,7 @@ func FuzzRequest(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	e := &ear{heard: map[string]heard{}}
+	e := &ear{directory: gateway.NewDirectory(gateway.Entries{Origins: []string{"https://app.example"}}), heard: map[string]heard{}}
 	s := serve.New(e, l, serve.Options{
 		MaxBody: 1 << 16, MaxInFlight: 1 << 20, ReadTimeout: patience, IdleTimeout: patience, WriteTimeout: patience,
 		Log: zap.NewNop(), Metrics: prometheus.NewRegistry(),

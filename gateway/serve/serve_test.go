@@ -398,6 +398,34 @@ func TestCORS(t *testing.T) {
 	actual("https://evil.example", "")
 }
 
+// Replies depend on the origin, and say so to shared caches also where the request has none; without any allowed origin
+// they do not depend on it.
+func TestVary(t *testing.T) {
+	f := func(want string, e gateway.Entries, sent string) {
+		t.Helper()
+		s := start(t, whole(`{}`), func(u *setup) { u.directory = e })
+		c := s.dial()
+		c.send(sent)
+		r, _ := c.response()
+		if got := strings.Join(r.Header.Values("Vary"), ", "); got != want || r.Header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%q: Vary %q, want %q (%v)", sent, got, want, r.Header)
+		}
+	}
+	app := []string{"https://app.example"}
+	const evil = "Origin: https://evil.example"
+	for _, e := range []gateway.Entries{{Origins: app}, {Tenants: []*gateway.Tenant{{ID: "acme", Origins: app}}}} {
+		f("Origin", e, post(minimal))
+		f("Origin", e, post(minimal, evil))
+		f("Origin", e, request("GET", "/v1/nothing", ""))
+		f("Origin", e, "nonsense\r\n\r\n")
+		f("Origin, Access-Control-Request-Method, Access-Control-Request-Headers", e, request("OPTIONS", "/v1/chat/completions", ""))
+	}
+	f("Origin", gateway.Entries{Origins: []string{"*"}}, post(minimal))
+	f("", gateway.Entries{Tenants: []*gateway.Tenant{{ID: "acme"}}}, post(minimal))
+	f("", gateway.Entries{}, post(minimal, evil))
+	f("", gateway.Entries{}, request("GET", "/v1/nothing", "", evil))
+}
+
 // A panic costs one exchange, not the process.
 func TestPanics(t *testing.T) {
 	check := func(name string, h gateway.HandlerFunc, want string) {

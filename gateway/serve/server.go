@@ -210,11 +210,9 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, e *gateway.Error) {
 	}
 	render(ctx, id, wire.OpenAI, e)
 	below(ctx.Conn()).linger = hasBody(&ctx.Request.Header) || e.Err != nil
-	if origin := ctx.Request.Header.Peek("Origin"); len(origin) > 0 {
-		g := s.generations.Acquire()
-		allowOrigin(ctx, g.Directory(), string(origin), nil)
-		g.Release()
-	}
+	g := s.generations.Acquire()
+	allowOrigin(ctx, g.Directory(), nil)
+	g.Release()
 }
 
 type metrics struct{ refused *prometheus.CounterVec }
