@@ -78,7 +78,7 @@ func (s *Server) noEndpoint(ctx *fasthttp.RequestCtx, endpoints []*gateway.Endpo
 	return e
 }
 
-// suspicious refuses what two HTTP parsers may read in two ways (RFC 9112, sections 2.3, 5.2 and 6.1), which fasthttp
+// suspicious refuses what two HTTP parsers may read in two ways (RFC 9112, sections 2.3, 3.2, 5.2 and 6.1), which fasthttp
 // lets pass: request smuggling lives on the difference.
 func (s *Server) suspicious(ctx *fasthttp.RequestCtx) *gateway.Error {
 	h := &ctx.Request.Header
@@ -89,6 +89,9 @@ func (s *Server) suspicious(ctx *fasthttp.RequestCtx) *gateway.Error {
 		}
 	}
 	reason := ambiguity(h.RawHeaders(), h.ContentLength() == -1)
+	if bytes.IndexByte(h.RequestURI(), '#') >= 0 {
+		reason = "its target has a fragment" // of the path for some, the path's end for others
+	}
 	if reason == "" {
 		return nil
 	}

@@ -203,7 +203,6 @@ func agree(t *testing.T, h heard, w wanted) {
 	if u, err := url.Parse(path); err == nil && u.IsAbs() {
 		path = u.EscapedPath()
 	}
-	path, _, _ = strings.Cut(path, "#")
 	served := h.path
 	if prefix, ok := strings.CutSuffix(h.path, "{id}"); ok {
 		served = prefix + path[min(len(prefix), len(path)):]

@@ -112,6 +112,7 @@ func TestRefusals(t *testing.T) {
 	check("space before colon", "POST "+chat+" HTTP/1.1\r\nHost: x\r\nContent-Length : 13\r\n\r\n"+minimal, 400, "bad_request")
 	check("folded header", "POST "+chat+" HTTP/1.1\r\nHost: x\r\nX-A: b\r\n c: d\r\nContent-Length: 13\r\n\r\n"+minimal, 400, "bad_request")
 	check("two hosts", "POST "+chat+" HTTP/1.1\r\nHost: x\r\nHost: y\r\nContent-Length: 13\r\n\r\n"+minimal, 400, "bad_request")
+	check("a fragment", request("GET", "/v1/models/m#x", ""), 400, "bad_request")
 	check("no host", "POST "+chat+" HTTP/1.1\r\nContent-Length: 13\r\n\r\n"+minimal, 400, "bad_request")
 	check("NUL in a header", "POST "+chat+" HTTP/1.1\r\nHost: x\r\nX-A: a\x00b\r\nContent-Length: 13\r\n\r\n"+minimal, 400, "bad_request")
 	check("two credentials", post(minimal, "Authorization: Bearer a", "authorization: Bearer b"), 400, "bad_request")
