@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // Problem is one mistake, or one warning. It marshals to JSON for machines; String and Problems.Text are for people.
@@ -95,7 +97,10 @@ func (p Problems) sorted() Problems {
 func didYouMean(word string, known []string, heading string) string {
 	best, least := "", 3
 	for _, k := range known {
-		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < least && d < len(word) {
+		if max(len(word), len(k))-min(len(word), len(k)) >= least {
+			continue
+		}
+		if d := levenshtein.ComputeDistance(strings.ToLower(word), strings.ToLower(k)); d < least && d < len(word) {
 			best, least = k, d
 		}
 	}
@@ -106,29 +111,4 @@ func didYouMean(word string, known []string, heading string) string {
 		return ""
 	}
 	return heading + ": " + strings.Join(known, ", ")
-}
-
-// distance is the Levenshtein distance of a and b, in bytes, or 3 if their lengths already say that it is more than 2.
-func distance(a, b string) int {
-	if len(a)-len(b) > 2 || len(b)-len(a) > 2 {
-		return 3
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			above := row[j+1]
-			substitute := diagonal
-			if a[i] != b[j] {
-				substitute++
-			}
-			row[j+1] = min(substitute, above+1, row[j]+1)
-			diagonal = above
-		}
-	}
-	return row[len(b)]
 }

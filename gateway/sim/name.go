@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agnivade/levenshtein"
+
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
@@ -184,14 +186,15 @@ func (b *behaviour) faulty() bool {
 	return b.status != 0 || b.inBand || b.noDone || b.noFinish || b.empty || min(b.cut, b.stall, b.fail, b.garble) != never
 }
 
-// similar are up to three known names that resemble one that is not.
+// similar are up to three known names that resemble one that is not. Only the first 128 bytes of it count.
 func similar(name string) []string {
 	var names []string
+	name = name[:min(len(name), 128)]
 	parts := strings.Split(strings.TrimPrefix(name, prefix), "-")
 	for i, word := range parts {
 		if _, isNumber := number(word); !isNumber && !slices.Contains(words, word) {
-			parts[i] = slices.MinFunc(words, func(a, b string) int { return cmp.Compare(distance(word, a), distance(word, b)) })
-			if distance(word, parts[i]) > 2 {
+			parts[i] = slices.MinFunc(words, nearer(word))
+			if levenshtein.ComputeDistance(word, parts[i]) > 2 {
 				parts[i] = word
 			}
 		}
@@ -202,7 +205,7 @@ func similar(name string) []string {
 		}
 	}
 	near := slices.Clone(listed)
-	slices.SortStableFunc(near, func(a, b string) int { return cmp.Compare(distance(name, a), distance(name, b)) })
+	slices.SortStableFunc(near, nearer(name))
 	for _, n := range near {
 		if len(names) < 3 && !slices.Contains(names, n) {
 			names = append(names, n)
@@ -211,25 +214,9 @@ func similar(name string) []string {
 	return names
 }
 
-// distance is how many bytes must be inserted, removed or changed to make b of a (Levenshtein). Only the first 64 bytes
-// count.
-func distance(a, b string) int {
-	a, b = a[:min(len(a), 64)], b[:min(len(b), 64)]
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+// nearer compares two names by how many typing errors (Levenshtein) lie between each and a third.
+func nearer(to string) func(a, b string) int {
+	return func(a, b string) int {
+		return cmp.Compare(levenshtein.ComputeDistance(to, a), levenshtein.ComputeDistance(to, b))
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }
