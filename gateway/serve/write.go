@@ -134,7 +134,7 @@ func (k *call) appendEvent(b []byte, ev gateway.Event) []byte {
 	if k.Reply.Kind == gateway.Bytes {
 		return append(b, ev.Data...)
 	}
-	if string(ev.Data) == k.dialect.Terminal {
+	if k.dialect.Ends(ev.Name, ev.Data) {
 		k.delivering.Store(true)
 	}
 	return sse.Append(b, ev.Name, ev.Data)
@@ -157,8 +157,7 @@ func (k *call) appendFailure(b []byte, err error) []byte {
 		}
 	}
 	k.delivering.Store(true)
-	data := k.dialect.AppendError(nil, chat.Error{Message: e.Message, Type: e.Type, Param: e.Param, Code: e.Code})
-	return sse.Append(b, "", data)
+	return k.dialect.AppendFailure(b, chat.Error{Message: e.Message, Type: e.Type, Param: e.Param, Code: e.Code})
 }
 
 // beat writes a comment into a silent stream. It runs inside Next, on this goroutine and between two events.

@@ -26,7 +26,7 @@ func digest(r *chat.Request, seed int64) uint64 {
 			_, _ = d.Write([]byte{0xff}) // is in no UTF-8, so texts do not run together
 		}
 	}
-	text(r.Model, r.Effort)
+	text(r.Model, r.Reasoning.Effort)
 	for i := range r.Messages {
 		m := &r.Messages[i]
 		text(string(m.Role), m.Name, m.CallID)
@@ -77,7 +77,7 @@ const (
 
 func compose(r *chat.Request, b behaviour, digest uint64) chat.Reply {
 	reply := chat.Reply{Head: chat.Head{ID: "chatcmpl-" + serial(source(digest, chanceHead), 24), Model: r.Model}}
-	reasoning, room := int64(reasoningTokens(r.Effort)), int64(never)
+	reasoning, room := int64(reasoningTokens(r.Reasoning.Effort)), int64(never)
 	if r.MaxTokens != nil {
 		reasoning = min(reasoning, *r.MaxTokens)
 		room = min(room, *r.MaxTokens-reasoning)

@@ -122,7 +122,7 @@ func (st *stream) over() bool {
 			st.report()
 		}
 		st.finished = true
-		st.event = gateway.Event{Data: []byte(wire.OpenAI.Terminal)}
+		st.event = gateway.Event{Data: wire.OpenAI.Terminal.Data}
 		return true
 	default:
 		st.err = errCut

@@ -138,9 +138,9 @@ func (st *stream) over() bool {
 	switch {
 	case st.reply.Kind != gateway.Events || st.finished:
 		st.err = io.EOF
-	case st.complete(): // every choice has finished: what is missing is only the word for it
+	case st.complete() && len(st.p.c.Dialect.Terminal.Data) > 0: // what is missing is only the word for the end
 		st.finished = true
-		st.event = gateway.Event{Data: []byte(st.p.c.Dialect.Terminal)}
+		st.event = gateway.Event(st.p.c.Dialect.Terminal)
 		return true
 	default:
 		st.err = errCut

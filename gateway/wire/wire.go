@@ -6,6 +6,7 @@ package wire
 import (
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/openai"
+	"github.com/sluice-ai/sluice/gateway/wire/sse"
 )
 
 // Dialect is a language on the wire. Data arguments are borrowed for the call.
@@ -20,20 +21,39 @@ type Dialect struct {
 	Finished func(data []byte) uint64
 	// Clean takes out what breaks this dialect's clients, in place.
 	Clean func(data []byte) []byte
-	// Terminal is the data of the event that ends a stream; "" if the dialect has none.
-	Terminal string
+	// Terminal is the event that ends a stream. Its Data is empty if no gateway can make one up.
+	Terminal sse.Event
+	// Ends says whether an event is one that ends a stream, be it complete or failed.
+	Ends func(name string, data []byte) bool
 
 	// DecodeError reads an error in any of the shapes that this dialect's providers use.
 	DecodeError func(data []byte) (chat.Error, bool)
-	// AppendError writes an error as a body, which is also the data of a stream's error event.
+	// AppendError writes an error as a body.
 	AppendError func(dst []byte, e chat.Error) []byte
+	// AppendFailure writes an error as an event that ends a stream, framed.
+	AppendFailure func(dst []byte, e chat.Error) []byte
+
+	Codec // zero for dialects without conversations
 }
 
-// OpenAI is the dialect of chat completions.
+// Codec translates conversations to the neutral form and back. Errors of DecodeRequest and AppendRequest are *chat.Error
+// that name the field at fault; errors of DecodeReply and a decoder are the provider's.
+type Codec struct {
+	DecodeRequest func(body []byte) (*chat.Request, error)
+	// AppendRequest names what the target cannot carry and was left out, in OpenAI's words: seed, logit_bias.
+	AppendRequest func(dst []byte, q *chat.Request, t *chat.Target) (body []byte, dropped []string, err error)
+	DecodeReply   func(body []byte) (*chat.Reply, error)
+	AppendReply   func(dst []byte, q *chat.Request, r *chat.Reply) []byte
+	NewDecoder    func() chat.Decoder
+	NewEncoder    func(q *chat.Request) chat.Encoder
+}
+
+// OpenAI is the dialect of chat completions, and of all of OpenAI's endpoints but Responses.
 var OpenAI = &Dialect{ //nolint:gochecknoglobals // immutable
 	Name: "openai",
-	Look: openai.Look, LookWhole: openai.LookWhole, Finished: openai.Finished, Clean: openai.Clean, Terminal: "[DONE]",
-	DecodeError: openai.DecodeError, AppendError: openai.AppendError,
+	Look: openai.Look, LookWhole: openai.LookWhole, Finished: openai.Finished, Clean: openai.Clean,
+	Terminal: sse.Event{Data: []byte("[DONE]")}, Ends: openai.Ends,
+	DecodeError: openai.DecodeError, AppendError: openai.AppendError, AppendFailure: openai.AppendFailure,
 }
 
 // ByName finds a dialect; nil if there is none of that name.

@@ -20,7 +20,8 @@ gateway/wire              gateway/wire/*
 gateway/wire/chat         -
 gateway/wire/sse          -
 gateway/wire/peek         -
-gateway/wire/*            gateway/wire/chat gateway/wire/sse gateway/wire/peek
+gateway/wire/shape        gateway/wire/chat gateway/wire/peek
+gateway/wire/*            gateway/wire/chat gateway/wire/sse gateway/wire/peek gateway/wire/shape
 gateway/internal/...      gateway/internal/...
 
 gateway/serve             gateway gateway/catalog gateway/wire/... gateway/internal/...

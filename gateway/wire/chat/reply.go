@@ -4,14 +4,15 @@ package chat
 type Head struct {
 	ID      string
 	Model   string
-	Created int64 // Unix seconds
+	Created int64 // Unix seconds; 0 if the dialect does not say
 }
 
 // Reply is a complete answer.
 type Reply struct {
 	Head
-	Choices []Choice
-	Usage   Usage // left out if its provenance is Unknown
+	Choices     []Choice
+	Usage       Usage  // left out if its provenance is Unknown
+	ServiceTier string // that served it, or empty
 }
 
 // Choice is one of the alternatives that were asked for with Request.N.
@@ -19,6 +20,7 @@ type Choice struct {
 	Index   int
 	Message Message
 	Finish  FinishReason
+	Stop    string // the stop sequence that was met, if the dialect says
 }
 
 // FinishReason says why a choice ended; empty while it has not.

@@ -7,33 +7,84 @@ import (
 
 // Request asks a model to continue a conversation.
 type Request struct {
+	Dialect  string // in which it came: the name of a wire.Dialect
 	Model    string
 	Messages []Message
+
+	// Instructions says that the first message holds the instructions of a Responses request, which a later request that
+	// continues the conversation does not inherit.
+	Instructions bool
+	Previous     string // previous_response_id: the conversation goes on from there
+	Store        *bool  // whether the provider is to keep the answer
 
 	Tools    []Tool
 	Choice   ToolChoice
 	Parallel *bool // whether several calls may come in one reply
 
-	Format    Format
-	MaxTokens *int64   // of the completion, reasoning included
-	Stop      []string // sequences that end the answer
-	N         int      // how many choices; 0 is one
-	Sampling  Sampling
-	Effort    string // of reasoning: none, minimal, low, medium, high, …; the dialect's own words
+	Format      Format
+	Verbosity   string   // low, medium, high, or empty
+	MaxTokens   *int64   // of the completion, reasoning included
+	Stop        []string // sequences that end the answer
+	N           int      // how many choices; 0 is one
+	Sampling    Sampling
+	Reasoning   Reasoning
+	Logprobs    *bool
+	TopLogprobs *int64 // how many alternatives to each token
 
 	Stream       bool
-	IncludeUsage bool   // the caller of a stream wants usage in it
-	User         string // the caller's own name for its end user
+	IncludeUsage bool // the caller of a stream wants usage in it
+
+	User        string          // the caller's own name for its end user
+	ServiceTier string          // auto, default, flex, priority, …
+	CacheKey    string          // prompt_cache_key: requests that share a prefix
+	Cache       Cache           // mark the end of the prompt (Anthropic's top-level cache_control)
+	Metadata    json.RawMessage // an object of strings; nil if not given
+
+	// Extra holds the top-level members that have no place above, as they came. An encoder writes those that its dialect
+	// knows under the same name and with the same meaning, and names the others as dropped.
+	Extra []Member
+}
+
+// Member is one member of a JSON object.
+type Member struct {
+	Name  string
+	Value json.RawMessage
 }
 
 // Sampling is how tokens are drawn. Newer models refuse all of it.
 type Sampling struct {
-	Temperature      *float64
+	Temperature      *float64 // 0 to 2, as OpenAI has it; Anthropic's 0 to 1 is the same scale, cut off
 	TopP             *float64
+	TopK             *int64
 	FrequencyPenalty *float64
 	PresencePenalty  *float64
 	Seed             *int64
+	LogitBias        json.RawMessage // an object of token id → bias; nil if not given
 }
+
+// ThinkMode says how a model is told to think.
+type ThinkMode uint8
+
+// Modes of thinking.
+const (
+	ThinkUnset        ThinkMode = iota // the model's default, or as Effort says
+	ThinkOff                           // not at all
+	ThinkAdaptive                      // as much as the model sees fit
+	ThinkBudget                        // up to Budget tokens
+	ThinkBetweenTools                  // only between calls
+)
+
+// Reasoning is how much a model thinks before it answers, and how much of that it shows.
+type Reasoning struct {
+	Mode    ThinkMode
+	Effort  string // none, minimal, low, medium, high, xhigh, max; empty: the default. "none" comes with ThinkOff
+	Budget  int64  // tokens, for ThinkBudget
+	Summary string // of the thoughts: auto, concise, detailed, omitted; empty: the default
+}
+
+// Cache marks the end of a prefix that the provider should keep: empty (no mark), "5m", "1h", or "default" where the
+// provider chooses the time.
+type Cache string
 
 // Role says who speaks.
 type Role string
@@ -52,6 +103,8 @@ type Message struct {
 	Role   Role
 	Name   string // of the speaker, or of the function for results without CallID
 	CallID string // for RoleTool: which call this answers
+	Failed bool   // for RoleTool: the call failed, and Parts say why
+	Cache  Cache  // behind the message as a whole: for RoleTool, whose parts are in one block
 	Parts  []Part
 }
 
@@ -82,28 +135,47 @@ type PartKind uint8
 
 // Kinds of part.
 const (
-	PartText      PartKind = iota // Text
+	PartText      PartKind = iota // Text, Citations, Logprobs
 	PartRefusal                   // Text: the model declines, and says so
-	PartReasoning                 // Text: what the model thought
+	PartReasoning                 // Text: what the model thought, perhaps nothing; Signature
+	PartRedacted                  // Signature: thoughts that only their provider can read
 	PartImage                     // Media
-	PartAudio                     // Media
-	PartFile                      // Media
-	PartCall                      // Call
+	PartAudio                     // Media; Text: what is said, if a model made it
+	PartFile                      // Media; Text: what it says, if it is a plain text
+	PartCall                      // Call, Signature
+	PartOther                     // Raw: what only its own dialect knows
 )
 
 // Part is one piece of a message. Media and Call are set for the kinds that name them, else nil.
 type Part struct {
-	Kind  PartKind
-	Text  string
-	Media *Media
-	Call  *ToolCall
+	Kind PartKind
+	Text string
+
+	// Signature goes back to the provider as it came, or the provider refuses the turn: the signature of a thought
+	// (Anthropic), its encrypted content (Responses), the thought signature of a call (Gemini).
+	Signature string
+
+	ID        string // of the item that holds it (Responses), or empty
+	Media     *Media
+	Call      *ToolCall
+	Citations []Citation
+	Logprobs  json.RawMessage // a list as in OpenAI's logprobs.content; nil if not given
+	Raw       json.RawMessage
+	Cache     Cache // behind this part
 }
 
-// Media is an image, a recording or a document, by value or by reference.
+// Citation is a source of a text on the web.
+type Citation struct {
+	URL, Title string
+	Quote      string // what the source says, or empty
+	Start, End int    // the text it belongs to, in characters; both 0 if not known
+}
+
+// Media is an image, a recording or a document, by value or by reference: one of Data, URL and ID is set.
 type Media struct {
-	URL    string // https: or data:
-	Data   string // base64, where the dialect keeps it apart from its type
-	Format string // of Data, in the dialect's words: wav, mp3
+	Data   string // base64
+	Type   string // media type of Data: image/png, audio/wav, application/pdf; empty if not known
+	URL    string // https:, or a data: URL that is not in base64
 	ID     string // of a file stored with the provider, or of audio it made
 	Name   string // of the file, or empty
 	Detail string // how closely to look at an image: low, high, auto, or empty
@@ -126,6 +198,7 @@ type Tool struct {
 	Description string
 	Parameters  json.RawMessage // Function: JSON Schema; Custom: the input's format; Hosted: the whole tool; nil if not given
 	Strict      *bool           // whether arguments must follow the schema
+	Cache       Cache           // behind this tool
 }
 
 // ToolCall is the model calling a tool.

@@ -1,21 +1,33 @@
 package chat
 
+import "time"
+
 // Usage counts the tokens of one reply in disjoint classes, so that each is multiplied by its own price and their sum
-// is the total. Providers overlap them in different ways; dialects take them apart.
+// is the total. Providers overlap them in different ways; dialects take them apart. What was read from a cache counts
+// there, whatever it is.
 type Usage struct {
-	Input      int64 // prompt, neither read from nor written to the provider's cache
-	CacheRead  int64 // prompt, read from the provider's cache
-	CacheWrite int64 // prompt, written to the provider's cache
-	Output     int64 // answer, without reasoning
-	Reasoning  int64 // thought before or between the answer
+	Input          int64 // prompt, in none of the classes below
+	CacheRead      int64 // prompt, read from the provider's cache
+	CacheWrite     int64 // prompt, written to the provider's cache for its shortest time
+	CacheWriteHour int64 // prompt, written for an hour
+	InputAudio     int64 // prompt, audio
+	InputImage     int64 // prompt, images, where the provider counts them apart
+	Output         int64 // answer, in none of the classes below
+	Reasoning      int64 // thought before or between the answer
+	OutputAudio    int64 // answer, audio
+	OutputImage    int64 // answer, images
+
+	Duration   time.Duration // of a recording, where the provider counts its length instead of tokens
 	Provenance Provenance
 }
 
 // Prompt is the whole prompt in tokens: what OpenAI calls prompt_tokens.
-func (u Usage) Prompt() int64 { return u.Input + u.CacheRead + u.CacheWrite }
+func (u Usage) Prompt() int64 {
+	return u.Input + u.CacheRead + u.CacheWrite + u.CacheWriteHour + u.InputAudio + u.InputImage
+}
 
 // Completion is all that was generated, in tokens: what OpenAI calls completion_tokens.
-func (u Usage) Completion() int64 { return u.Output + u.Reasoning }
+func (u Usage) Completion() int64 { return u.Output + u.Reasoning + u.OutputAudio + u.OutputImage }
 
 // Total is prompt and completion, in tokens.
 func (u Usage) Total() int64 { return u.Prompt() + u.Completion() }

@@ -6,17 +6,28 @@ import (
 	"encoding/json"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/shape"
 )
 
 // AppendError adds the body of an error, which is also the data of an error event. All four members are always there,
 // and param and code null if empty, as OpenAI's schema demands. There is no white space: go-openai takes an event for an
 // error only if it begins with exactly {"error":.
 func AppendError(dst []byte, e chat.Error) []byte {
-	dst = appendString(append(dst, `{"error":{"message":`...), e.Message)
-	dst = appendString(append(dst, `,"type":`...), e.Type)
-	dst = appendOptional(append(dst, `,"param":`...), e.Param)
-	dst = appendOptional(append(dst, `,"code":`...), e.Code)
+	dst = shape.AppendString(append(dst, `{"error":{"message":`...), e.Message)
+	dst = shape.AppendString(append(dst, `,"type":`...), e.Type)
+	dst = shape.AppendOptional(append(dst, `,"param":`...), e.Param)
+	dst = shape.AppendOptional(append(dst, `,"code":`...), e.Code)
 	return append(dst, "}}"...)
+}
+
+// AppendFailure adds the error event that ends a stream.
+func AppendFailure(dst []byte, e chat.Error) []byte {
+	return append(AppendError(append(dst, "data: "...), e), "\n\n"...)
+}
+
+// Ends says whether an event ends a stream: [DONE], or an error.
+func Ends(name string, data []byte) bool {
+	return string(data) == "[DONE]" || name == "error" || bytes.HasPrefix(data, []byte(`{"error":`))
 }
 
 // DecodeError reads the body of an error, or an error event. It knows the shapes of those who imitate OpenAI:

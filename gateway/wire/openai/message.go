@@ -2,31 +2,32 @@ package openai
 
 import (
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/shape"
 )
 
 // readMessage puts what an assistant thought, said and called into that order, whatever the members' order is.
-func readMessage(v []byte, m *chat.Message) *fault {
+func readMessage(v []byte, m *chat.Message) *shape.Fault {
 	var role, reasoning, refusal, audio string
 	var content []chat.Part
 	var calls []chat.ToolCall
-	bad := object(v, func(key, v []byte) *fault {
+	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
 		switch string(key) {
 		case "role":
-			return text(v, &role)
+			return shape.Text(v, &role)
 		case "name":
-			return text(v, &m.Name)
+			return shape.Text(v, &m.Name)
 		case "tool_call_id":
-			return text(v, &m.CallID)
+			return shape.Text(v, &m.CallID)
 		case "content":
 			return readContent(v, &content)
 		case "refusal":
-			return text(v, &refusal)
+			return shape.Text(v, &refusal)
 		case "reasoning_content", "reasoning": // DeepSeek; vLLM, OpenRouter, Groq
-			return text(v, &reasoning)
+			return shape.Text(v, &reasoning)
 		case "audio":
 			return readID(v, &audio)
 		case "tool_calls":
-			return list(v, &calls, readCall)
+			return shape.List(v, &calls, readCall)
 		case "function_call":
 			calls = append(calls, chat.ToolCall{})
 			return readCalled(v, &calls[len(calls)-1])
@@ -52,7 +53,7 @@ func readMessage(v []byte, m *chat.Message) *fault {
 	return setRole(m, role)
 }
 
-func setRole(m *chat.Message, role string) *fault {
+func setRole(m *chat.Message, role string) *shape.Fault {
 	m.Role = chat.Role(role)
 	switch m.Role {
 	case chat.RoleAssistant:
@@ -60,53 +61,53 @@ func setRole(m *chat.Message, role string) *fault {
 	case chat.RoleSystem, chat.RoleDeveloper, chat.RoleUser:
 	case chat.RoleTool:
 		if m.CallID == "" {
-			return missing("tool_call_id")
+			return shape.Missing("tool_call_id")
 		}
 	case "function": // deprecated; its results have a name instead of an id
 		m.Role = chat.RoleTool
 		if m.Name == "" {
-			return missing("name")
+			return shape.Missing("name")
 		}
 		return nil
 	case "":
-		return missing("role")
+		return shape.Missing("role")
 	default:
-		return must("system, developer, user, assistant or tool").in("role")
+		return shape.Must("system, developer, user, assistant or tool").In("role")
 	}
 	if m.Parts == nil {
-		return missing("content")
+		return shape.Missing("content")
 	}
 	return nil
 }
 
-func readContent(v []byte, parts *[]chat.Part) *fault {
+func readContent(v []byte, parts *[]chat.Part) *shape.Fault {
 	switch v[0] {
 	case '"':
 		*parts = make([]chat.Part, 1)
-		return text(v, &(*parts)[0].Text)
+		return shape.Text(v, &(*parts)[0].Text)
 	case '[':
 		*parts = []chat.Part{} // an empty list is some content
-		return list(v, parts, readPart)
+		return shape.List(v, parts, readPart)
 	}
-	return must("a string or a list of parts")
+	return shape.Must("a string or a list of parts")
 }
 
-func readPart(v []byte, p *chat.Part) *fault {
+func readPart(v []byte, p *chat.Part) *shape.Fault {
 	var kind string
 	var media *chat.Media
 	var said, refusal string
-	load := func(v []byte, read func(v []byte, m *chat.Media) *fault) *fault {
+	load := func(v []byte, read func(v []byte, m *chat.Media) *shape.Fault) *shape.Fault {
 		media = new(chat.Media)
 		return read(v, media)
 	}
-	bad := object(v, func(key, v []byte) *fault {
+	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
 		switch string(key) {
 		case "type":
-			return text(v, &kind)
+			return shape.Text(v, &kind)
 		case "text":
-			return text(v, &said)
+			return shape.Text(v, &said)
 		case "refusal":
-			return text(v, &refusal)
+			return shape.Text(v, &refusal)
 		case "image_url":
 			return load(v, readImage)
 		case "input_audio":
@@ -134,74 +135,76 @@ func readPart(v []byte, p *chat.Part) *fault {
 	case "file":
 		p.Kind = chat.PartFile
 	case "":
-		return missing("type")
+		return shape.Missing("type")
 	default:
-		return must("text, refusal, image_url, input_audio or file").in("type")
+		return shape.Must("text, refusal, image_url, input_audio or file").In("type")
 	}
 	if media == nil {
-		return missing(kind)
+		return shape.Missing(kind)
 	}
 	return nil
 }
 
 // readImage also takes a bare string, which Ollama's clients send.
-func readImage(v []byte, m *chat.Media) *fault {
+func readImage(v []byte, m *chat.Media) *shape.Fault {
 	if v[0] == '"' {
-		return text(v, &m.URL)
+		return shape.Text(v, &m.URL)
 	}
-	bad := object(v, func(key, v []byte) *fault {
+	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
 		switch string(key) {
 		case "url":
-			return text(v, &m.URL)
+			return shape.Text(v, &m.URL)
 		case "detail":
-			return text(v, &m.Detail)
+			return shape.Text(v, &m.Detail)
 		}
 		return nil
 	})
 	if bad == nil && m.URL == "" {
-		return missing("url")
+		return shape.Missing("url")
 	}
 	return bad
 }
 
-func readAudio(v []byte, m *chat.Media) *fault {
-	bad := object(v, func(key, v []byte) *fault {
+func readAudio(v []byte, m *chat.Media) *shape.Fault {
+	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
 		switch string(key) {
 		case "data":
-			return text(v, &m.Data)
+			return shape.Text(v, &m.Data)
 		case "format":
-			return text(v, &m.Format)
+			bad := shape.Text(v, &m.Type)
+			m.Type = "audio/" + m.Type
+			return bad
 		}
 		return nil
 	})
 	if bad == nil && m.Data == "" {
-		return missing("data")
+		return shape.Missing("data")
 	}
 	return bad
 }
 
-func readFile(v []byte, m *chat.Media) *fault {
-	bad := object(v, func(key, v []byte) *fault {
+func readFile(v []byte, m *chat.Media) *shape.Fault {
+	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
 		switch string(key) {
 		case "file_data":
-			return text(v, &m.URL) // a data: URL
+			return shape.Text(v, &m.URL) // a data: URL
 		case "file_id":
-			return text(v, &m.ID)
+			return shape.Text(v, &m.ID)
 		case "filename":
-			return text(v, &m.Name)
+			return shape.Text(v, &m.Name)
 		}
 		return nil
 	})
 	if bad == nil && m.URL == "" && m.ID == "" {
-		return missing("file_data")
+		return shape.Missing("file_data")
 	}
 	return bad
 }
 
-func readID(v []byte, id *string) *fault {
-	return object(v, func(key, v []byte) *fault {
+func readID(v []byte, id *string) *shape.Fault {
+	return shape.Object(v, func(key, v []byte) *shape.Fault {
 		if string(key) == "id" {
-			return text(v, id)
+			return shape.Text(v, id)
 		}
 		return nil
 	})

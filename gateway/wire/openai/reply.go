@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/shape"
 )
 
 // AppendReply adds a chat.completion. Usage of unknown provenance is left out.
@@ -43,10 +44,10 @@ func AppendChunk(dst []byte, c *chat.Chunk, usage bool) []byte {
 }
 
 func appendHead(dst []byte, kind string, h *chat.Head) []byte {
-	dst = appendString(append(dst, `{"id":`...), h.ID)
-	dst = appendString(append(dst, `,"object":`...), kind)
+	dst = shape.AppendString(append(dst, `{"id":`...), h.ID)
+	dst = shape.AppendString(append(dst, `,"object":`...), kind)
 	dst = strconv.AppendInt(append(dst, `,"created":`...), h.Created, 10)
-	dst = appendString(append(dst, `,"model":`...), h.Model)
+	dst = shape.AppendString(append(dst, `,"model":`...), h.Model)
 	return append(dst, `,"choices":[`...)
 }
 
@@ -56,7 +57,7 @@ func appendIndex(dst []byte, i, index int) []byte {
 }
 
 func appendFinish(dst []byte, f chat.FinishReason) []byte {
-	return append(appendOptional(append(dst, `,"logprobs":null,"finish_reason":`...), string(f)), '}')
+	return append(shape.AppendOptional(append(dst, `,"logprobs":null,"finish_reason":`...), string(f)), '}')
 }
 
 func appendMessage(dst []byte, m *chat.Message) []byte {
@@ -66,12 +67,12 @@ func appendMessage(dst []byte, m *chat.Message) []byte {
 	if said == "" && (refusal != "" || len(calls) > 0) {
 		dst = append(dst, "null"...)
 	} else {
-		dst = appendString(dst, said)
+		dst = shape.AppendString(dst, said)
 	}
-	dst = appendOptional(append(dst, `,"refusal":`...), refusal)
+	dst = shape.AppendOptional(append(dst, `,"refusal":`...), refusal)
 	dst = append(dst, `,"annotations":[]`...)
 	if reasoning != "" {
-		dst = appendString(append(dst, `,"reasoning_content":`...), reasoning)
+		dst = shape.AppendString(append(dst, `,"reasoning_content":`...), reasoning)
 	}
 	if len(calls) > 0 {
 		dst = append(dst, `,"tool_calls":[`...)
@@ -92,23 +93,23 @@ func appendDelta(dst []byte, d *chat.Delta) []byte {
 	}
 	if d.Role != "" {
 		member(`"role":`)
-		dst = appendString(dst, string(d.Role))
+		dst = shape.AppendString(dst, string(d.Role))
 	}
 	if d.Text != "" || d.Role != "" {
 		member(`"content":`)
 		if d.Text == "" && (len(d.Calls) > 0 || d.Reasoning != "" || d.Refusal != "") {
 			dst = append(dst, "null"...)
 		} else {
-			dst = appendString(dst, d.Text)
+			dst = shape.AppendString(dst, d.Text)
 		}
 	}
 	if d.Refusal != "" || d.Role != "" {
 		member(`"refusal":`)
-		dst = appendOptional(dst, d.Refusal)
+		dst = shape.AppendOptional(dst, d.Refusal)
 	}
 	if d.Reasoning != "" {
 		member(`"reasoning_content":`)
-		dst = appendString(dst, d.Reasoning)
+		dst = shape.AppendString(dst, d.Reasoning)
 	}
 	if len(d.Calls) > 0 {
 		member(`"tool_calls":[`)
@@ -142,19 +143,19 @@ func appendCallDelta(dst []byte, c *chat.CallDelta) []byte {
 	} else {
 		dst = append(dst, `,"function":{"arguments":`...)
 	}
-	return append(appendString(dst, c.Arguments), "}}"...)
+	return append(shape.AppendString(dst, c.Arguments), "}}"...)
 }
 
 func appendCall(dst []byte, c *chat.ToolCall) []byte {
-	dst = appendString(append(dst, `"id":`...), c.ID)
+	dst = shape.AppendString(append(dst, `"id":`...), c.ID)
 	if c.Kind == chat.Custom {
-		dst = appendString(append(dst, `,"type":"custom","custom":{"name":`...), c.Name)
+		dst = shape.AppendString(append(dst, `,"type":"custom","custom":{"name":`...), c.Name)
 		dst = append(dst, `,"input":`...)
 	} else {
-		dst = appendString(append(dst, `,"type":"function","function":{"name":`...), c.Name)
+		dst = shape.AppendString(append(dst, `,"type":"function","function":{"name":`...), c.Name)
 		dst = append(dst, `,"arguments":`...)
 	}
-	return append(appendString(dst, c.Arguments), "}}"...)
+	return append(shape.AppendString(dst, c.Arguments), "}}"...)
 }
 
 // AppendModels adds the body of GET /v1/models.
@@ -168,7 +169,7 @@ func AppendModels(dst []byte, models []chat.Model) []byte {
 
 // AppendModel adds the body of GET /v1/models/{id}.
 func AppendModel(dst []byte, m chat.Model) []byte {
-	dst = appendString(append(dst, `{"id":`...), m.ID)
+	dst = shape.AppendString(append(dst, `{"id":`...), m.ID)
 	dst = strconv.AppendInt(append(dst, `,"object":"model","created":`...), m.Created, 10)
-	return append(appendString(append(dst, `,"owned_by":`...), m.OwnedBy), '}')
+	return append(shape.AppendString(append(dst, `,"owned_by":`...), m.OwnedBy), '}')
 }

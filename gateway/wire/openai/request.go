@@ -5,6 +5,7 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
+	"github.com/sluice-ai/sluice/gateway/wire/shape"
 )
 
 // DecodeRequest reads the body of POST /v1/chat/completions. What it knows must have the right shape; members that it
@@ -13,60 +14,56 @@ import (
 // The error is a *chat.Error of the type invalid_request_error. Its Param and message say where: messages[2].content.
 func DecodeRequest(body []byte) (*chat.Request, error) {
 	if err := peek.Valid(body); err != nil {
-		return nil, refuse(&fault{text: err.Error()})
+		return nil, (&shape.Fault{Text: err.Error()}).Refusal()
 	}
 	var r chat.Request
 	if bad := readRequest(bytes.TrimSpace(body), &r); bad != nil {
-		return nil, refuse(bad)
+		return nil, bad.Refusal()
 	}
 	return &r, nil
 }
 
-func refuse(bad *fault) *chat.Error {
-	return &chat.Error{Message: bad.message(), Type: "invalid_request_error", Param: bad.path}
-}
-
-func readRequest(v []byte, r *chat.Request) *fault {
+func readRequest(v []byte, r *chat.Request) *shape.Fault {
 	var limit, oldLimit, n *int64
 	var oldTools []chat.Tool
 	var oldChoice chat.ToolChoice
 	var safety string
-	bad := object(v, func(key, v []byte) *fault {
+	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
 		switch string(key) {
 		case "model":
-			return text(v, &r.Model)
+			return shape.Text(v, &r.Model)
 		case "messages":
-			return list(v, &r.Messages, readMessage)
+			return shape.List(v, &r.Messages, readMessage)
 		case "tools":
-			return list(v, &r.Tools, readTool)
+			return shape.List(v, &r.Tools, readTool)
 		case "tool_choice":
 			return readToolChoice(v, &r.Choice)
 		case "functions":
-			return list(v, &oldTools, readFunction)
+			return shape.List(v, &oldTools, readFunction)
 		case "function_call":
 			return readFunctionChoice(v, &oldChoice)
 		case "parallel_tool_calls":
-			return boolean(v, &r.Parallel)
+			return shape.Bool(v, &r.Parallel)
 		case "response_format":
 			return readFormat(v, &r.Format)
 		case "max_completion_tokens":
-			return count(v, 0, maxTokens, &limit)
+			return shape.Count(v, 0, maxTokens, &limit)
 		case "max_tokens":
-			return count(v, 0, maxTokens, &oldLimit)
+			return shape.Count(v, 0, maxTokens, &oldLimit)
 		case "stop":
 			return readStop(v, &r.Stop)
 		case "n":
-			return count(v, 1, maxChoices, &n)
+			return shape.Count(v, 1, maxChoices, &n)
 		case "reasoning_effort":
-			return text(v, &r.Effort)
+			return shape.Text(v, &r.Reasoning.Effort)
 		case "stream":
-			return is(v, &r.Stream)
+			return shape.Is(v, &r.Stream)
 		case "stream_options":
 			return readStreamOptions(v, r)
 		case "user":
-			return text(v, &r.User)
+			return shape.Text(v, &r.User)
 		case "safety_identifier":
-			return text(v, &safety)
+			return shape.Text(v, &safety)
 		}
 		return readSampling(key, v, &r.Sampling)
 	})
@@ -88,9 +85,9 @@ func readRequest(v []byte, r *chat.Request) *fault {
 	}
 	switch {
 	case r.Model == "":
-		return missing("model")
+		return shape.Missing("model")
 	case len(r.Messages) == 0:
-		return missing("messages")
+		return shape.Missing("messages")
 	}
 	return nil
 }
@@ -100,59 +97,59 @@ const (
 	maxTokens  = 1 << 40 // more is a mistake
 )
 
-func readSampling(key, v []byte, s *chat.Sampling) *fault {
+func readSampling(key, v []byte, s *chat.Sampling) *shape.Fault {
 	switch string(key) {
 	case "temperature":
-		return number(v, &s.Temperature)
+		return shape.Number(v, &s.Temperature)
 	case "top_p":
-		return number(v, &s.TopP)
+		return shape.Number(v, &s.TopP)
 	case "frequency_penalty":
-		return number(v, &s.FrequencyPenalty)
+		return shape.Number(v, &s.FrequencyPenalty)
 	case "presence_penalty":
-		return number(v, &s.PresencePenalty)
+		return shape.Number(v, &s.PresencePenalty)
 	case "seed":
-		return whole(v, &s.Seed)
+		return shape.Whole(v, &s.Seed)
 	}
 	return nil
 }
 
-func readStreamOptions(v []byte, r *chat.Request) *fault {
-	return object(v, func(key, v []byte) *fault {
+func readStreamOptions(v []byte, r *chat.Request) *shape.Fault {
+	return shape.Object(v, func(key, v []byte) *shape.Fault {
 		if string(key) == "include_usage" {
-			return is(v, &r.IncludeUsage)
+			return shape.Is(v, &r.IncludeUsage)
 		}
 		return nil
 	})
 }
 
-func readStop(v []byte, stop *[]string) *fault {
+func readStop(v []byte, stop *[]string) *shape.Fault {
 	if v[0] == '"' {
 		*stop = make([]string, 1)
-		return text(v, &(*stop)[0])
+		return shape.Text(v, &(*stop)[0])
 	}
 	if v[0] != '[' {
-		return must("a string or a list of strings")
+		return shape.Must("a string or a list of strings")
 	}
-	return list(v, stop, text)
+	return shape.List(v, stop, shape.Text)
 }
 
-func readFormat(v []byte, f *chat.Format) *fault {
+func readFormat(v []byte, f *chat.Format) *shape.Fault {
 	var kind string
-	bad := object(v, func(key, v []byte) *fault {
+	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
 		switch string(key) {
 		case "type":
-			return text(v, &kind)
+			return shape.Text(v, &kind)
 		case "json_schema":
-			return object(v, func(key, v []byte) *fault {
+			return shape.Object(v, func(key, v []byte) *shape.Fault {
 				switch string(key) {
 				case "name":
-					return text(v, &f.Name)
+					return shape.Text(v, &f.Name)
 				case "description":
-					return text(v, &f.Description)
+					return shape.Text(v, &f.Description)
 				case "schema":
-					return raw(v, &f.Schema)
+					return shape.Raw(v, &f.Schema)
 				case "strict":
-					return boolean(v, &f.Strict)
+					return shape.Bool(v, &f.Strict)
 				}
 				return nil
 			})
@@ -170,12 +167,12 @@ func readFormat(v []byte, f *chat.Format) *fault {
 	case "json_schema":
 		f.Kind = chat.FormatSchema
 		if f.Name == "" {
-			return missing("json_schema.name")
+			return shape.Missing("json_schema.name")
 		}
 	case "":
-		return missing("type")
+		return shape.Missing("type")
 	default:
-		return must("text, json_object or json_schema").in("type")
+		return shape.Must("text, json_object or json_schema").In("type")
 	}
 	return nil
 }

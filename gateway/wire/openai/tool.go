@@ -4,17 +4,18 @@ import (
 	"bytes"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/shape"
 )
 
 // readCall reads a call in an assistant's message.
-func readCall(v []byte, c *chat.ToolCall) *fault {
+func readCall(v []byte, c *chat.ToolCall) *shape.Fault {
 	var kind string
-	bad := object(v, func(key, v []byte) *fault {
+	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
 		switch string(key) {
 		case "id":
-			return text(v, &c.ID)
+			return shape.Text(v, &c.ID)
 		case "type":
-			return text(v, &kind)
+			return shape.Text(v, &kind)
 		case "function", "custom":
 			return readCalled(v, c)
 		}
@@ -24,36 +25,36 @@ func readCall(v []byte, c *chat.ToolCall) *fault {
 	case bad != nil:
 		return bad
 	case c.ID == "":
-		return missing("id")
+		return shape.Missing("id")
 	case kind == "custom":
 		c.Kind = chat.Custom
 	case kind != "function":
-		return must("function or custom").in("type")
+		return shape.Must("function or custom").In("type")
 	}
 	if c.Name == "" {
-		return missing(kind + ".name")
+		return shape.Missing(kind + ".name")
 	}
 	return nil
 }
 
-func readCalled(v []byte, c *chat.ToolCall) *fault {
-	return object(v, func(key, v []byte) *fault {
+func readCalled(v []byte, c *chat.ToolCall) *shape.Fault {
+	return shape.Object(v, func(key, v []byte) *shape.Fault {
 		switch string(key) {
 		case "name":
-			return text(v, &c.Name)
+			return shape.Text(v, &c.Name)
 		case "arguments", "input":
-			return text(v, &c.Arguments)
+			return shape.Text(v, &c.Arguments)
 		}
 		return nil
 	})
 }
 
-func readTool(v []byte, t *chat.Tool) *fault {
+func readTool(v []byte, t *chat.Tool) *shape.Fault {
 	var kind string
-	bad := object(v, func(key, val []byte) *fault {
+	bad := shape.Object(v, func(key, val []byte) *shape.Fault {
 		switch string(key) {
 		case "type":
-			return text(val, &kind)
+			return shape.Text(val, &kind)
 		case "function":
 			return readFunction(val, t)
 		case "custom":
@@ -66,79 +67,79 @@ func readTool(v []byte, t *chat.Tool) *fault {
 	case bad != nil:
 		return bad
 	case kind == "":
-		return missing("type")
+		return shape.Missing("type")
 	case kind != "function" && kind != "custom":
 		*t = chat.Tool{Kind: chat.Hosted, Name: kind, Parameters: bytes.Clone(v)}
 	case t.Name == "" || (kind == "custom") != (t.Kind == chat.Custom):
-		return missing(kind + ".name")
+		return shape.Missing(kind + ".name")
 	}
 	return nil
 }
 
-func readFunction(v []byte, t *chat.Tool) *fault {
-	bad := object(v, func(key, v []byte) *fault {
+func readFunction(v []byte, t *chat.Tool) *shape.Fault {
+	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
 		switch string(key) {
 		case "name":
-			return text(v, &t.Name)
+			return shape.Text(v, &t.Name)
 		case "description":
-			return text(v, &t.Description)
+			return shape.Text(v, &t.Description)
 		case "parameters":
-			return raw(v, &t.Parameters)
+			return shape.Raw(v, &t.Parameters)
 		case "strict":
-			return boolean(v, &t.Strict)
+			return shape.Bool(v, &t.Strict)
 		}
 		return nil
 	})
 	if bad == nil && t.Name == "" {
-		return missing("name")
+		return shape.Missing("name")
 	}
 	return bad
 }
 
-func readCustom(v []byte, t *chat.Tool) *fault {
-	return object(v, func(key, v []byte) *fault {
+func readCustom(v []byte, t *chat.Tool) *shape.Fault {
+	return shape.Object(v, func(key, v []byte) *shape.Fault {
 		switch string(key) {
 		case "name":
-			return text(v, &t.Name)
+			return shape.Text(v, &t.Name)
 		case "description":
-			return text(v, &t.Description)
+			return shape.Text(v, &t.Description)
 		case "format":
-			return raw(v, &t.Parameters)
+			return shape.Raw(v, &t.Parameters)
 		}
 		return nil
 	})
 }
 
 // readToolChoice reads none, auto, required, one named tool, or a list of allowed ones.
-func readToolChoice(v []byte, c *chat.ToolChoice) *fault {
+func readToolChoice(v []byte, c *chat.ToolChoice) *shape.Fault {
 	switch v[0] {
 	case '"':
 		return readMode(v, c)
 	case '{':
 	default:
-		return must("a string or an object")
+		return shape.Must("a string or an object")
 	}
 	var allowed []byte
-	_ = object(v, func(key, v []byte) *fault {
+	_ = shape.Object(v, func(key, v []byte) *shape.Fault {
 		if string(key) == "allowed_tools" {
 			allowed = v
 		}
 		return nil
 	})
 	if allowed != nil {
-		return readAllowed(allowed, c).in("allowed_tools")
+		return readAllowed(allowed, c).In("allowed_tools")
 	}
 	c.Mode, c.Only = chat.ChoiceRequired, make([]string, 1)
 	return readToolName(v, &c.Only[0])
 }
 
-func readAllowed(v []byte, c *chat.ToolChoice) *fault {
-	bad := object(v, func(key, v []byte) *fault {
+func readAllowed(v []byte, c *chat.ToolChoice) *shape.Fault {
+	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
 		switch string(key) {
 		case "mode":
 			return readMode(v, c)
 		case "tools":
-			return list(v, &c.Only, readToolName)
+			return shape.List(v, &c.Only, readToolName)
 		}
 		return nil
 	})
@@ -146,15 +147,15 @@ func readAllowed(v []byte, c *chat.ToolChoice) *fault {
 	case bad != nil:
 		return bad
 	case c.Mode == chat.ChoiceUnset:
-		return missing("mode")
+		return shape.Missing("mode")
 	case len(c.Only) == 0:
-		return missing("tools")
+		return shape.Missing("tools")
 	}
 	return nil
 }
 
 // readToolName reads, of {"type":"function","function":{"name":…}}, the name, which for hosted tools is the type.
-func readToolName(v []byte, name *string) *fault {
+func readToolName(v []byte, name *string) *shape.Fault {
 	var t chat.Tool
 	if bad := readTool(v, &t); bad != nil {
 		return bad
@@ -163,7 +164,7 @@ func readToolName(v []byte, name *string) *fault {
 	return nil
 }
 
-func readMode(v []byte, c *chat.ToolChoice) *fault {
+func readMode(v []byte, c *chat.ToolChoice) *shape.Fault {
 	switch string(v) {
 	case `"none"`:
 		c.Mode = chat.ChoiceNone
@@ -172,13 +173,13 @@ func readMode(v []byte, c *chat.ToolChoice) *fault {
 	case `"required"`:
 		c.Mode = chat.ChoiceRequired
 	default:
-		return must("none, auto or required")
+		return shape.Must("none, auto or required")
 	}
 	return nil
 }
 
 // readFunctionChoice reads the deprecated function_call: none, auto, or {"name":…}.
-func readFunctionChoice(v []byte, c *chat.ToolChoice) *fault {
+func readFunctionChoice(v []byte, c *chat.ToolChoice) *shape.Fault {
 	if v[0] == '"' {
 		return readMode(v, c)
 	}

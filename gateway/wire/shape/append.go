@@ -1,9 +1,9 @@
-package openai
+package shape
 
 import "unicode/utf8"
 
-// appendString adds a JSON string. What is not UTF-8 becomes U+FFFD.
-func appendString(dst []byte, s string) []byte {
+// AppendString adds a JSON string. What is not UTF-8 becomes U+FFFD.
+func AppendString(dst []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
 	from := 0 // of what is not added yet
@@ -41,10 +41,10 @@ func appendString(dst []byte, s string) []byte {
 	return append(append(dst, s[from:]...), '"')
 }
 
-// appendOptional is appendString, with null for the empty string.
-func appendOptional(dst []byte, s string) []byte {
+// AppendOptional is AppendString, with null for the empty string.
+func AppendOptional(dst []byte, s string) []byte {
 	if s == "" {
 		return append(dst, "null"...)
 	}
-	return appendString(dst, s)
+	return AppendString(dst, s)
 }
