@@ -79,6 +79,11 @@ func TestNothingSecretIsLogged(t *testing.T) {
 		}
 	}
 	s.askAs(c, "CANARY-key", unary("sim-fast"))
+	for _, broken := range []string{`"CANARY":1,"CANARY":2`, `"CANARY`, `"n":"CANARY"`, `"model":"CANARY\u0061"`, `"messages":CANARY`} {
+		if a := s.ask(c, "{"+broken+"}"); a.status != 400 {
+			t.Errorf("%+v", a)
+		}
+	}
 	s.stop()
 	if log := s.logs.String(); strings.Contains(log, "CANARY") || strings.Contains(log, testKey) || strings.Contains(log, "provider-secret") {
 		t.Errorf("the log says too much:\n%s", log)

@@ -38,7 +38,7 @@ func (k Kind) String() string {
 type Error struct {
 	Offset int    // of the offending byte, key or value
 	Field  string // the key that steers, as OpenAI's "param": "model", "stream_options.include_usage"; "" if it is none
-	Reason string // says what and where; safe to show
+	Reason string // says what and where, in no words of the caller's; safe to show and to log
 	Kind   Kind
 }
 
@@ -129,21 +129,8 @@ func (s *scanner) err() error {
 	case e.Field != "":
 		e.Reason = `"` + e.Field + `" ` + e.Reason
 	case f.why == twice:
-		e.Reason = shown(s.b[f.at+1:s.str(f.at)-1]) + " " + e.Reason
+		e.Reason = "a key " + e.Reason // which one, only its offset tells: errors are logged, what callers write is not
 	}
 	e.Reason += " (at offset " + strconv.Itoa(e.Offset) + ")"
 	return e
-}
-
-// shown is how an error names a key: as it is if that is short and harmless.
-func shown(name []byte) string {
-	for _, c := range name {
-		if c < ' ' || c > '~' || c == '\\' {
-			return "a key"
-		}
-	}
-	if len(name) > 64 {
-		return "a key"
-	}
-	return `"` + string(name) + `"`
 }

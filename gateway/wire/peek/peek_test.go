@@ -3,6 +3,7 @@ package peek_test
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -298,43 +299,47 @@ func limited(t *testing.T, err error, reason string, offset int) {
 }
 
 func TestScanRefusesDuplicates(t *testing.T) {
-	f := func(field, name, at, body string) {
+	f := func(field, at, body string) {
 		t.Helper()
+		name := "a key" // its own name may be anything
+		if field != "" {
+			name = strconv.Quote(field)
+		}
 		refused(t, peek.Duplicate, field, at, name+" stands twice in one object", body)
 	}
-	f("model", `"model"`, `"model"`, `{"model":"cheap","model":"dear"}`)
-	f("model", `"model"`, `"model"`, `{"model":"same","x":1,"model":"same"}`)
-	f("stream", `"stream"`, `"stream"`, `{"stream":true,"model":"m","stream":true}`)
-	f("stream_options", `"stream_options"`, `"stream_options"`, `{"stream_options":null,"model":"m","stream_options":null}`)
-	f("n", `"n"`, `"n"`, `{"n":1,"model":"m","n":2}`)
-	f("max_tokens", `"max_tokens"`, `"max_tokens"`, `{"max_tokens":1,"model":"m","max_tokens":2}`)
-	f("max_completion_tokens", `"max_completion_tokens"`, `"max_completion_tokens"`, `{"max_completion_tokens":1,"model":"m","max_completion_tokens":2}`)
-	f("user", `"user"`, `"user"`, `{"user":"a","model":"m","user":"b"}`)
-	f("service_tier", `"service_tier"`, `"service_tier"`, `{"service_tier":"a","model":"m","service_tier":"b"}`)
-	f("stream_options.include_usage", `"stream_options.include_usage"`, `"include_usage"`, `{"model":"m","stream_options":{"include_usage":true,"include_usage":false}}`)
-	f("", `"messages"`, `"messages"`, `{"model":"m","messages":[],"messages":[]}`)
-	f("", `"a"`, `"a"`, `{"model":"m","x":{"a":1,"a":2}}`)
-	f("", `"model"`, `"model"`, `{"model":"m","x":[[{"model":1,"model":2}]]}`)
-	f("", `""`, `"":2`, `{"model":"m","x":{"":1,"":2}}`)
-	f("", `"content"`, `"content"`, `{"messages":[{"role":"user","content":"a"},{"content":"b","role":"user","content":"c"}],"model":"m"}`)
+	f("model", `"model"`, `{"model":"cheap","model":"dear"}`)
+	f("model", `"model"`, `{"model":"same","x":1,"model":"same"}`)
+	f("stream", `"stream"`, `{"stream":true,"model":"m","stream":true}`)
+	f("stream_options", `"stream_options"`, `{"stream_options":null,"model":"m","stream_options":null}`)
+	f("n", `"n"`, `{"n":1,"model":"m","n":2}`)
+	f("max_tokens", `"max_tokens"`, `{"max_tokens":1,"model":"m","max_tokens":2}`)
+	f("max_completion_tokens", `"max_completion_tokens"`, `{"max_completion_tokens":1,"model":"m","max_completion_tokens":2}`)
+	f("user", `"user"`, `{"user":"a","model":"m","user":"b"}`)
+	f("service_tier", `"service_tier"`, `{"service_tier":"a","model":"m","service_tier":"b"}`)
+	f("stream_options.include_usage", `"include_usage"`, `{"model":"m","stream_options":{"include_usage":true,"include_usage":false}}`)
+	f("", `"messages"`, `{"model":"m","messages":[],"messages":[]}`)
+	f("", `"a"`, `{"model":"m","x":{"a":1,"a":2}}`)
+	f("", `"model"`, `{"model":"m","x":[[{"model":1,"model":2}]]}`)
+	f("", `"":2`, `{"model":"m","x":{"":1,"":2}}`)
+	f("", `"content"`, `{"messages":[{"role":"user","content":"a"},{"content":"b","role":"user","content":"c"}],"model":"m"}`)
 	// However they are escaped, and whatever their length.
-	f("", `"a"`, `"a"`, `{"model":"m","x":{"\u0061":1,"a":2}}`)
-	f("", "a key", `"\u0061"`, `{"model":"m","x":{"a":1,"\u0061":2}}`)
-	f("", "a key", `"\u0061"`, `{"model":"m","x":{"\u0061":1,"b":0,"\u0061":2}}`)
-	f("", "a key", `"é"`, `{"model":"m","x":{"\u00e9":1,"é":2}}`)
-	f("", "a key", `"\ud83d`, `{"model":"m","x":{"😀":1,"\ud83d\ude00":2}}`)
-	f("", "a key", `"a\/b`, `{"model":"m","x":{"a/b, a long name":1,"a\/b, a long name":2}}`)
-	f("", "a key", `"\n`, `{"model":"m","x":{"\u000a":1,"\n":2}}`)
+	f("", `"a"`, `{"model":"m","x":{"\u0061":1,"a":2}}`)
+	f("", `"\u0061"`, `{"model":"m","x":{"a":1,"\u0061":2}}`)
+	f("", `"\u0061"`, `{"model":"m","x":{"\u0061":1,"b":0,"\u0061":2}}`)
+	f("", `"é"`, `{"model":"m","x":{"\u00e9":1,"é":2}}`)
+	f("", `"\ud83d`, `{"model":"m","x":{"😀":1,"\ud83d\ude00":2}}`)
+	f("", `"a\/b`, `{"model":"m","x":{"a/b, a long name":1,"a\/b, a long name":2}}`)
+	f("", `"\n`, `{"model":"m","x":{"\u000a":1,"\n":2}}`)
 	long := strings.Repeat("k", 65)
-	f("", "a key", `"`+long, `{"model":"m","x":{"`+long+`":1,"`+long+`":2}}`)
-	f("", `"`+long[1:]+`"`, `"`+long[1:], `{"model":"m","x":{"`+long[1:]+`":1,"`+long[1:]+`":2}}`)
-	f("", "a key", `"\u006b`, `{"model":"m","x":{"`+long+`":1,"\u006b`+long[1:]+`":2}}`)
+	f("", `"`+long, `{"model":"m","x":{"`+long+`":1,"`+long+`":2}}`)
+	f("", `"`+long[1:], `{"model":"m","x":{"`+long[1:]+`":1,"`+long[1:]+`":2}}`)
+	f("", `"\u006b`, `{"model":"m","x":{"`+long+`":1,"\u006b`+long[1:]+`":2}}`)
 	// In small, larger and large objects.
 	for _, n := range []int{2, 30, 31, 32, 33, 63, 64, 65, 100, 5000} {
 		x := strings.TrimSuffix(members(n), "}")
-		f("", `"1"`, `"1"`, `{"model":"m","x":{"1":1,`+x[1:]+`,"1":2}}`)
-		f("", `"name 000000001"`, `"name 000000001"`, `{"model":"m","x":`+x+`,"name 000000001":2}}`)
-		f("", "a key", `"nam\u0065 000000001"`, `{"model":"m","x":`+x+`,"nam\u0065 000000001":2}}`)
+		f("", `"1"`, `{"model":"m","x":{"1":1,`+x[1:]+`,"1":2}}`)
+		f("", `"name 000000001"`, `{"model":"m","x":`+x+`,"name 000000001":2}}`)
+		f("", `"nam\u0065 000000001"`, `{"model":"m","x":`+x+`,"nam\u0065 000000001":2}}`)
 	}
 	// Names that only look alike are different.
 	g := func(body string) {

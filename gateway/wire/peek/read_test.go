@@ -37,7 +37,7 @@ func TestValid(t *testing.T) {
 	f(`-`, "invalid JSON: it ends in the middle (at offset 1)")
 	f(`1e`, "invalid JSON: it ends in the middle (at offset 2)")
 	f(`1.`, "invalid JSON: it ends in the middle (at offset 2)")
-	f(`[{"model":1,"model":2}]`, `"model" stands twice in one object (at offset 12)`)
+	f(`[{"model":1,"model":2}]`, "a key stands twice in one object (at offset 12)")
 	f(`"\ud800"`, "invalid JSON: half a surrogate pair stands alone (at offset 1)")
 }
 
