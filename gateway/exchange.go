@@ -161,6 +161,7 @@ type Attempt struct {
 	Total                time.Duration // from Start to the end; 0 while it runs
 	Usage                chat.Usage
 	RequestID            string // the provider's own id, if it gave one
-	Reused               bool   // sent on a connection that was open already
+	Reused               bool   // answered on a connection that was open already
+	Resent               bool   // sent a second time, because the open connection that it was sent on first was closed
 	Err                  error  // why it failed; nil if it did not
 }

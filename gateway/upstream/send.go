@@ -60,6 +60,7 @@ func (s *sender) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt
 		if !stale {
 			return nil, s.fault(x, err, true)
 		}
+		a.Resent = true
 	}
 }
 

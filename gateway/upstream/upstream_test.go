@@ -164,8 +164,8 @@ func TestStaleConnection(t *testing.T) {
 	})
 	p := provider(t, f.url(), func(c *upstream.Config) { c.Watch = nil })
 	for i := range 4 {
-		if r := attempt(t, p, exchange(t, askWhole, nil), "m"); r.err != nil {
-			t.Fatalf("%d: %v", i, r.err)
+		if r := attempt(t, p, exchange(t, askWhole, nil), "m"); r.err != nil || r.a.Resent != (i > 0) || r.a.Reused {
+			t.Fatalf("%d: %v, resent: %v, reused: %v", i, r.err, r.a.Resent, r.a.Reused)
 		}
 	}
 	if n := len(f.seen()); n != 7 { // the first, then three that were sent again
@@ -174,8 +174,8 @@ func TestStaleConnection(t *testing.T) {
 	fresh := newFake(t, nil, func(c net.Conn, _ int) bool { _ = c.(*net.TCPConn).SetLinger(0); return false })
 	p = provider(t, fresh.url())
 	r := attempt(t, p, exchange(t, askWhole, nil), "m")
-	if codeOf(r.err) != gateway.CodeCut || len(fresh.seen()) != 1 {
-		t.Errorf("%v after %d requests", r.err, len(fresh.seen()))
+	if codeOf(r.err) != gateway.CodeCut || len(fresh.seen()) != 1 || r.a.Resent {
+		t.Errorf("%v after %d requests, resent: %v", r.err, len(fresh.seen()), r.a.Resent)
 	}
 }
 

@@ -45,6 +45,9 @@ func (r *record) MarshalLogObject(line zapcore.ObjectEncoder) error {
 		line.AddString("provider", last.Provider)
 		add(line, "target_model", last.Model)
 		add(line, "upstream_request_id", last.RequestID)
+		if last.Resent {
+			line.AddBool("resent", true)
+		}
 	}
 	line.AddInt("status", r.status)
 	if r.aborted {
@@ -106,6 +109,9 @@ func (t try) MarshalLogObject(line zapcore.ObjectEncoder) error {
 	line.AddString("outcome", t.r.outcome(a))
 	if a.Status > 0 {
 		line.AddInt("status", a.Status)
+	}
+	if a.Resent {
+		line.AddBool("resent", true)
 	}
 	if a.Err != nil {
 		if text := reason(gateway.AsError(a.Err)); text != "" {

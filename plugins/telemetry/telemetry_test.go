@@ -230,7 +230,7 @@ func TestAttempts(t *testing.T) {
 		return gateway.Attempt{Provider: provider, Model: "m", Status: status, Total: time.Millisecond}
 	}
 	other := ok("b")
-	other.Key = "spare"
+	other.Key, other.Resent = "spare", true
 	s := &gatewaytest.Script{Attempts: []gateway.Attempt{
 		failed("a", gateway.CodeUnreachable, "connection refused", 0),
 		failed("a", gateway.CodeTimeout, "the head took too long", 0), // again: no failover
@@ -266,8 +266,8 @@ overhead_seconds_count 1`
 		"map[outcome:429 provider:b status:429 target_model:m total_ms:1] " +
 		"map[outcome:5xx provider:b status:503 target_model:m total_ms:1] " +
 		"map[outcome:4xx provider:b status:404 target_model:m total_ms:1] " +
-		"map[key:spare outcome:ok provider:b status:200 target_model:m-1 total_ms:3.6e+06]]"
-	if got := line(t, h); !strings.Contains(got, "attempts=10 ") || !strings.Contains(got, tries) {
+		"map[key:spare outcome:ok provider:b resent:true status:200 target_model:m-1 total_ms:3.6e+06]]"
+	if got := line(t, h); !strings.Contains(got, "attempts=10 ") || !strings.Contains(got, " resent=true ") || !strings.Contains(got, tries) {
 		t.Errorf("got\n%s\nwant\n%s", got, tries)
 	}
 }
