@@ -77,6 +77,7 @@ func TestProviderLikeUpstream(t *testing.T) {
 	f("gpt-4.1", `"n":2,`+weatherTool)
 	f("sim-cut-3", streaming+`,"n":3`)
 	f("sim-nodone", streaming+`,"n":3`)
+	f("sim-nodone", streaming+`,"n":70`)
 	f("sim-nofinish", streaming+`,"n":3`)
 	f("sim-error-0", streaming)
 	f("sim-badjson-0", streaming)

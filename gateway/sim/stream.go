@@ -3,7 +3,6 @@ package sim
 import (
 	"errors"
 	"io"
-	"math/bits"
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway"
@@ -116,7 +115,7 @@ func (st *stream) over() bool {
 	switch {
 	case st.what == end && st.reply.Kind == gateway.Whole:
 		st.err = io.EOF
-	case st.reply.Kind == gateway.Events && bits.OnesCount64(st.finishes) >= max(st.x.Request.Fields().N, 1):
+	case st.reply.Kind == gateway.Events && wire.Complete(st.finishes, st.x.Request.Fields().N):
 		// Every choice has finished: what is missing is only the word for it.
 		if st.what == end {
 			st.report()

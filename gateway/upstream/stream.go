@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"math/bits"
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/internal/buf"
+	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
 	"github.com/sluice-ai/sluice/gateway/wire/sse"
@@ -150,7 +150,7 @@ func (st *stream) over() bool {
 
 // complete says whether every choice that was asked for has finished.
 func (st *stream) complete() bool {
-	return bits.OnesCount64(st.finishes) >= min(max(st.x.Request.Fields().N, 1), 64)
+	return wire.Complete(st.finishes, st.x.Request.Fields().N)
 }
 
 // parse puts the next complete event of what is buffered into st.event. It never writes over the event before.

@@ -4,6 +4,8 @@
 package wire
 
 import (
+	"math/bits"
+
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/openai"
 	"github.com/sluice-ai/sluice/gateway/wire/sse"
@@ -54,6 +56,12 @@ var OpenAI = &Dialect{ //nolint:gochecknoglobals // immutable
 	Look: openai.Look, LookWhole: openai.LookWhole, Finished: openai.Finished, Clean: openai.Clean,
 	Terminal: sse.Event{Data: []byte("[DONE]")}, Ends: openai.Ends,
 	DecodeError: openai.DecodeError, AppendError: openai.AppendError, AppendFailure: openai.AppendFailure,
+}
+
+// Complete says whether a stream is complete, even if its terminal event is missing: as many choices have finished as were
+// asked for by "n", where 0 is 1. finished is made of what Dialect.Finished gives, whose 64 bits are enough for any n.
+func Complete(finished uint64, n int) bool {
+	return bits.OnesCount64(finished) >= min(max(n, 1), 64)
 }
 
 // ByName finds a dialect; nil if there is none of that name.
