@@ -148,6 +148,20 @@ type Directory struct {
 	origins   []string
 	browsers  bool // somebody's web origins are allowed
 	created   int64
+	accounts  []*Account
+	holders   Holders
+}
+
+// Account is a provider by itself, for endpoints that name no model.
+type Account struct {
+	Name    string
+	Targets []*Target // one for each of its keys, without a model
+}
+
+// Holders knows who holds what callers refer to by an id that says nothing of its provider: stored responses.
+type Holders interface {
+	// Holder is the provider that holds something of a tenant's; "" if nothing is known of that id.
+	Holder(tenant, id string) (provider string)
 }
 
 // Entries are what a directory is made of. Names and references have been checked by the configuration.
@@ -159,12 +173,15 @@ type Entries struct {
 	Anonymous *Tenant  // of callers without a key; nil if they are refused
 	Origins   []string // web origins that any caller may come from; "*" for all
 	Created   time.Time
+	Accounts  []*Account // as configured
+	Holders   Holders    // nil: nothing is held
 }
 
 // NewDirectory builds a directory; it keeps what it is given.
 func NewDirectory(e Entries) *Directory {
 	d := &Directory{
 		anonymous: e.Anonymous, keys: e.Keys, models: e.Models, origins: e.Origins, browsers: len(e.Origins) > 0, created: e.Created.Unix(),
+		accounts: e.Accounts, holders: e.Holders,
 		tenants: make(map[string]*Tenant, len(e.Tenants)), names: make(map[string]*Model, len(e.Models)+len(e.Aliases)),
 	}
 	for _, t := range e.Tenants {
@@ -229,6 +246,48 @@ func (d *Directory) Models(t *Tenant) []*Model {
 		}
 	}
 	return list
+}
+
+// Accounts are the providers, as configured, that the tenant may use: those of the models that it may use.
+func (d *Directory) Accounts(t *Tenant) []*Account {
+	var list []*Account
+	for _, a := range d.accounts {
+		if slices.ContainsFunc(d.models, func(m *Model) bool { return m.leadsTo(a.Name) && t.mayUse(m) }) {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+func (m *Model) leadsTo(provider string) bool {
+	for _, step := range m.Steps {
+		if slices.ContainsFunc(step, func(t *Target) bool { return t.Provider == provider }) {
+			return true
+		}
+	}
+	return false
+}
+
+// mayUse says whether the tenant may use a model, or for a wildcard any model that it may stand for.
+func (t *Tenant) mayUse(m *Model) bool {
+	if !m.Name.Wild() {
+		return t.Allows(string(m.Name))
+	}
+	if slices.Contains(t.Deny, m.Name) || slices.Contains(t.Deny, "*") {
+		return false
+	}
+	overlaps := func(p Pattern) bool {
+		return p.Match(string(m.Name)) || m.Name.Match(strings.ReplaceAll(string(p), "*", ""))
+	}
+	return len(t.Allow) == 0 || slices.ContainsFunc(t.Allow, overlaps)
+}
+
+// Holder is the provider that holds what a tenant calls by an id; "" if nothing is known of it.
+func (d *Directory) Holder(tenant, id string) string {
+	if d.holders == nil {
+		return ""
+	}
+	return d.holders.Holder(tenant, id)
 }
 
 // Created is when the generation was made, in Unix seconds: the "created" of its models.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
 )
 
@@ -111,6 +112,18 @@ func badBody(err error) error {
 		}
 		if p.Kind == peek.Missing {
 			e.Code, e.Message = "missing_required_parameter", "The request has no \""+p.Field+"\". Name the model that should answer."
+		}
+	}
+	return e
+}
+
+// badRequest is the 400 for a request that has not the shape which its dialect prescribes.
+func badRequest(err error) error {
+	e := &Error{Status: 400, Type: TypeInvalidRequest, Code: "invalid_value", Origin: OriginClient, Message: err.Error()}
+	if c, ok := errors.AsType[*chat.Error](err); ok {
+		e.Message, e.Param = c.Message, c.Param
+		if c.Code != "" {
+			e.Code = c.Code
 		}
 	}
 	return e

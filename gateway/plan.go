@@ -10,7 +10,11 @@ type Target struct {
 	Model    string // what the provider calls it; "" for the plan's model; "*" in it stands for what a wildcard matched
 	Weight   int    // among the targets of its step
 	Via      Sender
+	Serves   map[string]bool // names of the endpoints that it can serve, in its own dialect or translated; nil: all
 }
+
+// Can says whether the target serves an endpoint.
+func (t *Target) Can(e *Endpoint) bool { return t.Serves == nil || t.Serves[e.Name] }
 
 // Sender makes one attempt at a target; package upstream implements it for providers, package sim without a network.
 type Sender interface {

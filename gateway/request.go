@@ -1,6 +1,9 @@
 package gateway
 
 import (
+	"errors"
+
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
 )
 
@@ -22,7 +25,36 @@ type Endpoint struct {
 	Forward string // below a provider's base URL: "/chat/completions"; "" if the gateway answers itself
 	Dialect string // in which requests, replies and errors are written: "openai"
 	Policy  Policy
+
+	Body    BodyKind
+	Model   ModelUse
+	Default string // the model that a request means which names none; for OptionalModel
+	Bytes   bool   // answers may be bytes without a meaning of their own: audio, files
+
+	// Decode reads the body of a conversation, so that a provider of another dialect can serve it; nil for endpoints that
+	// are none. The error is a *chat.Error.
+	Decode func(body []byte) (*chat.Request, error)
 }
+
+// BodyKind says what a POST carries; other methods carry nothing.
+type BodyKind uint8
+
+// Kinds of body.
+const (
+	JSON   BodyKind = iota // one object
+	Form                   // multipart/form-data; JSON too, where the content type says so
+	NoBody                 // nothing, or what nobody reads
+)
+
+// ModelUse says how an endpoint finds who serves it.
+type ModelUse uint8
+
+// Uses of a model.
+const (
+	NeedsModel    ModelUse = iota // by the model that the body names
+	OptionalModel                 // likewise; without one by Endpoint.Default, or as with NoModel
+	NoModel                       // by the provider: of an id in the path or the body, or the first that can
+)
 
 // Header is a borrowed, read-only view of the request's header fields. It is valid while handlers run: a stream or an
 // OnEnd function that needs a field copies it before.
@@ -45,7 +77,8 @@ type Body interface {
 type Request struct {
 	Endpoint *Endpoint
 	Header   Header
-	Param    string // what stands behind the endpoint's path: the id of GET /v1/models/{id}
+	Param    string // the {id} of the endpoint's path, decoded
+	Query    string // of the request target, as it came and without "?"; nothing but what a URL may contain
 	NoStream *Error // why the transport cannot carry a stream; nil if it can
 
 	body   Body
@@ -53,6 +86,9 @@ type Request struct {
 	fields peek.Fields
 	opened bool
 	err    error
+
+	chat    *chat.Request // decoded
+	chatErr error
 }
 
 // Open reads and scans the body, once, under the transport's limits. It is lazy so that authentication and limits
@@ -66,12 +102,33 @@ func (r *Request) Open() error {
 	if r.raw, r.err = r.body.Load(); r.err != nil {
 		return r.err
 	}
-	if r.fields, r.err = peek.Scan(r.raw); r.err != nil {
+	if r.fields, r.err = peek.Scan(r.raw); r.err != nil && !r.mayLackModel(r.err) {
 		r.err = badBody(r.err)
-	} else if r.fields.Stream && r.NoStream != nil {
+		return r.err
+	}
+	if r.err = nil; r.fields.Stream && r.NoStream != nil {
 		r.err = r.NoStream
 	}
 	return r.err
+}
+
+// mayLackModel says whether all that is wrong with a body is that it names no model, and that is allowed.
+func (r *Request) mayLackModel(err error) bool {
+	p, ok := errors.AsType[*peek.Error](err)
+	return ok && p.Kind == peek.Missing && r.Endpoint.Model != NeedsModel
+}
+
+// Chat is the conversation in the neutral form, decoded once; Open has succeeded. It is shared: nobody changes it. It is
+// nil for endpoints that are no conversation, and after the last release. The error is an *Error that names the field.
+func (r *Request) Chat() (*chat.Request, error) {
+	if r.chat == nil && r.chatErr == nil && r.Endpoint.Decode != nil && r.raw != nil {
+		if r.chat, r.chatErr = r.Endpoint.Decode(r.raw); r.chatErr != nil {
+			r.chatErr = badRequest(r.chatErr)
+		} else {
+			r.chat.Dialect = r.Endpoint.Dialect
+		}
+	}
+	return r.chat, r.chatErr
 }
 
 // Body is the bytes as they came: nil before Open and after the last release.
@@ -87,7 +144,7 @@ func (r *Request) Model() string { return r.fields.Model }
 func (r *Request) Stream() bool { return r.fields.Stream }
 
 func (r *Request) free() {
-	r.raw = nil
+	r.raw, r.chat = nil, nil
 	if b := r.body; b != nil {
 		b.Free()
 	}
