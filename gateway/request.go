@@ -131,6 +131,12 @@ func (r *Request) Chat() (*chat.Request, error) {
 	return r.chat, r.chatErr
 }
 
+// Edits appends to e what must change in Body so that it names a model, if that is not "", and so that a stream's usage is
+// asked for.
+func (r *Request) Edits(e []peek.Edit, model string, askUsage bool) []peek.Edit {
+	return r.fields.Edits(e, model, askUsage)
+}
+
 // Body is the bytes as they came: nil before Open and after the last release.
 func (r *Request) Body() []byte { return r.raw }
 
