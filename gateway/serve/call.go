@@ -1,10 +1,9 @@
 package serve
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"runtime/debug"
 	"strconv"
 	"sync/atomic"
@@ -74,7 +73,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	if endpoint.Method == "POST" {
 		body = k
 	}
-	k.Init(s.ids.next(), endpoint, header{&ctx.Request.Header}, body)
+	k.Init(newID(), endpoint, header{&ctx.Request.Header}, body)
 	k.Directory, k.Client = k.generation.Directory(), k.c.ip
 	if !ctx.Request.Header.IsHTTP11() {
 		k.Request.NoStream = errHTTP10
@@ -196,30 +195,13 @@ func (k *call) panicked(r any) error {
 	return fmt.Errorf("panic: %v", r)
 }
 
-// ids mints request ids: unguessable order is not needed, uniqueness is. The counter is mixed by a bijection (the
-// finalizer of SplitMix64), so two ids of one process never collide; the prefix tells processes apart.
-type ids struct {
-	prefix [8]byte
-	n      *atomic.Uint64
-}
-
-func newIDs() ids {
-	var seed [12]byte
-	_, _ = rand.Read(seed[:]) // never fails
-	i := ids{n: &atomic.Uint64{}}
-	hexDigits(i.prefix[:], uint64(binary.LittleEndian.Uint32(seed[8:])))
-	i.n.Store(binary.LittleEndian.Uint64(seed[:8]))
-	return i
-}
-
-func (i *ids) next() string {
+// newID mints a request id: 96 random bits, so that it is unique among all processes. Nobody needs it to be hard to guess.
+// It is no counter, because all cores would wait for each other's turn at it.
+func newID() string {
 	var b [28]byte
 	copy(b[:], "req_")
-	copy(b[4:], i.prefix[:])
-	z := i.n.Add(1)
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	hexDigits(b[12:], z^z>>31)
+	hexDigits(b[4:12], uint64(rand.Uint32())) //nolint:gosec // see above
+	hexDigits(b[12:], rand.Uint64())          //nolint:gosec // see above
 	return string(b[:])
 }
 

@@ -56,7 +56,6 @@ type Server struct {
 	router      *router
 	http        *fasthttp.Server
 	l           *listener
-	ids         ids
 	inFlight    atomic.Int64 // bytes of request bodies
 	draining    atomic.Bool
 	metrics     metrics
@@ -64,7 +63,7 @@ type Server struct {
 
 // New makes a server on a listener, which it closes at the end; Serve starts it.
 func New(g Generations, ln net.Listener, o Options) *Server {
-	s := &Server{o: o, generations: g, router: newRouter(table()), ids: newIDs(), metrics: newMetrics(o.Metrics)}
+	s := &Server{o: o, generations: g, router: newRouter(table()), metrics: newMetrics(o.Metrics)}
 	s.http = &fasthttp.Server{
 		Handler:            s.handle,
 		ErrorHandler:       s.unreadable,
@@ -204,7 +203,7 @@ func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 // refuse answers what never became an exchange.
 func (s *Server) refuse(ctx *fasthttp.RequestCtx, e *gateway.Error) {
 	s.metrics.refused.WithLabelValues(e.Code).Inc()
-	id := s.ids.next()
+	id := newID()
 	if ce := s.o.Log.Check(zap.DebugLevel, "refused"); ce != nil {
 		ce.Write(zap.String("id", id), zap.Int("status", e.Status), zap.String("code", e.Code), zap.Error(e.Err))
 	}
