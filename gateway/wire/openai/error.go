@@ -25,9 +25,16 @@ func AppendFailure(dst []byte, e chat.Error) []byte {
 	return append(AppendError(append(dst, "data: "...), e), "\n\n"...)
 }
 
-// Ends says whether an event ends a stream: [DONE], or an error.
+// Ends says whether an event ends a stream: [DONE], an error, or the last of images, speech and transcriptions.
 func Ends(name string, data []byte) bool {
-	return string(data) == "[DONE]" || name == "error" || bytes.HasPrefix(data, []byte(`{"error":`))
+	if string(data) == "[DONE]" || name == "error" || bytes.HasPrefix(data, []byte(`{"error":`)) {
+		return true
+	}
+	if kind, ok := bytes.CutPrefix(data, []byte(`{"type":"`)); ok { // as OpenAI writes them; a chunk begins otherwise
+		kind, _, _ = bytes.Cut(kind, []byte(`"`))
+		return last(kind)
+	}
+	return name != "" && last([]byte(name))
 }
 
 // DecodeError reads the body of an error, or an error event. It knows the shapes of those who imitate OpenAI:

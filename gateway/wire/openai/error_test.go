@@ -117,3 +117,20 @@ func FuzzDecode(f *testing.F) {
 		openai.DecodeError(data)
 	})
 }
+
+func TestEnds(t *testing.T) {
+	f := func(name, data string, want bool) {
+		t.Helper()
+		if got := openai.Ends(name, []byte(data)); got != want {
+			t.Errorf("%q %s: got %v", name, data, got)
+		}
+	}
+	f("", `[DONE]`, true)
+	f("", `{"error":{"message":"x"}}`, true)
+	f("error", `{}`, true)
+	f("", `{"type":"speech.audio.done","usage":{}}`, true)
+	f("transcript.text.done", `{"text":"x"}`, true)
+	f("", `{"type":"transcript.text.delta","delta":"speech.audio.done"}`, false)
+	f("", `{"id":"x","type":"speech.audio.done","choices":[]}`, false)
+	f("image_generation.partial_image", `{"type":"image_generation.partial_image"}`, false)
+}

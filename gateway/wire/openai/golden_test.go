@@ -56,8 +56,15 @@ func golden(t *testing.T, folder string, f func(t *testing.T, in []byte, out fun
 }
 
 func usageText(u chat.Usage) string {
-	return fmt.Sprintf("%s: input %d, read %d, written %d, output %d, reasoning %d\n",
+	text := fmt.Sprintf("%s: input %d, read %d, written %d, output %d, reasoning %d",
 		u.Provenance, u.Input, u.CacheRead, u.CacheWrite, u.Output, u.Reasoning)
+	if u.InputAudio+u.InputImage+u.OutputAudio+u.OutputImage > 0 {
+		text += fmt.Sprintf(", audio %d and %d, images %d and %d", u.InputAudio, u.OutputAudio, u.InputImage, u.OutputImage)
+	}
+	if u.Duration > 0 {
+		text += ", lasting " + u.Duration.String()
+	}
+	return text + "\n"
 }
 
 // TestStreams reads recorded streams: the signs of each event, the usage at the end, and what a client makes of it.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
+	"github.com/sluice-ai/sluice/gateway/wire/shape"
 )
 
 // Look reads what one event of a stream says, and its usage into u if it has any. Usage may come with any event, also
@@ -13,7 +14,7 @@ import (
 // Signs are
 //   - Progress for content, reasoning, calls, and for events without a choices member that are not pings;
 //   - Finish if a choice has a finish reason (Finishes counts them);
-//   - End for [DONE];
+//   - End for [DONE], and for the last event of those endpoints that have no such word: images, speech, transcriptions;
 //   - UsageSeen, and UsageOnly if choices is there and empty;
 //   - Failed for an error in the place of a chunk, or beside it;
 //   - Malformed for what is not one JSON object.
@@ -42,6 +43,9 @@ func Look(name string, data []byte, u *chat.Usage) chat.Signs {
 		if !s.Has(chat.Failed) && string(m.kind) != `"ping"` {
 			s |= chat.Progress
 		}
+		if inside, _ := shape.Inside(m.kind); last(inside) {
+			s |= chat.End
+		}
 	case emptyArray(m.choices):
 		if s == chat.UsageSeen {
 			s |= chat.UsageOnly
@@ -50,6 +54,15 @@ func Look(name string, data []byte, u *chat.Usage) chat.Signs {
 		s |= lookChoices(m.choices)
 	}
 	return s
+}
+
+// last says whether a kind of event is the last of its stream. Chunks have no kind.
+func last(kind []byte) bool {
+	switch string(kind) {
+	case "image_generation.completed", "image_edit.completed", "speech.audio.done", "transcript.text.done":
+		return true
+	}
+	return false
 }
 
 // lookOdd tells an end with blanks around it from what is malformed.

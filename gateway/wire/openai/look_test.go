@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -57,6 +58,9 @@ func TestClean(t *testing.T) {
 
 // escapedKey finds keys with escapes. Providers write none, and Look does not decode every key.
 var escapedKey = regexp.MustCompile(`\\[^"]*"\s*:`)
+
+// lastKind finds what ends the streams of other endpoints.
+var lastKind = regexp.MustCompile(`"(image_generation\.completed|image_edit\.completed|speech\.audio\.done|transcript\.text\.done)"`)
 
 // said is what an event says, read the slow way.
 type said struct {
@@ -122,26 +126,44 @@ func oracleUsage(v json.RawMessage) *chat.Usage {
 	prompt, hasPrompt := first(m, "prompt_tokens", "input_tokens")
 	completion, hasCompletion := first(m, "completion_tokens", "output_tokens")
 	total, hasTotal := first(m, "total_tokens")
-	if !hasPrompt && !hasCompletion && !hasTotal {
+	seconds, err := strconv.ParseFloat(string(m["seconds"]), 64)
+	if err != nil || seconds <= 0 || seconds >= 1<<31 {
+		seconds = 0
+	}
+	if !hasPrompt && !hasCompletion && !hasTotal && time.Duration(seconds*1e9) == 0 {
 		return nil
 	}
 	if !hasPrompt {
 		prompt = max(0, total-completion)
 	}
-	in := details("prompt_tokens_details", "input_tokens_details")
+	in := details("prompt_tokens_details", "input_tokens_details", "input_token_details")
 	cached, ok := first(in, "cached_tokens")
 	if !ok {
-		cached, _ = first(m, "prompt_cache_hit_tokens", "cached_tokens")
+		cached, _ = first(m, "prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
 	}
-	written, _ := first(in, "cache_write_tokens")
-	reasoning, _ := first(details("completion_tokens_details", "output_tokens_details"), "reasoning_tokens")
-	u := &chat.Usage{CacheRead: cached, CacheWrite: written, Reasoning: reasoning, Provenance: chat.Reported}
+	written, ok := first(in, "cache_write_tokens")
+	if !ok {
+		written, _ = first(m, "cache_creation_input_tokens")
+	}
+	out := details("completion_tokens_details", "output_tokens_details")
+	reasoning, _ := first(out, "reasoning_tokens")
+	u := &chat.Usage{CacheRead: cached, CacheWrite: written, Reasoning: reasoning, Duration: time.Duration(seconds * 1e9), Provenance: chat.Reported}
 	if u.Input = prompt - cached - written; u.Input < 0 {
 		u.Input = prompt
 	}
 	if u.Output = completion - reasoning; u.Output < 0 || total == prompt+completion+reasoning {
 		u.Output = completion
 	}
+	u.InputAudio, _ = first(in, "audio_tokens")
+	u.InputAudio = min(u.InputAudio, u.Input)
+	u.InputImage, _ = first(in, "image_tokens")
+	u.InputImage = min(u.InputImage, u.Input-u.InputAudio)
+	u.Input -= u.InputAudio + u.InputImage
+	u.OutputAudio, _ = first(out, "audio_tokens")
+	u.OutputAudio = min(u.OutputAudio, u.Output)
+	u.OutputImage, _ = first(out, "image_tokens")
+	u.OutputImage = min(u.OutputImage, u.Output-u.OutputAudio)
+	u.Output -= u.OutputAudio + u.OutputImage
 	return u
 }
 
@@ -153,8 +175,12 @@ func decidable(data []byte) bool {
 		{`"prompt_tokens"`, `"input_tokens"`},
 		{`"completion_tokens"`, `"output_tokens"`},
 		{`"prompt_tokens_details"`, `"input_tokens_details"`},
+		{`"prompt_tokens_details"`, `"input_token_details"`},
+		{`"input_tokens_details"`, `"input_token_details"`},
 		{`"completion_tokens_details"`, `"output_tokens_details"`},
 		{`"prompt_cache_hit_tokens"`, `"cached_tokens"`},
+		{`"prompt_cache_hit_tokens"`, `"cache_read_input_tokens"`},
+		{`"cached_tokens"`, `"cache_read_input_tokens"`},
 	} {
 		if strings.Contains(text, twins[0]) && strings.Contains(text, twins[1]) {
 			return false
@@ -172,6 +198,8 @@ func FuzzLook(f *testing.F) {
 		`{"choices":[{"delta":{"content":"\"finish_reason\":\"stop\""},"finish_reason":null}],"object":"error"}`,
 		`{"choices":[{"native_finish_reason":"x","delta":{"content":"y"}}],"x_groq":{"error":"busy"}}`,
 		`{"usage":{"input_tokens":50,"output_tokens":1,"input_tokens_details":{"cached_tokens":60,"cache_write_tokens":1}},"choices":null}`,
+		`{"type":"transcript.text.done","text":"x","usage":{"type":"duration","seconds":1.5}}`,
+		`{"usage":{"prompt_tokens":8,"completion_tokens":7,"prompt_tokens_details":{"audio_tokens":3,"image_tokens":9},"completion_tokens_details":{"audio_tokens":7}}}`,
 		`{"usage":{"prompt_tokens":8,"prompt_cache_hit_tokens":5,"completion_tokens":-1,"total_tokens":1e3}}`,
 	} {
 		f.Add([]byte(s))
@@ -179,7 +207,7 @@ func FuzzLook(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var u chat.Usage
 		s := openai.Look("", data, &u)
-		if s.Has(chat.End) {
+		if s.Has(chat.End) && !lastKind.Match(data) {
 			if strings.TrimSpace(string(data)) != "[DONE]" {
 				t.Fatalf("%s is not the end", data)
 			}

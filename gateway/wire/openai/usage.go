@@ -2,6 +2,7 @@ package openai
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
@@ -10,56 +11,80 @@ import (
 // counts is a usage object in OpenAI's overlapping classes. Chat, completions and embeddings say prompt and completion;
 // images and audio say input and output.
 type counts struct {
-	prompt, completion, total      int64
-	cached, written, reasoning     int64
-	hasPrompt, hasOther, hasCached bool
+	prompt, completion, total             int64
+	cached, written                       int64
+	reasoning                             int64
+	audioIn, imageIn, audioOut, imageOut  int64
+	hasPrompt, hasOther, hasRead, hasKept bool
+	duration                              time.Duration
 }
 
-// readUsage reads a usage object; it is false, and u untouched, if v is none or has no count of tokens.
+// readUsage reads a usage object; it is false, and u untouched, if v is none or counts neither tokens nor time.
 func readUsage(v []byte, u *chat.Usage) bool {
 	if len(v) == 0 || v[0] != '{' {
 		return false
 	}
 	var c counts
 	peek.Each(v, func(key, val []byte) bool {
-		switch string(key) {
-		case "prompt_tokens", "input_tokens":
-			c.hasPrompt = read(val, &c.prompt) || c.hasPrompt
-		case "completion_tokens", "output_tokens":
-			c.hasOther = read(val, &c.completion) || c.hasOther
-		case "total_tokens":
-			c.hasOther = read(val, &c.total) || c.hasOther
-		case "prompt_tokens_details", "input_tokens_details":
-			peek.Each(val, c.promptDetail)
-		case "completion_tokens_details", "output_tokens_details":
-			peek.Each(val, c.completionDetail)
-		case "prompt_cache_hit_tokens", "cached_tokens": // DeepSeek, Moonshot
-			if !c.hasCached {
-				read(val, &c.cached)
-			}
-		}
+		c.member(key, val)
 		return true
 	})
-	if !c.hasPrompt && !c.hasOther {
+	if !c.hasPrompt && !c.hasOther && c.duration == 0 {
 		return false
 	}
 	*u = c.usage()
 	return true
 }
 
+func (c *counts) member(key, val []byte) {
+	switch string(key) {
+	case "prompt_tokens", "input_tokens":
+		c.hasPrompt = read(val, &c.prompt) || c.hasPrompt
+	case "completion_tokens", "output_tokens":
+		c.hasOther = read(val, &c.completion) || c.hasOther
+	case "total_tokens":
+		c.hasOther = read(val, &c.total) || c.hasOther
+	case "prompt_tokens_details", "input_tokens_details", "input_token_details": // the last: transcriptions
+		peek.Each(val, c.promptDetail)
+	case "completion_tokens_details", "output_tokens_details":
+		peek.Each(val, c.completionDetail)
+	case "prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens": // DeepSeek, Moonshot, LiteLLM
+		if !c.hasRead {
+			read(val, &c.cached)
+		}
+	case "cache_creation_input_tokens": // LiteLLM
+		if !c.hasKept {
+			read(val, &c.written)
+		}
+	case "seconds": // of transcriptions that are billed by time
+		if s, err := strconv.ParseFloat(string(val), 64); err == nil && s > 0 && s < 1<<31 {
+			c.duration = time.Duration(s * float64(time.Second))
+		}
+	}
+}
+
 func (c *counts) promptDetail(key, val []byte) bool {
 	switch string(key) {
 	case "cached_tokens":
-		c.hasCached = read(val, &c.cached) || c.hasCached
+		c.hasRead = read(val, &c.cached) || c.hasRead
 	case "cache_write_tokens":
-		read(val, &c.written)
+		c.hasKept = read(val, &c.written) || c.hasKept
+	case "audio_tokens":
+		read(val, &c.audioIn)
+	case "image_tokens":
+		read(val, &c.imageIn)
 	}
 	return true
 }
 
 func (c *counts) completionDetail(key, val []byte) bool {
-	if string(key) == "reasoning_tokens" {
+	switch string(key) {
+	case "reasoning_tokens":
 		read(val, &c.reasoning)
+	case "audio_tokens":
+		read(val, &c.audioOut)
+	case "image_tokens":
+		read(val, &c.imageOut)
 	}
 	return true
 }
@@ -74,9 +99,9 @@ func read(v []byte, n *int64) bool {
 	return true
 }
 
-// usage takes the classes apart. By OpenAI's rule cached tokens are part of the prompt and reasoning is part of the
-// completion. A provider that counts them apart (xAI does for reasoning) gives itself away when the part is larger than
-// the whole, or when the total contains reasoning once more.
+// usage takes the classes apart. By OpenAI's rule all details are part of the prompt or of the completion. A provider
+// that counts them apart (xAI does for reasoning) gives itself away when the part is larger than the whole, or when the
+// total contains reasoning once more. Audio and images that were read from a cache are counted twice; the cache wins.
 func (c *counts) usage() chat.Usage {
 	if !c.hasPrompt {
 		c.prompt = max(c.total-c.completion, 0)
@@ -84,7 +109,7 @@ func (c *counts) usage() chat.Usage {
 	u := chat.Usage{
 		Input: c.prompt, CacheRead: c.cached, CacheWrite: c.written,
 		Output: c.completion, Reasoning: c.reasoning,
-		Provenance: chat.Reported,
+		Duration: c.duration, Provenance: chat.Reported,
 	}
 	if c.cached+c.written <= c.prompt {
 		u.Input -= c.cached + c.written
@@ -93,18 +118,38 @@ func (c *counts) usage() chat.Usage {
 	if !apart {
 		u.Output -= c.reasoning
 	}
+	move(&u.Input, &u.InputAudio, c.audioIn)
+	move(&u.Input, &u.InputImage, c.imageIn)
+	move(&u.Output, &u.OutputAudio, c.audioOut)
+	move(&u.Output, &u.OutputImage, c.imageOut)
 	return u
 }
 
+// move takes n tokens out of one class into another, as far as there are any.
+func move(from, to *int64, n int64) {
+	n = min(n, *from)
+	*from, *to = *from-n, *to+n
+}
+
+// appendUsage writes usage as OpenAI has it. Audio and images are left out where there are none, as elsewhere.
 func appendUsage(dst []byte, u chat.Usage) []byte {
 	n := func(key string, n int64) {
 		dst = strconv.AppendInt(append(dst, key...), n, 10)
+	}
+	some := func(key string, count int64) {
+		if count != 0 {
+			n(key, count)
+		}
 	}
 	n(`{"prompt_tokens":`, u.Prompt())
 	n(`,"completion_tokens":`, u.Completion())
 	n(`,"total_tokens":`, u.Total())
 	n(`,"prompt_tokens_details":{"cached_tokens":`, u.CacheRead)
-	n(`,"cache_write_tokens":`, u.CacheWrite)
+	n(`,"cache_write_tokens":`, u.CacheWrite+u.CacheWriteHour)
+	some(`,"audio_tokens":`, u.InputAudio)
+	some(`,"image_tokens":`, u.InputImage)
 	n(`},"completion_tokens_details":{"reasoning_tokens":`, u.Reasoning)
+	some(`,"audio_tokens":`, u.OutputAudio)
+	some(`,"image_tokens":`, u.OutputImage)
 	return append(dst, "}}"...)
 }
