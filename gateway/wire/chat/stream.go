@@ -110,8 +110,18 @@ type Target struct {
 	Adaptive   bool // the model is told how to think by effort (Anthropic: thinking.adaptive), not by a budget
 	Refuse     bool // what the target cannot carry is an error, instead of dropped
 	AskUsage   bool // of a stream, whatever the caller wants
+	MidSystem  bool // a system message may stand behind others (Anthropic: role system); else it moves to the front
 
 	OldMaxTokens  bool   // max_tokens instead of max_completion_tokens
 	SeedName      string // member for the seed, if it is not "seed"
 	NoUsageOption bool   // stream_options is refused; usage comes anyway
+
+	// What those who imitate chat completions add to it, or lack.
+	TopK           bool   // takes top_k, which OpenAI refuses
+	JoinText       bool   // contents of several texts must be one string
+	NoDeveloper    bool   // does not know the role developer: system instead
+	NoThoughts     bool   // refuses the reasoning of earlier turns
+	NoAllowedTools bool   // tool_choice cannot allow some of the tools: the others are not offered
+	CacheMarks     string // member of a part that marks the end of a prefix: cache_control, prompt_cache_breakpoint; empty: none
+	Thinking       string // member that says how to think: reasoning (OpenRouter), thinking (DeepSeek); empty: reasoning_effort
 }
