@@ -143,7 +143,7 @@ const (
 	PartAudio                     // Media; Text: what is said, if a model made it
 	PartFile                      // Media; Text: what it says, if it is a plain text
 	PartCall                      // Call, Signature
-	PartOther                     // Raw: what only its own dialect knows
+	PartOther                     // Raw: what only its own dialect knows; Text: what to say instead elsewhere, or nothing
 )
 
 // Part is one piece of a message. Media and Call are set for the kinds that name them, else nil.

@@ -93,6 +93,18 @@ func (b *Batch) Next() (name string, data []byte, ok bool) {
 	return b.names[i], b.Buf[from:to:to], true
 }
 
+// Last is the data of the event that was added last; nil if there is none.
+func (b *Batch) Last() []byte {
+	if len(b.names) == 0 {
+		return nil
+	}
+	from := 0
+	if n := len(b.ends); n > 0 {
+		from = b.ends[n-1]
+	}
+	return b.Buf[from:]
+}
+
 // Empty says that Next has given everything.
 func (b *Batch) Empty() bool { return b.given == len(b.names) }
 
