@@ -1,56 +1,93 @@
 package openai
 
 import (
+	"bytes"
+	"encoding/json"
+
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/shape"
 )
 
+// messageReader gathers the members of a message, which may come in any order.
+type messageReader struct {
+	m                        *chat.Message
+	role, reasoning, refusal string
+	audio                    string
+	cache                    chat.Cache
+	blocks, details          []chat.Part // thoughts, as LiteLLM and as OpenRouter have them
+	content, calls           []chat.Part
+}
+
 // readMessage puts what an assistant thought, said and called into that order, whatever the members' order is.
 func readMessage(v []byte, m *chat.Message) *shape.Fault {
-	var role, reasoning, refusal, audio string
-	var content []chat.Part
-	var calls []chat.ToolCall
-	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
-		switch string(key) {
-		case "role":
-			return shape.Text(v, &role)
-		case "name":
-			return shape.Text(v, &m.Name)
-		case "tool_call_id":
-			return shape.Text(v, &m.CallID)
-		case "content":
-			return readContent(v, &content)
-		case "refusal":
-			return shape.Text(v, &refusal)
-		case "reasoning_content", "reasoning": // DeepSeek; vLLM, OpenRouter, Groq
-			return shape.Text(v, &reasoning)
-		case "audio":
-			return readID(v, &audio)
-		case "tool_calls":
-			return shape.List(v, &calls, readCall)
-		case "function_call":
-			calls = append(calls, chat.ToolCall{})
-			return readCalled(v, &calls[len(calls)-1])
-		}
-		return nil
-	})
-	if bad != nil {
+	d := messageReader{m: m}
+	if bad := shape.Object(v, d.member); bad != nil {
 		return bad
 	}
-	if reasoning != "" {
-		m.Parts = append(m.Parts, chat.Part{Kind: chat.PartReasoning, Text: reasoning})
+	m.Parts = append(m.Parts, thoughts(d.blocks, d.details, d.reasoning)...)
+	m.Parts = append(m.Parts, d.content...)
+	if d.refusal != "" {
+		m.Parts = append(m.Parts, chat.Part{Kind: chat.PartRefusal, Text: d.refusal})
 	}
-	m.Parts = append(m.Parts, content...)
-	if refusal != "" {
-		m.Parts = append(m.Parts, chat.Part{Kind: chat.PartRefusal, Text: refusal})
+	if d.audio != "" {
+		m.Parts = append(m.Parts, chat.Part{Kind: chat.PartAudio, Media: &chat.Media{ID: d.audio}})
 	}
-	if audio != "" {
-		m.Parts = append(m.Parts, chat.Part{Kind: chat.PartAudio, Media: &chat.Media{ID: audio}})
+	m.Parts = append(m.Parts, d.calls...)
+	if bad := setRole(m, d.role); bad != nil {
+		return bad
 	}
-	for i := range calls {
-		m.Parts = append(m.Parts, chat.Part{Kind: chat.PartCall, Call: &calls[i]})
+	switch {
+	case d.cache == "":
+	case m.Role == chat.RoleTool || len(m.Parts) == 0:
+		m.Cache = d.cache
+	default:
+		m.Parts[len(m.Parts)-1].Cache = d.cache
 	}
-	return setRole(m, role)
+	return nil
+}
+
+func (d *messageReader) member(key, v []byte) *shape.Fault {
+	switch string(key) {
+	case "role":
+		return shape.Text(v, &d.role)
+	case "name":
+		return shape.Text(v, &d.m.Name)
+	case "tool_call_id":
+		return shape.Text(v, &d.m.CallID)
+	case "content":
+		return readContent(v, &d.content)
+	case "refusal":
+		return shape.Text(v, &d.refusal)
+	case "reasoning_content", "reasoning": // DeepSeek; vLLM, OpenRouter, Groq
+		return shape.Text(v, &d.reasoning)
+	case "thinking_blocks":
+		return shape.List(v, &d.blocks, readThought)
+	case "reasoning_details":
+		d.details = detailParts(v)
+	case "audio":
+		return readID(v, &d.audio)
+	case "tool_calls":
+		return shape.List(v, &d.calls, readCall)
+	case "function_call":
+		d.calls = append(d.calls, chat.Part{Kind: chat.PartCall, Call: new(chat.ToolCall)})
+		return readCalled(v, d.calls[len(d.calls)-1].Call)
+	case "cache_control":
+		return readMark(v, &d.cache)
+	}
+	return nil
+}
+
+// thoughts picks one of the ways to say the same: blocks with signatures before bare text.
+func thoughts(blocks, details []chat.Part, text string) []chat.Part {
+	switch {
+	case len(blocks) > 0:
+		return blocks
+	case len(details) > 0:
+		return details
+	case text != "":
+		return []chat.Part{{Kind: chat.PartReasoning, Text: text}}
+	}
+	return nil
 }
 
 func setRole(m *chat.Message, role string) *shape.Fault {
@@ -92,113 +129,133 @@ func readContent(v []byte, parts *[]chat.Part) *shape.Fault {
 	return shape.Must("a string or a list of parts")
 }
 
+// partReader gathers the members of a part of a content.
+type partReader struct {
+	kind, text, refusal string
+	media               *chat.Media
+	thinking            []byte
+	p                   *chat.Part
+}
+
 func readPart(v []byte, p *chat.Part) *shape.Fault {
-	var kind string
-	var media *chat.Media
-	var said, refusal string
-	load := func(v []byte, read func(v []byte, m *chat.Media) *shape.Fault) *shape.Fault {
-		media = new(chat.Media)
-		return read(v, media)
-	}
-	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
-		switch string(key) {
-		case "type":
-			return shape.Text(v, &kind)
-		case "text":
-			return shape.Text(v, &said)
-		case "refusal":
-			return shape.Text(v, &refusal)
-		case "image_url":
-			return load(v, readImage)
-		case "input_audio":
-			return load(v, readAudio)
-		case "file":
-			return load(v, readFile)
-		}
-		return nil
-	})
-	if bad != nil {
+	d := partReader{p: p}
+	if bad := shape.Object(v, d.member); bad != nil {
 		return bad
 	}
-	p.Text, p.Media = said, media
-	switch kind {
+	switch d.kind {
 	case "text":
-		p.Media = nil
+		p.Text = d.text
 		return nil
 	case "refusal":
-		*p = chat.Part{Kind: chat.PartRefusal, Text: refusal}
+		p.Kind, p.Text = chat.PartRefusal, d.refusal
 		return nil
+	case "thinking": // Mistral
+		return readThought(v, p)
 	case "image_url":
 		p.Kind = chat.PartImage
 	case "input_audio":
 		p.Kind = chat.PartAudio
 	case "file":
 		p.Kind = chat.PartFile
+	case "video_url": // vLLM, OpenRouter
+		*p = chat.Part{Kind: chat.PartOther, Raw: bytes.Clone(v)}
+		return nil
 	case "":
 		return shape.Missing("type")
 	default:
 		return shape.Must("text, refusal, image_url, input_audio or file").In("type")
 	}
-	if media == nil {
-		return shape.Missing(kind)
+	if p.Media = d.media; d.media == nil {
+		return shape.Missing(d.kind)
 	}
 	return nil
 }
 
-// readImage also takes a bare string, which Ollama's clients send.
-func readImage(v []byte, m *chat.Media) *shape.Fault {
-	if v[0] == '"' {
-		return shape.Text(v, &m.URL)
+func (d *partReader) member(key, v []byte) *shape.Fault {
+	switch string(key) {
+	case "type":
+		return shape.Text(v, &d.kind)
+	case "text":
+		return shape.Text(v, &d.text)
+	case "refusal":
+		return shape.Text(v, &d.refusal)
+	case "image_url":
+		d.media = new(chat.Media)
+		return readImage(v, d.media)
+	case "input_audio":
+		d.media = new(chat.Media)
+		return readAudio(v, d.media)
+	case "file":
+		d.media = new(chat.Media)
+		return readFile(v, d.media)
+	case "cache_control":
+		return readMark(v, &d.p.Cache)
+	case "prompt_cache_breakpoint":
+		return readBreakpoint(v, &d.p.Cache)
 	}
-	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
-		switch string(key) {
-		case "url":
-			return shape.Text(v, &m.URL)
-		case "detail":
-			return shape.Text(v, &m.Detail)
-		}
-		return nil
-	})
-	if bad == nil && m.URL == "" {
-		return shape.Missing("url")
-	}
-	return bad
+	return nil
 }
 
-func readAudio(v []byte, m *chat.Media) *shape.Fault {
+// readThought reads a block as LiteLLM passes those of Anthropic on, {"type":"thinking","thinking":…,"signature":…} and
+// {"type":"redacted_thinking","data":…}, or one of Mistral, whose thinking is a list of texts. A signed one may be empty.
+func readThought(v []byte, p *chat.Part) *shape.Fault {
+	var kind string
 	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
 		switch string(key) {
-		case "data":
-			return shape.Text(v, &m.Data)
-		case "format":
-			bad := shape.Text(v, &m.Type)
-			m.Type = "audio/" + m.Type
+		case "type":
+			return shape.Text(v, &kind)
+		case "thinking":
+			if v[0] != '[' {
+				return shape.Text(v, &p.Text)
+			}
+			var texts []chat.Part
+			bad := shape.List(v, &texts, readPart)
+			p.Text = (&chat.Message{Parts: texts}).Text(chat.PartText)
 			return bad
+		case "signature", "data":
+			return shape.Text(v, &p.Signature)
 		}
 		return nil
 	})
-	if bad == nil && m.Data == "" {
+	switch {
+	case bad != nil:
+		return bad
+	case kind == "thinking":
+		p.Kind = chat.PartReasoning
+	case kind != "redacted_thinking":
+		return shape.Must("thinking or redacted_thinking").In("type")
+	case p.Signature == "":
 		return shape.Missing("data")
+	default:
+		p.Kind = chat.PartRedacted
 	}
-	return bad
+	return nil
 }
 
-func readFile(v []byte, m *chat.Media) *shape.Fault {
-	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
-		switch string(key) {
-		case "file_data":
-			return shape.Text(v, &m.URL) // a data: URL
-		case "file_id":
-			return shape.Text(v, &m.ID)
-		case "filename":
-			return shape.Text(v, &m.Name)
+// readMark reads Anthropic's {"type":"ephemeral","ttl":"5m"}.
+func readMark(v []byte, c *chat.Cache) *shape.Fault {
+	*c = "default"
+	return shape.Object(v, func(key, v []byte) *shape.Fault {
+		if string(key) != "ttl" {
+			return nil
+		}
+		switch string(v) {
+		case `"5m"`, `"1h"`:
+			return shape.Text(v, (*string)(c))
+		}
+		return shape.Must("5m or 1h")
+	})
+}
+
+// readBreakpoint reads OpenAI's {"mode":"explicit","ttl":"30m"}. The longest time that others know is an hour.
+func readBreakpoint(v []byte, c *chat.Cache) *shape.Fault {
+	*c = "default"
+	return shape.Object(v, func(key, v []byte) *shape.Fault {
+		if string(key) == "ttl" && string(v) == `"12h"` {
+			*c = "1h"
 		}
 		return nil
 	})
-	if bad == nil && m.URL == "" && m.ID == "" {
-		return shape.Missing("file_data")
-	}
-	return bad
 }
 
 func readID(v []byte, id *string) *shape.Fault {
@@ -208,4 +265,24 @@ func readID(v []byte, id *string) *shape.Fault {
 		}
 		return nil
 	})
+}
+
+// detailParts are the thoughts in OpenRouter's reasoning_details. What is not known there is left out.
+func detailParts(v []byte) []chat.Part {
+	var list []struct{ Type, Text, Summary, Signature, Data string }
+	if json.Unmarshal(v, &list) != nil {
+		return nil
+	}
+	var parts []chat.Part
+	for _, d := range list {
+		switch d.Type {
+		case "reasoning.text":
+			parts = append(parts, chat.Part{Kind: chat.PartReasoning, Text: d.Text, Signature: d.Signature})
+		case "reasoning.summary":
+			parts = append(parts, chat.Part{Kind: chat.PartReasoning, Text: d.Summary})
+		case "reasoning.encrypted":
+			parts = append(parts, chat.Part{Kind: chat.PartRedacted, Signature: d.Data})
+		}
+	}
+	return parts
 }

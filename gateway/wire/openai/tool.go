@@ -4,12 +4,15 @@ import (
 	"bytes"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
 	"github.com/sluice-ai/sluice/gateway/wire/shape"
 )
 
-// readCall reads a call in an assistant's message.
-func readCall(v []byte, c *chat.ToolCall) *shape.Fault {
+// readCall reads a call in an assistant's message. Gemini's signature of the thought behind it comes with it.
+func readCall(v []byte, p *chat.Part) *shape.Fault {
 	var kind string
+	c := new(chat.ToolCall)
+	p.Kind, p.Call = chat.PartCall, c
 	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
 		switch string(key) {
 		case "id":
@@ -18,6 +21,8 @@ func readCall(v []byte, c *chat.ToolCall) *shape.Fault {
 			return shape.Text(v, &kind)
 		case "function", "custom":
 			return readCalled(v, c)
+		case "extra_content":
+			p.Signature, _ = peek.String(thoughtSignature(v))
 		}
 		return nil
 	})
@@ -35,6 +40,15 @@ func readCall(v []byte, c *chat.ToolCall) *shape.Fault {
 		return shape.Missing(kind + ".name")
 	}
 	return nil
+}
+
+// thoughtSignature is that of {"google":{"thought_signature":…}}, still a JSON string; nil if there is none.
+func thoughtSignature(extra []byte) []byte {
+	google := peek.Find(extra, []byte(`"google"`))
+	if google == nil {
+		return nil
+	}
+	return peek.Find(google, []byte(`"thought_signature"`))
 }
 
 func readCalled(v []byte, c *chat.ToolCall) *shape.Fault {
@@ -60,6 +74,8 @@ func readTool(v []byte, t *chat.Tool) *shape.Fault {
 		case "custom":
 			t.Kind = chat.Custom
 			return readCustom(val, t)
+		case "cache_control":
+			return readMark(val, &t.Cache)
 		}
 		return nil
 	})
@@ -69,7 +85,7 @@ func readTool(v []byte, t *chat.Tool) *shape.Fault {
 	case kind == "":
 		return shape.Missing("type")
 	case kind != "function" && kind != "custom":
-		*t = chat.Tool{Kind: chat.Hosted, Name: kind, Parameters: bytes.Clone(v)}
+		*t = chat.Tool{Kind: chat.Hosted, Name: kind, Parameters: bytes.Clone(v), Cache: t.Cache}
 	case t.Name == "" || (kind == "custom") != (t.Kind == chat.Custom):
 		return shape.Missing(kind + ".name")
 	}
@@ -87,6 +103,8 @@ func readFunction(v []byte, t *chat.Tool) *shape.Fault {
 			return shape.Raw(v, &t.Parameters)
 		case "strict":
 			return shape.Bool(v, &t.Strict)
+		case "cache_control": // LiteLLM takes it here, too
+			return readMark(v, &t.Cache)
 		}
 		return nil
 	})

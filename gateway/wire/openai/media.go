@@ -1,0 +1,123 @@
+package openai
+
+import (
+	"encoding/base64"
+	"strings"
+
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/shape"
+)
+
+// readImage also takes a bare string, which Ollama's clients send.
+func readImage(v []byte, m *chat.Media) *shape.Fault {
+	var link string
+	read := func(v []byte) *shape.Fault {
+		bad := shape.Text(v, &link)
+		refer(m, link)
+		return bad
+	}
+	if v[0] == '"' {
+		return read(v)
+	}
+	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
+		switch string(key) {
+		case "url":
+			return read(v)
+		case "detail":
+			return shape.Text(v, &m.Detail)
+		}
+		return nil
+	})
+	if bad == nil && link == "" {
+		return shape.Missing("url")
+	}
+	return bad
+}
+
+func readAudio(v []byte, m *chat.Media) *shape.Fault {
+	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
+		switch string(key) {
+		case "data":
+			return shape.Text(v, &m.Data)
+		case "format":
+			bad := shape.Text(v, &m.Type)
+			if m.Type = "audio/" + m.Type; m.Type == "audio/mp3" {
+				m.Type = "audio/mpeg"
+			}
+			return bad
+		}
+		return nil
+	})
+	if bad == nil && m.Data == "" {
+		return shape.Missing("data")
+	}
+	return bad
+}
+
+func readFile(v []byte, m *chat.Media) *shape.Fault {
+	var data string
+	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
+		switch string(key) {
+		case "file_data":
+			return shape.Text(v, &data)
+		case "file_id":
+			return shape.Text(v, &m.ID)
+		case "filename":
+			return shape.Text(v, &m.Name)
+		}
+		return nil
+	})
+	switch {
+	case bad != nil:
+		return bad
+	case data == "" && m.ID == "":
+		return shape.Missing("file_data")
+	case strings.Contains(data, ":"):
+		refer(m, data)
+	default:
+		m.Data = data // some clients leave out what makes it a URL
+	}
+	return nil
+}
+
+// refer reads a URL; the data of a data: URL in base64 (RFC 2397) are taken out of it.
+func refer(m *chat.Media, link string) {
+	if len(link) > 5 && strings.EqualFold(link[:5], "data:") {
+		head, data, ok := strings.Cut(link[5:], ",")
+		if kind, is := cutBase64(head); ok && is && data != "" {
+			m.Type, m.Data = kind, data
+			return
+		}
+	}
+	m.URL = link
+}
+
+func cutBase64(head string) (kind string, ok bool) {
+	const mark = ";base64"
+	at := len(head) - len(mark)
+	if at < 0 || !strings.EqualFold(head[at:], mark) {
+		return "", false
+	}
+	return head[:at], true
+}
+
+// dataURL is the data as a URL; media of an unknown type are octets.
+func dataURL(m *chat.Media) string {
+	kind := m.Type
+	if kind == "" {
+		kind = "application/octet-stream"
+	}
+	return "data:" + kind + ";base64," + m.Data
+}
+
+// plainText is what a document says, if it is a plain text.
+func plainText(p *chat.Part) (string, bool) {
+	if p.Text != "" {
+		return p.Text, true
+	}
+	if !strings.HasPrefix(p.Media.Type, "text/") || p.Media.Data == "" {
+		return "", false
+	}
+	b, err := base64.StdEncoding.DecodeString(p.Media.Data)
+	return string(b), err == nil
+}
