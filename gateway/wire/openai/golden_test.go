@@ -197,6 +197,20 @@ func TestRequests(t *testing.T) {
 			return
 		}
 		out("decoded", render(t, r))
+		target := &chat.Target{CacheMarks: "cache_control", Thinking: "reasoning"}
+		body, dropped, err := openai.AppendRequest(nil, r, target)
+		if err != nil || len(dropped) > 0 {
+			t.Fatalf("%v, dropped %q", err, dropped)
+		}
+		out("encoded", string(body)+"\n")
+		again, err := openai.DecodeRequest(body)
+		if err != nil {
+			t.Fatalf("%s: %v", body, err)
+		}
+		same, _, err := openai.AppendRequest(nil, again, target)
+		if err != nil || !bytes.Equal(same, body) {
+			t.Errorf("%v\n%s\nbecomes\n%s", err, body, same)
+		}
 	})
 }
 

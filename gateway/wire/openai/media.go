@@ -110,14 +110,22 @@ func dataURL(m *chat.Media) string {
 	return "data:" + kind + ";base64," + m.Data
 }
 
-// plainText is what a document says, if it is a plain text.
+// plainText is what a document says, under its name, if it is a plain text: all models read those, and few providers take
+// them as files.
 func plainText(p *chat.Part) (string, bool) {
-	if p.Text != "" {
-		return p.Text, true
+	text := p.Text
+	if text == "" {
+		if !strings.HasPrefix(p.Media.Type, "text/") || p.Media.Data == "" {
+			return "", false
+		}
+		b, err := base64.StdEncoding.DecodeString(p.Media.Data)
+		if err != nil {
+			return "", false
+		}
+		text = string(b)
 	}
-	if !strings.HasPrefix(p.Media.Type, "text/") || p.Media.Data == "" {
-		return "", false
+	if p.Media.Name != "" {
+		text = p.Media.Name + ":\n\n" + text
 	}
-	b, err := base64.StdEncoding.DecodeString(p.Media.Data)
-	return string(b), err == nil
+	return text, true
 }

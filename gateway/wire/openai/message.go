@@ -133,7 +133,6 @@ func readContent(v []byte, parts *[]chat.Part) *shape.Fault {
 type partReader struct {
 	kind, text, refusal string
 	media               *chat.Media
-	thinking            []byte
 	p                   *chat.Part
 }
 
