@@ -14,7 +14,7 @@ config                    -
 config/schema             config
 configs                   -
 
-gateway                   gateway/wire/chat gateway/wire/peek gateway/catalog
+gateway                   gateway/wire/chat gateway/wire/peek gateway/wire/form gateway/catalog
 gateway/catalog           -
 gateway/wire              gateway/wire/*
 gateway/wire/chat         -
