@@ -65,6 +65,11 @@ type Error struct {
 	Type    string // the class of error: invalid_request_error, server_error, …
 	Param   string // the request field at fault, or empty
 	Code    string // the exact error, or empty
+
+	// Of an error that Sluice writes, for dialects whose types follow the status and whose errors repeat the request's id;
+	// decoders leave them out.
+	Status    int    // of HTTP; 0 inside of a stream
+	RequestID string // the gateway's own
 }
 
 // Error is the message, or else the code or type.
