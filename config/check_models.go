@@ -50,8 +50,12 @@ func (c *checker) provider(at string, p *Provider) {
 	} {
 		c.positive(at+".timeouts."+name, int64(d))
 	}
-	c.positive(at+".max_response", int64(p.MaxResponse))
-	c.positive(at+".max_event", int64(p.MaxEvent))
+	for name, n := range map[string]Bytes{"max_response": p.MaxResponse, "max_event": p.MaxEvent} {
+		c.positive(at+"."+name, int64(n))
+		if all := c.cfg.Server.MaxInFlightResponse; n > all {
+			c.fail(at+"."+name, "", "%s.%s (%s) is more than server.max_in_flight_response (%s)", at, name, n, all)
+		}
+	}
 }
 
 // providerType reports what a provider's type needs and does not have, or has and cannot use.

@@ -83,6 +83,9 @@ type Server struct {
 	MaxBody Bytes `yaml:"max_body"`
 	// MaxInFlightBody bounds the bodies of all requests together. It is at least max_body.
 	MaxInFlightBody Bytes `yaml:"max_in_flight_body"`
+	// MaxInFlightResponse bounds the memory of all whole replies and long events that wait in the gateway. It is at least
+	// each provider's max_response and max_event.
+	MaxInFlightResponse Bytes `yaml:"max_in_flight_response"`
 	// ReadTimeout bounds reading one request, its body included. A body gets one second more for every 32KiB that have
 	// arrived.
 	ReadTimeout time.Duration `yaml:"read_timeout"`
@@ -264,16 +267,17 @@ type Tenants struct {
 // into that struct; structs inside a plugin's settings may have it too.
 func (c *Config) SetDefaults() {
 	c.Server = Server{
-		Listen:          "127.0.0.1:8080",
-		AdminListen:     "127.0.0.1:9090",
-		DrainTimeout:    60 * time.Second,
-		MaxHead:         minHead,
-		MaxBody:         32 << 20,
-		MaxInFlightBody: 1 << 30,
-		ReadTimeout:     30 * time.Second,
-		IdleTimeout:     75 * time.Second,
-		WriteTimeout:    30 * time.Second,
-		Heartbeat:       15 * time.Second,
+		Listen:              "127.0.0.1:8080",
+		AdminListen:         "127.0.0.1:9090",
+		DrainTimeout:        60 * time.Second,
+		MaxHead:             minHead,
+		MaxBody:             32 << 20,
+		MaxInFlightBody:     1 << 30,
+		MaxInFlightResponse: 1 << 30,
+		ReadTimeout:         30 * time.Second,
+		IdleTimeout:         75 * time.Second,
+		WriteTimeout:        30 * time.Second,
+		Heartbeat:           15 * time.Second,
 	}
 	c.Chain = []string{"telemetry", "auth", "routing"}
 	c.Retries = Retries{

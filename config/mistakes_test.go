@@ -203,6 +203,7 @@ func TestProviders(t *testing.T) {
 		gateway.yaml:4:49: providers[0].timeouts.connect must be more than 0
 		gateway.yaml:4:59: providers[0].timeouts.total must be more than 0
 		gateway.yaml:4:74: providers[0].max_event must be more than 0`)
+	f("type: openai, max_response: 2GiB, "+key, `gateway.yaml:4:43: providers[0].max_response (2GiB) is more than server.max_in_flight_response (1GiB)`)
 	f(`type: openai, keys: [{name: k, key: "${env:KEY}", weight: 0}]`, `gateway.yaml:4:35: the weights of providers[0].keys sum up to 0`)
 	f(`type: openai, keys: [{name: k, key: "${env:KEY}"}, {name: k, key: ""}]`, `
 		gateway.yaml:4:73: key "k" is defined twice; the first is providers[0].keys[0]

@@ -19,19 +19,22 @@ import (
 	"github.com/sluice-ai/sluice/gateway/forward"
 	"github.com/sluice-ai/sluice/gateway/internal/watch"
 	"github.com/sluice-ai/sluice/gateway/serve"
+	"github.com/sluice-ai/sluice/gateway/upstream"
 )
 
 // Options are what every generation shares.
 type Options struct {
-	Plugins   []gateway.Spec
-	Log       *zap.Logger
-	UserAgent string // sent to providers
+	Plugins    []gateway.Spec
+	Log        *zap.Logger
+	UserAgent  string // sent to providers
+	MaxReplies int64  // bytes of all providers' replies held at once; 0: no bound
 }
 
 // Runtime holds the present generation.
 type Runtime struct {
 	o       Options
 	watch   *watch.Watcher // of idle upstream connections; nil: they are probed before use
+	budget  *upstream.Budget
 	current atomic.Pointer[Generation]
 	mu      sync.Mutex // one Apply at a time
 	number  int
@@ -44,7 +47,7 @@ var (
 
 // New makes a runtime without a generation: Apply must succeed before the first Acquire.
 func New(o Options) *Runtime {
-	r := &Runtime{o: o}
+	r := &Runtime{o: o, budget: upstream.NewBudget(o.MaxReplies)}
 	w, err := watch.New()
 	if err != nil {
 		o.Log.Info("idle provider connections are probed before use", zap.Error(err))
@@ -105,6 +108,9 @@ func (r *Runtime) Number() int {
 	defer r.mu.Unlock()
 	return r.number
 }
+
+// ReplyBytes counts the bytes of providers' replies that are held.
+func (r *Runtime) ReplyBytes() int64 { return r.budget.Held() }
 
 // Gather implements prometheus.Gatherer: the metrics of the present generation's plugins.
 func (r *Runtime) Gather() ([]*dto.MetricFamily, error) {

@@ -38,6 +38,7 @@ type conn struct {
 	remove func()          // ends the watch; nil if unwatched
 
 	buf    *[]byte
+	held   int64                 // bytes counted in the budget
 	read   func(fd uintptr) bool // the non-blocking read of raw, made once
 	n      int                   // what read got
 	rerr   error
@@ -121,9 +122,27 @@ func (c *conn) quiet() bool {
 	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
 }
 
+// grow gets a buffer of four times the size with the same contents, if the budget of all replies allows it. No more than
+// most is counted, which is what may be read into it: so a budget of that size is enough for one.
+func (c *conn) grow(most int) error {
+	size := 4 * cap(*c.buf)
+	if more := int64(min(size, most)) - c.held; more > 0 {
+		if err := c.p.c.Budget.take(more); err != nil {
+			return err
+		}
+		c.held += more
+	}
+	c.buf = buf.Grow(c.buf, size)
+	return nil
+}
+
 func (c *conn) dropBuffer() {
 	buf.Put(c.buf)
 	c.buf = nil
+	if c.held > 0 { // rarely: what all connections share is not touched for each event
+		c.p.c.Budget.held.Add(-c.held)
+		c.held = 0
+	}
 }
 
 // near says whether an armed deadline serves for the one wanted: setting one costs more than waking up once too early.

@@ -193,7 +193,7 @@ func provider(t *testing.T, base string, change ...func(*upstream.Config)) *upst
 	}
 	c := upstream.Config{
 		Name: "fake", BaseURL: u, Dialect: wire.OpenAI, MaxIdle: 10, IdleTimeout: time.Minute, MaxBody: 1 << 20, MaxEvent: 1 << 20,
-		AskUsage: true, Watch: w, UserAgent: "sluice/test",
+		Budget: upstream.NewBudget(1 << 30), AskUsage: true, Watch: w, UserAgent: "sluice/test",
 		Timeouts: upstream.Timeouts{
 			Connect: patience, Headers: patience, FirstEvent: patience, Idle: patience, Answer: patience, Total: time.Minute,
 		},
@@ -210,6 +210,9 @@ func provider(t *testing.T, base string, change ...func(*upstream.Config)) *upst
 		_ = w.Close()
 		if open, _ := p.Connections(); open != 0 {
 			t.Errorf("%d connections are left open", open)
+		}
+		if held := c.Budget.Held(); held != 0 {
+			t.Errorf("%d bytes of replies are still counted", held)
 		}
 	})
 	return p

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/sluice-ai/sluice/gateway"
-	"github.com/sluice-ai/sluice/gateway/internal/buf"
 )
 
 var (
@@ -61,7 +60,9 @@ func (st *stream) findHead(l limit) (int, error) {
 				return 0, errHead
 			}
 			if len(b) == cap(b) {
-				c.buf = buf.Grow(c.buf, 4*cap(b))
+				if err := c.grow(maxHead); err != nil {
+					return 0, err
+				}
 			}
 		}
 		if err := c.fill(l, st.total, nil); err != nil {

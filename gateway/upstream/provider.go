@@ -42,6 +42,7 @@ type Config struct {
 	IdleTimeout time.Duration // how long they are kept
 	MaxBody     int           // bytes of a whole reply
 	MaxEvent    int           // bytes of one event
+	Budget      *Budget       // of the bytes of all replies; nil: no bound
 	AskUsage    bool          // ask for a stream's usage when the caller did not, and take the extra event out again
 	TLS         *tls.Config   // nil: the system's roots
 	Proxy       func(*url.URL) (*url.URL, error)
@@ -71,6 +72,9 @@ func New(c Config) (*Provider, error) {
 	d, err := newDialer(&c)
 	if err != nil {
 		return nil, err
+	}
+	if c.Budget == nil {
+		c.Budget = NewBudget(0)
 	}
 	p := &Provider{c: c, dialer: d}
 	p.target = strings.TrimSuffix(c.BaseURL.EscapedPath(), "/")

@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"github.com/sluice-ai/sluice/gateway"
-	"github.com/sluice-ai/sluice/gateway/internal/buf"
 	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
@@ -283,7 +282,7 @@ func (st *stream) more() error {
 		case st.start == st.end && st.next == len(b): // nothing is left: wait without a buffer if that is possible
 			*c.buf = b[:0]
 			st.start, st.end, st.next = 0, 0, 0
-			if c.raw != nil {
+			if c.raw != nil || c.held > 0 {
 				c.dropBuffer()
 			}
 		case len(b) == cap(b):
@@ -329,7 +328,7 @@ func (st *stream) makeRoom() error {
 		return errTooLarge
 	}
 	if n+m > cap(b)/2 {
-		c.buf = buf.Grow(c.buf, 4*cap(b))
+		return c.grow(allowed)
 	}
 	return nil
 }

@@ -179,6 +179,72 @@ func TestStaleConnection(t *testing.T) {
 	}
 }
 
+// Replies that wait in the gateway have a budget together: one that does not fit is refused, and fits when another has
+// gone. A long event counts until what follows it is waited for.
+func TestBudget(t *testing.T) {
+	check := func(name string, config *tls.Config) {
+		t.Run(name, func(t *testing.T) {
+			large := `{"id":"x","choices":[],"pad":"` + strings.Repeat("x", 40_000) + `"}`
+			goOn := make(chan struct{})
+			f := newFake(t, config, func(c net.Conn, _ int) bool {
+				_, err := io.WriteString(c, whole("200 OK", large))
+				return err == nil
+			})
+			stream := newFake(t, config, func(c net.Conn, _ int) bool {
+				_, _ = io.WriteString(c, sseHead+events(large))
+				<-goOn
+				_, _ = io.WriteString(c, events(hello))
+				<-goOn
+				_, err := io.WriteString(c, events(finish, done)+last)
+				return err == nil
+			})
+			budget := upstream.NewBudget(100_000)
+			shared := func(c *upstream.Config) { c.Budget = budget }
+			p, s := provider(t, f.url(), insecure, shared), provider(t, stream.url(), insecure, shared)
+			target := &gateway.Target{Provider: "fake", Model: "m", Via: s.WithKey("")}
+			x := exchange(t, askStream, nil)
+			reply, err := target.Via.Send(x, target, x.Attempting(target))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if held := budget.Held(); held < 40_000 || held > 64<<10 {
+				t.Errorf("%d bytes are held", held)
+			}
+			r := attempt(t, p, exchange(t, askWhole, nil), "m")
+			e, ok := errors.AsType[*gateway.Error](r.err)
+			if !ok || e.Status != 503 || e.Code != "gateway_busy" || e.Origin != gateway.OriginGateway || e.RetryAfter <= 0 {
+				t.Fatalf("%+v", r.err)
+			}
+			for _, want := range []string{large, hello} {
+				if ev, err := reply.Stream.Next(); err != nil || string(ev.Data) != want {
+					t.Fatalf("%.100s, %v", ev.Data, err)
+				}
+				if want == large {
+					goOn <- struct{}{}
+				}
+			}
+			if held := budget.Held(); held != 0 {
+				t.Errorf("%d bytes are held for a short event", held)
+			}
+			for range 2 {
+				if r := attempt(t, p, exchange(t, askWhole, nil), "m"); r.err != nil || !slices.Equal(r.events, []string{large}) {
+					t.Errorf("%v", r.err)
+				}
+			}
+			close(goOn)
+			for err == nil {
+				_, err = reply.Stream.Next()
+			}
+			if !errors.Is(err, io.EOF) {
+				t.Error(err)
+			}
+			_ = reply.Stream.Close()
+		})
+	}
+	check("plain", nil)
+	check("TLS", serverTLS(t, 0))
+}
+
 // An idle connection that the provider closes is dropped before anybody uses it.
 func TestIdleClose(t *testing.T) {
 	f := newFake(t, nil, func(c net.Conn, _ int) bool {

@@ -73,6 +73,7 @@ func Start(o Options) (a *App, err error) {
 	}()
 	a.runtime = runtime.New(runtime.Options{
 		Plugins: plugins.All(), Log: o.Log, UserAgent: "sluice/" + o.Version,
+		MaxReplies: int64(c.Server.MaxInFlightResponse),
 	})
 	if err := a.runtime.Apply(c); err != nil {
 		return nil, err
@@ -219,6 +220,7 @@ func (a *App) health() admin.Health {
 		"generation":         strconv.Itoa(a.runtime.Number()),
 		"connections":        strconv.Itoa(connections),
 		"request_bytes_held": strconv.FormatInt(bytes, 10),
+		"reply_bytes_held":   strconv.FormatInt(a.runtime.ReplyBytes(), 10),
 	}
 	return h
 }

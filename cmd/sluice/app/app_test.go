@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -296,6 +297,41 @@ func TestDrainDeadline(t *testing.T) {
 		t.Errorf("%d were cut", cut)
 	}
 	if a := <-rest; !strings.Contains(a.body, `"code":"shutting_down"`) || strings.Contains(a.body, "[DONE]") || a.err == nil {
+		t.Errorf("%+v", a)
+	}
+}
+
+// Replies that wait in the gateway have a budget together: what does not fit is refused, and fits when another has gone.
+func TestReplyBudget(t *testing.T) {
+	release := make(chan struct{})
+	released := sync.OnceFunc(func() { close(release) })
+	text := strings.Repeat("x", 40_000) + `"},"finish_reason":"stop"}]}`
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"choices":[{"index":0,"message":{"content":"`+text[:30_000])
+		_ = http.NewResponseController(w).Flush()
+		<-release
+		_, _ = io.WriteString(w, text[30_000:])
+	}))
+	defer provider.Close()
+	file := strings.Replace(gatewayFile("ordered", strings.TrimPrefix(provider.URL, "http://")), "keys:", "max_response: 64KiB, max_event: 64KiB, keys:", 1)
+	s := start(t, strings.Replace(file, "server: {", "server: {max_in_flight_response: 64KiB, ", 1))
+	defer s.stop()
+	defer released()
+	c := client(t)
+	first := make(chan answer, 1)
+	go func() { first <- s.ask(c, unary("sim-x")) }()
+	health := func() string { return get(t, c, "http://"+s.AdminAddress().String()+"/readyz?verbose", "").body }
+	until(t, "the first reply waits", func() bool { return strings.Contains(health(), `"reply_bytes_held": "65536"`) })
+	if a := s.ask(c, unary("sim-x")); a.status != 503 || !strings.Contains(a.body, `"code":"gateway_busy"`) || a.header.Get("Retry-After") == "" {
+		t.Errorf("%+v", a)
+	}
+	released()
+	if a := <-first; !a.good(false) {
+		t.Errorf("%+v", a)
+	}
+	until(t, "nothing is held", func() bool { return strings.Contains(health(), `"reply_bytes_held": "0"`) })
+	if a := s.ask(c, unary("sim-x")); !a.good(false) {
 		t.Errorf("%+v", a)
 	}
 }
