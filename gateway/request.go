@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/form"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
 )
 
@@ -77,13 +78,14 @@ type Body interface {
 type Request struct {
 	Endpoint *Endpoint
 	Header   Header
-	Param    string // the {id} of the endpoint's path, decoded
+	Param    string // the {id} of the endpoint's path, decoded; if the endpoint is forwarded, it can stand in a path as it is
 	Query    string // of the request target, as it came and without "?"; nothing but what a URL may contain
 	NoStream *Error // why the transport cannot carry a stream; nil if it can
 
 	body   Body
 	raw    []byte
 	fields peek.Fields
+	form   *formBody // nil if the body is none
 	opened bool
 	err    error
 
@@ -99,17 +101,35 @@ func (r *Request) Open() error {
 		return r.err
 	}
 	r.opened = true
-	if r.raw, r.err = r.body.Load(); r.err != nil {
-		return r.err
+	if r.Endpoint.Body == Form {
+		r.err = r.openByType(string(r.Header.Get("Content-Type")))
+	} else {
+		r.err = r.openJSON()
 	}
-	if r.fields, r.err = peek.Scan(r.raw); r.err != nil && !r.mayLackModel(r.err) {
-		r.err = badBody(r.err)
-		return r.err
-	}
-	if r.err = nil; r.fields.Stream && r.NoStream != nil {
+	if r.err == nil && r.fields.Stream && r.NoStream != nil {
 		r.err = r.NoStream
 	}
 	return r.err
+}
+
+func (r *Request) openByType(contentType string) error {
+	switch {
+	case form.Is(contentType):
+		return r.openForm(contentType)
+	case isJSON(contentType):
+		return r.openJSON()
+	}
+	return errNoForm
+}
+
+func (r *Request) openJSON() (err error) {
+	if r.raw, err = r.body.Load(); err != nil {
+		return err
+	}
+	if r.fields, err = peek.Scan(r.raw); err != nil && !r.mayLackModel(err) {
+		return badBody(err)
+	}
+	return nil
 }
 
 // mayLackModel says whether all that is wrong with a body is that it names no model, and that is allowed.
@@ -131,16 +151,20 @@ func (r *Request) Chat() (*chat.Request, error) {
 	return r.chat, r.chatErr
 }
 
-// Edits appends to e what must change in Body so that it names a model, if that is not "", and so that a stream's usage is
-// asked for.
+// Edits appends to e what must change in Body so that it names a model, if that is not "", and, unless it is a form, so that
+// a stream's usage is asked for.
 func (r *Request) Edits(e []peek.Edit, model string, askUsage bool) []peek.Edit {
+	if r.form != nil {
+		return r.form.scan.Edits(e, model)
+	}
 	return r.fields.Edits(e, model, askUsage)
 }
 
-// Body is the bytes as they came: nil before Open and after the last release.
+// Body is the bytes as they came, but for those that Rest gives: nil before Open and after the last release.
 func (r *Request) Body() []byte { return r.raw }
 
-// Fields are what steers, with its positions in Body; zero before Open.
+// Fields are what steers, with its positions in Body; zero before Open. Of a form they are model and stream, without
+// positions.
 func (r *Request) Fields() *peek.Fields { return &r.fields }
 
 // Model is the name that the caller wrote, "" before Open.
@@ -151,6 +175,9 @@ func (r *Request) Stream() bool { return r.fields.Stream }
 
 func (r *Request) free() {
 	r.raw, r.chat = nil, nil
+	if r.form != nil {
+		r.form.rest = nil
+	}
 	if b := r.body; b != nil {
 		b.Free()
 	}
