@@ -43,7 +43,7 @@ func innermost(kind gateway.Kind) gateway.Handler {
 }
 
 func production(t testing.TB) gateway.Plugin {
-	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(io.Discard), zap.InfoLevel)
+	core := zapcore.NewCore(telemetry.Encoder(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())), zapcore.AddSync(io.Discard), zap.InfoLevel)
 	host := &loud{gatewaytest.NewHost(), zap.New(core)}
 	t.Cleanup(host.Close)
 	p, err := telemetry.Spec().Build(host, telemetry.Spec().Defaults())

@@ -24,60 +24,72 @@ func (r *record) write() {
 	if r.status >= 500 || r.aborted {
 		level = zapcore.WarnLevel
 	}
-	if line := r.p.log.Check(level, "exchange"); line != nil {
-		line.Write(zap.Inline(r))
+	if entry := r.p.log.Check(level, "exchange"); entry != nil {
+		entry.Write(zap.Inline(r))
 	}
 }
 
+// line is the part of zapcore.ObjectEncoder that records need.
+type line interface {
+	AddString(key, value string)
+	AddInt(key string, value int)
+	AddInt64(key string, value int64)
+	AddFloat64(key string, value float64)
+	AddBool(key string, value bool)
+	AddArray(key string, list zapcore.ArrayMarshaler) error
+}
+
 // MarshalLogObject implements zapcore.ObjectMarshaler: the record writes itself into the line, without fields in between.
-func (r *record) MarshalLogObject(line zapcore.ObjectEncoder) error {
+func (r *record) MarshalLogObject(to zapcore.ObjectEncoder) error { return r.describe(to) }
+
+func (r *record) describe(to line) error {
 	x := r.x
-	line.AddString("id", x.ID)
-	line.AddString("endpoint", x.Request.Endpoint.Name)
+	to.AddString("id", x.ID)
+	to.AddString("endpoint", x.Request.Endpoint.Name)
 	if t := x.Caller.Tenant; t != nil {
-		line.AddString("tenant", t.ID)
+		to.AddString("tenant", t.ID)
 	}
-	add(line, "key", x.Caller.Key)
-	add(line, "subject", x.Caller.Subject)
-	add(line, "model", x.Request.Model())
+	add(to, "key", x.Caller.Key)
+	add(to, "subject", x.Caller.Subject)
+	add(to, "model", x.Request.Model())
 	last := r.last()
 	if last != nil {
-		line.AddString("provider", last.Provider)
-		add(line, "target_model", last.Model)
-		add(line, "upstream_request_id", last.RequestID)
+		to.AddString("provider", last.Provider)
+		add(to, "target_model", last.Model)
+		add(to, "upstream_request_id", last.RequestID)
 		if last.Resent {
-			line.AddBool("resent", true)
+			to.AddBool("resent", true)
 		}
 	}
-	line.AddInt("status", r.status)
+	to.AddInt("status", r.status)
 	if r.aborted {
-		line.AddBool("aborted", true)
+		to.AddBool("aborted", true)
 	}
 	if x.Request.Stream() {
-		line.AddBool("stream", true)
+		to.AddBool("stream", true)
 	}
 	if e := r.err; e != nil {
 		if x.Client.IsValid() {
-			line.AddString("client", x.Client.String())
+			to.AddString("client", x.Client.String())
 		}
-		add(line, "error_code", e.Code)
-		line.AddString("error_origin", e.Origin.String())
+		add(to, "error_code", e.Code)
+		to.AddString("error_origin", e.Origin.String())
 		if text := reason(e); text != "" {
-			line.AddString("error", text)
+			to.AddString("error", text)
 		}
 	}
 	if r.first > 0 {
-		line.AddFloat64("first_ms", milliseconds(r.first))
+		to.AddFloat64("first_ms", milliseconds(r.first))
 	}
-	line.AddFloat64("total_ms", milliseconds(r.total))
-	addUsage(line, &x.Usage)
+	to.AddFloat64("total_ms", milliseconds(r.total))
+	addUsage(to, &x.Usage)
 	if last == nil {
 		return nil
 	}
 	attempts := x.Attempts()
-	line.AddInt("attempts", len(attempts))
+	to.AddInt("attempts", len(attempts))
 	if len(attempts) > 1 {
-		return line.AddArray("tries", tries{r})
+		return to.AddArray("tries", tries{r})
 	}
 	return nil
 }
@@ -101,49 +113,49 @@ type try struct {
 }
 
 // MarshalLogObject implements zapcore.ObjectMarshaler.
-func (t try) MarshalLogObject(line zapcore.ObjectEncoder) error {
+func (t try) MarshalLogObject(to zapcore.ObjectEncoder) error {
 	a := t.a
-	line.AddString("provider", a.Provider)
-	add(line, "key", a.Key)
-	add(line, "target_model", a.Model)
-	line.AddString("outcome", t.r.outcome(a))
+	to.AddString("provider", a.Provider)
+	add(to, "key", a.Key)
+	add(to, "target_model", a.Model)
+	to.AddString("outcome", t.r.outcome(a))
 	if a.Status > 0 {
-		line.AddInt("status", a.Status)
+		to.AddInt("status", a.Status)
 	}
 	if a.Resent {
-		line.AddBool("resent", true)
+		to.AddBool("resent", true)
 	}
 	if a.Err != nil {
 		if text := reason(gateway.AsError(a.Err)); text != "" {
-			line.AddString("error", text)
+			to.AddString("error", text)
 		}
 	}
-	line.AddFloat64("total_ms", milliseconds(a.Total))
+	to.AddFloat64("total_ms", milliseconds(a.Total))
 	return nil
 }
 
-func addUsage(line zapcore.ObjectEncoder, u *chat.Usage) {
+func addUsage(to line, u *chat.Usage) {
 	if u.Provenance == chat.Unknown {
 		return
 	}
-	line.AddString("usage", u.Provenance.String())
-	line.AddInt64("input_tokens", u.Input)
+	to.AddString("usage", u.Provenance.String())
+	to.AddInt64("input_tokens", u.Input)
 	if u.CacheRead > 0 {
-		line.AddInt64("cache_read_tokens", u.CacheRead)
+		to.AddInt64("cache_read_tokens", u.CacheRead)
 	}
 	if u.CacheWrite > 0 {
-		line.AddInt64("cache_write_tokens", u.CacheWrite)
+		to.AddInt64("cache_write_tokens", u.CacheWrite)
 	}
-	line.AddInt64("output_tokens", u.Output)
+	to.AddInt64("output_tokens", u.Output)
 	if u.Reasoning > 0 {
-		line.AddInt64("reasoning_tokens", u.Reasoning)
+		to.AddInt64("reasoning_tokens", u.Reasoning)
 	}
 }
 
 // add adds text that others wrote, unless it is empty.
-func add(line zapcore.ObjectEncoder, key, text string) {
+func add(to line, key, text string) {
 	if text != "" {
-		line.AddString(key, clean(text, mostName))
+		to.AddString(key, clean(text, mostName))
 	}
 }
 

@@ -23,6 +23,8 @@ type record struct {
 	aborted bool           // the reply had begun, and something other than the caller cut it short
 	total   time.Duration
 	first   time.Duration // from the start to the first event of the attempt that answered; 0 if there was none
+
+	plain plain // for the encoder
 }
 
 // end is the exchange's OnEnd.

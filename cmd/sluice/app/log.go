@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/plugins/telemetry"
 )
 
 // NewLog makes the log on standard error. Lines are buffered for up to half a second, because a system call for each
@@ -22,7 +23,7 @@ func NewLog(c config.Log) (log *zap.Logger, flush func(), err error) {
 	}
 	ec := zap.NewProductionEncoderConfig()
 	ec.TimeKey, ec.EncodeTime = "time", zapcore.RFC3339NanoTimeEncoder
-	encoder := zapcore.NewJSONEncoder(ec)
+	encoder := telemetry.Encoder(zapcore.NewJSONEncoder(ec))
 	terminal := term.IsTerminal(int(os.Stderr.Fd()))
 	if c.Format == "console" || c.Format == "auto" && terminal {
 		ec.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
