@@ -6,6 +6,7 @@ package wire
 import (
 	"math/bits"
 
+	"github.com/sluice-ai/sluice/gateway/wire/anthropic"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/openai"
 	"github.com/sluice-ai/sluice/gateway/wire/sse"
@@ -58,6 +59,20 @@ var OpenAI = &Dialect{ //nolint:gochecknoglobals // immutable
 	DecodeError: openai.DecodeError, AppendError: openai.AppendError, AppendFailure: openai.AppendFailure,
 }
 
+// Anthropic is the dialect of the Messages API.
+var Anthropic = &Dialect{ //nolint:gochecknoglobals // immutable
+	Name: anthropic.Name,
+	Look: anthropic.Look, LookWhole: anthropic.LookWhole, Finished: anthropic.Finished, Clean: anthropic.Clean,
+	Terminal:    sse.Event{Name: "message_stop", Data: []byte(`{"type":"message_stop"}`)},
+	Ends:        anthropic.Ends,
+	DecodeError: anthropic.DecodeError, AppendError: anthropic.AppendError, AppendFailure: anthropic.AppendFailure,
+	Codec: Codec{
+		DecodeRequest: anthropic.DecodeRequest, AppendRequest: anthropic.AppendRequest,
+		DecodeReply: anthropic.DecodeReply, AppendReply: anthropic.AppendReply,
+		NewDecoder: anthropic.NewDecoder, NewEncoder: anthropic.NewEncoder,
+	},
+}
+
 // Complete says whether a stream is complete, even if its terminal event is missing: as many choices have finished as were
 // asked for by "n", where 0 is 1. finished is made of what Dialect.Finished gives, whose 64 bits are enough for any n.
 func Complete(finished uint64, n int) bool {
@@ -66,8 +81,10 @@ func Complete(finished uint64, n int) bool {
 
 // ByName finds a dialect; nil if there is none of that name.
 func ByName(name string) *Dialect {
-	if name == OpenAI.Name {
-		return OpenAI
+	for _, d := range []*Dialect{OpenAI, Anthropic} {
+		if name == d.Name {
+			return d
+		}
 	}
 	return nil
 }

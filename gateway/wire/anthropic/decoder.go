@@ -1,0 +1,253 @@
+package anthropic
+
+import (
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
+	"github.com/sluice-ai/sluice/gateway/wire/shape"
+)
+
+// NewDecoder reads a stream of the Messages API. Calls are numbered by a counter of their own, not by the index of their
+// block (litellm #5231), and one without any fragment has the arguments {}. Blocks that only this dialect knows (server
+// tools and their results) say nothing.
+func NewDecoder() chat.Decoder { return new(decoder) }
+
+type decoder struct {
+	begun, finished, over bool
+
+	head  chat.Head
+	usage chat.Usage
+	call  chat.ToolCall // of the last PieceCall
+	cited chat.Citation
+
+	calls int       // so far
+	open  openBlock // that is being read
+	input []byte    // of an open call that began with all its arguments, escaped
+	said  bool      // some text was
+}
+
+// openBlock is what the open block is.
+type openBlock uint8
+
+const (
+	blockNone openBlock = iota // or one that says nothing
+	blockText
+	blockThinking
+	blockCall       // without arguments up to now
+	blockCallFilled // with some
+)
+
+// Decode implements chat.Decoder.
+func (d *decoder) Decode(dst []chat.Piece, name string, data []byte) ([]chat.Piece, error) {
+	var v event
+	if d.over {
+		return dst, nil
+	}
+	if !v.read(name, data) {
+		return dst, ErrMalformed
+	}
+	if v.kind == failed {
+		e, ok := DecodeError(data)
+		if !ok {
+			e = chat.Error{Message: "the provider broke off the stream with an error", Type: typeServer}
+		}
+		return dst, &e
+	}
+	if !d.begun && v.kind != pinged && v.kind != other {
+		d.begun = true
+		dst = append(dst, d.begin(&v))
+	}
+	switch v.kind {
+	case blockStarted:
+		dst = d.start(dst, v.block)
+	case blockDelta:
+		dst = d.delta(dst, v.delta)
+	case blockStopped:
+		dst = d.close(dst)
+	case ending:
+		dst = d.ending(d.close(dst), &v)
+	case ended:
+		dst = d.end(d.close(dst))
+	}
+	return dst, nil
+}
+
+// begin reads message_start. A stream that lacks it begins with nothing known.
+func (d *decoder) begin(v *event) chat.Piece {
+	p := chat.Piece{Kind: chat.PieceBegin, Head: &d.head}
+	if v.kind != started {
+		return p
+	}
+	peek.Each(v.message, func(key, val []byte) bool {
+		switch string(key) {
+		case "id":
+			d.head.ID, _ = peek.String(val)
+		case "model":
+			d.head.Model, _ = peek.String(val)
+		case "usage":
+			if addUsage(val, &d.usage) {
+				p.Usage = &d.usage
+			}
+		}
+		return true
+	})
+	return p
+}
+
+// start reads a content_block, which some providers send with its content.
+func (d *decoder) start(dst []chat.Piece, v []byte) []chat.Piece {
+	dst = d.close(dst)
+	var kind, text, id, name, input, signature []byte
+	peek.Each(v, func(key, val []byte) bool {
+		switch string(key) {
+		case "type":
+			kind = val
+		case "text", "thinking", "data":
+			text = val
+		case "signature":
+			signature = val
+		case "id":
+			id = val
+		case "name":
+			name = val
+		case "input":
+			input = val
+		}
+		return true
+	})
+	switch string(kind) {
+	case `"text"`:
+		d.open = blockText
+		return d.add(dst, chat.PieceText, text)
+	case `"thinking"`:
+		d.open = blockThinking
+		return d.add(d.add(dst, chat.PieceReasoning, text), chat.PieceSignature, signature)
+	case `"redacted_thinking"`:
+		return d.add(dst, chat.PieceRedacted, text)
+	case `"tool_use"`:
+		d.open = blockCall
+		d.input = d.input[:0]
+		if len(input) > 0 && input[0] == '{' && !isEmpty(input) {
+			d.input = shape.AppendString(d.input, string(input))
+		}
+		d.call = chat.ToolCall{}
+		d.call.ID, _ = peek.String(id)
+		d.call.ID = plainID(d.call.ID)
+		d.call.Name, _ = peek.String(name)
+		d.calls++
+		return append(dst, chat.Piece{Kind: chat.PieceCall, Index: d.calls - 1, Call: &d.call})
+	}
+	return dst
+}
+
+// isEmpty says whether an object has no members.
+func isEmpty(object []byte) bool {
+	empty := true
+	peek.Each(object, func(_, _ []byte) bool {
+		empty = false
+		return false
+	})
+	return empty
+}
+
+func (d *decoder) delta(dst []chat.Piece, v []byte) []chat.Piece {
+	var kind, text, cited []byte
+	peek.Each(v, func(key, val []byte) bool {
+		switch string(key) {
+		case "type":
+			kind = val
+		case "text", "thinking", "signature", "partial_json":
+			text = val
+		case "citation":
+			cited = val
+		}
+		return true
+	})
+	switch string(kind) {
+	case `"text_delta"`:
+		return d.add(dst, chat.PieceText, text)
+	case `"thinking_delta"`:
+		return d.add(dst, chat.PieceReasoning, text)
+	case `"signature_delta"`:
+		return d.add(dst, chat.PieceSignature, text)
+	case `"input_json_delta"`:
+		if inside, _ := shape.Inside(text); len(inside) > 0 && (d.open == blockCall || d.open == blockCallFilled) {
+			d.open = blockCallFilled
+			return append(dst, chat.Piece{Kind: chat.PieceArguments, Index: d.calls - 1, Text: inside})
+		}
+	case `"citations_delta"`:
+		if c, ok := citation(cited); ok {
+			d.cited = c
+			return append(dst, chat.Piece{Kind: chat.PieceCitation, Citation: &d.cited})
+		}
+	}
+	return dst
+}
+
+// add adds a piece with a text, unless that is empty.
+func (d *decoder) add(dst []chat.Piece, kind chat.PieceKind, text []byte) []chat.Piece {
+	inside, _ := shape.Inside(text)
+	if len(inside) == 0 {
+		return dst
+	}
+	d.said = d.said || kind == chat.PieceText
+	return append(dst, chat.Piece{Kind: kind, Text: inside})
+}
+
+// close ends the open block: a call that got no fragment gets its arguments now.
+func (d *decoder) close(dst []chat.Piece) []chat.Piece {
+	was := d.open
+	d.open = blockNone
+	if was != blockCall {
+		return dst
+	}
+	p := chat.Piece{Kind: chat.PieceArguments, Index: d.calls - 1, Text: []byte("{}")}
+	if inside, _ := shape.Inside(d.input); len(inside) > 0 {
+		p.Text = inside
+	}
+	return append(dst, p)
+}
+
+// ending reads message_delta: why the reply ends, and its usage up to now.
+func (d *decoder) ending(dst []chat.Piece, v *event) []chat.Piece {
+	var reason, sequence string
+	var details []byte
+	peek.Each(v.delta, func(key, val []byte) bool {
+		switch string(key) {
+		case "stop_reason":
+			reason, _ = peek.String(val)
+		case "stop_sequence":
+			sequence, _ = peek.String(val)
+		case "stop_details":
+			details = val
+		}
+		return true
+	})
+	if reason != "" && !d.finished {
+		d.finished = true
+		if reason == stopRefusal && !d.said {
+			dst = d.add(dst, chat.PieceRefusal, explanation(details))
+		}
+		dst = append(dst, chat.Piece{Kind: chat.PieceFinish, Finish: finishOf(reason), Stop: sequence})
+	}
+	if addUsage(v.usage, &d.usage) {
+		dst = append(dst, chat.Piece{Kind: chat.PieceUsage, Usage: &d.usage})
+	}
+	return dst
+}
+
+// explanation is why the model refused, as it stands in stop_details.
+func explanation(details []byte) []byte {
+	if len(details) == 0 || details[0] != '{' {
+		return nil
+	}
+	return peek.Find(details, []byte(`"explanation"`))
+}
+
+// end reads message_stop.
+func (d *decoder) end(dst []chat.Piece) []chat.Piece {
+	if !d.finished { // the provider says that the reply is complete, not why
+		dst = append(dst, chat.Piece{Kind: chat.PieceFinish, Finish: chat.FinishStop})
+	}
+	d.over = true
+	return append(dst, chat.Piece{Kind: chat.PieceEnd})
+}

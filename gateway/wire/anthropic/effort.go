@@ -1,0 +1,215 @@
+package anthropic
+
+import (
+	"strings"
+
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+)
+
+const (
+	effortNone    = "none"
+	effortMinimal = "minimal"
+	effortLow     = "low"
+	effortMedium  = "medium"
+	effortHigh    = "high"
+
+	leastBudget = 1024 // tokens for thinking, by Anthropic's rule
+
+	// defaultMaxTokens is what a request gets that limits nothing, for a model whose limit is not known: the API demands a
+	// limit. Every model since Claude 3.5 writes that much.
+	defaultMaxTokens = 8192
+)
+
+// budget is how many tokens of thinking an effort is worth on models that are told a budget. The first three are the ones
+// that Google documents for the same effort of its models; Anthropic publishes none.
+func budget(effort string) int64 {
+	switch effort {
+	case effortMinimal, effortLow:
+		return 1024
+	case effortHigh:
+		return 24576
+	case "xhigh":
+		return 32768
+	case "max":
+		return 65536
+	}
+	return 8192
+}
+
+// worth is the effort that a budget stands for on models that take no budget.
+func worth(budget int64) string {
+	switch {
+	case budget <= 2048:
+		return effortLow
+	case budget < 16384:
+		return effortMedium
+	}
+	return effortHigh
+}
+
+// plan is what a request says of thinking, sampling and length once they agree with each other and with the target.
+type plan struct {
+	mode      chat.ThinkMode
+	budget    int64
+	effort    string // of output_config
+	maxTokens int64
+
+	temperature, topP *float64
+	topK              *int64
+}
+
+func (p *plan) samples() bool { return p.temperature != nil || p.topP != nil || p.topK != nil }
+
+// plan decides, and drops what the target refuses.
+func (e *requestWriter) plan() plan {
+	p := plan{maxTokens: e.t.MaxOutput}
+	switch {
+	case e.q.MaxTokens != nil:
+		p.maxTokens = *e.q.MaxTokens
+	case p.maxTokens <= 0:
+		p.maxTokens = defaultMaxTokens
+	}
+	e.planThinking(&p)
+	if p.mode == chat.ThinkBudget && !e.mayBudget() {
+		e.drop("reasoning_effort")
+		p.mode = chat.ThinkUnset
+	}
+	e.planSampling(&p)
+	return p
+}
+
+// planThinking finds the words for the effort that the target's model understands.
+func (e *requestWriter) planThinking(p *plan) {
+	r, adaptive := &e.q.Reasoning, e.t.Adaptive
+	p.mode, p.budget, p.effort = r.Mode, r.Budget, r.Effort
+	if p.effort == effortMinimal {
+		p.effort = effortLow
+	}
+	if p.effort == effortNone {
+		p.mode, p.effort = chat.ThinkOff, ""
+	}
+	switch {
+	case p.mode == chat.ThinkUnset && p.effort == "":
+	case p.mode == chat.ThinkUnset && e.ours(), p.mode == chat.ThinkOff && e.ours():
+		return // here effort is more than thinking, and may stand alone
+	case p.mode == chat.ThinkUnset && adaptive:
+		p.mode = chat.ThinkAdaptive
+	case (p.mode == chat.ThinkUnset || p.mode == chat.ThinkAdaptive) && !adaptive:
+		p.mode, p.budget = chat.ThinkBudget, e.fit(budget(p.effort), p.maxTokens)
+	case p.mode == chat.ThinkBudget && adaptive:
+		p.mode = chat.ThinkAdaptive
+		if p.effort == "" {
+			p.effort = worth(p.budget)
+		}
+	case p.mode == chat.ThinkBudget && e.q.MaxTokens == nil && p.budget >= p.maxTokens:
+		if e.t.MaxOutput > 0 {
+			p.budget = e.fit(p.budget, p.maxTokens)
+		} else {
+			p.maxTokens += p.budget
+		}
+	case p.mode == chat.ThinkBetweenTools && !adaptive:
+		e.drop("reasoning_effort")
+		p.mode = chat.ThinkUnset
+	}
+	if !adaptive && !e.ours() {
+		p.effort = "" // old models know none
+	}
+	if p.mode == chat.ThinkBudget && p.budget < leastBudget {
+		e.drop("reasoning_effort")
+		p.mode = chat.ThinkUnset
+	}
+}
+
+// fit makes a budget leave a quarter of the limit for the answer. It is 0 if that is too little to think with.
+func (e *requestWriter) fit(budget, limit int64) int64 {
+	budget = min(budget, limit-limit/4)
+	if budget < leastBudget && limit > leastBudget {
+		budget = leastBudget
+	}
+	if budget < leastBudget {
+		return 0
+	}
+	return budget
+}
+
+// mayBudget says whether the API accepts a turn with a budget for thinking: calls must not be forced, and if the model
+// waits for results, the turn with its calls must begin with what it thought, signed. Callers that know no signatures
+// cannot send that back (litellm #15601).
+func (e *requestWriter) mayBudget() bool {
+	if e.q.Choice.Mode == chat.ChoiceRequired && len(e.q.Tools) > 0 {
+		return false
+	}
+	list, waits := e.q.Messages, false
+	i := len(list) - 1
+	for ; i >= 0 && list[i].Role != chat.RoleAssistant; i-- {
+		waits = waits || list[i].Role == chat.RoleTool
+	}
+	if !waits {
+		return true // a new turn: what was thought before is not asked for
+	}
+	for i > 0 && list[i-1].Role == chat.RoleAssistant {
+		i-- // written as one turn
+	}
+	if i < 0 {
+		return true
+	}
+	for _, p := range list[i].Parts {
+		if e.written(&p) {
+			return p.Kind == chat.PartReasoning || p.Kind == chat.PartRedacted
+		}
+	}
+	return true
+}
+
+// planSampling leaves out what the target's model refuses. Beside thinking, Anthropic takes a temperature of 1, a top_p of
+// 0.95 or more, and no top_k; and newer models take one of temperature and top_p, not both.
+func (e *requestWriter) planSampling(p *plan) {
+	s := &e.q.Sampling
+	if t := s.Temperature; t != nil {
+		cut := min(max(*t, 0), 1)
+		p.temperature = &cut
+	}
+	p.topP, p.topK = s.TopP, s.TopK
+	thinks := !e.ours() && (p.mode == chat.ThinkBudget || p.mode == chat.ThinkAdaptive)
+	if p.temperature != nil && (e.t.NoSampling || thinks && *p.temperature != 1) {
+		e.drop("temperature")
+		p.temperature = nil
+	}
+	both := !e.ours() && p.temperature != nil
+	if p.topP != nil && (e.t.NoSampling || both || thinks && *p.topP < 0.95) {
+		if *p.topP != 1 { // which is no restriction
+			e.drop("top_p")
+		}
+		p.topP = nil
+	}
+	if p.topK != nil && (e.t.NoSampling || thinks) {
+		e.drop("top_k")
+		p.topK = nil
+	}
+}
+
+// Version is the anthropic-version that an encoded request needs: 2023-06-01 if sampling parameters or documents in an
+// assistant's turn are sent, which 2026-10-21 refuses, else 2026-10-21.
+func Version(q *chat.Request, t *chat.Target) string {
+	e := requestWriter{q: q, t: t}
+	if p := e.plan(); p.samples() {
+		return Version2023
+	}
+	for i := range q.Messages {
+		if m := &q.Messages[i]; m.Role == chat.RoleAssistant {
+			for k := range m.Parts {
+				if p := &m.Parts[k]; p.Kind == chat.PartFile ||
+					p.Kind == chat.PartOther && strings.Contains(string(p.Raw), `"document"`) {
+					return Version2023
+				}
+			}
+		}
+	}
+	return Version2026
+}
+
+// Versions of the API, as the header anthropic-version names them.
+const (
+	Version2023 = "2023-06-01"
+	Version2026 = "2026-10-21"
+)

@@ -1,0 +1,192 @@
+package anthropic
+
+import (
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
+)
+
+// Look reads what one event of a stream says. What it is, its type says, or else its name. Usage is read over what u
+// holds: message_start begins anew, and in message_delta the fields that are null or absent keep what was known.
+//
+// Signs are
+//   - Progress for content, and for events that are not known;
+//   - Finish for a message_delta with a stop reason, End for message_stop;
+//   - UsageSeen for usage, which never comes alone here;
+//   - Failed for an error;
+//   - Malformed for what is not one JSON object with a type.
+//
+// Nothing is allocated.
+func Look(name string, data []byte, u *chat.Usage) chat.Signs {
+	var v event
+	if !v.read(name, data) {
+		return chat.Malformed
+	}
+	var s chat.Signs
+	switch v.kind {
+	case started:
+		fresh := chat.Usage{}
+		if addUsage(peek.Find(v.message, []byte(`"usage"`)), &fresh) {
+			*u, s = fresh, chat.UsageSeen
+		}
+	case ending:
+		if addUsage(v.usage, u) {
+			s = chat.UsageSeen
+		}
+		if v.stops() {
+			s |= chat.Finish
+		}
+	case ended:
+		s = chat.End
+	case failed:
+		s = chat.Failed
+	case pinged:
+	default:
+		s = chat.Progress
+	}
+	return s
+}
+
+// LookWhole reads what the whole body of a successful reply says, and its usage into u if it has any. Signs are UsageSeen,
+// Failed for an error in spite of the status, and Malformed for what is not one JSON object.
+func LookWhole(data []byte, u *chat.Usage) chat.Signs {
+	var s chat.Signs
+	var usage []byte
+	ok := peek.Each(data, func(key, val []byte) bool {
+		switch string(key) {
+		case "usage":
+			usage = val
+		case "error":
+			if isError(val) {
+				s |= chat.Failed
+			}
+		case "type":
+			if string(val) == `"error"` {
+				s |= chat.Failed
+			}
+		}
+		return true
+	})
+	if !ok {
+		return chat.Malformed
+	}
+	fresh := chat.Usage{}
+	if addUsage(usage, &fresh) {
+		*u = fresh
+		s |= chat.UsageSeen
+	}
+	return s
+}
+
+// Finished is 1, the set of the only choice, for an event with a stop reason, else 0.
+func Finished(data []byte) uint64 {
+	var v event
+	if v.read("", data) && v.kind == ending && v.stops() {
+		return 1
+	}
+	return 0
+}
+
+// Clean gives the event as it is: nothing that providers send breaks clients of this dialect.
+func Clean(data []byte) []byte { return data }
+
+// Ends says whether an event ends a stream: message_stop, or an error.
+func Ends(name string, data []byte) bool {
+	if name != "" {
+		return name == "message_stop" || name == "error"
+	}
+	var v event
+	return v.read("", data) && (v.kind == ended || v.kind == failed)
+}
+
+// eventKind says what an event is.
+type eventKind uint8
+
+const (
+	other eventKind = iota // not known; the API says that more may come
+	started
+	blockStarted
+	blockDelta
+	blockStopped
+	ending
+	ended
+	pinged
+	failed
+)
+
+// event is an event's members that say something about it, nil if absent.
+type event struct {
+	kind                                        eventKind
+	message, block, delta, usage, index, failed []byte
+}
+
+// read is false for what is not one JSON object with a type, or without a name that stands for it.
+func (v *event) read(name string, data []byte) bool {
+	var kind []byte
+	ok := peek.Each(data, func(key, val []byte) bool {
+		switch string(key) {
+		case "type":
+			kind = val
+		case "delta":
+			v.delta = val
+		case "index":
+			v.index = val
+		case "content_block":
+			v.block = val
+		case "message":
+			v.message = val
+		case "usage":
+			v.usage = val
+		case "error":
+			v.failed = val
+		}
+		return true
+	})
+	if !ok {
+		return false
+	}
+	switch {
+	case isError(v.failed):
+		v.kind = failed
+	case len(kind) > 2 && kind[0] == '"':
+		v.kind = kindOf(kind[1 : len(kind)-1])
+	case name != "":
+		v.kind = kindOf([]byte(name))
+	default:
+		return false
+	}
+	return true
+}
+
+func kindOf(s []byte) eventKind {
+	switch string(s) {
+	case "content_block_delta":
+		return blockDelta
+	case "content_block_start":
+		return blockStarted
+	case "content_block_stop":
+		return blockStopped
+	case "message_start":
+		return started
+	case "message_delta":
+		return ending
+	case "message_stop":
+		return ended
+	case "ping":
+		return pinged
+	case "error":
+		return failed
+	}
+	return other
+}
+
+// isError takes null, false and "" for no error.
+func isError(v []byte) bool { return len(v) > 0 && (v[0] == '{' || v[0] == '"' && len(v) > 2) }
+
+// stops says whether a message_delta has a stop reason.
+func (v *event) stops() bool {
+	if v.delta == nil {
+		return false
+	}
+	reason := peek.Find(v.delta, []byte(`"stop_reason"`))
+	return len(reason) > 2 && reason[0] == '"'
+}
