@@ -147,7 +147,7 @@ func (s *script) body() []byte {
 	case s.empty:
 		return nil
 	}
-	b := openai.AppendReply(nil, &s.reply)
+	b := openai.AppendReply(nil, nil, &s.reply)
 	if s.garble != never {
 		b = append(b[:len(b)/2], `"]`...) // neither ends nor fits
 	}

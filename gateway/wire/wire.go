@@ -53,10 +53,15 @@ type Codec struct {
 
 // OpenAI is the dialect of chat completions, and of all of OpenAI's endpoints but Responses.
 var OpenAI = &Dialect{ //nolint:gochecknoglobals // immutable
-	Name: "openai",
+	Name: openai.Name,
 	Look: openai.Look, LookWhole: openai.LookWhole, Finished: openai.Finished, Clean: openai.Clean,
 	Terminal: sse.Event{Data: []byte("[DONE]")}, Ends: openai.Ends,
 	DecodeError: openai.DecodeError, AppendError: openai.AppendError, AppendFailure: openai.AppendFailure,
+	Codec: Codec{
+		DecodeRequest: openai.DecodeRequest, AppendRequest: openai.AppendRequest,
+		DecodeReply: openai.DecodeReply, AppendReply: openai.AppendReply,
+		NewDecoder: openai.NewDecoder, NewEncoder: openai.NewEncoder,
+	},
 }
 
 // Anthropic is the dialect of the Messages API.

@@ -83,14 +83,28 @@ func BenchmarkDecodeRequest(b *testing.B) {
 	}
 }
 
-func BenchmarkAppendChunk(b *testing.B) {
-	c := chat.Chunk{
-		Head:    chat.Head{ID: "chatcmpl-BvN7Qy0cJ4kPzLw2sXeT9dUaHf3Gm", Model: "gpt-4.1-2025-04-14", Created: 1763900000},
-		Choices: []chat.Delta{{Text: " wonderful"}},
+// BenchmarkStream decodes one event of a stream and encodes what it says.
+func BenchmarkStream(b *testing.B) {
+	f := func(name, data string) {
+		b.Run(name, func(b *testing.B) {
+			event := []byte(data)
+			decoder, encoder := openai.NewDecoder(), openai.NewEncoder(nil)
+			var pieces []chat.Piece
+			var batch chat.Batch
+			b.SetBytes(int64(len(event)))
+			b.ReportAllocs()
+			for b.Loop() {
+				var err error
+				if pieces, err = decoder.Decode(pieces[:0], "", event); err != nil {
+					b.Fatal(err)
+				}
+				for i := range pieces {
+					encoder.Encode(&batch, &pieces[i])
+				}
+				batch.Reset()
+			}
+		})
 	}
-	var dst []byte
-	b.ReportAllocs()
-	for b.Loop() {
-		dst = openai.AppendChunk(dst[:0], &c, true)
-	}
+	f("content", typical)
+	f("call", call)
 }

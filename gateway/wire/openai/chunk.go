@@ -2,15 +2,13 @@ package openai
 
 import (
 	"bytes"
-	"errors"
 	"io"
+	"strconv"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
+	"github.com/sluice-ai/sluice/gateway/wire/shape"
 )
-
-// ErrMalformed says that an event is not what the dialect allows.
-var ErrMalformed = errors.New("openai: malformed event")
 
 // DecodeChunk reads the data of one event of a stream, for a client. What has an unexpected type is left out. The error
 // is io.EOF for [DONE], a *chat.Error for an error event, or ErrMalformed.
@@ -68,12 +66,6 @@ func decodeChoice(v []byte, at int) chat.Delta {
 		return true
 	})
 	return d
-}
-
-func setIndex(to *int, v []byte) {
-	if n, ok := peek.Int(v); ok && n >= 0 && n < 1<<31 {
-		*to = int(n)
-	}
 }
 
 func decodeMember(d *chat.Delta, key, v []byte) {
@@ -156,4 +148,107 @@ func decodeCalled(c *chat.CallDelta, v []byte) {
 		}
 		return true
 	})
+}
+
+// AppendChunk adds a chat.completion.chunk: the data of one event. If usage is true, the caller asked for usage in the
+// stream (stream_options.include_usage), and then every chunk has that member, null except in the one that carries it.
+func AppendChunk(dst []byte, c *chat.Chunk, usage bool) []byte {
+	dst = appendHead(dst, "chat.completion.chunk", &c.Head)
+	for i := range c.Choices {
+		d := &c.Choices[i]
+		dst = appendIndex(dst, i, d.Index)
+		dst = appendDelta(append(dst, `,"delta":`...), d)
+		dst = appendFinish(dst, d.Finish)
+	}
+	dst = append(dst, ']')
+	switch {
+	case c.Usage.Provenance != chat.Unknown:
+		dst = appendUsage(append(dst, `,"usage":`...), c.Usage)
+	case usage:
+		dst = append(dst, `,"usage":null`...)
+	}
+	return append(dst, '}')
+}
+
+func appendHead(dst []byte, kind string, h *chat.Head) []byte {
+	dst = shape.AppendString(append(dst, `{"id":`...), h.ID)
+	dst = shape.AppendString(append(dst, `,"object":`...), kind)
+	dst = strconv.AppendInt(append(dst, `,"created":`...), h.Created, 10)
+	dst = shape.AppendString(append(dst, `,"model":`...), h.Model)
+	return append(dst, `,"choices":[`...)
+}
+
+// appendIndex begins the i-th choice.
+func appendIndex(dst []byte, i, index int) []byte {
+	return strconv.AppendInt(append(comma(dst, i), `{"index":`...), int64(index), 10)
+}
+
+func appendFinish(dst []byte, f chat.FinishReason) []byte {
+	return append(shape.AppendOptional(append(dst, `,"logprobs":null,"finish_reason":`...), string(f)), '}')
+}
+
+// appendDelta writes content beside the role, as OpenAI does in a choice's first chunk.
+func appendDelta(dst []byte, d *chat.Delta) []byte {
+	next := "{"
+	member := func(key string) {
+		dst = append(append(dst, next...), key...)
+		next = ","
+	}
+	if d.Role != "" {
+		member(`"role":`)
+		dst = shape.AppendString(dst, string(d.Role))
+	}
+	if d.Text != "" || d.Role != "" {
+		member(`"content":`)
+		if d.Text == "" && (len(d.Calls) > 0 || d.Reasoning != "" || d.Refusal != "") {
+			dst = append(dst, "null"...)
+		} else {
+			dst = shape.AppendString(dst, d.Text)
+		}
+	}
+	if d.Refusal != "" || d.Role != "" {
+		member(`"refusal":`)
+		dst = shape.AppendOptional(dst, d.Refusal)
+	}
+	if d.Reasoning != "" {
+		member(`"reasoning_content":`)
+		dst = shape.AppendString(dst, d.Reasoning)
+	}
+	if len(d.Calls) > 0 {
+		member(`"tool_calls":[`)
+		for i := range d.Calls {
+			dst = appendCallDelta(comma(dst, i), &d.Calls[i])
+		}
+		dst = append(dst, ']')
+	}
+	if next == "{" {
+		dst = append(dst, '{')
+	}
+	return append(dst, '}')
+}
+
+// appendCallDelta writes id, type and name in the first fragment of a call only.
+func appendCallDelta(dst []byte, c *chat.CallDelta) []byte {
+	dst = strconv.AppendInt(append(dst, `{"index":`...), int64(c.Index), 10)
+	if c.ID != "" || c.Name != "" {
+		return appendCall(append(dst, ','), &c.ToolCall)
+	}
+	if c.Kind == chat.Custom {
+		dst = append(dst, `,"custom":{"input":`...)
+	} else {
+		dst = append(dst, `,"function":{"arguments":`...)
+	}
+	return append(shape.AppendString(dst, c.Arguments), "}}"...)
+}
+
+func appendCall(dst []byte, c *chat.ToolCall) []byte {
+	dst = shape.AppendString(append(dst, `"id":`...), c.ID)
+	if c.Kind == chat.Custom {
+		dst = shape.AppendString(append(dst, `,"type":"custom","custom":{"name":`...), c.Name)
+		dst = append(dst, `,"input":`...)
+	} else {
+		dst = shape.AppendString(append(dst, `,"type":"function","function":{"name":`...), c.Name)
+		dst = append(dst, `,"arguments":`...)
+	}
+	return append(shape.AppendString(dst, c.Arguments), "}}"...)
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/openai"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
 	"github.com/sluice-ai/sluice/gateway/wire/sse"
 )
 
@@ -67,21 +68,14 @@ func usageText(u chat.Usage) string {
 	return text + "\n"
 }
 
-// TestStreams reads recorded streams: the signs of each event, the usage at the end, and what a client makes of it.
+// TestStreams reads recorded streams: the signs of each event, the usage at the end, what a decoder makes of it, and what
+// an encoder makes of that, which must say the same.
 func TestStreams(t *testing.T) {
 	golden(t, "streams", func(t *testing.T, in []byte, out func(section, text string)) {
 		var u chat.Usage
 		var signs strings.Builder
-		said := transcript{}
-		r := sse.NewReader(strings.NewReader(string(in)), 1<<20)
-		for {
-			ev, err := r.Next()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+		events := readEvents(t, in)
+		for _, ev := range events {
 			s := openai.Look(ev.Name, ev.Data, &u)
 			signs.WriteString(cmp.Or(s.String(), "-"))
 			if n := bits.OnesCount64(openai.Finished(ev.Data)); n > 0 {
@@ -91,12 +85,71 @@ func TestStreams(t *testing.T) {
 				signs.WriteString(cleaned(t, bytes.Clone(ev.Data)))
 			}
 			signs.WriteString("\n")
-			said.add(openai.DecodeChunk(ev.Data))
 		}
 		out("signs", signs.String())
 		out("usage", usageText(u))
-		out("client", said.text())
+		encoder := openai.NewEncoder(&chat.Request{IncludeUsage: true})
+		said, again := decoded(events, encoder)
+		out("pieces", said.text())
+		said.complete()
+		if back, _ := decoded(again, nil); said["9 done"] != "" && !said.failed() && back.text() != said.text() {
+			t.Errorf("encoded\n%s\nit says\n%s", eventsText(again), back.text())
+		}
+		out("encoded", eventsText(again))
 	})
+}
+
+func readEvents(t *testing.T, in []byte) []sse.Event {
+	t.Helper()
+	var events []sse.Event
+	r := sse.NewReader(bytes.NewReader(in), 1<<20)
+	for {
+		ev, err := r.Next()
+		if err == io.EOF {
+			return events
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, sse.Event{Name: ev.Name, Data: bytes.Clone(ev.Data)})
+	}
+}
+
+// decoded is what a decoder makes of events, and an encoder of its pieces, if there is one.
+func decoded(events []sse.Event, encoder chat.Encoder) (transcript, []sse.Event) {
+	said := transcript{}
+	decoder := openai.NewDecoder()
+	var pieces []chat.Piece
+	var again []sse.Event
+	var batch chat.Batch
+	for _, ev := range events {
+		var err error
+		pieces, err = decoder.Decode(pieces[:0], ev.Name, ev.Data)
+		said.fail(err)
+		for i := range pieces {
+			said.add(&pieces[i])
+			if encoder != nil {
+				encoder.Encode(&batch, &pieces[i])
+			}
+		}
+		for {
+			name, data, ok := batch.Next()
+			if !ok {
+				break
+			}
+			again = append(again, sse.Event{Name: name, Data: bytes.Clone(data)})
+		}
+		batch.Reset()
+	}
+	return said, again
+}
+
+func eventsText(events []sse.Event) string {
+	var b []byte
+	for _, ev := range events {
+		b = append(append(b, ev.Data...), '\n')
+	}
+	return string(b)
 }
 
 // cleaned checks that Clean takes nothing but error:null away.
@@ -123,47 +176,78 @@ func cleaned(t *testing.T, data []byte) string {
 	return ""
 }
 
-// transcript joins deltas as a client does, by choice and by call.
+// transcript joins pieces as a client does, by choice and by call.
 type transcript map[string]string
 
-func (s transcript) add(c chat.Chunk, err error) {
+// complete gives calls without arguments those that an encoder gives them.
+func (s transcript) complete() {
+	for k := range s {
+		if of, ok := strings.CutSuffix(k, "name"); ok && s[of+"arguments"] == "" {
+			s[of+"arguments"] = "{}"
+		}
+	}
+}
+
+func (s transcript) failed() bool { return s["8 error"] != "" }
+
+func (s transcript) fail(err error) {
 	var failed *chat.Error
 	switch {
-	case err == io.EOF:
-		s["9 done"] = "yes"
 	case errors.As(err, &failed):
 		s["8 error"] += fmt.Sprintf("%s|%s|%s|%s;", failed.Message, failed.Type, failed.Param, failed.Code)
 	case err != nil:
 		s["8 error"] += err.Error() + ";"
 	}
-	if c.ID != "" {
-		s["0 head"] = fmt.Sprintf("%s %s %d", c.ID, c.Model, c.Created)
-	}
-	for _, d := range c.Choices {
-		add := func(what, text string) {
-			if text != "" {
-				s[fmt.Sprintf("%d %s", d.Index+1, what)] += text
-			}
-		}
-		if d.Role != "" {
-			s[fmt.Sprintf("%d role", d.Index+1)] = string(d.Role)
-		}
-		add("text", d.Text)
-		add("refusal", d.Refusal)
-		add("reasoning", d.Reasoning)
-		add("finish", string(d.Finish))
-		for _, call := range d.Calls {
-			at := fmt.Sprintf("call %d ", call.Index)
-			add(at+"id", call.ID)
-			add(at+"name", call.Name)
-			add(at+"arguments", call.Arguments)
-			if call.Kind == chat.Custom && call.Name != "" {
-				add(at+"kind", "custom")
-			}
+}
+
+func (s transcript) add(p *chat.Piece) {
+	add := func(what, text string) {
+		if text != "" {
+			s[fmt.Sprintf("%d %s", p.Choice+1, what)] += text
 		}
 	}
-	if c.Usage.Provenance != chat.Unknown {
-		s["7 usage"] = strings.TrimSuffix(usageText(c.Usage), "\n")
+	said := func() string {
+		text, ok := peek.String([]byte(`"` + string(p.Text) + `"`))
+		if !ok {
+			panic(fmt.Sprintf("%q is not the inside of a string", p.Text))
+		}
+		return text
+	}
+	at := fmt.Sprintf("call %d ", p.Index)
+	switch p.Kind {
+	case chat.PieceBegin:
+		s["0 head"] += fmt.Sprintf("%s %s %d", p.Head.ID, p.Head.Model, p.Head.Created)
+	case chat.PieceText:
+		add("text", said())
+		add("logprobs", string(p.Logprobs))
+	case chat.PieceRefusal:
+		add("refusal", said())
+	case chat.PieceReasoning:
+		add("reasoning", said())
+	case chat.PieceSignature:
+		if p.Call != nil {
+			add(at+"signature", said())
+		} else {
+			add("reasoning", "<signed "+said()+">")
+		}
+	case chat.PieceRedacted:
+		add("reasoning", "<redacted "+said()+">")
+	case chat.PieceCitation:
+		add("cited", fmt.Sprintf("%s %q %d-%d;", p.Citation.URL, p.Citation.Title, p.Citation.Start, p.Citation.End))
+	case chat.PieceCall:
+		add(at+"id", p.Call.ID)
+		add(at+"name", p.Call.Name)
+		if p.Call.Kind == chat.Custom {
+			add(at+"kind", "custom")
+		}
+	case chat.PieceArguments:
+		add(at+"arguments", said())
+	case chat.PieceFinish:
+		add("finish", string(p.Finish))
+	case chat.PieceUsage:
+		s["7 usage"] = strings.TrimSuffix(usageText(*p.Usage), "\n")
+	case chat.PieceEnd:
+		s["9 done"] += "yes"
 	}
 }
 
@@ -175,15 +259,30 @@ func (s transcript) text() string {
 	return b.String()
 }
 
-// TestReplies reads recorded bodies of status 200.
+// TestReplies reads recorded bodies of status 200, and writes what it has read, which must say the same.
 func TestReplies(t *testing.T) {
-	golden(t, "replies", func(_ *testing.T, in []byte, out func(section, text string)) {
+	golden(t, "replies", func(t *testing.T, in []byte, out func(section, text string)) {
 		var u chat.Usage
 		s := openai.LookWhole(in, &u)
 		out("signs", cmp.Or(s.String(), "-")+"\n")
 		out("usage", usageText(u))
 		if e, ok := openai.DecodeError(in); ok {
 			out("error", fmt.Sprintf("message %s\ntype %s\nparam %s\ncode %s\n", e.Message, e.Type, e.Param, e.Code))
+		}
+		r, err := openai.DecodeReply(in)
+		if err != nil {
+			out("decoded", "error: "+err.Error()+"\n")
+			return
+		}
+		out("decoded", render(t, r))
+		body := openai.AppendReply(nil, nil, r)
+		out("encoded", string(body)+"\n")
+		again, err := openai.DecodeReply(body)
+		if err != nil {
+			t.Fatalf("%s: %v", body, err)
+		}
+		if a, b := render(t, r), render(t, again); a != b && !strings.Contains(t.Name(), "lossy") {
+			t.Errorf("%s\nis read as\n%s", body, b)
 		}
 	})
 }
@@ -215,7 +314,7 @@ func TestRequests(t *testing.T) {
 }
 
 // render is r without what is empty.
-func render(t *testing.T, r *chat.Request) string {
+func render(t *testing.T, r any) string {
 	t.Helper()
 	full, err := json.Marshal(r)
 	if err != nil {

@@ -1,175 +1,178 @@
 package openai
 
 import (
-	"strconv"
+	"unicode/utf8"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/shape"
 )
 
-// AppendReply adds a chat.completion. Usage of unknown provenance is left out.
-func AppendReply(dst []byte, r *chat.Reply) []byte {
-	dst = appendHead(dst, "chat.completion", &r.Head)
+// AppendReply adds a chat.completion. Usage of unknown provenance is left out. Thoughts are written as DeepSeek has them,
+// and as LiteLLM if they are signed; pictures as OpenRouter has them. Of the request nothing is needed; it may be nil.
+func AppendReply(dst []byte, _ *chat.Request, r *chat.Reply) []byte {
+	w := writer{b: dst}
+	w.open('{')
+	w.str("id", r.ID)
+	w.str("object", "chat.completion")
+	w.int("created", r.Created)
+	w.str("model", r.Model)
+	w.list("choices")
 	for i := range r.Choices {
 		c := &r.Choices[i]
-		dst = appendIndex(dst, i, c.Index)
-		dst = appendMessage(append(dst, `,"message":`...), &c.Message)
-		dst = appendFinish(dst, c.Finish)
+		w.element()
+		w.int("index", int64(c.Index))
+		w.message(&c.Message, c.Finish == chat.FinishLength)
+		w.logprobs(c.Message.Parts)
+		w.key("finish_reason")
+		w.b = shape.AppendOptional(w.b, string(c.Finish))
+		w.shut('}')
 	}
-	dst = append(dst, ']')
+	w.shut(']')
 	if r.Usage.Provenance != chat.Unknown {
-		dst = appendUsage(append(dst, `,"usage":`...), r.Usage)
+		w.key("usage")
+		w.b = appendUsage(w.b, r.Usage)
 	}
-	return append(dst, '}')
+	w.text("service_tier", r.ServiceTier)
+	w.shut('}')
+	return w.b
 }
 
-// AppendChunk adds a chat.completion.chunk: the data of one event. If usage is true, the caller asked for usage in the
-// stream (stream_options.include_usage), and then every chunk has that member, null except in the one that carries it.
-func AppendChunk(dst []byte, c *chat.Chunk, usage bool) []byte {
-	dst = appendHead(dst, "chat.completion.chunk", &c.Head)
-	for i := range c.Choices {
-		d := &c.Choices[i]
-		dst = appendIndex(dst, i, d.Index)
-		dst = appendDelta(append(dst, `,"delta":`...), d)
-		dst = appendFinish(dst, d.Finish)
-	}
-	dst = append(dst, ']')
-	switch {
-	case c.Usage.Provenance != chat.Unknown:
-		dst = appendUsage(append(dst, `,"usage":`...), c.Usage)
-	case usage:
-		dst = append(dst, `,"usage":null`...)
-	}
-	return append(dst, '}')
-}
-
-func appendHead(dst []byte, kind string, h *chat.Head) []byte {
-	dst = shape.AppendString(append(dst, `{"id":`...), h.ID)
-	dst = shape.AppendString(append(dst, `,"object":`...), kind)
-	dst = strconv.AppendInt(append(dst, `,"created":`...), h.Created, 10)
-	dst = shape.AppendString(append(dst, `,"model":`...), h.Model)
-	return append(dst, `,"choices":[`...)
-}
-
-// appendIndex begins the i-th choice.
-func appendIndex(dst []byte, i, index int) []byte {
-	return strconv.AppendInt(append(comma(dst, i), `{"index":`...), int64(index), 10)
-}
-
-func appendFinish(dst []byte, f chat.FinishReason) []byte {
-	return append(shape.AppendOptional(append(dst, `,"logprobs":null,"finish_reason":`...), string(f)), '}')
-}
-
-func appendMessage(dst []byte, m *chat.Message) []byte {
-	calls, said := m.Calls(), m.Text(chat.PartText)
-	refusal, reasoning := m.Text(chat.PartRefusal), m.Text(chat.PartReasoning)
-	dst = append(dst, `{"role":"assistant","content":`...)
-	if said == "" && (refusal != "" || len(calls) > 0) {
-		dst = append(dst, "null"...)
-	} else {
-		dst = shape.AppendString(dst, said)
-	}
-	dst = shape.AppendOptional(append(dst, `,"refusal":`...), refusal)
-	dst = append(dst, `,"annotations":[]`...)
-	if reasoning != "" {
-		dst = shape.AppendString(append(dst, `,"reasoning_content":`...), reasoning)
-	}
-	if len(calls) > 0 {
-		dst = append(dst, `,"tool_calls":[`...)
-		for i := range calls {
-			dst = appendCall(append(comma(dst, i), '{'), &calls[i])
-		}
-		dst = append(dst, ']')
-	}
-	return append(dst, '}')
-}
-
-// appendDelta writes content beside the role, as OpenAI does in a choice's first chunk.
-func appendDelta(dst []byte, d *chat.Delta) []byte {
-	next := "{"
-	member := func(key string) {
-		dst = append(append(dst, next...), key...)
-		next = ","
-	}
-	if d.Role != "" {
-		member(`"role":`)
-		dst = shape.AppendString(dst, string(d.Role))
-	}
-	if d.Text != "" || d.Role != "" {
-		member(`"content":`)
-		if d.Text == "" && (len(d.Calls) > 0 || d.Reasoning != "" || d.Refusal != "") {
-			dst = append(dst, "null"...)
-		} else {
-			dst = shape.AppendString(dst, d.Text)
+func (w *writer) message(m *chat.Message, cut bool) {
+	said, refusal, called := m.Text(chat.PartText), m.Text(chat.PartRefusal), false
+	var audio *chat.Part
+	images := false
+	for i := range m.Parts {
+		switch p := &m.Parts[i]; p.Kind {
+		case chat.PartCall:
+			called = true
+		case chat.PartAudio:
+			audio = p
+		case chat.PartImage:
+			images = true
 		}
 	}
-	if d.Refusal != "" || d.Role != "" {
-		member(`"refusal":`)
-		dst = shape.AppendOptional(dst, d.Refusal)
+	w.object("message")
+	w.str("role", "assistant")
+	w.key("content")
+	if said == "" && (refusal != "" || called || audio != nil) {
+		w.b = append(w.b, "null"...)
+	} else {
+		w.b = shape.AppendString(w.b, said)
 	}
-	if d.Reasoning != "" {
-		member(`"reasoning_content":`)
-		dst = shape.AppendString(dst, d.Reasoning)
+	w.key("refusal")
+	w.b = shape.AppendOptional(w.b, refusal)
+	w.annotations(m.Parts)
+	w.thoughts(m.Parts)
+	if called {
+		w.calls(m.Parts, cut)
 	}
-	if len(d.Calls) > 0 {
-		member(`"tool_calls":[`)
-		for i := range d.Calls {
-			dst = appendCallDelta(comma(dst, i), &d.Calls[i])
+	if audio != nil {
+		w.audio(audio)
+	}
+	if images {
+		w.images(m.Parts)
+	}
+	w.shut('}')
+}
+
+// annotations writes the sources of what is said. Their places count characters of the whole text.
+func (w *writer) annotations(parts []chat.Part) {
+	w.list("annotations")
+	before := 0
+	for i := range parts {
+		p := &parts[i]
+		if p.Kind != chat.PartText {
+			continue
 		}
-		dst = append(dst, ']')
+		length := utf8.RuneCountInString(p.Text)
+		for k := range p.Citations {
+			c := p.Citations[k]
+			if c.Start == 0 && c.End == 0 {
+				c.End = length
+			}
+			c.Start, c.End = c.Start+before, c.End+before
+			w.element()
+			w.citation(&c)
+		}
+		before += length
 	}
-	if next == "{" {
-		dst = append(dst, '{')
-	}
-	return append(dst, '}')
+	w.shut(']')
 }
 
-// comma divides the elements of a list.
-func comma(dst []byte, i int) []byte {
-	if i == 0 {
-		return dst
-	}
-	return append(dst, ',')
+// citation writes one, up to the end of its object.
+func (w *writer) citation(c *chat.Citation) {
+	w.str("type", "url_citation")
+	w.object("url_citation")
+	w.int("start_index", int64(c.Start))
+	w.int("end_index", int64(c.End))
+	w.str("title", c.Title)
+	w.str("url", c.URL)
+	w.shut('}')
+	w.shut('}')
 }
 
-// appendCallDelta writes id, type and name in the first fragment of a call only.
-func appendCallDelta(dst []byte, c *chat.CallDelta) []byte {
-	dst = strconv.AppendInt(append(dst, `{"index":`...), int64(c.Index), 10)
-	if c.ID != "" || c.Name != "" {
-		return appendCall(append(dst, ','), &c.ToolCall)
+// logprobs writes those of what is said and of what is refused.
+func (w *writer) logprobs(parts []chat.Part) {
+	said, refused := joinLogprobs(parts, chat.PartText), joinLogprobs(parts, chat.PartRefusal)
+	w.key("logprobs")
+	if said == nil && refused == nil {
+		w.b = append(w.b, "null"...)
+		return
 	}
-	if c.Kind == chat.Custom {
-		dst = append(dst, `,"custom":{"input":`...)
-	} else {
-		dst = append(dst, `,"function":{"arguments":`...)
-	}
-	return append(shape.AppendString(dst, c.Arguments), "}}"...)
+	w.open('{')
+	w.key("content")
+	w.b = append(w.b, orNull(said)...)
+	w.key("refusal")
+	w.b = append(w.b, orNull(refused)...)
+	w.shut('}')
 }
 
-func appendCall(dst []byte, c *chat.ToolCall) []byte {
-	dst = shape.AppendString(append(dst, `"id":`...), c.ID)
-	if c.Kind == chat.Custom {
-		dst = shape.AppendString(append(dst, `,"type":"custom","custom":{"name":`...), c.Name)
-		dst = append(dst, `,"input":`...)
-	} else {
-		dst = shape.AppendString(append(dst, `,"type":"function","function":{"name":`...), c.Name)
-		dst = append(dst, `,"arguments":`...)
+func orNull(v []byte) []byte {
+	if v == nil {
+		return []byte("null")
 	}
-	return append(shape.AppendString(dst, c.Arguments), "}}"...)
+	return v
 }
 
-// AppendModels adds the body of GET /v1/models.
-func AppendModels(dst []byte, models []chat.Model) []byte {
-	dst = append(dst, `{"object":"list","data":[`...)
-	for i, m := range models {
-		dst = AppendModel(comma(dst, i), m)
+// joinLogprobs makes one list of those of the parts of a kind.
+func joinLogprobs(parts []chat.Part, k chat.PartKind) []byte {
+	var all []byte
+	for i := range parts {
+		list := parts[i].Logprobs
+		switch {
+		case parts[i].Kind != k || len(list) < 2 || list[0] != '[':
+		case all == nil:
+			all = list
+		case !emptyArray(all) && !emptyArray(list):
+			joined := append(append([]byte{}, all[:len(all)-1]...), ',')
+			all = append(joined, list[1:]...)
+		case emptyArray(all):
+			all = list
+		}
 	}
-	return append(dst, "]}"...)
+	return all
 }
 
-// AppendModel adds the body of GET /v1/models/{id}.
-func AppendModel(dst []byte, m chat.Model) []byte {
-	dst = shape.AppendString(append(dst, `{"id":`...), m.ID)
-	dst = strconv.AppendInt(append(dst, `,"object":"model","created":`...), m.Created, 10)
-	return append(shape.AppendString(append(dst, `,"owned_by":`...), m.OwnedBy), '}')
+func (w *writer) audio(p *chat.Part) {
+	w.object("audio")
+	w.str("id", p.Media.ID)
+	w.int("expires_at", 0) // it is not kept here
+	w.str("data", p.Media.Data)
+	w.str("transcript", p.Text)
+	w.shut('}')
+}
+
+func (w *writer) images(parts []chat.Part) {
+	w.list("images")
+	for i := range parts {
+		if p := &parts[i]; p.Kind == chat.PartImage {
+			w.element()
+			w.str("type", "image_url")
+			w.object("image_url")
+			w.str("url", link(p.Media))
+			w.shut('}')
+			w.shut('}')
+		}
+	}
+	w.shut(']')
 }

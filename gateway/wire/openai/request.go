@@ -10,8 +10,10 @@ import (
 	"github.com/sluice-ai/sluice/gateway/wire/shape"
 )
 
+// Name is that of the dialect.
+const Name = "openai"
+
 const (
-	dialect    = "openai"
 	maxChoices = 128     // by OpenAI's schema
 	maxTokens  = 1 << 40 // more is a mistake
 )
@@ -25,7 +27,7 @@ func DecodeRequest(body []byte) (*chat.Request, error) {
 	if err := peek.Valid(body); err != nil {
 		return nil, (&shape.Fault{Text: err.Error()}).Refusal()
 	}
-	d := requestReader{r: &chat.Request{Dialect: dialect}}
+	d := requestReader{r: &chat.Request{Dialect: Name}}
 	bad := shape.Object(bytes.TrimSpace(body), d.member)
 	if bad == nil {
 		bad = d.settle()

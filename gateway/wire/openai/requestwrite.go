@@ -60,7 +60,7 @@ func (w *requestWriter) refuse(param, why string) {
 }
 
 // own says whether the request came in this dialect, so that whatever it says may be said again.
-func (w *requestWriter) own() bool { return w.q.Dialect == dialect }
+func (w *requestWriter) own() bool { return w.q.Dialect == Name }
 
 // offered says whether a tool is on the target's list. Tools that one dialect's provider runs itself are unknown to the
 // others.

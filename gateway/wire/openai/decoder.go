@@ -1,0 +1,347 @@
+package openai
+
+import (
+	"bytes"
+
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
+	"github.com/sluice-ai/sluice/gateway/wire/shape"
+)
+
+// NewDecoder reads a stream of chat.completion.chunk. What has an unexpected type is left out. Errors are a *chat.Error for
+// what the provider reports, and ErrMalformed.
+func NewDecoder() chat.Decoder { return &decoder{} }
+
+// decoder is how far a stream has come.
+type decoder struct {
+	head         chat.Head
+	usage        chat.Usage
+	choices      []*answer
+	begun, ended bool
+	cited        bool // the list of sources at the top was passed on
+
+	// Of one event.
+	out   []chat.Piece
+	calls []chat.ToolCall // that pieces point to
+	cites []chat.Citation
+	buf   []byte // texts that do not stand in the event as they are
+	err   error
+}
+
+// answer is how far one choice has come.
+type answer struct {
+	index    int
+	finished bool
+	thought  source
+	last     []byte // the last piece of reasoning
+	calls    []begunCall
+}
+
+// source is where reasoning is read that stands in several places.
+type source uint8
+
+const (
+	nowhere source = iota // yet
+	inText                // reasoning_content and the like
+	inBlocks
+)
+
+// begunCall is how far one call has come.
+type begunCall struct {
+	index int    // by the provider's count
+	id    string // as the provider gave it, or made
+	given bool   // by the provider
+	told  bool   // its beginning was passed on
+}
+
+// Decode implements chat.Decoder.
+func (d *decoder) Decode(dst []chat.Piece, name string, data []byte) ([]chat.Piece, error) {
+	if d.ended {
+		return dst, nil
+	}
+	d.out, d.calls, d.cites, d.buf, d.err = dst, d.calls[:0], d.cites[:0], d.buf[:0], nil
+	if data = bytes.TrimSpace(data); string(data) == "[DONE]" {
+		d.end()
+	} else {
+		d.event(name, data)
+	}
+	dst, d.out = d.out, nil
+	return dst, d.err
+}
+
+func (d *decoder) event(name string, data []byte) {
+	var m members
+	switch {
+	case !m.read(data):
+		d.err = ErrMalformed
+		return
+	case m.failed() || name == "error":
+		d.err = m.failure(data)
+		return
+	}
+	used := m.usage(&d.usage)
+	if m.choices == nil || m.choices[0] != '[' || emptyArray(m.choices) && !used {
+		return // a ping; Azure's first chunk, which has no id
+	}
+	if !d.begun {
+		d.begun = true
+		peek.Each(data, func(key, val []byte) bool {
+			readHead(&d.head, key, val)
+			return true
+		})
+		d.out = append(d.out, chat.Piece{Kind: chat.PieceBegin, Head: &d.head})
+	}
+	if !d.cited && bytes.Contains(data, []byte(`"citations"`)) {
+		d.cite(peek.Find(data, []byte(`"citations"`))) // often comes with the finish reason
+	}
+	at := 0
+	peek.Elements(m.choices, func(val []byte) bool {
+		d.choice(val, at)
+		at++
+		return d.err == nil
+	})
+	if used && d.err == nil {
+		d.out = append(d.out, chat.Piece{Kind: chat.PieceUsage, Usage: &d.usage})
+	}
+}
+
+// end ends the reply. A choice without a finish reason has one now: the provider says that it is done.
+func (d *decoder) end() {
+	if !d.begun {
+		d.err = ErrMalformed
+		return
+	}
+	d.ended = true
+	for _, a := range d.choices {
+		if !a.finished {
+			a.finished = true
+			finish, _ := finishReason([]byte("stop"), len(a.calls) > 0)
+			d.out = append(d.out, chat.Piece{Kind: chat.PieceFinish, Choice: a.index, Finish: finish})
+		}
+	}
+	d.out = append(d.out, chat.Piece{Kind: chat.PieceEnd})
+}
+
+// answer finds or begins a choice.
+func (d *decoder) answer(index int) *answer {
+	for _, a := range d.choices {
+		if a.index == index {
+			return a
+		}
+	}
+	a := &answer{index: index}
+	d.choices = append(d.choices, a)
+	return a
+}
+
+// fragment is one of choices, with the members of its delta; all nil if absent.
+type fragment struct {
+	delta, reason, logprobs, stop              []byte
+	content, refusal, reasoning, audio         []byte
+	blocks, details, calls, function, citation []byte
+}
+
+// choice reads one of choices; at is its place there, which some providers leave to stand for the index.
+func (d *decoder) choice(v []byte, at int) {
+	var f fragment
+	index := at
+	peek.Each(v, func(key, val []byte) bool {
+		switch string(key) {
+		case "index":
+			setIndex(&index, val)
+		case "delta":
+			f.delta = val
+		case "finish_reason":
+			f.reason, _ = shape.Inside(val)
+		case "stop_reason": // vLLM: the stop sequence that was met
+			f.stop = val
+		case "logprobs":
+			f.logprobs = val
+		}
+		return true
+	})
+	a := d.answer(index)
+	if a.finished {
+		return // some repeat the reason, or add annotations
+	}
+	if f.delta != nil {
+		peek.Each(f.delta, f.member)
+		d.say(a, &f)
+	}
+	if len(f.reason) > 0 {
+		d.finish(a, &f)
+	}
+}
+
+func (f *fragment) member(key, val []byte) bool {
+	switch string(key) {
+	case "content":
+		f.content = val
+	case "refusal":
+		f.refusal = val
+	case "reasoning_content", "reasoning", "reasoning_text": // several may stand for the same
+		if len(val) > 2 && val[0] == '"' {
+			f.reasoning = val
+		}
+	case "thinking_blocks":
+		f.blocks = val
+	case "reasoning_details":
+		f.details = val
+	case "tool_calls":
+		f.calls = val
+	case "function_call":
+		f.function = val
+	case "annotations":
+		f.citation = val
+	case "audio":
+		f.audio = val
+	}
+	return true
+}
+
+// say passes on what a delta adds, in the order in which a model comes to it.
+func (d *decoder) say(a *answer, f *fragment) {
+	d.reason(a, f)
+	d.content(a, f)
+	if text, _ := shape.Inside(f.refusal); len(text) > 0 {
+		d.out = append(d.out, chat.Piece{Kind: chat.PieceRefusal, Choice: a.index, Text: text})
+	}
+	if f.audio != nil { // its sound has no place in other dialects, its words have
+		if text, _ := shape.Inside(peek.Find(f.audio, []byte(`"transcript"`))); len(text) > 0 {
+			d.out = append(d.out, chat.Piece{Kind: chat.PieceText, Choice: a.index, Text: text})
+		}
+	}
+	if f.citation != nil {
+		d.annotate(a, f.citation)
+	}
+	if f.calls != nil {
+		peek.Elements(f.calls, func(val []byte) bool {
+			d.call(a, val)
+			return true
+		})
+	}
+	if f.function != nil { // deprecated: the one call, without id
+		d.called(a, &callFragment{function: f.function})
+	}
+}
+
+func (d *decoder) content(a *answer, f *fragment) {
+	if text, ok := shape.Inside(f.content); ok {
+		if len(text) > 0 {
+			p := chat.Piece{Kind: chat.PieceText, Choice: a.index, Text: text}
+			if len(f.logprobs) > 0 && f.logprobs[0] == '{' {
+				if list := peek.Find(f.logprobs, []byte(`"content"`)); len(list) > 0 && list[0] == '[' {
+					p.Logprobs = list
+				}
+			}
+			d.out = append(d.out, p)
+		}
+		return
+	}
+	peek.Elements(f.content, func(part []byte) bool { // Mistral: texts and thoughts
+		d.inside(chat.PieceText, a, peek.Find(part, []byte(`"text"`)))
+		peek.Elements(peek.Find(part, []byte(`"thinking"`)), func(thought []byte) bool {
+			d.inside(chat.PieceReasoning, a, peek.Find(thought, []byte(`"text"`)))
+			return true
+		})
+		return true
+	})
+}
+
+// inside passes on a JSON string that says something.
+func (d *decoder) inside(k chat.PieceKind, a *answer, v []byte) bool {
+	text, _ := shape.Inside(v)
+	if len(text) == 0 {
+		return false
+	}
+	d.out = append(d.out, chat.Piece{Kind: k, Choice: a.index, Text: text})
+	return true
+}
+
+// longest is how long a piece of reasoning may be to be one that only happens to be the same as that before it.
+const longest = 24
+
+// reason passes on thoughts: as text, or else from the blocks that hold their signatures.
+func (d *decoder) reason(a *answer, f *fragment) {
+	if f.reasoning != nil && a.thought != inBlocks {
+		if len(f.reasoning) <= longest || !bytes.Equal(f.reasoning, a.last) { // xAI repeats some
+			a.thought = inText
+			d.inside(chat.PieceReasoning, a, f.reasoning)
+		}
+		a.last = append(a.last[:0], f.reasoning...)
+	}
+	blocks := f.blocks
+	if blocks == nil || emptyList(blocks) {
+		blocks = f.details
+	}
+	if blocks != nil {
+		peek.Elements(blocks, func(v []byte) bool {
+			d.block(a, v)
+			return true
+		})
+	}
+}
+
+func emptyList(v []byte) bool { return v[0] != '[' || emptyArray(v) }
+
+// block reads one of thinking_blocks (LiteLLM) or reasoning_details (OpenRouter).
+func (d *decoder) block(a *answer, v []byte) {
+	var text, signature, data []byte
+	peek.Each(v, func(key, val []byte) bool {
+		switch string(key) {
+		case "thinking", "text", "summary":
+			text = val
+		case "signature":
+			signature = val
+		case "data":
+			data = val
+		}
+		return true
+	})
+	if a.thought != inText && d.inside(chat.PieceReasoning, a, text) {
+		a.thought = inBlocks
+	}
+	if d.inside(chat.PieceSignature, a, signature) {
+		a.thought = nowhere // the next thought is another
+	}
+	d.inside(chat.PieceRedacted, a, data)
+}
+
+func (d *decoder) annotate(a *answer, v []byte) {
+	peek.Elements(v, func(val []byte) bool {
+		var c chat.Citation
+		if readCitation(val, &c); c.URL != "" {
+			d.citation(a.index, c)
+		}
+		return true
+	})
+}
+
+// cite passes on a list of sources that stands beside choices (xAI, Perplexity), once: they belong to the first choice.
+func (d *decoder) cite(v []byte) {
+	for _, c := range links(v) {
+		d.cited = true
+		if a := d.answer(0); !a.finished {
+			d.citation(a.index, c)
+		}
+	}
+}
+
+func (d *decoder) citation(choice int, c chat.Citation) {
+	d.cites = append(d.cites, c)
+	d.out = append(d.out, chat.Piece{Kind: chat.PieceCitation, Choice: choice, Citation: &d.cites[len(d.cites)-1]})
+}
+
+func (d *decoder) finish(a *answer, f *fragment) {
+	reason, failed := finishReason(f.reason, len(a.calls) > 0)
+	if failed != nil {
+		d.err = failed
+		return
+	}
+	a.finished = true
+	p := chat.Piece{Kind: chat.PieceFinish, Choice: a.index, Finish: reason}
+	if len(f.stop) > 0 {
+		p.Stop, _ = peek.String(f.stop)
+	}
+	d.out = append(d.out, p)
+}

@@ -1,0 +1,217 @@
+package openai
+
+import (
+	"strconv"
+
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/shape"
+)
+
+// NewEncoder writes a stream of chat.completion.chunk. If the caller asked for usage (stream_options.include_usage), one
+// more chunk in front of [DONE] carries it, and all others have usage null. The request may be nil.
+func NewEncoder(q *chat.Request) chat.Encoder {
+	return &encoder{asked: q != nil && q.IncludeUsage}
+}
+
+type encoder struct {
+	asked   bool   // for usage
+	head    []byte // of each chunk, up to its choices
+	usage   chat.Usage
+	choices []*spoken
+}
+
+// spoken is how far one choice has come.
+type spoken struct {
+	index   int
+	thought []byte // the reasoning that is not signed yet, escaped
+	calls   []spokenCall
+}
+
+type spokenCall struct {
+	index  int
+	custom bool
+	some   bool // arguments came
+}
+
+// Encode implements chat.Encoder.
+func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {
+	switch p.Kind {
+	case chat.PieceBegin:
+		e.begin(dst, p)
+	case chat.PieceText:
+		e.text(dst, p, `"content":"`)
+	case chat.PieceRefusal:
+		e.text(dst, p, `"refusal":"`)
+	case chat.PieceReasoning:
+		s := e.text(dst, p, `"reasoning_content":"`)
+		s.thought = append(s.thought, p.Text...)
+	case chat.PieceSignature, chat.PieceRedacted:
+		e.sign(dst, p)
+	case chat.PieceCitation:
+		e.open(dst, p.Choice)
+		w := writer{b: append(dst.Buf, `"annotations":[{`...)}
+		w.citation(p.Citation)
+		dst.Buf = append(w.b, ']')
+		e.shut(dst)
+	case chat.PieceCall, chat.PieceArguments:
+		e.call(dst, p)
+	case chat.PieceFinish:
+		e.finish(dst, p)
+	case chat.PieceUsage:
+		e.usage = *p.Usage
+	case chat.PieceEnd:
+		e.end(dst)
+	}
+}
+
+// Fail implements chat.Encoder.
+func (e *encoder) Fail(dst *chat.Batch, failure *chat.Error) {
+	dst.Event("")
+	dst.Buf = AppendError(dst.Buf, *failure)
+}
+
+func (e *encoder) begin(dst *chat.Batch, p *chat.Piece) {
+	if p.Usage != nil {
+		e.usage = *p.Usage
+	}
+	b := shape.AppendString(append(e.head[:0], `{"id":`...), p.Head.ID)
+	b = strconv.AppendInt(append(b, `,"object":"chat.completion.chunk","created":`...), p.Head.Created, 10)
+	b = shape.AppendString(append(b, `,"model":`...), p.Head.Model)
+	e.head = append(b, `,"choices":[`...)
+	e.choice(dst, p.Choice)
+}
+
+// choice finds a choice, or begins it by telling its role: the first with the first piece of all (portkey #1399).
+func (e *encoder) choice(dst *chat.Batch, index int) *spoken {
+	for _, s := range e.choices {
+		if s.index == index {
+			return s
+		}
+	}
+	s := &spoken{index: index}
+	e.choices = append(e.choices, s)
+	e.open(dst, index)
+	dst.Buf = append(dst.Buf, `"role":"assistant","content":"","refusal":null`...)
+	e.shut(dst)
+	return s
+}
+
+// open begins a chunk with a delta of a choice, up to the delta's members.
+func (e *encoder) open(dst *chat.Batch, choice int) *spoken {
+	s := e.choice(dst, choice)
+	dst.Event("")
+	dst.Buf = append(append(dst.Buf, e.head...), `{"index":`...)
+	dst.Buf = append(strconv.AppendInt(dst.Buf, int64(choice), 10), `,"delta":{`...)
+	return s
+}
+
+// shut ends a chunk behind the delta's members.
+func (e *encoder) shut(dst *chat.Batch) {
+	dst.Buf = append(dst.Buf, `},"logprobs":null,"finish_reason":null}`...)
+	e.last(dst)
+}
+
+// last ends a chunk behind the choice.
+func (e *encoder) last(dst *chat.Batch) {
+	if e.asked {
+		dst.Buf = append(dst.Buf, `],"usage":null}`...)
+	} else {
+		dst.Buf = append(dst.Buf, `]}`...)
+	}
+}
+
+// text writes a piece of text as the member that key begins.
+func (e *encoder) text(dst *chat.Batch, p *chat.Piece, key string) *spoken {
+	s := e.open(dst, p.Choice)
+	dst.Buf = append(append(append(dst.Buf, key...), p.Text...), '"')
+	if p.Logprobs == nil {
+		e.shut(dst)
+		return s
+	}
+	dst.Buf = append(append(dst.Buf, `},"logprobs":{"content":`...), p.Logprobs...)
+	dst.Buf = append(dst.Buf, `,"refusal":null},"finish_reason":null}`...)
+	e.last(dst)
+	return s
+}
+
+// sign writes what a provider wants back as it was: a whole block, as LiteLLM does, or Gemini's signature of a call.
+func (e *encoder) sign(dst *chat.Batch, p *chat.Piece) {
+	if p.Kind == chat.PieceSignature && p.Call != nil {
+		e.open(dst, p.Choice)
+		dst.Buf = strconv.AppendInt(append(dst.Buf, `"tool_calls":[{"index":`...), int64(p.Index), 10)
+		dst.Buf = append(append(dst.Buf, `,"extra_content":{"google":{"thought_signature":"`...), p.Text...)
+		dst.Buf = append(dst.Buf, `"}}}]`...)
+		e.shut(dst)
+		return
+	}
+	s := e.open(dst, p.Choice)
+	if p.Kind == chat.PieceRedacted {
+		dst.Buf = append(append(dst.Buf, `"thinking_blocks":[{"type":"redacted_thinking","data":"`...), p.Text...)
+	} else {
+		dst.Buf = append(append(dst.Buf, `"thinking_blocks":[{"type":"thinking","thinking":"`...), s.thought...)
+		dst.Buf = append(append(dst.Buf, `","signature":"`...), p.Text...)
+		s.thought = s.thought[:0]
+	}
+	dst.Buf = append(dst.Buf, `"}]`...)
+	e.shut(dst)
+}
+
+// call writes the beginning of a call or more of its arguments.
+func (e *encoder) call(dst *chat.Batch, p *chat.Piece) {
+	s := e.open(dst, p.Choice)
+	if p.Kind == chat.PieceCall {
+		s.calls = append(s.calls, spokenCall{index: p.Index, custom: p.Call.Kind == chat.Custom})
+		dst.Buf = strconv.AppendInt(append(dst.Buf, `"tool_calls":[{"index":`...), int64(p.Index), 10)
+		w := writer{b: dst.Buf, more: true}
+		w.call(&chat.Part{Call: &chat.ToolCall{ID: p.Call.ID, Kind: p.Call.Kind, Name: p.Call.Name}}, true)
+		dst.Buf = append(w.b, ']')
+		e.shut(dst)
+		return
+	}
+	custom := false
+	for i := range s.calls {
+		if c := &s.calls[i]; c.index == p.Index {
+			c.some, custom = true, c.custom
+		}
+	}
+	e.arguments(dst, p.Index, custom, p.Text)
+}
+
+// arguments writes a fragment of a call and ends the chunk.
+func (e *encoder) arguments(dst *chat.Batch, index int, custom bool, text []byte) {
+	dst.Buf = strconv.AppendInt(append(dst.Buf, `"tool_calls":[{"index":`...), int64(index), 10)
+	if custom {
+		dst.Buf = append(dst.Buf, `,"custom":{"input":"`...)
+	} else {
+		dst.Buf = append(dst.Buf, `,"function":{"arguments":"`...)
+	}
+	dst.Buf = append(append(dst.Buf, text...), `"}}]`...)
+	e.shut(dst)
+}
+
+// finish writes why a choice ended. A call that has no arguments by then takes none, which JSON says by {}; unless the
+// answer was cut in front of them.
+func (e *encoder) finish(dst *chat.Batch, p *chat.Piece) {
+	s := e.choice(dst, p.Choice)
+	for i := range s.calls {
+		if c := &s.calls[i]; !c.some && !c.custom && p.Finish != chat.FinishLength {
+			c.some = true
+			e.open(dst, p.Choice)
+			e.arguments(dst, c.index, false, []byte("{}"))
+		}
+	}
+	e.open(dst, p.Choice)
+	dst.Buf = append(dst.Buf, `},"logprobs":null,"finish_reason":`...)
+	dst.Buf = append(shape.AppendOptional(dst.Buf, string(p.Finish)), '}')
+	e.last(dst)
+}
+
+func (e *encoder) end(dst *chat.Batch) {
+	if e.asked && e.usage.Provenance != chat.Unknown {
+		dst.Event("")
+		dst.Buf = append(append(dst.Buf, e.head...), `],"usage":`...)
+		dst.Buf = append(appendUsage(dst.Buf, e.usage), '}')
+	}
+	dst.Event("")
+	dst.Buf = append(dst.Buf, "[DONE]"...)
+}

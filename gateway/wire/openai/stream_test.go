@@ -1,0 +1,136 @@
+package openai_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/openai"
+)
+
+// encoded is the events that pieces become, one a line, without what all have in common.
+func encoded(q *chat.Request, pieces ...chat.Piece) string {
+	var batch chat.Batch
+	e := openai.NewEncoder(q)
+	for i := range pieces {
+		e.Encode(&batch, &pieces[i])
+	}
+	var lines []string
+	for {
+		name, data, ok := batch.Next()
+		if !ok {
+			return strings.Join(lines, "\n")
+		}
+		line := strings.TrimPrefix(name+string(data), `{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1763900000,"model":"gpt-4.1","choices":[`)
+		lines = append(lines, strings.TrimSuffix(line, `,"logprobs":null,"finish_reason":null}]}`))
+	}
+}
+
+func TestEncoder(t *testing.T) {
+	begin := chat.Piece{Kind: chat.PieceBegin, Head: &head}
+	const role = `{"index":0,"delta":{"role":"assistant","content":"","refusal":null}`
+	f := func(q *chat.Request, want []string, pieces ...chat.Piece) {
+		t.Helper()
+		if got := encoded(q, append([]chat.Piece{begin}, pieces...)...); got != strings.Join(want, "\n") {
+			t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+		}
+	}
+	asked := &chat.Request{IncludeUsage: true}
+	finish := chat.Piece{Kind: chat.PieceFinish, Finish: chat.FinishStop}
+	const stop = `{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}]}`
+	end := chat.Piece{Kind: chat.PieceEnd}
+	used := chat.Piece{Kind: chat.PieceUsage, Usage: &spent}
+
+	f(nil, []string{role})
+	f(nil, []string{role, stop, "[DONE]"}, finish, used, end)
+	f(asked, []string{
+		role + `,"logprobs":null,"finish_reason":null}],"usage":null}`,
+		`{"index":0,"delta":{"content":"a\n"},"logprobs":null,"finish_reason":null}],"usage":null}`,
+		`{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}],"usage":null}`,
+		`],` + spentText + `}`, "[DONE]",
+	}, used, chat.Piece{Kind: chat.PieceText, Text: []byte(`a\n`)}, finish, used, end)
+	f(asked, []string{
+		role + `,"logprobs":null,"finish_reason":null}],"usage":null}`, "[DONE]", // nothing is known of usage
+	}, end)
+	f(nil, []string{
+		role, `{"index":0,"delta":{"content":"a"},"logprobs":{"content":[1],"refusal":null},"finish_reason":null}]}`,
+	}, chat.Piece{Kind: chat.PieceText, Text: []byte(`a`), Logprobs: []byte(`[1]`)})
+	f(nil, []string{role, `{"index":0,"delta":{"refusal":"no"}`}, chat.Piece{Kind: chat.PieceRefusal, Text: []byte(`no`)})
+
+	// Calls keep their index; one that has no arguments takes none (litellm #5231, and cai #182 for what comes back).
+	call := func(i int, k chat.ToolKind, name string) chat.Piece {
+		return chat.Piece{Kind: chat.PieceCall, Index: i, Call: &chat.ToolCall{ID: "c" + name, Kind: k, Name: name, Arguments: "ignored"}}
+	}
+	more := func(i int, text string) chat.Piece {
+		return chat.Piece{Kind: chat.PieceArguments, Index: i, Text: []byte(text)}
+	}
+	f(nil, []string{
+		role,
+		`{"index":0,"delta":{"tool_calls":[{"index":0,"id":"cf","type":"function","function":{"name":"f","arguments":""}}]}`,
+		`{"index":0,"delta":{"tool_calls":[{"index":1,"id":"cg","type":"custom","custom":{"name":"g","input":""}}]}`,
+		`{"index":0,"delta":{"tool_calls":[{"index":1,"custom":{"input":"y"}}]}`,
+		`{"index":0,"delta":{"tool_calls":[{"index":2,"id":"ch","type":"function","function":{"name":"h","arguments":""}}]}`,
+		`{"index":0,"delta":{"tool_calls":[{"index":2,"function":{"arguments":"{\"a\":"}}]}`,
+		`{"index":0,"delta":{"tool_calls":[{"index":2,"function":{"arguments":"1}"}}]}`,
+		`{"index":0,"delta":{"tool_calls":[{"index":2,"extra_content":{"google":{"thought_signature":"s"}}}]}`,
+		`{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}`,
+		stop,
+	}, call(0, chat.Function, "f"), call(1, chat.Custom, "g"), more(1, "y"), call(2, chat.Function, "h"), more(2, `{\"a\":`), more(2, `1}`),
+		chat.Piece{Kind: chat.PieceSignature, Index: 2, Call: &chat.ToolCall{}, Text: []byte("s")}, finish)
+	f(nil, []string{
+		role, `{"index":0,"delta":{"tool_calls":[{"index":0,"id":"cf","type":"function","function":{"name":"f","arguments":""}}]}`,
+		`{"index":0,"delta":{},"logprobs":null,"finish_reason":"length"}]}`,
+	}, call(0, chat.Function, "f"), chat.Piece{Kind: chat.PieceFinish, Finish: chat.FinishLength})
+
+	// Other choices tell their role when they begin.
+	f(nil, []string{
+		role, `{"index":1,"delta":{"role":"assistant","content":"","refusal":null}`, `{"index":1,"delta":{"content":"b"}`, `{"index":0,"delta":{"content":"a"}`,
+	}, chat.Piece{Kind: chat.PieceText, Choice: 1, Text: []byte(`b`)}, chat.Piece{Kind: chat.PieceText, Text: []byte(`a`)})
+
+	var batch chat.Batch
+	openai.NewEncoder(nil).Fail(&batch, &chat.Error{Message: "m", Type: "server_error"})
+	if _, data, ok := batch.Next(); !ok || string(data) != `{"error":{"message":"m","type":"server_error","param":null,"code":null}}` {
+		t.Errorf("got %s", data)
+	}
+}
+
+func TestDecoderErrors(t *testing.T) {
+	decode := func(name, data string) error {
+		_, err := openai.NewDecoder().Decode(nil, name, []byte(data))
+		return err
+	}
+	for _, data := range []string{`[]`, `{"choices":`, `[DONE]`, ``} {
+		if err := decode("", data); !errors.Is(err, openai.ErrMalformed) {
+			t.Errorf("%s: got %v", data, err)
+		}
+	}
+	f := func(name, data string, want chat.Error) {
+		t.Helper()
+		var got *chat.Error
+		if err := decode(name, data); !errors.As(err, &got) || *got != want {
+			t.Errorf("%s: got %v, want %v", data, err, want)
+		}
+	}
+	f("", `{"error":{"message":"busy","code":429}}`, chat.Error{Message: "busy", Code: "429"})
+	f("", `{"choices":[],"x_groq":{"error":"over capacity"}}`, chat.Error{Message: "over capacity"})
+	f("error", `{"message":"gone"}`, chat.Error{Message: "gone"})
+	f("", `{"choices":[{"delta":{},"finish_reason":"error"}]}`,
+		chat.Error{Message: "The provider broke off its answer: error.", Type: "server_error", Code: "error"})
+}
+
+// TestStreamKeepsEscapes checks that text is passed on as it stands, because half of a surrogate pair alone cannot be read.
+func TestStreamKeepsEscapes(t *testing.T) {
+	d := openai.NewDecoder()
+	var got string
+	for _, text := range []string{`\ud83d`, `\ude00`, `\u00e9\/`} {
+		pieces, err := d.Decode(nil, "", []byte(`{"choices":[{"index":0,"delta":{"content":"`+text+`"}}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += string(pieces[len(pieces)-1].Text)
+	}
+	if got != `\ud83d\ude00\u00e9\/` {
+		t.Errorf("got %s", got)
+	}
+}
