@@ -9,18 +9,22 @@ import (
 // rooms says who may import whom, of our own packages: a package, and what it may import. The first line that fits is
 // the one that holds, and every package needs one. a/* is any folder in a, a/... is a and everything below; a * on the
 // right is the folder that it stands for on the left.
+//
+// A dialect knows no other, with one exception: errors of OpenAI's Responses API are those of its chat completions.
 const rooms = `
 config                    -
 config/schema             config
 configs                   -
 
 gateway                   gateway/wire/chat gateway/wire/peek gateway/wire/form gateway/catalog
-gateway/catalog           -
+gateway/catalog           gateway/wire/chat
+gateway/catalog/*         gateway/wire/chat gateway/catalog
 gateway/wire              gateway/wire/*
 gateway/wire/chat         -
 gateway/wire/sse          -
 gateway/wire/peek         -
 gateway/wire/shape        gateway/wire/chat gateway/wire/peek
+gateway/wire/responses    gateway/wire/chat gateway/wire/sse gateway/wire/peek gateway/wire/shape gateway/wire/openai
 gateway/wire/*            gateway/wire/chat gateway/wire/sse gateway/wire/peek gateway/wire/shape
 gateway/internal/...      gateway/internal/...
 
@@ -97,6 +101,8 @@ func TestRooms(t *testing.T) {
 	f("gateway/wire/openai", "gateway/wire/sse", true)
 	f("gateway/wire/openai", "gateway/wire", false)
 	f("gateway/wire/openai", "gateway/wire/anthropic", false)
+	f("gateway/wire/responses", "gateway/wire/openai", true)
+	f("gateway/wire/responses", "gateway/wire/anthropic", false)
 	f("gateway/wire/chat", "gateway/wire/sse", false)
 	f("gateway/internal/buf", "gateway", false)
 	f("gateway/serve", "gateway/internal/buf", true)

@@ -1,0 +1,269 @@
+package responses
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
+)
+
+// ErrMalformed says that a reply or an event is not what the dialect allows.
+var ErrMalformed = errors.New("responses: malformed reply")
+
+// Statuses of a response and of its items.
+const (
+	inProgress = "in_progress"
+	completed  = "completed"
+	incomplete = "incomplete"
+	failed     = "failed"
+)
+
+// answer is a response object being read; its raw values are borrowed.
+type answer struct {
+	chat.Head
+	status, reason string
+	tier           string
+	output, usage  []byte
+	err            []byte
+	whole          bool // it is a response
+}
+
+func (a *answer) read(v []byte) bool {
+	return peek.Each(v, func(key, val []byte) bool {
+		switch string(key) {
+		case "id":
+			a.ID, _ = peek.String(val)
+		case "object":
+			a.whole = a.whole || string(val) == `"response"`
+		case "model":
+			a.Model, _ = peek.String(val)
+		case "created_at":
+			a.Created = seconds(val)
+		case "status":
+			a.status, _ = peek.String(val)
+		case "incomplete_details":
+			a.reason, _ = peek.String(peek.Find(val, []byte(`"reason"`)))
+		case "service_tier":
+			a.tier, _ = peek.String(val)
+		case "output":
+			a.output, a.whole = val, true
+		case "usage":
+			a.usage = val
+		case "error":
+			a.err = val
+		}
+		return true
+	})
+}
+
+// seconds reads a time, which some write with a fraction.
+func seconds(v []byte) int64 {
+	whole, _, _ := bytes.Cut(v, []byte("."))
+	n, _ := peek.Int(whole)
+	return n
+}
+
+// finish is why the response ended.
+func (a *answer) finish(calls bool) chat.FinishReason {
+	switch {
+	case a.reason == "content_filter":
+		return chat.FinishFilter
+	case a.reason != "", a.status == incomplete:
+		return chat.FinishLength
+	case calls:
+		return chat.FinishCalls
+	default:
+		return chat.FinishStop
+	}
+}
+
+// DecodeReply reads the body of a unary reply. What has an unexpected type is left out, and items of unknown types are
+// kept as they are.
+//
+// The error is a *chat.Error for a response that failed or was cancelled, ErrMalformed for what is none or is still in
+// progress.
+func DecodeReply(body []byte) (*chat.Reply, error) {
+	var a answer
+	if !a.read(body) {
+		return nil, ErrMalformed
+	}
+	if e, ok := failure(body, &a); ok {
+		return nil, &e
+	}
+	if !a.whole || a.status == inProgress || a.status == "queued" {
+		return nil, ErrMalformed
+	}
+	r := &chat.Reply{Head: a.Head, ServiceTier: a.tier}
+	readUsage(a.usage, &r.Usage)
+	m := chat.Message{Role: chat.RoleAssistant}
+	calls := false
+	peek.Elements(a.output, func(v []byte) bool {
+		for _, p := range readOutput(v) {
+			calls = calls || p.Kind == chat.PartCall
+			m.Parts = append(m.Parts, p)
+		}
+		return true
+	})
+	r.Choices = []chat.Choice{{Message: m, Finish: a.finish(calls)}}
+	return r, nil
+}
+
+// output is an item of a reply being read; its raw values are borrowed.
+type output struct {
+	kind, id                              string
+	callID, name, arguments               string
+	content, summary, secret, extra, data []byte
+}
+
+func (o *output) read(v []byte) {
+	peek.Each(v, func(key, val []byte) bool {
+		switch string(key) {
+		case "type":
+			o.kind, _ = peek.String(val)
+		case "id":
+			o.id, _ = peek.String(val)
+		case "call_id":
+			o.callID, _ = peek.String(val)
+		case "name":
+			o.name, _ = peek.String(val)
+		case "arguments", "input":
+			o.arguments = argumentsOf(val)
+		case "content":
+			o.content = val
+		case "summary":
+			o.summary = val
+		case "encrypted_content":
+			o.secret = val
+		case "extra_content":
+			o.extra = val
+		case "result":
+			o.data = val
+		}
+		return true
+	})
+}
+
+// argumentsOf is the text of arguments, also where a provider writes them as an object.
+func argumentsOf(v []byte) string {
+	if s, ok := peek.String(v); ok {
+		return s
+	}
+	if v[0] == '{' {
+		return string(v)
+	}
+	return ""
+}
+
+// readOutput reads one item of a reply.
+func readOutput(v []byte) []chat.Part {
+	var o output
+	o.read(v)
+	switch o.kind {
+	case "message":
+		return o.said()
+	case "reasoning":
+		p := chat.Part{Kind: chat.PartReasoning, ID: o.id, Text: thoughts(o.content)}
+		if p.Text == "" {
+			p.Text = thoughts(o.summary)
+		}
+		p.Signature, _ = peek.String(o.secret)
+		return []chat.Part{unseal(p)}
+	case "function_call", "custom_tool_call":
+		c := &chat.ToolCall{ID: cmp.Or(o.callID, o.id), Name: o.name, Arguments: o.arguments}
+		if o.kind == "custom_tool_call" {
+			c.Kind = chat.Custom
+		}
+		p := chat.Part{Kind: chat.PartCall, ID: o.id, Call: c}
+		p.Signature, _ = peek.String(thoughtSignature(o.extra))
+		return []chat.Part{p}
+	case "image_generation_call":
+		if data, _ := peek.String(o.data); data != "" {
+			return []chat.Part{{Kind: chat.PartImage, ID: o.id, Media: &chat.Media{Data: data, Type: "image/png"}}}
+		}
+	case "":
+		return nil
+	}
+	return []chat.Part{{Kind: chat.PartOther, Raw: bytes.Clone(v)}}
+}
+
+// said are the texts and refusals of a message.
+func (o *output) said() []chat.Part {
+	var parts []chat.Part
+	peek.Elements(o.content, func(v []byte) bool {
+		p := chat.Part{ID: o.id}
+		var kind string
+		var refusal []byte
+		peek.Each(v, func(key, val []byte) bool {
+			switch string(key) {
+			case "type":
+				kind, _ = peek.String(val)
+			case "text":
+				p.Text, _ = peek.String(val)
+			case "refusal":
+				refusal = val
+			case "annotations":
+				p.Citations = citations(val)
+			case "logprobs":
+				p.Logprobs = someList(val)
+			}
+			return true
+		})
+		switch kind {
+		case "output_text", "text":
+			parts = append(parts, p)
+		case "refusal":
+			said, _ := peek.String(refusal)
+			parts = append(parts, chat.Part{Kind: chat.PartRefusal, ID: o.id, Text: said})
+		}
+		return true
+	})
+	return parts
+}
+
+// thoughts joins the texts of a thought or of its summary.
+func thoughts(list []byte) string {
+	var texts []string
+	peek.Elements(list, func(v []byte) bool {
+		if s, _ := peek.String(peek.Find(v, []byte(`"text"`))); s != "" {
+			texts = append(texts, s)
+		}
+		return true
+	})
+	return strings.Join(texts, thoughtGap)
+}
+
+// AppendReply writes the answer to q as a response object, with the first of its choices. Its id is ID of the reply's, and
+// items that have no id get one made from it. What the object repeats of the request is taken from q; nil is an empty
+// request.
+func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
+	o := object{q: q, head: r.Head, usage: r.Usage, tier: r.ServiceTier}
+	o.head.ID = ID(r.ID)
+	var items []item
+	o.status = completed
+	if len(r.Choices) > 0 {
+		c := &r.Choices[0]
+		items = itemsOf(c.Message.Parts, func(string) {})
+		o.finish(c.Finish)
+	}
+	o.items = make([]*item, len(items))
+	for i := range items {
+		items[i].status = completed
+		nameItem(&items[i], o.head.ID, i)
+		o.items[i] = &items[i]
+	}
+	if n := len(items); n > 0 && o.status == incomplete {
+		items[n-1].status = incomplete
+	}
+	return o.append(dst)
+}
+
+// nameItem gives the i-th item of a response an id, if it has none.
+func nameItem(it *item, response string, i int) {
+	if it.id == "" {
+		it.id = it.prefix() + strings.TrimPrefix(response, responsePrefix) + "_" + strconv.Itoa(i)
+	}
+}

@@ -1,0 +1,191 @@
+package responses
+
+import (
+	"strconv"
+
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/shape"
+)
+
+// message writes the i-th message as items.
+func (w *writer) message(i int) {
+	m := &w.q.Messages[i]
+	if m.Name != "" && m.Role != chat.RoleTool {
+		w.drop("name")
+	}
+	where := "messages[" + strconv.Itoa(i) + "].content"
+	switch m.Role {
+	case chat.RoleAssistant:
+		w.assistant(m)
+	case chat.RoleTool:
+		w.output(m, where)
+	default:
+		w.spoken(m, where)
+	}
+}
+
+// item begins an item.
+func (w *writer) item() {
+	w.dst = comma(w.dst, w.written)
+	w.written++
+}
+
+func (w *writer) assistant(m *chat.Message) {
+	items := itemsOf(m.Parts, w.drop)
+	for i := range items {
+		it := &items[i]
+		switch it.kind {
+		case reasoningItem:
+			if it.id == "" && it.secret.empty() || it.redacted() {
+				w.drop("reasoning_content")
+				continue
+			}
+			w.secrets = w.secrets || !it.secret.empty()
+		case callItem:
+			if it.call.Kind == chat.Custom {
+				if w.custom == nil {
+					w.custom = map[string]bool{}
+				}
+				w.custom[it.call.ID] = true
+			}
+		case messageItem:
+			if it.id != "" {
+				it.status = completed // an item with an id has it, too
+			}
+		}
+		w.item()
+		if it.plain() {
+			w.dst = append(it.parts[0].text.append(append(w.dst, `{"type":"message","role":"assistant","content":`...)), '}')
+			continue
+		}
+		w.dst = it.append(w.dst)
+	}
+}
+
+// plain says whether an item is nothing but a text.
+func (it *item) plain() bool {
+	return it.kind == messageItem && it.id == "" && len(it.parts) == 1 && !it.parts[0].refusal && it.parts[0].sources == 0 &&
+		len(it.parts[0].logprobs) == 0
+}
+
+// output writes the result of a call, whose kind only the call itself tells.
+func (w *writer) output(m *chat.Message, where string) {
+	w.item()
+	kind := `{"type":"function_call_output","call_id":`
+	if w.custom[m.CallID] {
+		kind = `{"type":"custom_tool_call_output","call_id":`
+	}
+	w.text(kind, m.CallID)
+	if m.CallID == "" {
+		w.refuse(where[:len(where)-len("content")]+"tool_call_id", "is required")
+	}
+	w.raw(`,"output":`)
+	w.content(m.Parts, where)
+	w.raw("}")
+}
+
+// spoken writes what a user or a developer says. What is not a message stands by itself.
+func (w *writer) spoken(m *chat.Message, where string) {
+	if len(m.Parts) == 1 && m.Parts[0].Kind == chat.PartOther {
+		kind := kindOf(m.Parts[0].Raw)
+		if !isHostedItem(kind) {
+			w.drop(kind)
+			return
+		}
+		w.item()
+		w.dst = append(w.dst, m.Parts[0].Raw...)
+		return
+	}
+	w.item()
+	w.text(`{"type":"message","role":`, string(m.Role))
+	w.raw(`,"content":`)
+	w.content(m.Parts, where)
+	w.raw("}")
+}
+
+// content writes one text as a string and all else as a list of parts.
+func (w *writer) content(parts []chat.Part, where string) {
+	if len(parts) == 1 && parts[0].Kind == chat.PartText && parts[0].Cache != cacheMark {
+		w.dst = shape.AppendString(w.dst, parts[0].Text)
+		return
+	}
+	w.dst = append(w.dst, '[')
+	n := 0
+	for i := range parts {
+		size := len(w.dst)
+		w.dst = comma(w.dst, n)
+		var said string
+		if w.dst, said = appendInput(w.dst, &parts[i]); said == "" {
+			n++
+			continue
+		}
+		w.dst = w.dst[:size]
+		if parts[i].Kind == chat.PartOther {
+			w.drop(said)
+		} else {
+			w.refuse(where+"["+strconv.Itoa(i)+"].type", "the Responses API takes no "+said)
+		}
+	}
+	w.dst = append(w.dst, ']')
+}
+
+// appendInput writes a part of what a user says or a tool gave. If there is no such part here, said is what it is.
+func appendInput(dst []byte, p *chat.Part) (out []byte, said string) {
+	switch p.Kind {
+	case chat.PartText, chat.PartReasoning:
+		dst = shape.AppendString(append(dst, `{"type":"input_text","text":`...), p.Text)
+	case chat.PartRefusal:
+		dst = shape.AppendString(append(dst, `{"type":"refusal","refusal":`...), p.Text)
+	case chat.PartImage:
+		dst = appendImage(dst, p.Media)
+	case chat.PartFile:
+		dst = appendFile(dst, p)
+	case chat.PartAudio:
+		return dst, "audio"
+	case chat.PartOther:
+		return dst, kindOf(p.Raw)
+	default:
+		return dst, "such part"
+	}
+	if p.Cache == cacheMark {
+		dst = append(dst, `,"prompt_cache_breakpoint":{"mode":"explicit"}`...)
+	}
+	return append(dst, '}'), ""
+}
+
+func appendImage(dst []byte, m *chat.Media) []byte {
+	dst = append(dst, `{"type":"input_image"`...)
+	if m.ID != "" {
+		dst = shape.AppendString(append(dst, `,"file_id":`...), m.ID)
+	} else {
+		dst = shape.AppendString(append(dst, `,"image_url":`...), m.DataURL())
+	}
+	detail := m.Detail
+	if detail == "" {
+		detail = "auto"
+	}
+	return shape.AppendString(append(dst, `,"detail":`...), detail)
+}
+
+// appendFile writes a file; one that is a plain text is said.
+func appendFile(dst []byte, p *chat.Part) []byte {
+	m := p.Media
+	if m.ID == "" && m.URL == "" && m.Data == "" {
+		return shape.AppendString(append(dst, `{"type":"input_text","text":`...), p.Text)
+	}
+	dst = append(dst, `{"type":"input_file"`...)
+	switch {
+	case m.ID != "":
+		dst = shape.AppendString(append(dst, `,"file_id":`...), m.ID)
+	case m.Data != "" && m.Type == "":
+		dst = shape.AppendString(append(dst, `,"file_data":`...), m.Data)
+	case m.Data != "" || len(m.URL) > 5 && m.URL[:5] == "data:":
+		dst = shape.AppendString(append(dst, `,"file_data":`...), m.DataURL())
+	default:
+		dst = shape.AppendString(append(dst, `,"file_url":`...), m.URL)
+	}
+	if m.Name != "" {
+		dst = shape.AppendString(append(dst, `,"filename":`...), m.Name)
+	}
+	return dst
+}
