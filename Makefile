@@ -11,11 +11,15 @@ IMAGE    ?= sluice
 
 GOLANGCI := bin/.tools/golangci-lint-$(GOLANGCI_VERSION)
 SDK      := cmd/sluice/sdk
+ORACLE   := gateway/catalog/oracle
 PYTHON   := bin/.sdk/python
 NODE     := bin/.sdk/node
+PRICES   := bin/.sdk/prices
 
-# Where the tests in $(SDK) find the clients: a Python interpreter and a folder with node_modules in it.
-SDK_ENV := SLUICE_SDK_PYTHON='$(CURDIR)/$(PYTHON)/bin/python' SLUICE_SDK_NODE='$(CURDIR)/$(NODE)'
+# Where the tests in $(SDK) find the clients: a Python interpreter and a folder with node_modules in it; and where the
+# test in $(ORACLE) finds its calculator: another such folder.
+SDK_ENV := SLUICE_SDK_PYTHON='$(CURDIR)/$(PYTHON)/bin/python' SLUICE_SDK_NODE='$(CURDIR)/$(NODE)' SLUICE_SDK_PRICES='$(CURDIR)/$(PRICES)'
+NOT_SDK := grep -v -e '/$(SDK)' -e '/$(ORACLE)'
 
 # Packages with tests that the race detector would falsify: counts of allocations.
 UNRACED := $(addprefix ./,$(sort $(dir $(shell \
@@ -52,13 +56,13 @@ test: vet compiler sdk ## Everything: vet, all tests with the race detector, the
 	$(SDK_ENV) go test -race ./...
 
 test-go: ## The Go tests alone, quickly: no race detector, no SDKs
-	go test $$(go list ./... | grep -v '/$(SDK)')
+	go test $$(go list ./... | $(NOT_SDK))
 
 test-sdk: sdk ## The official SDKs as clients of a running gateway
-	$(SDK_ENV) go test -count=1 ./$(SDK)/...
+	$(SDK_ENV) go test -count=1 ./$(SDK)/... ./$(ORACLE)
 
 race: compiler ## The Go tests with the race detector, without the SDKs
-	go test -race $$(go list ./... | grep -v '/$(SDK)')
+	go test -race $$(go list ./... | $(NOT_SDK))
 
 fuzz: ## Run every fuzz target for FUZZTIME (30s) in turn
 	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' cmd config gateway plugins benchmarks 2>/dev/null | sort | { \
@@ -101,7 +105,7 @@ vet:
 compiler: # the race detector is written in C
 	$(call need,$$(go env CC) --version,gcc libc6-dev)
 
-sdk: $(if $(wildcard $(SDK)/requirements.txt),$(PYTHON)/.complete) $(if $(wildcard $(SDK)/package.json),$(NODE)/.complete)
+sdk: $(if $(wildcard $(SDK)/requirements.txt),$(PYTHON)/.complete) $(if $(wildcard $(SDK)/package.json),$(NODE)/.complete) $(PRICES)/.complete
 
 $(PYTHON)/.complete: $(SDK)/requirements.txt
 	$(call need,python3 -c 'import venv; import ensurepip',python3-venv)
@@ -111,11 +115,14 @@ $(PYTHON)/.complete: $(SDK)/requirements.txt
 	@touch $@
 
 $(NODE)/.complete: $(SDK)/package.json $(SDK)/package-lock.json
+$(PRICES)/.complete: $(ORACLE)/package.json $(ORACLE)/package-lock.json
+
+$(NODE)/.complete $(PRICES)/.complete:
 	$(call need,npm --version && node --version,nodejs npm)
-	rm -rf $(NODE)
-	mkdir -p $(NODE)
-	cp $^ $(NODE)
-	cd $(NODE) && npm ci --no-audit --no-fund --loglevel=error
+	rm -rf $(@D)
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	cd $(@D) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(GOLANGCI):
