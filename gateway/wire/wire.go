@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/wire/anthropic"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/openai"
+	"github.com/sluice-ai/sluice/gateway/wire/responses"
 	"github.com/sluice-ai/sluice/gateway/wire/sse"
 )
 
@@ -78,6 +79,19 @@ var Anthropic = &Dialect{ //nolint:gochecknoglobals // immutable
 	},
 }
 
+// Responses is the dialect of OpenAI's Responses API. Its terminal event repeats all that was said: nobody can make one up.
+var Responses = &Dialect{ //nolint:gochecknoglobals // immutable
+	Name: responses.Name,
+	Look: responses.Look, LookWhole: responses.LookWhole, Finished: responses.Finished, Clean: responses.Clean,
+	Ends:        responses.Ends,
+	DecodeError: responses.DecodeError, AppendError: responses.AppendError, AppendFailure: responses.AppendFailure,
+	Codec: Codec{
+		DecodeRequest: responses.DecodeRequest, AppendRequest: responses.AppendRequest,
+		DecodeReply: responses.DecodeReply, AppendReply: responses.AppendReply,
+		NewDecoder: responses.NewDecoder, NewEncoder: responses.NewEncoder,
+	},
+}
+
 // Complete says whether a stream is complete, even if its terminal event is missing: as many choices have finished as were
 // asked for by "n", where 0 is 1. finished is made of what Dialect.Finished gives, whose 64 bits are enough for any n.
 func Complete(finished uint64, n int) bool {
@@ -86,7 +100,7 @@ func Complete(finished uint64, n int) bool {
 
 // ByName finds a dialect; nil if there is none of that name.
 func ByName(name string) *Dialect {
-	for _, d := range []*Dialect{OpenAI, Anthropic} {
+	for _, d := range []*Dialect{OpenAI, Anthropic, Responses} {
 		if name == d.Name {
 			return d
 		}

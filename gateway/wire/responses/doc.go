@@ -10,3 +10,6 @@
 // What comes from callers is read strictly; what comes from providers tolerantly. Facts are from OpenAI's OpenAPI document,
 // version 2.3.0, and from openai-go 3.96 and openai-node 7.57.
 package responses
+
+// Name is the dialect's name.
+const Name = "responses"

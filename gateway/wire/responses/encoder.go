@@ -171,6 +171,9 @@ func (e *encoder) close(dst *chat.Batch) {
 
 // done writes the events that end an item; its status is that of its end.
 func (e *encoder) done(dst *chat.Batch, it *item) {
+	if it.lacksArguments() {
+		e.argue(dst, it, []byte(noArguments))
+	}
 	it.open = false
 	switch it.kind {
 	case messageItem:

@@ -62,7 +62,7 @@ func TestRequests(t *testing.T) {
 		}
 		q.Dialect = "responses"
 		out("decoded", render(t, q))
-		body, dropped, err := responses.AppendRequest(nil, q, &chat.Target{Model: q.Model})
+		body, dropped, err := responses.AppendRequest(nil, q, &chat.Target{Model: q.Model, CacheMarks: "prompt_cache_breakpoint"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -119,8 +119,8 @@ func TestStreams(t *testing.T) {
 			}
 			if err != nil {
 				pieces.WriteString(failure(err))
-				var said *chat.Error
-				if !errors.As(err, &said) {
+				said, ok := errors.AsType[*chat.Error](err)
+				if !ok {
 					said = &chat.Error{Message: err.Error()}
 				}
 				e.Fail(&batch, said)
@@ -235,8 +235,7 @@ func errorText(e *chat.Error) string {
 }
 
 func failure(err error) string {
-	var e *chat.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*chat.Error](err); ok {
 		return "failure\n" + errorText(e)
 	}
 	return err.Error() + "\n"

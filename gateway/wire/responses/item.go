@@ -82,19 +82,23 @@ func (t text) append(dst []byte) []byte {
 }
 
 // itemsOf takes a message of an assistant apart. Texts that follow each other are one item, if no id says otherwise. What
-// no item can say is named by dropped.
-func itemsOf(parts []chat.Part, dropped func(kind string)) []item {
+// no item can say is named by dropped. Hosted items of unknown types are another dialect's, unless own says that there can
+// be no other.
+func itemsOf(parts []chat.Part, own bool, dropped func(kind string)) []item {
 	var list []item
+	say := func(p *chat.Part) {
+		n := len(list)
+		if n == 0 || list[n-1].kind != messageItem || list[n-1].id != p.ID {
+			list = append(list, item{kind: messageItem, id: p.ID})
+			n++
+		}
+		list[n-1].parts = append(list[n-1].parts, partOf(p))
+	}
 	for i := range parts {
 		p := &parts[i]
 		switch p.Kind {
 		case chat.PartText, chat.PartRefusal:
-			n := len(list)
-			if n == 0 || list[n-1].kind != messageItem || list[n-1].id != p.ID {
-				list = append(list, item{kind: messageItem, id: p.ID})
-				n++
-			}
-			list[n-1].parts = append(list[n-1].parts, partOf(p))
+			say(p)
 		case chat.PartReasoning:
 			list = append(list, item{kind: reasoningItem, id: p.ID, text: text{plain: p.Text}, secret: text{plain: p.Signature}})
 		case chat.PartRedacted:
@@ -111,14 +115,20 @@ func itemsOf(parts []chat.Part, dropped func(kind string)) []item {
 			}
 			list = append(list, item{kind: imageItem, id: p.ID, text: text{plain: p.Media.Data}})
 		case chat.PartOther:
-			kind := kindOf(p.Raw)
-			if !isHostedItem(kind) {
+			switch kind := kindOf(p.Raw); {
+			case own || isHostedItem(kind):
+				list = append(list, item{kind: hostedItem, raw: p.Raw})
+			case p.Text != "":
+				say(p)
+			default:
 				dropped(kind)
+			}
+		case chat.PartAudio:
+			if p.Text == "" {
+				dropped("audio")
 				continue
 			}
-			list = append(list, item{kind: hostedItem, raw: p.Raw})
-		case chat.PartAudio:
-			dropped("audio")
+			say(p) // what is to be heard
 		case chat.PartFile:
 			dropped("file")
 		}

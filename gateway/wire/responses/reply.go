@@ -246,19 +246,30 @@ func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
 	o.status = completed
 	if len(r.Choices) > 0 {
 		c := &r.Choices[0]
-		items = itemsOf(c.Message.Parts, func(string) {})
+		items = itemsOf(c.Message.Parts, false, func(string) {})
 		o.finish(c.Finish)
 	}
 	o.items = make([]*item, len(items))
 	for i := range items {
-		items[i].status = completed
-		nameItem(&items[i], o.head.ID, i)
-		o.items[i] = &items[i]
-	}
-	if n := len(items); n > 0 && o.status == incomplete {
-		items[n-1].status = incomplete
+		it := &items[i]
+		if it.status = completed; i == len(items)-1 {
+			it.status = o.status
+		}
+		nameItem(it, o.head.ID, i)
+		if it.lacksArguments() {
+			it.text.plain = noArguments
+		}
+		o.items[i] = it
 	}
 	return o.append(dst)
+}
+
+// noArguments are those of a function that takes none, for clients that parse them without looking.
+const noArguments = "{}"
+
+// lacksArguments says whether a call has ended without any, as Anthropic's do that take none.
+func (it *item) lacksArguments() bool {
+	return it.kind == callItem && it.call.Kind == chat.Function && it.text.empty() && it.status == completed
 }
 
 // nameItem gives the i-th item of a response an id, if it has none.

@@ -63,7 +63,7 @@ type lister struct {
 func (l *lister) message(m *chat.Message) {
 	switch m.Role {
 	case chat.RoleAssistant:
-		items := itemsOf(m.Parts, func(string) {})
+		items := itemsOf(m.Parts, true, func(string) {})
 		for i := range items {
 			it := &items[i]
 			if it.id == "" {
@@ -105,7 +105,7 @@ func appendInputs(dst []byte, parts []chat.Part) []byte {
 	for i := range parts {
 		size := len(dst)
 		var said string
-		if dst, said = appendInput(comma(dst, n), &parts[i]); said != "" {
+		if dst, said = appendInput(comma(dst, n), &parts[i], parts[i].Cache == cacheMark); said != "" {
 			dst = dst[:size]
 			continue
 		}

@@ -42,6 +42,9 @@ type writer struct {
 	secrets bool            // the history has thoughts
 }
 
+// own says that the request came in this dialect.
+func (w *writer) own() bool { return w.q.Dialect == Name }
+
 // drop notes what is left out.
 func (w *writer) drop(name string) {
 	if !slices.Contains(w.dropped, name) {
@@ -92,7 +95,7 @@ func (w *writer) request() {
 	w.text(`,"previous_response_id":`, q.Previous)
 	if q.Store != nil {
 		w.flag(`,"store":`, q.Store)
-	} else if q.Dialect != name {
+	} else if !w.own() {
 		w.raw(`,"store":false`)
 	}
 	w.tools()
@@ -107,9 +110,6 @@ func (w *writer) request() {
 	}
 	w.raw("}")
 }
-
-// name is the dialect's.
-const name = "responses"
 
 func (w *writer) tools() {
 	tools := w.q.Tools
@@ -171,8 +171,11 @@ func (w *writer) sampling() {
 		name string
 		set  bool
 	}{
-		{"top_k", s.TopK != nil}, {"frequency_penalty", s.FrequencyPenalty != nil},
-		{"presence_penalty", s.PresencePenalty != nil}, {"seed", s.Seed != nil}, {"logit_bias", s.LogitBias != nil},
+		{"top_k", s.TopK != nil},
+		{"frequency_penalty", s.FrequencyPenalty != nil},
+		{"presence_penalty", s.PresencePenalty != nil},
+		{"seed", s.Seed != nil},
+		{"logit_bias", s.LogitBias != nil},
 	} {
 		if other.set {
 			w.drop(other.name)
@@ -216,12 +219,12 @@ func (w *writer) think() {
 	}
 }
 
-// effortOf is the effort that a budget of thinking tokens stands for.
+// effortOf is the effort that a budget of thinking tokens stands for, as for chat completions.
 func effortOf(budget int64) string {
 	switch {
-	case budget < 4096:
+	case budget < 2048:
 		return "low"
-	case budget < 16384:
+	case budget < 4096:
 		return "medium"
 	default:
 		return "high"
@@ -267,8 +270,9 @@ func (w *writer) rest() {
 	w.text(`,"user":`, q.User)
 	w.text(`,"prompt_cache_key":`, q.CacheKey)
 	switch {
-	case q.ServiceTier == "":
-	case tierOf(q.ServiceTier) != q.ServiceTier:
+	case q.ServiceTier == "standard_only": // Anthropic
+		w.raw(`,"service_tier":"default"`)
+	case q.ServiceTier != "" && tierOf(q.ServiceTier) != q.ServiceTier:
 		w.drop("service_tier")
 	default:
 		w.text(`,"service_tier":`, q.ServiceTier)
@@ -288,7 +292,9 @@ func (w *writer) extra(e *chat.Member) {
 	case fits && strings.IndexByte(first, e.Value[0]) >= 0:
 		w.text(",", e.Name)
 		w.dst = append(append(w.dst, ':'), e.Value...)
-	case e.Name == "include", strings.HasPrefix(e.Name, "reasoning."): // written
+	case e.Name == "include", e.Name == "stream_options", strings.HasPrefix(e.Name, "reasoning."): // written, or about the form
+	case e.Name == "mcp_servers", e.Name == "container":
+		w.refuse(e.Name, "is nothing that the Responses API knows")
 	case e.Name == "audio", e.Name == "modalities" && bytes.Contains(e.Value, []byte(`"audio"`)):
 		w.refuse(e.Name, "the Responses API gives no audio")
 	default:

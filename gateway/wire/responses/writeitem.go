@@ -31,34 +31,39 @@ func (w *writer) item() {
 }
 
 func (w *writer) assistant(m *chat.Message) {
-	items := itemsOf(m.Parts, w.drop)
+	items := itemsOf(m.Parts, w.own(), w.drop)
 	for i := range items {
 		it := &items[i]
-		switch it.kind {
-		case reasoningItem:
-			if it.id == "" && it.secret.empty() || it.redacted() {
-				w.drop("reasoning_content")
-				continue
-			}
-			w.secrets = w.secrets || !it.secret.empty()
-		case callItem:
-			if it.call.Kind == chat.Custom {
-				if w.custom == nil {
-					w.custom = map[string]bool{}
-				}
-				w.custom[it.call.ID] = true
-			}
-		case messageItem:
-			if it.id != "" {
-				it.status = completed // an item with an id has it, too
-			}
+		if it.kind == reasoningItem && (it.id == "" && it.secret.empty() || it.redacted()) {
+			w.drop("reasoning_content")
+			continue
 		}
+		w.note(it)
 		w.item()
 		if it.plain() {
 			w.dst = append(it.parts[0].text.append(append(w.dst, `{"type":"message","role":"assistant","content":`...)), '}')
 			continue
 		}
 		w.dst = it.append(w.dst)
+	}
+}
+
+// note remembers what an item means for others.
+func (w *writer) note(it *item) {
+	switch it.kind {
+	case reasoningItem:
+		w.secrets = w.secrets || !it.secret.empty()
+	case callItem:
+		if it.call.Kind == chat.Custom {
+			if w.custom == nil {
+				w.custom = map[string]bool{}
+			}
+			w.custom[it.call.ID] = true
+		}
+	case messageItem:
+		if it.id != "" {
+			it.status = completed // one with an id has it, too
+		}
 	}
 }
 
@@ -86,12 +91,7 @@ func (w *writer) output(m *chat.Message, where string) {
 
 // spoken writes what a user or a developer says. What is not a message stands by itself.
 func (w *writer) spoken(m *chat.Message, where string) {
-	if len(m.Parts) == 1 && m.Parts[0].Kind == chat.PartOther {
-		kind := kindOf(m.Parts[0].Raw)
-		if !isHostedItem(kind) {
-			w.drop(kind)
-			return
-		}
+	if len(m.Parts) == 1 && m.Parts[0].Kind == chat.PartOther && (w.own() || isHostedItem(kindOf(m.Parts[0].Raw))) {
 		w.item()
 		w.dst = append(w.dst, m.Parts[0].Raw...)
 		return
@@ -103,34 +103,39 @@ func (w *writer) spoken(m *chat.Message, where string) {
 	w.raw("}")
 }
 
+// breakpoint marks the end of a prefix to cache.
+const breakpoint = "prompt_cache_breakpoint"
+
+func (w *writer) marked(p *chat.Part) bool { return p.Cache != "" && w.t.CacheMarks == breakpoint }
+
 // content writes one text as a string and all else as a list of parts.
 func (w *writer) content(parts []chat.Part, where string) {
-	if len(parts) == 1 && parts[0].Kind == chat.PartText && parts[0].Cache != cacheMark {
+	if len(parts) == 1 && parts[0].Kind == chat.PartText && !w.marked(&parts[0]) {
 		w.dst = shape.AppendString(w.dst, parts[0].Text)
 		return
 	}
 	w.dst = append(w.dst, '[')
 	n := 0
 	for i := range parts {
+		p := &parts[i]
 		size := len(w.dst)
-		w.dst = comma(w.dst, n)
-		var said string
-		if w.dst, said = appendInput(w.dst, &parts[i]); said == "" {
+		var not string
+		if w.dst, not = appendInput(comma(w.dst, n), p, w.marked(p)); not == "" {
 			n++
 			continue
 		}
 		w.dst = w.dst[:size]
-		if parts[i].Kind == chat.PartOther {
-			w.drop(said)
+		if p.Kind == chat.PartOther {
+			w.drop("messages.content." + not)
 		} else {
-			w.refuse(where+"["+strconv.Itoa(i)+"].type", "the Responses API takes no "+said)
+			w.refuse(where+"["+strconv.Itoa(i)+"].type", "the Responses API takes no "+not)
 		}
 	}
 	w.dst = append(w.dst, ']')
 }
 
-// appendInput writes a part of what a user says or a tool gave. If there is no such part here, said is what it is.
-func appendInput(dst []byte, p *chat.Part) (out []byte, said string) {
+// appendInput writes a part of what a user says or a tool gave. If there is no such part here, not is what it is.
+func appendInput(dst []byte, p *chat.Part, marked bool) (out []byte, not string) {
 	switch p.Kind {
 	case chat.PartText, chat.PartReasoning:
 		dst = shape.AppendString(append(dst, `{"type":"input_text","text":`...), p.Text)
@@ -143,12 +148,15 @@ func appendInput(dst []byte, p *chat.Part) (out []byte, said string) {
 	case chat.PartAudio:
 		return dst, "audio"
 	case chat.PartOther:
-		return dst, kindOf(p.Raw)
+		if p.Text == "" {
+			return dst, kindOf(p.Raw)
+		}
+		dst = shape.AppendString(append(dst, `{"type":"input_text","text":`...), p.Text)
 	default:
 		return dst, "such part"
 	}
-	if p.Cache == cacheMark {
-		dst = append(dst, `,"prompt_cache_breakpoint":{"mode":"explicit"}`...)
+	if marked {
+		dst = append(dst, `,"`+breakpoint+`":{"mode":"explicit"}`...)
 	}
 	return append(dst, '}'), ""
 }
