@@ -80,7 +80,7 @@ func (d *decoder) event(name string, data []byte) {
 		return
 	}
 	used := m.usage(&d.usage)
-	if m.choices == nil || m.choices[0] != '[' || emptyArray(m.choices) && !used {
+	if !isList(m.choices) || emptyArray(m.choices) && !used {
 		return // a ping; Azure's first chunk, which has no id
 	}
 	if !d.begun {
@@ -271,7 +271,7 @@ func (d *decoder) reason(a *answer, f *fragment) {
 		a.last = append(a.last[:0], f.reasoning...)
 	}
 	blocks := f.blocks
-	if blocks == nil || emptyList(blocks) {
+	if !isList(blocks) || emptyArray(blocks) {
 		blocks = f.details
 	}
 	if blocks != nil {
@@ -282,7 +282,7 @@ func (d *decoder) reason(a *answer, f *fragment) {
 	}
 }
 
-func emptyList(v []byte) bool { return v[0] != '[' || emptyArray(v) }
+func isList(v []byte) bool { return len(v) > 0 && v[0] == '[' }
 
 // block reads one of thinking_blocks (LiteLLM) or reasoning_details (OpenRouter).
 func (d *decoder) block(a *answer, v []byte) {

@@ -51,7 +51,8 @@ func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {
 		e.open(dst, p.Choice)
 		w := writer{b: append(dst.Buf, `"annotations":[{`...)}
 		w.citation(p.Citation)
-		dst.Buf = append(w.b, ']')
+		dst.Buf = w.b
+		dst.Buf = append(dst.Buf, ']')
 		e.shut(dst)
 	case chat.PieceCall, chat.PieceArguments:
 		e.call(dst, p)
@@ -74,10 +75,14 @@ func (e *encoder) begin(dst *chat.Batch, p *chat.Piece) {
 	if p.Usage != nil {
 		e.usage = *p.Usage
 	}
-	b := shape.AppendString(append(e.head[:0], `{"id":`...), p.Head.ID)
-	b = strconv.AppendInt(append(b, `,"object":"chat.completion.chunk","created":`...), p.Head.Created, 10)
-	b = shape.AppendString(append(b, `,"model":`...), p.Head.Model)
-	e.head = append(b, `,"choices":[`...)
+	w := writer{b: e.head[:0]}
+	w.open('{')
+	w.str("id", p.Head.ID)
+	w.str("object", "chat.completion.chunk")
+	w.int("created", p.Head.Created)
+	w.str("model", p.Head.Model)
+	w.list("choices")
+	e.head = w.b
 	e.choice(dst, p.Choice)
 }
 
@@ -164,7 +169,8 @@ func (e *encoder) call(dst *chat.Batch, p *chat.Piece) {
 		dst.Buf = strconv.AppendInt(append(dst.Buf, `"tool_calls":[{"index":`...), int64(p.Index), 10)
 		w := writer{b: dst.Buf, more: true}
 		w.call(&chat.Part{Call: &chat.ToolCall{ID: p.Call.ID, Kind: p.Call.Kind, Name: p.Call.Name}}, true)
-		dst.Buf = append(w.b, ']')
+		dst.Buf = w.b
+		dst.Buf = append(dst.Buf, ']')
 		e.shut(dst)
 		return
 	}

@@ -25,6 +25,9 @@ func readMessage(v []byte, m *chat.Message) *shape.Fault {
 		return bad
 	}
 	m.Parts = append(m.Parts, thoughts(d.blocks, d.details, d.reasoning)...)
+	if len(d.content) == 1 && d.role == "assistant" && d.content[0].Kind == chat.PartText && d.content[0].Text == "" {
+		d.content = nil // clients write "" beside calls, and others refuse empty texts
+	}
 	m.Parts = append(m.Parts, d.content...)
 	if d.refusal != "" {
 		m.Parts = append(m.Parts, chat.Part{Kind: chat.PartRefusal, Text: d.refusal})

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -144,8 +145,7 @@ func joinLogprobs(parts []chat.Part, k chat.PartKind) []byte {
 		case all == nil:
 			all = list
 		case !emptyArray(all) && !emptyArray(list):
-			joined := append(append([]byte{}, all[:len(all)-1]...), ',')
-			all = append(joined, list[1:]...)
+			all = slices.Concat(all[:len(all)-1], []byte(","), list[1:])
 		case emptyArray(all):
 			all = list
 		}

@@ -177,6 +177,17 @@ func FuzzDecodeRequest(f *testing.F) {
 		for i := range r.Messages {
 			wellFormed(t, &r.Messages[i])
 		}
+		again, _, err := openai.AppendRequest(nil, r, &chat.Target{CacheMarks: "cache_control"})
+		if err != nil {
+			var e *chat.Error
+			if !errors.As(err, &e) || e.Param == "" {
+				t.Fatalf("%s: %v", body, err)
+			}
+			return
+		}
+		if _, err := openai.DecodeRequest(again); err != nil {
+			t.Fatalf("%s\nbecomes\n%s\nwhich is refused: %v", body, again, err)
+		}
 	})
 }
 

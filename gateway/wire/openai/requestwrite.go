@@ -298,7 +298,9 @@ func (w *requestWriter) extra() {
 		m := &w.q.Extra[i]
 		switch {
 		case w.own() || slices.Contains(shared, m.Name):
-			w.raw(m.Name, m.Value)
+			w.next()
+			w.b = append(shape.AppendString(w.b, m.Name), ':') // which may hold anything
+			w.b = append(w.b, m.Value...)
 		case slices.Contains(weighty, m.Name) && !bytes.Equal(m.Value, []byte("false")) && !isEmpty(m.Value):
 			w.refuse(m.Name, "is nothing that providers of chat completions know")
 		default:
