@@ -80,48 +80,63 @@ func (e *requestWriter) plan() plan {
 
 // planThinking finds the words for the effort that the target's model understands.
 func (e *requestWriter) planThinking(p *plan) {
-	r, adaptive := &e.q.Reasoning, e.t.Adaptive
+	r := &e.q.Reasoning
 	p.mode, p.budget, p.effort = r.Mode, r.Budget, r.Effort
-	if p.effort == effortMinimal {
+	switch p.effort {
+	case effortMinimal:
 		p.effort = effortLow
-	}
-	if p.effort == effortNone {
+	case effortNone:
 		p.mode, p.effort = chat.ThinkOff, ""
 	}
 	switch {
-	case p.mode == chat.ThinkUnset && p.effort == "":
-	case p.mode == chat.ThinkUnset && e.ours(), p.mode == chat.ThinkOff && e.ours():
-		return // here effort is more than thinking, and may stand alone
-	case p.mode == chat.ThinkUnset && adaptive:
+	case e.ours() && (p.mode == chat.ThinkUnset || p.mode == chat.ThinkOff):
+		// here effort is more than thinking, and may stand alone
+	case e.t.Adaptive:
+		p.adaptive()
+	default:
+		e.planBudget(p)
+	}
+}
+
+// adaptive is for models that are told an effort, and refuse a budget.
+func (p *plan) adaptive() {
+	switch {
+	case p.mode == chat.ThinkUnset && p.effort != "":
 		p.mode = chat.ThinkAdaptive
-	case (p.mode == chat.ThinkUnset || p.mode == chat.ThinkAdaptive) && !adaptive:
-		p.mode, p.budget = chat.ThinkBudget, e.fit(budget(p.effort), p.maxTokens)
-	case p.mode == chat.ThinkBudget && adaptive:
+	case p.mode == chat.ThinkBudget:
 		p.mode = chat.ThinkAdaptive
 		if p.effort == "" {
 			p.effort = worth(p.budget)
 		}
+	}
+}
+
+// planBudget is for older models, which are told a budget.
+func (e *requestWriter) planBudget(p *plan) {
+	switch {
+	case p.mode == chat.ThinkAdaptive, p.mode == chat.ThinkUnset && p.effort != "":
+		p.mode, p.budget = chat.ThinkBudget, fit(budget(p.effort), p.maxTokens)
 	case p.mode == chat.ThinkBudget && e.q.MaxTokens == nil && p.budget >= p.maxTokens:
 		if e.t.MaxOutput > 0 {
-			p.budget = e.fit(p.budget, p.maxTokens)
+			p.budget = fit(p.budget, p.maxTokens)
 		} else {
 			p.maxTokens += p.budget
 		}
-	case p.mode == chat.ThinkBetweenTools && !adaptive:
+	case p.mode == chat.ThinkBetweenTools:
 		e.drop("reasoning_effort")
 		p.mode = chat.ThinkUnset
 	}
-	if !adaptive && !e.ours() {
-		p.effort = "" // old models know none
+	if !e.ours() {
+		p.effort = ""
 	}
 	if p.mode == chat.ThinkBudget && p.budget < leastBudget {
-		e.drop("reasoning_effort")
+		e.drop("reasoning_effort") // the answer may not be that long
 		p.mode = chat.ThinkUnset
 	}
 }
 
 // fit makes a budget leave a quarter of the limit for the answer. It is 0 if that is too little to think with.
-func (e *requestWriter) fit(budget, limit int64) int64 {
+func fit(budget, limit int64) int64 {
 	budget = min(budget, limit-limit/4)
 	if budget < leastBudget && limit > leastBudget {
 		budget = leastBudget

@@ -319,7 +319,8 @@ func (e *encoder) citations(dst *chat.Batch, b *streamBlock) {
 		e.event(dst, "content_block_delta", `,"delta":{"type":"citations_delta","citation":`)
 		w := writer{dst.Buf}
 		w.citation(&b.cited[i])
-		dst.Buf = append(w.b, "}}"...)
+		w.raw("}}")
+		dst.Buf = w.b
 	}
 	b.cited = b.cited[:0]
 }

@@ -1,0 +1,391 @@
+package anthropic_test
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sluice-ai/sluice/gateway/wire/anthropic"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+)
+
+func text(s string) []chat.Part { return []chat.Part{{Text: s}} }
+
+func user(s string) chat.Message { return chat.Message{Role: chat.RoleUser, Parts: text(s)} }
+
+func system(s string) chat.Message { return chat.Message{Role: chat.RoleSystem, Parts: text(s)} }
+
+func assistant(parts ...chat.Part) chat.Message {
+	return chat.Message{Role: chat.RoleAssistant, Parts: parts}
+}
+
+func call(id, name, arguments string) chat.Part {
+	return chat.Part{Kind: chat.PartCall, Call: &chat.ToolCall{ID: id, Name: name, Arguments: arguments}}
+}
+
+func result(id, s string) chat.Message {
+	return chat.Message{Role: chat.RoleTool, CallID: id, Parts: text(s)}
+}
+
+func function(name string) chat.Tool {
+	return chat.Tool{Name: name, Parameters: json.RawMessage(`{"type":"object"}`)}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// sent is what a request from a caller of OpenAI's becomes, member by member, and what is dropped.
+func sent(t *testing.T, q chat.Request, target chat.Target) (body map[string]json.RawMessage, dropped []string) {
+	t.Helper()
+	if q.Dialect == "" {
+		q.Dialect = "openai"
+	}
+	if q.Messages == nil {
+		q.Messages = []chat.Message{user("Hi")}
+	}
+	if target.Model == "" {
+		target.Model = "m"
+	}
+	b, dropped, err := anthropic.AppendRequest(nil, &q, &target)
+	if err != nil {
+		t.Fatalf("%+v: %v", q, err)
+	}
+	if err := json.Unmarshal(b, &body); err != nil {
+		t.Fatalf("%s: %v", b, err)
+	}
+	if _, err := anthropic.DecodeRequest(b); err != nil {
+		t.Fatalf("%s is not a request: %v", b, err)
+	}
+	return body, dropped
+}
+
+// checkSent compares some members of what is sent, written as they stand in the body, with "" for none.
+func checkSent(t *testing.T, q chat.Request, target chat.Target, dropped string, want ...string) {
+	t.Helper()
+	body, names := sent(t, q, target)
+	if got := strings.Join(names, " "); got != dropped {
+		t.Errorf("dropped %q, want %q", got, dropped)
+	}
+	for i := 0; i < len(want); i += 2 {
+		if got := string(body[want[i]]); got != want[i+1] {
+			t.Errorf("%s: got %s, want %s", want[i], got, want[i+1])
+		}
+	}
+}
+
+func TestTurns(t *testing.T) {
+	f := func(system, messages string, list ...chat.Message) {
+		t.Helper()
+		checkSent(t, chat.Request{Messages: list}, chat.Target{}, "", "system", system, "messages", messages)
+	}
+	// System messages keep their order, and go to the front from everywhere.
+	f(`[{"type":"text","text":"a"},{"type":"text","text":"b"},{"type":"text","text":"c"}]`,
+		`[{"role":"user","content":[{"type":"text","text":"Hi"},{"type":"text","text":"Ho"}]}]`,
+		system("a"), chat.Message{Role: chat.RoleDeveloper, Parts: text("b")}, user("Hi"), system("c"), user("Ho"))
+	// Texts of nothing but white space are refused by the API (litellm #23835).
+	f("", `[{"role":"user","content":[{"type":"text","text":"Hi"},{"type":"text","text":"Ho"}]}]`,
+		system(" \n"), user("Hi"), assistant(chat.Part{Text: ""}), chat.Message{Role: chat.RoleUser, Parts: []chat.Part{{Text: "\t"}, {Text: "Ho"}}})
+	// A request of system messages alone.
+	f("", `[{"role":"user","content":[{"type":"text","text":"Say hi."},{"type":"text","text":"Loudly."}]}]`, system("Say hi."), system("Loudly."))
+	// Results come in one turn, before what the user says, however callers order them (cai #182).
+	f("", `[{"role":"assistant","content":[{"type":"text","text":"I look."},{"type":"tool_use","id":"a","name":"f","input":{"x":1}},{"type":"tool_use","id":"b","name":"g","input":{}}]},`+
+		`{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[{"type":"text","text":"1"}]},{"type":"tool_result","tool_use_id":"b"},{"type":"text","text":"wait"}]}]`,
+		assistant(chat.Part{Text: "I look."}, call("a", "f", `{"x":1}`)), assistant(call("b", "g", "")),
+		result("a", "1"), user("wait"), result("b", ""))
+	// Ids that the API would refuse stay the same in call and result (bifrost #3441).
+	f("", `[{"role":"assistant","content":[{"type":"tool_use","id":"sluice_ZnVuY3Rpb25zLmY6MA","name":"f","input":{}}]},`+
+		`{"role":"user","content":[{"type":"tool_result","tool_use_id":"sluice_ZnVuY3Rpb25zLmY6MA","content":[{"type":"text","text":"1"}]}]}]`,
+		assistant(call("functions.f:0", "f", "null")), result("functions.f:0", "1"))
+	// Functions of before tool calls have no ids: results are matched by name.
+	f("", `[{"role":"assistant","content":[{"type":"tool_use","id":"call_1","name":"f","input":{}},{"type":"tool_use","id":"call_2","name":"g","input":{}}]},`+
+		`{"role":"user","content":[{"type":"tool_result","tool_use_id":"call_2","content":[{"type":"text","text":"g"}]},{"type":"tool_result","tool_use_id":"call_1","content":[{"type":"text","text":"f"}]}]}]`,
+		assistant(call("", "f", "{}"), call("", "g", "{}")),
+		chat.Message{Role: chat.RoleTool, Name: "g", Parts: text("g")}, chat.Message{Role: chat.RoleTool, Name: "f", Parts: text("f")})
+	// A refusal is said; free text becomes an argument.
+	f("", `[{"role":"assistant","content":[{"type":"text","text":"No."},{"type":"tool_use","id":"a","name":"p","input":{"input":"*** \"x\""}}]},{"role":"user","content":[{"type":"text","text":"?"}]}]`,
+		assistant(chat.Part{Kind: chat.PartRefusal, Text: "No."}, chat.Part{Kind: chat.PartCall, Call: &chat.ToolCall{ID: "a", Kind: chat.Custom, Name: "p", Arguments: `*** "x"`}}), user("?"))
+	// What was spoken is said in writing.
+	f("", `[{"role":"assistant","content":[{"type":"text","text":"Hello"}]},{"role":"user","content":[{"type":"text","text":"?"}]}]`,
+		assistant(chat.Part{Kind: chat.PartAudio, Text: "Hello", Media: &chat.Media{ID: "audio_1"}}), user("?"))
+	// A failed call says so, and a mark behind a message is one behind its last part.
+	f("", `[{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":{},"cache_control":{"type":"ephemeral","ttl":"1h"}}]},`+
+		`{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","is_error":true,"content":[{"type":"text","text":"1"}],"cache_control":{"type":"ephemeral"}}]}]`,
+		chat.Message{Role: chat.RoleAssistant, Cache: "1h", Parts: []chat.Part{call("a", "f", "{}")}},
+		chat.Message{Role: chat.RoleTool, CallID: "a", Failed: true, Cache: "default", Parts: text("1")})
+}
+
+func TestMedia(t *testing.T) {
+	f := func(kind chat.PartKind, m chat.Media, said, want string) {
+		t.Helper()
+		q := chat.Request{Messages: []chat.Message{{Role: chat.RoleUser, Parts: []chat.Part{{Kind: kind, Media: &m, Text: said}}}}}
+		checkSent(t, q, chat.Target{}, "", "messages", `[{"role":"user","content":[`+want+`]}]`)
+	}
+	image, file := chat.PartImage, chat.PartFile
+	f(image, chat.Media{Data: "iVBORw0K", Type: "image/png", Detail: "low"}, "", `{"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBORw0K"}}`)
+	f(image, chat.Media{Data: "/9j/4A", Type: "image/jpg"}, "", `{"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"/9j/4A"}}`)
+	f(image, chat.Media{Data: "UklGRg"}, "", `{"type":"image","source":{"type":"base64","media_type":"image/webp","data":"UklGRg"}}`)
+	f(image, chat.Media{URL: "https://x/y"}, "", `{"type":"image","source":{"type":"url","url":"https://x/y"}}`)
+	f(image, chat.Media{ID: "file_1"}, "", `{"type":"image","source":{"type":"file","file_id":"file_1"}}`)
+	f(image, chat.Media{Data: "JVBERi0", Type: "application/pdf"}, "", `{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"JVBERi0"}}`)
+	f(file, chat.Media{Data: "JVBERi0", Name: "a.pdf"}, "", `{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"JVBERi0"},"title":"a.pdf"}`)
+	f(file, chat.Media{Data: "R0lGOD", Type: "application/octet-stream"}, "", `{"type":"image","source":{"type":"base64","media_type":"image/gif","data":"R0lGOD"}}`)
+	f(file, chat.Media{Data: "aMOkICJ4Ig==", Type: "text/csv; charset=utf-8", Name: "a"}, "", `{"type":"document","source":{"type":"text","media_type":"text/plain","data":"hä \"x\""},"title":"a"}`)
+	f(file, chat.Media{Type: "text/plain"}, "words", `{"type":"document","source":{"type":"text","media_type":"text/plain","data":"words"}}`)
+	f(file, chat.Media{URL: "https://x/y.pdf"}, "", `{"type":"document","source":{"type":"url","url":"https://x/y.pdf"}}`)
+	f(file, chat.Media{ID: "file_1"}, "", `{"type":"document","source":{"type":"file","file_id":"file_1"}}`)
+}
+
+func TestTools(t *testing.T) {
+	tools := []chat.Tool{function("f"), function("g"), function("h")}
+	f := func(q chat.Request, dropped, wantTools, wantChoice string) {
+		t.Helper()
+		checkSent(t, q, chat.Target{}, dropped, "tools", wantTools, "tool_choice", wantChoice)
+	}
+	const all = `[{"name":"f","input_schema":{"type":"object"}},{"name":"g","input_schema":{"type":"object"}},{"name":"h","input_schema":{"type":"object"}}]`
+	choose := func(mode chat.ChoiceMode, only ...string) chat.Request {
+		return chat.Request{Tools: tools, Choice: chat.ToolChoice{Mode: mode, Only: only}}
+	}
+	f(choose(chat.ChoiceUnset), "", all, "")
+	f(choose(chat.ChoiceAuto), "", all, `{"type":"auto"}`)
+	f(choose(chat.ChoiceNone), "", all, `{"type":"none"}`)
+	f(choose(chat.ChoiceRequired), "", all, `{"type":"any"}`)
+	f(choose(chat.ChoiceRequired, "g"), "", all, `{"type":"tool","name":"g"}`)
+	// Allowed tools are the only ones offered (bifrost #7348).
+	f(choose(chat.ChoiceAuto, "g"), "", `[{"name":"g","input_schema":{"type":"object"}}]`, `{"type":"auto"}`)
+	f(choose(chat.ChoiceRequired, "f", "h"), "", `[{"name":"f","input_schema":{"type":"object"}},{"name":"h","input_schema":{"type":"object"}}]`, `{"type":"any"}`)
+	f(chat.Request{Choice: chat.ToolChoice{Mode: chat.ChoiceAuto}}, "", "", "") // the API refuses a choice without tools
+
+	// One call at a time needs a choice to say so.
+	single := func(mode chat.ChoiceMode, parallel bool) chat.Request {
+		q := choose(mode)
+		q.Parallel = &parallel
+		return q
+	}
+	f(single(chat.ChoiceUnset, false), "", all, `{"type":"auto","disable_parallel_tool_use":true}`)
+	f(single(chat.ChoiceRequired, false), "", all, `{"type":"any","disable_parallel_tool_use":true}`)
+	f(single(chat.ChoiceNone, false), "", all, `{"type":"none"}`)
+	f(single(chat.ChoiceUnset, true), "", all, "")
+
+	one := func(tool chat.Tool) chat.Request { return chat.Request{Tools: []chat.Tool{tool}} }
+	f(one(chat.Tool{Name: "f", Description: "d", Strict: ptr(true), Cache: "5m"}), "",
+		`[{"name":"f","description":"d","input_schema":{"type":"object","properties":{}},"strict":true,"cache_control":{"type":"ephemeral","ttl":"5m"}}]`, "")
+	f(one(chat.Tool{Name: "f", Parameters: json.RawMessage(`{ }`)}), "", `[{"name":"f","input_schema":{"type":"object","properties":{}}}]`, "")
+	f(one(chat.Tool{Name: "f", Parameters: json.RawMessage(`{"properties":{"type":{}}}`)}), "", `[{"name":"f","input_schema":{"type":"object","properties":{"type":{}}}}]`, "")
+	f(one(chat.Tool{Name: "p", Kind: chat.Custom, Parameters: json.RawMessage(`{"type":"text"}`)}), "",
+		`[{"name":"p","input_schema":{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}}]`, "")
+	// Another provider's own tools cannot be had; Anthropic's can, whoever asks for them.
+	f(one(chat.Tool{Kind: chat.Hosted, Name: "web_search", Parameters: json.RawMessage(`{"type":"web_search"}`)}), "tools[0]", "", "")
+	f(one(chat.Tool{Kind: chat.Hosted, Name: "web_search_20250305", Parameters: json.RawMessage(`{"type":"web_search_20250305","name":"web_search"}`)}), "",
+		`[{"type":"web_search_20250305","name":"web_search"}]`, "")
+}
+
+// An effort is adaptive thinking on newer models, a budget that leaves room for the answer on old ones.
+func TestEffort(t *testing.T) {
+	f := func(q chat.Request, target chat.Target, dropped, thinking, output, limit string) {
+		t.Helper()
+		checkSent(t, q, target, dropped, "thinking", thinking, "output_config", output, "max_tokens", limit)
+	}
+	effort := func(e string) chat.Request { return chat.Request{Reasoning: chat.Reasoning{Effort: e}} }
+	adaptive, old := chat.Target{Adaptive: true, MaxOutput: 64000}, chat.Target{MaxOutput: 64000}
+	f(effort(""), adaptive, "", "", "", "64000")
+	f(effort("none"), adaptive, "", `{"type":"disabled"}`, "", "64000")
+	f(effort("minimal"), adaptive, "", `{"type":"adaptive"}`, `{"effort":"low"}`, "64000")
+	f(effort("high"), adaptive, "", `{"type":"adaptive"}`, `{"effort":"high"}`, "64000")
+	f(chat.Request{Reasoning: chat.Reasoning{Effort: "max", Summary: "detailed"}}, adaptive, "", `{"type":"adaptive","display":"summarized"}`, `{"effort":"max"}`, "64000")
+	f(chat.Request{Reasoning: chat.Reasoning{Mode: chat.ThinkBudget, Budget: 2000, Summary: "omitted"}}, adaptive, "", `{"type":"adaptive","display":"omitted"}`, `{"effort":"low"}`, "64000")
+	f(chat.Request{Reasoning: chat.Reasoning{Mode: chat.ThinkBudget, Budget: 30000}}, adaptive, "", `{"type":"adaptive"}`, `{"effort":"high"}`, "64000")
+
+	f(effort("none"), old, "", `{"type":"disabled"}`, "", "64000")
+	f(effort("minimal"), old, "", `{"type":"enabled","budget_tokens":1024}`, "", "64000")
+	f(effort("medium"), old, "", `{"type":"enabled","budget_tokens":8192}`, "", "64000")
+	f(effort("high"), old, "", `{"type":"enabled","budget_tokens":24576}`, "", "64000")
+	f(effort("xhigh"), old, "", `{"type":"enabled","budget_tokens":32768}`, "", "64000")
+	f(effort("max"), old, "", `{"type":"enabled","budget_tokens":48000}`, "", "64000")
+	f(effort("high"), chat.Target{}, "", `{"type":"enabled","budget_tokens":6144}`, "", "8192")
+	f(chat.Request{Reasoning: chat.Reasoning{Mode: chat.ThinkAdaptive}}, old, "", `{"type":"enabled","budget_tokens":8192}`, "", "64000")
+	f(chat.Request{Reasoning: chat.Reasoning{Mode: chat.ThinkBudget, Budget: 10000}}, chat.Target{}, "", `{"type":"enabled","budget_tokens":10000}`, "", "18192")
+	f(chat.Request{Reasoning: chat.Reasoning{Mode: chat.ThinkBudget, Budget: 10000}}, chat.Target{MaxOutput: 4096}, "", `{"type":"enabled","budget_tokens":3072}`, "", "4096")
+	f(chat.Request{Reasoning: chat.Reasoning{Mode: chat.ThinkBetweenTools}}, old, "reasoning_effort", "", "", "64000")
+
+	limited := func(n int64) chat.Request {
+		q := effort("high")
+		q.MaxTokens = &n
+		return q
+	}
+	f(limited(4000), old, "", `{"type":"enabled","budget_tokens":3000}`, "", "4000")
+	f(limited(1100), old, "", `{"type":"enabled","budget_tokens":1024}`, "", "1100")
+	f(limited(1024), old, "reasoning_effort", "", "", "1024")
+	f(limited(1000), adaptive, "", `{"type":"adaptive"}`, `{"effort":"high"}`, "1000")
+}
+
+// A budget for thinking goes with neither forced calls nor a turn whose calls were made without signed thoughts (litellm
+// #15601, openai-agents #1704).
+func TestThinkingDropped(t *testing.T) {
+	thought := chat.Part{Kind: chat.PartReasoning, Text: "Hm", Signature: "s"}
+	f := func(dropped string, thinks bool, q chat.Request, target chat.Target) {
+		t.Helper()
+		q.Reasoning.Effort, q.Tools = "low", []chat.Tool{function("f")}
+		body, names := sent(t, q, target)
+		if got := strings.Join(names, " "); got != dropped {
+			t.Errorf("dropped %q, want %q", got, dropped)
+		}
+		if (body["thinking"] != nil) != thinks {
+			t.Errorf("thinking is %s", body["thinking"])
+		}
+	}
+	loop := func(parts ...chat.Part) chat.Request {
+		return chat.Request{Messages: []chat.Message{user("Hi"), assistant(parts...), result("a", "1")}}
+	}
+	var old chat.Target
+	f("", true, loop(thought, call("a", "f", "")), old)
+	f("", true, loop(chat.Part{Kind: chat.PartRedacted, Signature: "s"}, call("a", "f", "")), old)
+	f("", true, loop(chat.Part{Kind: chat.PartReasoning, Signature: "s"}, call("a", "f", "")), old) // not shown, but signed
+	f("reasoning_effort", false, loop(call("a", "f", "")), old)
+	f("reasoning_effort", false, loop(chat.Part{Text: "I look."}, thought, call("a", "f", "")), old)
+	f("reasoning_effort reasoning_content", false, loop(chat.Part{Kind: chat.PartReasoning, Text: "not signed"}, call("a", "f", "")), old)
+	f("", true, loop(call("a", "f", "")), chat.Target{Adaptive: true})
+
+	again := loop(call("a", "f", ""))
+	again.Messages = append(again.Messages, assistant(chat.Part{Text: "Done."}), user("And now?"))
+	f("", true, again, old)
+	both := loop(call("a", "f", ""))
+	both.Messages = append(both.Messages, user("by the way"))
+	f("reasoning_effort", false, both, old)
+	split := chat.Request{Messages: []chat.Message{user("Hi"), assistant(thought), assistant(call("a", "f", "")), result("a", "1")}}
+	f("", true, split, old)
+
+	f("reasoning_effort", false, chat.Request{Choice: chat.ToolChoice{Mode: chat.ChoiceRequired}}, old)
+	f("", true, chat.Request{Choice: chat.ToolChoice{Mode: chat.ChoiceAuto}}, old)
+}
+
+func TestSampling(t *testing.T) {
+	f := func(s chat.Sampling, effort string, target chat.Target, dropped, temperature, topP, topK, version string) {
+		t.Helper()
+		q := chat.Request{Sampling: s, Reasoning: chat.Reasoning{Effort: effort}, Dialect: "openai"}
+		checkSent(t, q, target, dropped, "temperature", temperature, "top_p", topP, "top_k", topK)
+		if got := anthropic.Version(&q, &target); got != version {
+			t.Errorf("version %s, want %s", got, version)
+		}
+	}
+	var old chat.Target
+	newer := chat.Target{NoSampling: true, Adaptive: true}
+	f(chat.Sampling{}, "", old, "", "", "", "", anthropic.Version2026)
+	f(chat.Sampling{Temperature: ptr(0.0)}, "", old, "", "0", "", "", anthropic.Version2023)
+	f(chat.Sampling{Temperature: ptr(1.7)}, "", old, "", "1", "", "", anthropic.Version2023)
+	f(chat.Sampling{TopP: ptr(0.3), TopK: ptr(int64(5))}, "", old, "", "", "0.3", "5", anthropic.Version2023)
+	f(chat.Sampling{Temperature: ptr(0.2), TopP: ptr(0.3)}, "", old, "top_p", "0.2", "", "", anthropic.Version2023)
+	f(chat.Sampling{Temperature: ptr(0.2), TopP: ptr(1.0)}, "", old, "", "0.2", "", "", anthropic.Version2023)
+	f(chat.Sampling{Temperature: ptr(0.2), TopP: ptr(0.3), TopK: ptr(int64(5))}, "", newer, "temperature top_p top_k", "", "", "", anthropic.Version2026)
+	f(chat.Sampling{Temperature: ptr(0.2), TopP: ptr(0.3), TopK: ptr(int64(5))}, "low", old, "temperature top_p top_k", "", "", "", anthropic.Version2026)
+	f(chat.Sampling{Temperature: ptr(1.0)}, "low", old, "", "1", "", "", anthropic.Version2023)
+	f(chat.Sampling{TopP: ptr(0.96)}, "low", old, "", "", "0.96", "", anthropic.Version2023)
+	f(chat.Sampling{Temperature: ptr(0.2)}, "none", old, "", "0.2", "", "", anthropic.Version2023)
+
+	seen := chat.Request{Messages: []chat.Message{assistant(chat.Part{Kind: chat.PartFile, Media: &chat.Media{ID: "f"}})}}
+	if got := anthropic.Version(&seen, &newer); got != anthropic.Version2023 {
+		t.Errorf("a document in an assistant's turn: version %s", got)
+	}
+}
+
+func TestRest(t *testing.T) {
+	f := func(q chat.Request, dropped string, want ...string) {
+		t.Helper()
+		checkSent(t, q, chat.Target{}, dropped, want...)
+	}
+	f(chat.Request{User: "u", Stop: []string{"a", "\n", ""}, Stream: true, ServiceTier: "default", Cache: "default"}, "stop",
+		"metadata", `{"user_id":"u"}`, "stop_sequences", `["a"]`, "stream", "true", "service_tier", `"standard_only"`, "cache_control", `{"type":"ephemeral"}`)
+	f(chat.Request{Stop: []string{"\n"}, ServiceTier: "flex"}, "stop service_tier", "stop_sequences", "", "service_tier", "")
+	f(chat.Request{Format: chat.Format{Kind: chat.FormatSchema, Name: "n", Schema: json.RawMessage(`{"type":"object"}`), Strict: ptr(true)}}, "",
+		"output_config", `{"format":{"type":"json_schema","schema":{"type":"object"}}}`)
+	f(chat.Request{Format: chat.Format{Kind: chat.FormatJSON}}, "response_format",
+		"system", `[{"type":"text","text":"Answer with one valid JSON object and nothing else: no words around it, and no code fence."}]`, "output_config", "")
+	f(chat.Request{
+		Sampling: chat.Sampling{Seed: ptr(int64(1)), FrequencyPenalty: ptr(0.5), PresencePenalty: ptr(0.5), LogitBias: json.RawMessage(`{"1":2}`)},
+		Logprobs: ptr(true), TopLogprobs: ptr(int64(2)), Verbosity: "low", CacheKey: "k", Metadata: json.RawMessage(`{"a":"b"}`), Store: ptr(true),
+		Messages: []chat.Message{{Role: chat.RoleUser, Name: "Ann", Parts: text("Hi")}},
+		Extra:    []chat.Member{{Name: "prediction", Value: json.RawMessage(`{"type":"content"}`)}, {Name: "speed", Value: json.RawMessage(`"fast"`)}},
+	}, "name frequency_penalty presence_penalty seed logit_bias logprobs top_logprobs verbosity prompt_cache_key metadata store prediction",
+		"speed", `"fast"`, "messages", `[{"role":"user","content":[{"type":"text","text":"Hi"}]}]`)
+	// What says no more than the default is no loss.
+	f(chat.Request{
+		N: 1, Sampling: chat.Sampling{FrequencyPenalty: ptr(0.0), PresencePenalty: ptr(0.0)}, Logprobs: ptr(false), TopLogprobs: ptr(int64(0)),
+		Verbosity: "medium", Store: ptr(false), Parallel: ptr(true), Extra: []chat.Member{
+			{Name: "modalities", Value: json.RawMessage(`["text"]`)}, {Name: "background", Value: json.RawMessage(`false`)},
+			{Name: "include", Value: json.RawMessage(`[]`)}, {Name: "other", Value: json.RawMessage(`null`)},
+		},
+	}, "")
+	// Parts of another dialect are said if they have words.
+	f(chat.Request{Messages: []chat.Message{{Role: chat.RoleUser, Parts: []chat.Part{
+		{Kind: chat.PartOther, Raw: json.RawMessage(`{"type":"x"}`)}, {Kind: chat.PartOther, Raw: json.RawMessage(`{"type":"y"}`), Text: "found"},
+	}}}}, "messages[0].content[0]", "messages", `[{"role":"user","content":[{"type":"text","text":"found"}]}]`)
+}
+
+func TestRefusals(t *testing.T) {
+	f := func(q chat.Request, target chat.Target, param, message string) {
+		t.Helper()
+		if q.Dialect == "" {
+			q.Dialect = "openai"
+		}
+		if q.Messages == nil {
+			q.Messages = []chat.Message{user("Hi")}
+		}
+		body, dropped, err := anthropic.AppendRequest([]byte("x"), &q, &target)
+		var e *chat.Error
+		if !errors.As(err, &e) || body != nil || dropped != nil {
+			t.Fatalf("%+v: %s, %v", q, body, err)
+		}
+		if e.Type != "invalid_request_error" || e.Param != param || !strings.Contains(e.Message, message) {
+			t.Errorf("got %+v, want %s: %s", *e, param, message)
+		}
+	}
+	var old chat.Target
+	part := func(p chat.Part) chat.Request {
+		return chat.Request{Messages: []chat.Message{user("Hi"), {Role: chat.RoleUser, Parts: []chat.Part{{Text: "x"}, p}}}}
+	}
+	const at = "messages[1].content[1]"
+	f(chat.Request{N: 2}, old, "n", "must be 1")
+	f(chat.Request{Previous: "resp_1"}, old, "previous_response_id", "whole conversation")
+	f(part(chat.Part{Kind: chat.PartAudio, Media: &chat.Media{Data: "x"}}), old, at, "no audio")
+	f(part(chat.Part{Kind: chat.PartImage, Media: &chat.Media{Data: "x", Type: "image/bmp"}}), old, at, "image/jpeg")
+	f(part(chat.Part{Kind: chat.PartImage, Media: &chat.Media{URL: "data:image/svg+xml,<svg/>"}}), old, at, "base64")
+	f(part(chat.Part{Kind: chat.PartFile, Media: &chat.Media{Data: "UEsDBA", Type: "application/zip"}}), old, at, "PDF")
+	f(part(chat.Part{Kind: chat.PartFile, Media: &chat.Media{Data: "!", Type: "text/plain"}}), old, at, "PDF")
+	for _, m := range []chat.Member{
+		{Name: "audio", Value: json.RawMessage(`{"voice":"x"}`)}, {Name: "modalities", Value: json.RawMessage(`["text","audio"]`)},
+		{Name: "background", Value: json.RawMessage(`true`)}, {Name: "conversation", Value: json.RawMessage(`"c"`)}, {Name: "prompt", Value: json.RawMessage(`{"id":"p"}`)},
+	} {
+		f(chat.Request{Extra: []chat.Member{m}}, old, m.Name, m.Name)
+	}
+	f(chat.Request{Choice: chat.ToolChoice{Mode: chat.ChoiceRequired}}, old, "tool_choice", "no tool")
+	f(chat.Request{Tools: []chat.Tool{function("f")}, Choice: chat.ToolChoice{Mode: chat.ChoiceRequired, Only: []string{"x", "y"}}}, old, "tool_choice", "no tool")
+	f(chat.Request{Messages: []chat.Message{user(" ")}}, old, "messages", "say something")
+	f(chat.Request{Messages: []chat.Message{}}, old, "messages", "say something")
+
+	// Arguments that are no object are refused where they stand, in the caller's words.
+	bad := func(arguments string) chat.Request {
+		return chat.Request{Messages: []chat.Message{user("Hi"), assistant(chat.Part{Text: "x"}, call("a", "f", "{}"), call("b", "f", arguments)), result("b", "1")}}
+	}
+	for _, arguments := range []string{`{"a":`, `[]`, `"x"`, `{} {}`, "{\"a\":\"\xff\"}", `1`} {
+		f(bad(arguments), old, "messages[1].tool_calls[1].function.arguments", "JSON object")
+	}
+	other := bad("x")
+	other.Dialect = "gemini"
+	f(other, old, "messages[1].content[2].input", "JSON object")
+
+	// What would be dropped is refused if the target says so.
+	strict := chat.Target{Refuse: true}
+	f(chat.Request{Sampling: chat.Sampling{Seed: ptr(int64(1))}}, strict, "seed", "cannot be carried")
+	f(chat.Request{Format: chat.Format{Kind: chat.FormatJSON}}, strict, "response_format", "cannot be carried")
+	if _, _, err := anthropic.AppendRequest(nil, &chat.Request{Messages: []chat.Message{user("Hi")}}, &strict); err != nil {
+		t.Errorf("a plain request: %v", err)
+	}
+}
+
+// Nothing of what is dropped is named twice.
+func TestDroppedOnce(t *testing.T) {
+	q := chat.Request{Messages: []chat.Message{{Role: chat.RoleUser, Name: "a", Parts: text("x")}, {Role: chat.RoleUser, Name: "b", Parts: text("y")}}, Stop: []string{" ", "\n"}}
+	if _, dropped := sent(t, q, chat.Target{}); !slices.Equal(dropped, []string{"name", "stop"}) {
+		t.Errorf("dropped %v", dropped)
+	}
+}
