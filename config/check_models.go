@@ -24,6 +24,9 @@ func (c *checker) providers() {
 		} else {
 			first[p.Name] = i
 		}
+		if strings.Contains(p.Name, "~") {
+			c.fail(at+".name", "ids of files and batches end with ~ and the provider's name", "%s.name: %q contains ~", at, p.Name)
+		}
 		if !printable(p.Name) {
 			c.fail(at+".name", nameHint, "%s.name: %q is not a name", at, p.Name)
 		}
@@ -70,19 +73,31 @@ func (c *checker) providerType(at string, p *Provider) {
 	if p.Type != Simulated {
 		useless("", "", "sim")
 	}
-	switch p.Type {
-	case Simulated:
-		useless(", which uses no network", "", "base_url", "keys", "organization", "project", "headers", "proxy")
-	case OpenAICompatible:
-		useless("", "use headers", "organization", "project")
-		if p.BaseURL == "" {
-			c.fail(at+".base_url", "write where the API begins, such as http://vllm:8000/v1", "%s.base_url is missing", at)
-		}
-	case OpenAI:
-		if len(p.Keys) == 0 {
-			c.fail(at+".keys", "", "%s.keys is missing: type openai needs a key", at)
-		}
+	if p.Type != Azure {
+		useless("", "", "api_version")
 	}
+	if p.Type != OpenAI {
+		useless("", "use headers", "organization", "project")
+	}
+	if p.Type == Simulated {
+		useless(", which uses no network", "", "base_url", "keys", "headers", "proxy", "endpoints")
+		return
+	}
+	k, known := kindOf(p.Type)
+	switch {
+	case !known: // reported by the schema
+	case p.BaseURL == "":
+		c.fail(at+".base_url", "write where the API begins, such as "+exampleURL(p.Type), "%s.base_url is missing", at)
+	case len(p.Keys) == 0 && !k.keyless:
+		c.fail(at+".keys", "", "%s.keys is missing: type %s needs a key", at, p.Type)
+	}
+}
+
+func exampleURL(kind string) string {
+	if kind == Azure {
+		return "https://my-resource.openai.azure.com"
+	}
+	return "http://" + kind + ":8000/v1"
 }
 
 // checkBaseURL reports what is not the URL of an API; "" is none and all right.

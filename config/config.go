@@ -6,6 +6,10 @@ import "time"
 const (
 	// OpenAI is OpenAI's own API.
 	OpenAI = "openai"
+	// Azure is Azure OpenAI, classic or v1.
+	Azure = "azure"
+	// Anthropic is Anthropic's own API.
+	Anthropic = "anthropic"
 	// OpenAICompatible is any server that speaks OpenAI's API: vLLM, llama.cpp, Ollama, another gateway.
 	OpenAICompatible = "openai-compatible"
 	// Simulated is the built-in provider that needs no key and no network.
@@ -122,12 +126,22 @@ type Provider struct {
 	// Name of the provider in this configuration.
 	Name string `yaml:"name" jsonschema:"required"`
 	// Type is the kind of provider.
-	Type string `yaml:"type" jsonschema:"required,enum=openai,enum=openai-compatible,enum=sim"`
-	// BaseURL is where the API begins, such as http://vllm:8000/v1. Needed for openai-compatible; openai has
-	// https://api.openai.com/v1.
+	Type string `yaml:"type" jsonschema:"required,enum=openai,enum=azure,enum=anthropic,enum=gemini,enum=mistral,enum=groq,enum=deepseek,enum=xai,enum=openrouter,enum=together,enum=fireworks,enum=cohere,enum=ollama,enum=vllm,enum=tei,enum=openai-compatible,enum=sim"`
+	// BaseURL is where the API begins, such as http://vllm:8000/v1. Needed for azure, vllm, tei and openai-compatible; the
+	// other types have one of their own.
 	BaseURL string `yaml:"base_url,omitempty"`
 	// Keys are the API keys; requests are spread over them by weight.
 	Keys []Key `yaml:"keys,omitempty"`
+	// APIVersion is sent as api-version to azure. With it, and a base_url that does not end in /v1, models are reached by
+	// the names of their deployments (Azure's classic API).
+	APIVersion string `yaml:"api_version,omitempty"`
+	// Endpoints are those that the provider has itself, by the names in the documentation, if they are not what its type
+	// says: chat.completions, responses.create, messages, embeddings and so on. Conversations at other endpoints are
+	// translated.
+	Endpoints []string `yaml:"endpoints,omitempty" jsonschema:"uniqueItems=true"`
+	// DropParams leaves out parameters that the model or the provider does not accept, and names them in the header
+	// x-sluice-dropped. Without it such a request is refused.
+	DropParams bool `yaml:"drop_params"`
 	// Organization is sent as OpenAI-Organization.
 	Organization string `yaml:"organization,omitempty"`
 	// Project is sent as OpenAI-Project.
@@ -305,6 +319,7 @@ func (p *Provider) SetDefaults() {
 	p.MaxEvent = 16 << 20
 	p.Proxy = "env"
 	p.AskUsage = true
+	p.DropParams = true
 }
 
 // SetDefaults fills in what a file may leave out.

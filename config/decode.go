@@ -328,7 +328,7 @@ func tagged(n *yaml.Node, v reflect.Value, f *field) (wrong, hint string) {
 		return "has the tag " + n.Tag + ", which has no meaning here", ""
 	case text && f != nil && f.pattern == nil && f.hint != "" && n.Tag != "!!str":
 		return "must be text", f.hint // which says more than quotes would mend
-	case text && !word && n.Tag != "!!str":
+	case text && !word && n.Tag != "!!str" && n.Tag != "!!timestamp": // a date means what it says
 		return "must be text", "put it in quotes"
 	case !written(v) && n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0:
 		return "must be " + wanted(v) + ", not text", "take away the quotes"

@@ -1,8 +1,12 @@
 package config
 
-import "os"
+import (
+	"fmt"
+	"os"
+)
 
-// demo fills in the demonstration: the simulated provider, and OpenAI beside it if OPENAI_API_KEY is set.
+// demo fills in the demonstration: the simulated provider, and OpenAI and Anthropic beside it if
+// OPENAI_API_KEY and ANTHROPIC_API_KEY are set.
 func demo(cfg *Config, keyDigest string) {
 	cfg.Version = 1
 	cfg.Tenants.Dir = ""
@@ -17,16 +21,22 @@ func demo(cfg *Config, keyDigest string) {
 	}
 	cfg.Tenants.List = []*Tenant{tenant}
 
-	key := os.Getenv("OPENAI_API_KEY")
+	account(cfg, OpenAI, "OPENAI_API_KEY", "gpt-*", "o1*", "o3*", "o4*", "chatgpt-*", "text-embedding-*")
+	account(cfg, Anthropic, "ANTHROPIC_API_KEY", "claude-*")
+}
+
+// account adds a provider whose key is in the environment.
+func account(cfg *Config, kind, variable string, patterns ...string) {
+	key := os.Getenv(variable)
 	if key == "" {
 		return
 	}
-	openai := provider("openai", OpenAI)
-	openai.Keys = []Key{{Name: "main", Key: NewSecret(key), Weight: 1}}
-	cfg.Origins["providers[1].keys[0].key"] = "${env:OPENAI_API_KEY}"
-	cfg.Providers = append(cfg.Providers, openai)
-	for _, pattern := range []string{"gpt-*", "o1*", "o3*", "o4*", "chatgpt-*"} {
-		cfg.Models = append(cfg.Models, model(pattern, Target{Provider: "openai"}))
+	p := provider(kind, kind)
+	p.Keys = []Key{{Name: "main", Key: NewSecret(key), Weight: 1}}
+	cfg.Origins[fmt.Sprintf("providers[%d].keys[0].key", len(cfg.Providers))] = "${env:" + variable + "}"
+	cfg.Providers = append(cfg.Providers, p)
+	for _, pattern := range patterns {
+		cfg.Models = append(cfg.Models, model(pattern, Target{Provider: kind}))
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -193,10 +192,7 @@ func (l *Loader) complete(cfg *Config) {
 	}
 	for i := range cfg.Providers {
 		p := &cfg.Providers[i]
-		p.BaseURL = strings.TrimRight(p.BaseURL, "/")
-		if p.BaseURL == "" && p.Type == OpenAI {
-			p.BaseURL = "https://api.openai.com/v1"
-		}
+		p.completeURL()
 		if p.Type == Simulated {
 			p.Proxy = ""
 			if p.Sim == nil {

@@ -29,7 +29,7 @@ models: [{name: demo, targets: [{provider: a}]}]
 	cfg := loaded(t, config.Options{Plugins: plugins()})
 	timeouts := config.Timeouts{Connect: 2 * time.Second, Headers: time.Minute, FirstEvent: 2 * time.Minute, Idle: 2 * time.Minute, Answer: 5 * time.Minute, Total: 10 * time.Minute}
 	provider := func(p config.Provider) config.Provider {
-		p.Timeouts, p.MaxIdleConnections, p.MaxResponse, p.MaxEvent, p.AskUsage = timeouts, 1024, 64<<20, 16<<20, true
+		p.Timeouts, p.MaxIdleConnections, p.MaxResponse, p.MaxEvent, p.AskUsage, p.DropParams = timeouts, 1024, 64<<20, 16<<20, true, true
 		return p
 	}
 	want := &config.Config{
@@ -103,6 +103,8 @@ providers:
     max_event: 1KB
     proxy: "http://user:${env:HOST}@proxy:3128"
     ask_usage: false
+    drop_params: false
+    endpoints: [chat.completions]
   - {name: s, type: sim, sim: {first_token: 0, tokens_per_second: 0.5, jitter: 0.1, error_rate: 50%, seed: -3}}
 models:
   - name: "gpt-*"
@@ -142,7 +144,7 @@ cors: {origins: ["https://acme.example"]}
 		},
 		Providers: []config.Provider{
 			{
-				Name: "a", Type: "openai", BaseURL: "http://vllm:8000/v1",
+				Name: "a", Type: "openai", BaseURL: "http://vllm:8000/v1", Endpoints: []string{"chat.completions"},
 				Keys:         []config.Key{{Name: "k", Key: secret("x${env:HOST}")}, {Name: "l", Key: secret("sk-2"), Weight: 2}},
 				Organization: "org", Headers: []config.Header{{Name: "X-Tag", Value: secret("vllm")}},
 				Timeouts: config.Timeouts{
@@ -152,7 +154,7 @@ cors: {origins: ["https://acme.example"]}
 			},
 			{
 				Name: "s", Type: "sim", Sim: &config.Sim{TokensPerSecond: 0.5, Jitter: 0.1, ErrorRate: 0.5, Seed: -3},
-				Timeouts: cfg.Providers[1].Timeouts, MaxIdleConnections: 1024, MaxResponse: 64 << 20, MaxEvent: 16 << 20, AskUsage: true,
+				Timeouts: cfg.Providers[1].Timeouts, MaxIdleConnections: 1024, MaxResponse: 64 << 20, MaxEvent: 16 << 20, AskUsage: true, DropParams: true,
 			},
 		},
 		Models: []config.Model{
@@ -188,7 +190,7 @@ cors: {origins: ["https://acme.example"]}
 	}
 	expect(t, warnings, `
 		gateway.yaml:24:24: providers[0].keys[0].key is written out; keep secrets out of files: use ${env:NAME} or ${file:/path}
-		gateway.yaml:45:10: plugin cache is not in the chain: its settings do nothing`)
+		gateway.yaml:47:10: plugin cache is not in the chain: its settings do nothing`)
 	if p := opt.Plugins["cache"].(*lax); p.Mode != "soft" || p.Opt.Size != 9 || p.Extra != nil {
 		t.Errorf("loading changed the prototype: %+v", p)
 	}
@@ -268,7 +270,7 @@ func TestDemo(t *testing.T) {
 	t.Setenv("OPENAI_API_KEY", canary)
 	t.Setenv("SLUICE_SERVER_LISTEN", ":3")
 	cfg = demo()
-	if got, want := names(cfg), "sim openai demo->sim/sim-chat sim-*->sim/ gpt-*->openai/ o1*->openai/ o3*->openai/ o4*->openai/ chatgpt-*->openai/"; got != want {
+	if got, want := names(cfg), "sim openai demo->sim/sim-chat sim-*->sim/ gpt-*->openai/ o1*->openai/ o3*->openai/ o4*->openai/ chatgpt-*->openai/ text-embedding-*->openai/"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	if cfg.Providers[1].Keys[0].Key.Reveal() != canary || cfg.Server.Listen != ":3" || cfg.Providers[1].BaseURL != "https://api.openai.com/v1" {
@@ -482,4 +484,22 @@ models: [{name: demo, targets: [{provider: a}]}]
 		t.Fatal(after, err)
 	}
 	expect(t, problems.Error(), `tenants/b.yaml:4:26: credentials[0].provider: "b" is not defined; providers: sim`)
+}
+
+func TestProviderURL(t *testing.T) {
+	t.Setenv("KEY", "sk-1")
+	f := func(provider, url string, classic bool) {
+		t.Helper()
+		folder(t, "gateway.yaml", "version: 1\nmodels: [{name: demo, targets: [{provider: a}]}]\nproviders: [{name: a, keys: [{name: k, key: \"${env:KEY}\"}], "+provider+"}]\n", "tenants/acme", "")
+		p := loaded(t, config.Options{}).Providers[0]
+		if p.BaseURL != url || p.Classic() != classic {
+			t.Errorf("%s: %s, classic %t", provider, p.BaseURL, p.Classic())
+		}
+	}
+	f("type: anthropic", "https://api.anthropic.com/v1", false)
+	f("type: ollama", "http://localhost:11434/v1", false)
+	f("type: groq, base_url: http://proxy/groq/", "http://proxy/groq", false)
+	f("type: azure, base_url: https://r.openai.azure.com", "https://r.openai.azure.com/openai/v1", false)
+	f("type: azure, base_url: https://r.openai.azure.com/, api_version: 2024-10-21", "https://r.openai.azure.com/openai", true)
+	f("type: azure, base_url: https://r.openai.azure.com/openai/v1, api_version: preview", "https://r.openai.azure.com/openai/v1", false)
 }

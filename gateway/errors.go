@@ -117,8 +117,8 @@ func badBody(err error) error {
 	return e
 }
 
-// badRequest is the 400 for a request that has not the shape which its dialect prescribes.
-func badRequest(err error) error {
+// BadRequest is the 400 for a request that has not the shape which its dialect prescribes.
+func BadRequest(err error) error {
 	e := &Error{Status: 400, Type: TypeInvalidRequest, Code: "invalid_value", Origin: OriginClient, Message: err.Error()}
 	if c, ok := errors.AsType[*chat.Error](err); ok {
 		e.Message, e.Param = c.Message, c.Param
@@ -137,5 +137,6 @@ const (
 	CodeBadResponse = "upstream_bad_response" // framing, content type or JSON is not valid
 	CodeInBand      = "upstream_error"        // the provider reported an error inside a 200
 	CodeBroken      = "upstream_stream_error" // what a caller is told inside a stream that broke off
+	CodeUnsupported = "unsupported_value"     // the target cannot do what the request asks for; another may
 	CodeCredentials = "upstream_credentials"  // the provider refuses the gateway's key, or its account cannot pay
 )

@@ -52,9 +52,12 @@ func (r *Request) openForm(contentType string) error {
 		r.raw, err = s.LoadUntil(func(b []byte) bool {
 			_, malformed = f.scan.Write(b[read:])
 			read = len(b)
-			return malformed != nil || read >= leastForm && (r.Endpoint.Model == NoModel || f.scan.Fields().Model != "")
+			known := r.Endpoint.Model == NoModel || f.scan.Fields().Model != ""
+			return malformed != nil || read >= leastForm && known && !f.scan.Ended()
 		})
-		f.size, f.rest = s.Size(), s.Rest()
+		if err == nil {
+			f.size, f.rest = s.Size(), s.Rest()
+		}
 	} else if r.raw, err = r.body.Load(); err == nil {
 		_, malformed = f.scan.Write(r.raw)
 	}
@@ -86,11 +89,10 @@ func (f *formBody) Read(p []byte) (int, error) {
 	if _, malformed := f.scan.Write(p[:n]); malformed != nil {
 		return 0, badForm(malformed)
 	}
-	if errors.Is(err, io.EOF) {
+	if err == io.EOF { //nolint:errorlint // readers give it bare, and the error of a body that was cut contains it
 		if malformed := f.scan.Close(); malformed != nil {
 			return 0, badForm(malformed)
 		}
-		err = io.EOF
 	}
 	return n, err
 }

@@ -178,7 +178,7 @@ func TestFormRefusals(t *testing.T) {
 	f(aForm, text(big), 400, "invalid_form", "", "invalid form: it ends in the middle")
 
 	// The transport's own errors pass.
-	late := &gateway.Error{Status: 408, Code: "request_timeout", Origin: gateway.OriginClient}
+	late := &gateway.Error{Status: 408, Code: "request_timeout", Origin: gateway.OriginClient, Err: io.EOF}
 	f(aForm, &streamed{body: body{err: late}}, 408, "request_timeout", "", "")
 	f(aForm, &streamed{body: body{text: big + "--b--"}, cut: late}, 408, "request_timeout", "", "")
 	x := asked(transcriptions, aForm, &streamed{body: body{text: field("model", "m") + field("stream", "true") + "--b--"}})

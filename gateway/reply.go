@@ -1,6 +1,10 @@
 package gateway
 
-import "io"
+import (
+	"io"
+
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+)
 
 // Kind says how a reply's events are framed.
 type Kind uint8
@@ -22,6 +26,11 @@ type Reply struct {
 	Kind        Kind
 	Header      []Field // those that may pass to the caller; the transport adds its own
 	Stream      Stream
+
+	// Failure writes the event that ends Events with an error, framed; nil: as the caller's dialect does it. An encoder
+	// that numbers events, or repeats in the last what came before, sets it. It is called at most once, after Next has
+	// failed and before Close.
+	Failure func(dst []byte, e chat.Error) []byte
 }
 
 // Stream is the body of a reply. One goroutine uses it. The transport pulls it on the connection's own goroutine: no extra goroutine, no

@@ -143,7 +143,7 @@ func (r *Request) mayLackModel(err error) bool {
 func (r *Request) Chat() (*chat.Request, error) {
 	if r.chat == nil && r.chatErr == nil && r.Endpoint.Decode != nil && r.raw != nil {
 		if r.chat, r.chatErr = r.Endpoint.Decode(r.raw); r.chatErr != nil {
-			r.chatErr = badRequest(r.chatErr)
+			r.chatErr = BadRequest(r.chatErr)
 		} else {
 			r.chat.Dialect = r.Endpoint.Dialect
 		}

@@ -126,7 +126,7 @@ func (h *Handler) attempt(x *gateway.Exchange, t *gateway.Target) outcome {
 
 // again decides whether another attempt is made and how long to wait before it.
 func (h *Handler) again(x *gateway.Exchange, w *walk, o outcome) (wait time.Duration, again bool) {
-	if x.Err() != nil {
+	if x.Err() != nil || x.Request.Spent() {
 		return 0, false
 	}
 	if o.final || o.after > h.o.BackoffMax {

@@ -18,7 +18,8 @@ func judgeError(err error) outcome {
 	o := outcome{err: err}
 	var e *gateway.Error
 	if !errors.As(err, &e) || e.Origin != gateway.OriginUpstream {
-		return o // the client left, or the gateway itself failed: another target would not help
+		o.final = e != nil && e.Code == gateway.CodeUnsupported // another target's dialect may have it
+		return o                                                // the client left, or the gateway itself failed: another target would not help
 	}
 	o.after = e.RetryAfter
 	switch e.Code {

@@ -20,7 +20,9 @@ func (r *Runtime) directory(c *config.Config, g, old *Generation) (*gateway.Dire
 	if old != nil && same(c.Models, old.models) {
 		e.Created = time.Unix(old.directory.Created(), 0)
 	}
-	e.Models = models(c, g)
+	senders := map[string]map[string]gateway.Sender{} // provider -> key name -> sender
+	e.Models = models(c, g, senders)
+	e.Accounts, e.Holders = accounts(c, g, senders), r.stored
 	for _, m := range c.Models {
 		for _, alias := range m.Aliases {
 			e.Aliases[alias] = m.Name
@@ -52,10 +54,21 @@ func (r *Runtime) directory(c *config.Config, g, old *Generation) (*gateway.Dire
 	return gateway.NewDirectory(e), nil
 }
 
+// accounts are the providers by themselves.
+func accounts(c *config.Config, g *Generation, senders map[string]map[string]gateway.Sender) []*gateway.Account {
+	list := make([]*gateway.Account, len(c.Providers))
+	for i := range c.Providers {
+		name := c.Providers[i].Name
+		list[i] = &gateway.Account{
+			Name: name, Targets: targets(config.Target{Provider: name, Weight: 1}, g.providers[name], senders),
+		}
+	}
+	return list
+}
+
 // models builds the models; fallbacks are linked in a second step because they may stand later in the file.
-func models(c *config.Config, g *Generation) []*gateway.Model {
+func models(c *config.Config, g *Generation, senders map[string]map[string]gateway.Sender) []*gateway.Model {
 	list := make([]*gateway.Model, len(c.Models))
-	senders := map[string]map[string]gateway.Sender{} // provider -> key name -> sender
 	for i := range c.Models {
 		m := &c.Models[i]
 		list[i] = &gateway.Model{Name: gateway.Pattern(m.Name), OwnedBy: m.OwnedBy}
@@ -136,7 +149,7 @@ func targets(t config.Target, p *provider, senders map[string]map[string]gateway
 			senders[t.Provider][k.Name] = via
 		}
 		list = append(list, &gateway.Target{
-			Provider: t.Provider, Key: k.Name, Model: t.Model, Via: via,
+			Provider: t.Provider, Key: k.Name, Model: t.Model, Via: via, Serves: p.serves,
 			Weight: t.Weight * k.Weight * 1000 / max(total, 1),
 		})
 	}

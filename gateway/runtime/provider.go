@@ -8,9 +8,9 @@ import (
 
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/serve"
 	"github.com/sluice-ai/sluice/gateway/sim"
 	"github.com/sluice-ai/sluice/gateway/upstream"
-	"github.com/sluice-ai/sluice/gateway/wire"
 )
 
 // idleUpstream is how long a connection to a provider is kept without use: shorter than the 60 s after which many load
@@ -23,6 +23,7 @@ type provider struct {
 	config config.Provider
 	beat   time.Duration
 	key    func(value string) gateway.Sender
+	serves map[string]bool // names of endpoints
 }
 
 // carryProvider carries the old generation's over, or builds a new one.
@@ -40,14 +41,15 @@ func (r *Runtime) carryProvider(c *config.Provider, all *config.Config, old *Gen
 			FirstToken: c.Sim.FirstToken, TokensPerSecond: c.Sim.TokensPerSecond, Jitter: float64(c.Sim.Jitter),
 			ErrorRate: float64(c.Sim.ErrorRate), Seed: c.Sim.Seed, Beat: p.beat,
 		})
-		p.key = func(string) gateway.Sender { return s }
+		p.key, p.serves = func(string) gateway.Sender { return s }, simulated
 		return p, nil
 	}
 	u, err := r.newUpstream(c, p.beat, c.BaseURL, nil)
 	if err != nil {
 		return nil, err
 	}
-	p.key, p.closer = u.WithKey, u.Close
+	k := kind(c)
+	p.key, p.serves, p.closer = u.WithKey, k.Serves(), u.Close
 	return p, nil
 }
 
@@ -74,13 +76,36 @@ func (r *Runtime) newUpstream(c *config.Provider, beat time.Duration, base strin
 	}
 	t := c.Timeouts
 	return upstream.New(upstream.Config{
-		Name: c.Name, BaseURL: u, Dialect: wire.OpenAI, Headers: headers, Beat: beat,
+		Name: c.Name, BaseURL: u, Kind: kind(c), Query: query(c), Endpoints: serve.Endpoints(), Stored: r.stored, Headers: headers, Beat: beat,
 		Timeouts: upstream.Timeouts{
 			Connect: t.Connect, Headers: t.Headers, FirstEvent: t.FirstEvent, Idle: t.Idle, Answer: t.Answer, Total: t.Total,
 		},
 		MaxIdle: c.MaxIdleConnections, IdleTimeout: idleUpstream, MaxBody: int(c.MaxResponse), MaxEvent: int(c.MaxEvent),
 		Budget: r.budget, AskUsage: c.AskUsage, Proxy: proxy, Guard: guard, Watch: r.watch, UserAgent: r.o.UserAgent,
 	})
+}
+
+// simulated are the endpoints of the provider that runs in this process.
+var simulated = map[string]bool{"chat.completions": true, "responses.create": true, "messages": true}
+
+// kind is the provider's row of the table, with what the configuration changes in it.
+func kind(c *config.Provider) upstream.Kind {
+	name := c.Type
+	if c.Classic() {
+		name = "azure-classic"
+	}
+	k, _ := upstream.KindOf(name) // the configuration knows the same names; a test compares them
+	if c.Endpoints != nil {
+		k.Native = c.Endpoints
+	}
+	return k
+}
+
+func query(c *config.Provider) string {
+	if c.APIVersion == "" {
+		return ""
+	}
+	return "api-version=" + url.QueryEscape(c.APIVersion)
 }
 
 func proxyFor(setting string) (func(*url.URL) (*url.URL, error), error) {

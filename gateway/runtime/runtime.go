@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -30,11 +31,18 @@ type Options struct {
 	MaxReplies int64  // bytes of all providers' replies held at once; 0: no bound
 }
 
+// How many bytes of answers of the Responses API are kept for providers that have no such API, and for how long.
+const (
+	storedMost = 64 << 20
+	storedLife = 24 * time.Hour
+)
+
 // Runtime holds the present generation.
 type Runtime struct {
 	o       Options
 	watch   *watch.Watcher // of idle upstream connections; nil: they are probed before use
 	budget  *upstream.Budget
+	stored  *upstream.Stored
 	current atomic.Pointer[Generation]
 	mu      sync.Mutex // one Apply at a time
 	number  int
@@ -47,7 +55,7 @@ var (
 
 // New makes a runtime without a generation: Apply must succeed before the first Acquire.
 func New(o Options) *Runtime {
-	r := &Runtime{o: o, budget: upstream.NewBudget(o.MaxReplies)}
+	r := &Runtime{o: o, budget: upstream.NewBudget(o.MaxReplies), stored: upstream.NewStored(storedMost, storedLife)}
 	w, err := watch.New()
 	if err != nil {
 		o.Log.Info("idle provider connections are probed before use", zap.Error(err))

@@ -15,25 +15,35 @@ import (
 )
 
 const (
-	firstRead = 16 << 10 // bytes lent for a body before any of it has arrived, whatever length was declared
-	slowest   = 32 << 10 // bytes a second at which a body may come without running out of time
+	firstRead = 16 << 10  // bytes lent for a body before any of it has arrived, whatever length was declared
+	slowest   = 32 << 10  // bytes a second at which a body may come without running out of time
+	heldForm  = 256 << 10 // bytes of a form that are held at least, if its model comes early
 )
 
-// Load implements gateway.Body: it reads the body under the limits, growing as bytes arrive and never by what was
-// declared.
-func (k *call) Load() ([]byte, error) {
+// Load implements gateway.Body.
+func (k *call) Load() ([]byte, error) { return k.load(k.s.o.MaxBody, nil) }
+
+// LoadUntil implements gateway.Streamed.
+func (k *call) LoadUntil(enough func([]byte) bool) ([]byte, error) {
+	return k.load(k.s.maxForm(), enough)
+}
+
+// load reads the body under the limits, growing as bytes arrive and never by what was declared. most is what it may have,
+// MaxBody what is held of it.
+func (k *call) load(most int64, enough func([]byte) bool) ([]byte, error) {
 	if k.c.background != nil {
-		defer k.c.background.start()
+		defer k.watchAgain()
 	}
 	declared := k.ctx.Request.Header.ContentLength()
-	if int64(declared) > k.s.o.MaxBody {
-		return nil, k.s.tooLarge()
+	if int64(declared) > most {
+		return nil, tooLarge(most)
 	}
 	if v := k.ctx.Request.Header.Peek("Content-Encoding"); len(v) > 0 && string(v) != "identity" {
 		return nil, errEncoded
 	}
 	r := k.ctx.RequestBodyStream()
 	if r == nil {
+		k.complete = true
 		return nil, nil
 	}
 	if err := k.lend(min(max(declared+1, buf.Min), firstRead)); err != nil {
@@ -46,25 +56,88 @@ func (k *call) Load() ([]byte, error) {
 			if declared > 0 {
 				more = min(more, declared+1)
 			}
-			if err := k.lend(min(more, int(k.s.o.MaxBody)+1)); err != nil {
+			if err := k.lend(min(more, int(k.s.o.MaxBody)+1)); err != nil { // one byte more tells that it is too large
 				return nil, err
 			}
 			b = *k.body
 		}
-		n, err := r.Read(b[len(b):cap(b)])
+		n, err := r.Read(b[len(b):min(cap(b), int(k.s.o.MaxBody)+1)])
 		*k.body = b[:len(b)+n]
 		size := len(*k.body)
 		switch {
-		case int64(size) > k.s.o.MaxBody:
-			return nil, k.s.tooLarge()
+		case int64(size) > most:
+			return nil, tooLarge(most)
 		case errors.Is(err, io.EOF) && (declared < 0 || size == declared):
 			k.complete = true
-			return *k.body, nil
 		case err != nil:
 			return nil, k.shortBody(err)
 		}
+		switch known := enough != nil && enough(*k.body); {
+		case !known && int64(size) > k.s.o.MaxBody:
+			return nil, errLateModel
+		case known || k.complete:
+			return *k.body, nil
+		}
 		_ = k.c.SetReadDeadline(k.Start.Time().Add(k.s.o.ReadTimeout + time.Duration(size)*time.Second/slowest))
 	}
+}
+
+// watchAgain lets the client's hang-up be noticed again, once nobody needs to read from it any more.
+func (k *call) watchAgain() {
+	if k.complete || k.Request.Endpoint.Body != gateway.Form {
+		k.c.background.start()
+	}
+}
+
+// Size implements gateway.Streamed.
+func (k *call) Size() int64 { return max(int64(k.ctx.Request.Header.ContentLength()), -1) }
+
+// Rest implements gateway.Streamed.
+func (k *call) Rest() io.Reader {
+	if k.complete {
+		return nil
+	}
+	return &rest{k: k, size: len(*k.body), waited: gateway.Since(k.Start)}
+}
+
+// rest is what of a body was left on the wire. While the provider takes its time, the client may, too: only what is spent
+// waiting for the client counts against it.
+type rest struct {
+	k      *call
+	size   int // of all that has come
+	waited time.Duration
+}
+
+// Read implements io.Reader under the limits of a body.
+func (r *rest) Read(p []byte) (int, error) {
+	k := r.k
+	switch {
+	case k.ctx == nil || k.body == nil:
+		return 0, io.ErrClosedPipe
+	case k.complete:
+		return 0, io.EOF
+	case k.Err() != nil:
+		return 0, k.Cause()
+	}
+	begin := gateway.Now()
+	_ = k.c.SetReadDeadline(begin.Add(k.s.o.ReadTimeout + time.Duration(r.size)*time.Second/slowest - r.waited).Time())
+	n, err := k.ctx.RequestBodyStream().Read(p)
+	r.waited += gateway.Since(begin)
+	r.size += n
+	declared := k.ctx.Request.Header.ContentLength()
+	switch {
+	case int64(r.size) > k.s.maxForm():
+		return 0, tooLarge(k.s.maxForm())
+	case errors.Is(err, io.EOF) && (declared < 0 || r.size == declared):
+		k.complete = true
+		if k.c.background != nil {
+			k.c.background.start()
+		}
+		return n, io.EOF
+	case err != nil:
+		return 0, k.shortBody(err)
+	}
+	return n, nil
 }
 
 // lend gets a buffer, or a larger one with the same contents, if the budget of all bodies together allows it.
@@ -113,9 +186,11 @@ func (k *call) Free() {
 	}
 }
 
-func (s *Server) tooLarge() *gateway.Error {
+func tooLarge(most int64) *gateway.Error {
 	return &gateway.Error{
 		Status: 413, Type: gateway.TypeInvalidRequest, Code: "request_too_large", Origin: gateway.OriginClient,
-		Message: "The request body is larger than the limit of " + strconv.FormatInt(s.o.MaxBody, 10) + " bytes.",
+		Message: "The request body is larger than the limit of " + strconv.FormatInt(most, 10) + " bytes.",
 	}
 }
+
+func (s *Server) maxForm() int64 { return max(s.o.MaxForm, s.o.MaxBody) }

@@ -62,15 +62,16 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	if s.preflight(ctx) {
 		return
 	}
-	endpoints, param := s.router.find(rawPath(ctx.Request.Header.RequestURI()))
-	endpoint := method(endpoints, ctx.Method())
+	path, query := splitTarget(ctx.Request.Header.RequestURI())
+	endpoints, param := s.router.find(path)
+	endpoint := pick(endpoints, &ctx.Request.Header)
 	if endpoint == nil || endpoint.Policy == gateway.Closed {
 		s.refuse(ctx, s.noEndpoint(ctx, endpoints))
 		return
 	}
-	k := &call{s: s, ctx: ctx, c: below(ctx.Conn()), generation: s.generations.Acquire(), dialect: wire.ByName(endpoint.Dialect)}
+	k := &call{s: s, ctx: ctx, c: below(ctx.Conn()), generation: s.generations.Acquire(), dialect: dialect(endpoint.Dialect)}
 	var body gateway.Body
-	if endpoint.Method == "POST" {
+	if endpoint.Body != gateway.NoBody {
 		body = k
 	}
 	k.Init(newID(), endpoint, header{&ctx.Request.Header}, body)
@@ -79,9 +80,10 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		k.Request.NoStream = errHTTP10
 	}
 	k.c.begin(k)
-	if err := k.run(param); err != nil {
+	err := k.run(param, query)
+	k.c.linger = (err != nil || endpoint.Body == gateway.Form) && k.unreadBody()
+	if err != nil {
 		k.abandon()
-		k.c.linger = k.unreadBody()
 		render(ctx, k.ID, k.dialect, gateway.AsError(err))
 		k.tellAttempts(&ctx.Response.Header)
 		k.cors()
@@ -93,21 +95,14 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 
 // run sends the exchange through the chain; for a whole reply it also waits for its body, so that a failure can still
 // be an error. fasthttp does not recover panics of handlers: one exchange must not cost the others.
-func (k *call) run(param []byte) (err error) {
+func (k *call) run(param, query []byte) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = k.panicked(r)
 		}
 	}()
-	if len(param) > 0 {
-		decoded, ok := decodeParam(param)
-		if !ok {
-			return &gateway.Error{
-				Status: 400, Type: gateway.TypeInvalidRequest, Code: "bad_path", Origin: gateway.OriginClient,
-				Message: "The path's percent-encoding is malformed.",
-			}
-		}
-		k.Request.Param = decoded
+	if e := k.target(param, query); e != nil {
+		return e
 	}
 	if err := k.generation.Serve(&k.Exchange); err != nil {
 		return err
@@ -115,12 +110,29 @@ func (k *call) run(param []byte) (err error) {
 	if k.Reply == nil {
 		return errNoReply
 	}
-	if k.Reply.Kind == gateway.Whole {
+	switch {
+	case k.Reply.Kind == gateway.Whole:
 		if k.first, err = k.Reply.Stream.Next(); err == io.EOF { //nolint:errorlint // the contract gives it bare
 			k.first, err = gateway.Event{}, nil
 		}
+	case k.Request.NoStream != nil: // bytes of a length that nobody knows yet: it was not asked for a stream
+		return errLength
 	}
 	return err
+}
+
+// target takes what steers from the request target.
+func (k *call) target(param, query []byte) (e *gateway.Error) {
+	if len(param) > 0 {
+		if k.Request.Param, e = decodeParam(k.Request.Endpoint, param); e != nil {
+			return e
+		}
+	}
+	if len(query) > 0 {
+		k.Request.Query = string(query)
+		return checkQuery(k.Request.Query)
+	}
+	return nil
 }
 
 // reply hands the reply to fasthttp. What follows runs after the handler has returned, on the same goroutine: fasthttp
@@ -131,7 +143,7 @@ func (k *call) reply() {
 	h := &response.Header
 	h.SetStatusCode(r.Status)
 	h.SetContentType(r.ContentType)
-	h.SetCanonical(hRequestID, []byte(k.ID))
+	setID(h, k.dialect, k.ID)
 	for i := range r.Header {
 		h.Set(r.Header[i].Name, r.Header[i].Value)
 	}
@@ -141,8 +153,10 @@ func (k *call) reply() {
 		k.c.corked = len(k.first.Data) > 0
 		response.SetBodyStream(k, len(k.first.Data))
 	} else {
-		h.SetCanonical(hCacheControl, noCache)
-		h.SetCanonical(hAccelBuffering, noBuffering) // nginx in between must not collect events
+		if r.Kind == gateway.Events {
+			h.SetCanonical(hCacheControl, noCache)
+			h.SetCanonical(hAccelBuffering, noBuffering) // nginx in between must not collect events
+		}
 		k.c.corked = true
 		response.SetBodyStream(k, -1)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // exposed are the response headers that a browser's script may read.
-const exposed = "X-Request-Id, X-Sluice-Provider, X-Sluice-Model, X-Sluice-Attempts, X-Ratelimit-Limit-Requests, " +
+const exposed = "X-Request-Id, Request-Id, X-Sluice-Provider, X-Sluice-Model, X-Sluice-Attempts, X-Ratelimit-Limit-Requests, " +
 	"X-Ratelimit-Limit-Tokens, X-Ratelimit-Remaining-Requests, X-Ratelimit-Remaining-Tokens, " +
 	"X-Ratelimit-Reset-Requests, X-Ratelimit-Reset-Tokens, Retry-After, Retry-After-Ms, X-Should-Retry"
 
@@ -19,7 +19,8 @@ func (s *Server) preflight(ctx *fasthttp.RequestCtx) bool {
 	if !ctx.IsOptions() {
 		return false
 	}
-	endpoints, _ := s.router.find(rawPath(ctx.Request.Header.RequestURI()))
+	path, _ := splitTarget(ctx.Request.Header.RequestURI())
+	endpoints, _ := s.router.find(path)
 	if len(endpoints) == 0 {
 		return false
 	}

@@ -1,107 +1,85 @@
 package serve
 
 import (
-	"net/url"
-	"strings"
-
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/wire"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
-// table is every endpoint there is. A path that is not here does not exist, and a row without a policy serves nobody.
-func table() []gateway.Endpoint {
-	return []gateway.Endpoint{
-		{Name: "chat.completions", Method: "POST", Path: "/v1/chat/completions", Forward: "/chat/completions", Dialect: "openai", Policy: gateway.Callers},
-		{Name: "models.list", Method: "GET", Path: "/v1/models", Dialect: "openai", Policy: gateway.Callers},
-		{Name: "models.retrieve", Method: "GET", Path: "/v1/models/{id}", Dialect: "openai", Policy: gateway.Callers},
+const (
+	get, post, del = "GET", "POST", "DELETE"
+
+	openAI, responses, anthropic = "openai", "responses", "anthropic"
+)
+
+// Endpoints is every endpoint there is. A path that is not here does not exist, and a row without a policy serves nobody.
+// Where rows differ in nothing but their dialect, the later one is for clients that say by a header that they speak it.
+func Endpoints() []gateway.Endpoint {
+	const callers = gateway.Callers
+	const form, nothing = gateway.Form, gateway.NoBody
+	const optional, none = gateway.OptionalModel, gateway.NoModel
+	table := []gateway.Endpoint{
+		{Name: "chat.completions", Method: post, Forward: "/chat/completions", Dialect: openAI, Policy: callers, Decode: decoder(openAI)},
+		{Name: "completions", Method: post, Forward: "/completions", Dialect: openAI, Policy: callers},
+		{Name: "embeddings", Method: post, Forward: "/embeddings", Dialect: openAI, Policy: callers},
+		{Name: "moderations", Method: post, Forward: "/moderations", Dialect: openAI, Policy: callers, Model: optional, Default: "omni-moderation-latest"},
+
+		// Who names no model means the one that OpenAI's API description gives as the default.
+		{Name: "images.generations", Method: post, Forward: "/images/generations", Dialect: openAI, Policy: callers, Model: optional, Default: "dall-e-2"},
+		{Name: "images.edits", Method: post, Forward: "/images/edits", Dialect: openAI, Policy: callers, Body: form, Model: optional, Default: "gpt-image-1.5"},
+		{Name: "images.variations", Method: post, Forward: "/images/variations", Dialect: openAI, Policy: callers, Body: form, Model: optional, Default: "dall-e-2"},
+
+		{Name: "audio.speech", Method: post, Forward: "/audio/speech", Dialect: openAI, Policy: callers, Bytes: true},
+		{Name: "audio.transcriptions", Method: post, Forward: "/audio/transcriptions", Dialect: openAI, Policy: callers, Body: form, Bytes: true},
+		{Name: "audio.translations", Method: post, Forward: "/audio/translations", Dialect: openAI, Policy: callers, Body: form, Bytes: true},
+
+		{Name: "files.create", Method: post, Forward: "/files", Dialect: openAI, Policy: callers, Body: form, Model: none},
+		{Name: "files.list", Method: get, Forward: "/files", Dialect: openAI, Policy: callers, Body: nothing, Model: none},
+		{Name: "files.retrieve", Method: get, Forward: "/files/{id}", Dialect: openAI, Policy: callers, Body: nothing, Model: none},
+		{Name: "files.delete", Method: del, Forward: "/files/{id}", Dialect: openAI, Policy: callers, Body: nothing, Model: none},
+		{Name: "files.content", Method: get, Forward: "/files/{id}/content", Dialect: openAI, Policy: callers, Body: nothing, Model: none, Bytes: true},
+
+		{Name: "batches.create", Method: post, Forward: "/batches", Dialect: openAI, Policy: callers, Model: none},
+		{Name: "batches.list", Method: get, Forward: "/batches", Dialect: openAI, Policy: callers, Body: nothing, Model: none},
+		{Name: "batches.retrieve", Method: get, Forward: "/batches/{id}", Dialect: openAI, Policy: callers, Body: nothing, Model: none},
+		{Name: "batches.cancel", Method: post, Forward: "/batches/{id}/cancel", Dialect: openAI, Policy: callers, Body: nothing, Model: none},
+
+		{Name: "responses.create", Method: post, Forward: "/responses", Dialect: responses, Policy: callers, Decode: decoder(responses)},
+		{Name: "responses.retrieve", Method: get, Forward: "/responses/{id}", Dialect: responses, Policy: callers, Body: nothing, Model: none},
+		{Name: "responses.delete", Method: del, Forward: "/responses/{id}", Dialect: responses, Policy: callers, Body: nothing, Model: none},
+		{Name: "responses.cancel", Method: post, Forward: "/responses/{id}/cancel", Dialect: responses, Policy: callers, Body: nothing, Model: none},
+		{Name: "responses.input_items", Method: get, Forward: "/responses/{id}/input_items", Dialect: responses, Policy: callers, Body: nothing, Model: none},
+		{Name: "responses.input_tokens", Method: post, Forward: "/responses/input_tokens", Dialect: responses, Policy: callers, Decode: decoder(responses)},
+		{Name: "responses.compact", Method: post, Forward: "/responses/compact", Dialect: responses, Policy: callers},
+
+		{Name: "messages", Method: post, Forward: "/messages", Dialect: anthropic, Policy: callers, Decode: decoder(anthropic)},
+		{Name: "messages.count_tokens", Method: post, Forward: "/messages/count_tokens", Dialect: anthropic, Policy: callers, Decode: decoder(anthropic)},
+
+		{Name: "models.list", Method: get, Path: "/v1/models", Dialect: openAI, Policy: callers, Body: nothing, Model: none},
+		{Name: "models.retrieve", Method: get, Path: "/v1/models/{id...}", Dialect: openAI, Policy: callers, Body: nothing, Model: none},
+		{Name: "models.list", Method: get, Path: "/v1/models", Dialect: anthropic, Policy: callers, Body: nothing, Model: none},
+		{Name: "models.retrieve", Method: get, Path: "/v1/models/{id...}", Dialect: anthropic, Policy: callers, Body: nothing, Model: none},
 	}
-}
-
-const parameter = "{id}" // at the end of a path: everything that follows, slashes included
-
-// router finds endpoints by the raw path: as it came, neither decoded nor cleaned up, so that what is authorised is
-// what was written. Other spellings of a path do not exist.
-type router struct {
-	exact    map[string][]*gateway.Endpoint
-	prefixes []prefix
-}
-
-type prefix struct {
-	path      string
-	endpoints []*gateway.Endpoint
-}
-
-func newRouter(endpoints []gateway.Endpoint) *router {
-	r := &router{exact: map[string][]*gateway.Endpoint{}}
-	for i := range endpoints {
-		e := &endpoints[i]
-		path, ok := strings.CutSuffix(e.Path, parameter)
-		if !ok {
-			r.exact[path] = append(r.exact[path], e)
-			continue
+	for i := range table {
+		if e := &table[i]; e.Path == "" {
+			e.Path = "/v1" + e.Forward
 		}
-		r.prefixes = append(r.prefixes, prefix{path, []*gateway.Endpoint{e}})
 	}
-	return r
+	return table
 }
 
-// find gives the endpoints of a path, one a method, and the path's parameter as it was written.
-func (r *router) find(path []byte) (endpoints []*gateway.Endpoint, param []byte) {
-	if e := r.exact[string(path)]; e != nil {
-		return e, nil
-	}
-	for _, p := range r.prefixes {
-		if len(path) > len(p.path) && string(path[:len(p.path)]) == p.path {
-			return p.endpoints, path[len(p.path):]
-		}
-	}
-	return nil, nil
-}
-
-// method picks the endpoint for a method; nil if the path has none.
-func method(endpoints []*gateway.Endpoint, name []byte) *gateway.Endpoint {
-	for _, e := range endpoints {
-		if e.Method == string(name) {
-			return e
-		}
+// decoder reads the requests of a dialect; nil if that has no conversations.
+func decoder(dialect string) func(body []byte) (*chat.Request, error) {
+	if d := wire.ByName(dialect); d != nil {
+		return d.DecodeRequest
 	}
 	return nil
 }
 
-// methods lists what a path allows, for the Allow header.
-func methods(endpoints []*gateway.Endpoint) string {
-	names := make([]string, len(endpoints))
-	for i, e := range endpoints {
-		names[i] = e.Method
+// dialect finds a dialect, or that of the gateway's own errors.
+func dialect(name string) *wire.Dialect {
+	if d := wire.ByName(name); d != nil {
+		return d
 	}
-	return strings.Join(append(names, "OPTIONS"), ", ")
-}
-
-// rawPath is the path of a request target as it was written, without the query: of the origin form, or of the absolute
-// form that clients use towards proxies (RFC 9112, section 3.2).
-func rawPath(target []byte) []byte {
-	for _, scheme := range [...]string{"http://", "https://"} {
-		if len(target) > len(scheme) && strings.EqualFold(string(target[:len(scheme)]), scheme) {
-			rest := target[len(scheme):]
-			for i, c := range rest {
-				if c == '/' || c == '?' {
-					rest = rest[i:]
-					break
-				}
-			}
-			target = rest
-			break
-		}
-	}
-	for i, c := range target {
-		if c == '?' {
-			return target[:i]
-		}
-	}
-	return target
-}
-
-// decodeParam undoes percent-encoding once: clients write Qwen/Qwen3-8B as Qwen%2FQwen3-8B.
-func decodeParam(raw []byte) (string, bool) {
-	s, err := url.PathUnescape(string(raw))
-	return s, err == nil
+	return wire.OpenAI
 }

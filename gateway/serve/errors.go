@@ -15,6 +15,7 @@ import (
 // Header names in the canonical form that fasthttp writes without looking at them.
 var (
 	hRequestID      = []byte("X-Request-Id")
+	hAnthropicID    = []byte("Request-Id")
 	hProvider       = []byte("X-Sluice-Provider")
 	hModel          = []byte("X-Sluice-Model")
 	hAttempts       = []byte("X-Sluice-Attempts")
@@ -33,6 +34,35 @@ var (
 		Status: 400, Type: gateway.TypeInvalidRequest, Code: "http_version", Param: "stream", Origin: gateway.OriginClient,
 		Message: "Streaming needs HTTP/1.1. Ask again without \"stream\", or with a newer client.",
 	}
+	errLength = &gateway.Error{
+		Status: 400, Type: gateway.TypeInvalidRequest, Code: "http_version", Origin: gateway.OriginClient,
+		Message: "Answers whose length is not known beforehand need HTTP/1.1. Ask again with a newer client.",
+	}
+	errPath = &gateway.Error{
+		Status: 400, Type: gateway.TypeInvalidRequest, Code: "bad_path", Origin: gateway.OriginClient,
+		Message: "The path's percent-encoding is malformed.",
+	}
+	errID = &gateway.Error{
+		Status: 400, Type: gateway.TypeInvalidRequest, Code: "bad_path", Origin: gateway.OriginClient,
+		Message: "What stands for the id in the path is none: it contains characters that no id has.",
+	}
+	errQuery = &gateway.Error{
+		Status: 400, Type: gateway.TypeInvalidRequest, Code: "bad_query", Origin: gateway.OriginClient,
+		Message: "The query contains characters that no URL has, or malformed percent-encoding.",
+	}
+	errLongQuery = &gateway.Error{
+		Status: 414, Type: gateway.TypeInvalidRequest, Code: "bad_query", Origin: gateway.OriginClient,
+		Message: "The query is longer than 2048 bytes.",
+	}
+	errCredential = &gateway.Error{
+		Status: 400, Type: gateway.TypeInvalidRequest, Code: "credential_in_query", Origin: gateway.OriginClient,
+		Message: "The query contains a credential. URLs end up in logs: send it as \"Authorization: Bearer KEY\", and replace it.",
+	}
+	errLateModel = &gateway.Error{
+		Status: 413, Type: gateway.TypeInvalidRequest, Code: "request_too_large", Param: "model", Origin: gateway.OriginClient,
+		Message: "The form is too large to be held until its model is known. Put the field \"model\" before the file: files behind " +
+			"it may be larger.",
+	}
 	errEncoded = &gateway.Error{
 		Status: 415, Type: gateway.TypeInvalidRequest, Code: "unsupported_encoding", Origin: gateway.OriginClient,
 		Message: "Compressed request bodies are not supported. Send the body without Content-Encoding.",
@@ -49,7 +79,7 @@ func render(ctx *fasthttp.RequestCtx, id string, d *wire.Dialect, e *gateway.Err
 	h := &ctx.Response.Header
 	h.SetStatusCode(e.Status)
 	h.SetContentType("application/json")
-	h.SetCanonical(hRequestID, []byte(id))
+	setID(h, d, id)
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10))
 		h.Set("Retry-After-Ms", strconv.FormatInt(e.RetryAfter.Milliseconds(), 10))
@@ -60,7 +90,20 @@ func render(ctx *fasthttp.RequestCtx, id string, d *wire.Dialect, e *gateway.Err
 	if e.Status == fasthttp.StatusUnauthorized {
 		h.Set("Www-Authenticate", "Bearer")
 	}
-	ctx.Response.SetBodyRaw(d.AppendError(nil, chat.Error{Message: e.Message, Type: e.Type, Param: e.Param, Code: e.Code}))
+	ctx.Response.SetBodyRaw(d.AppendError(nil, said(e, id)))
+}
+
+// said is what a caller is told of an error.
+func said(e *gateway.Error, id string) chat.Error {
+	return chat.Error{Message: e.Message, Type: e.Type, Param: e.Param, Code: e.Code, Status: e.Status, RequestID: id}
+}
+
+// setID tells the request's id, to clients of Anthropic's API also where they look for it.
+func setID(h *fasthttp.ResponseHeader, d *wire.Dialect, id string) {
+	h.SetCanonical(hRequestID, []byte(id))
+	if d.Name == anthropic {
+		h.SetCanonical(hAnthropicID, []byte(id))
+	}
 }
 
 // noEndpoint is the error for a path that does not exist, or not with this method.

@@ -27,9 +27,10 @@ import (
 // heard is a request as it has reached the chain.
 type heard struct {
 	method, path, param string
+	query               string
 	bearer, key         string // credentials
 	body                []byte
-	readable            bool // the body could be read to its end
+	readable            bool // the body could be read to its end, if the endpoint has one
 }
 
 // ear is the chain behind a fuzzed server: it answers everything and remembers what it was asked, by request id.
@@ -46,11 +47,20 @@ func (e *ear) Directory() *gateway.Directory { return e.directory }
 func (e *ear) Serve(x *gateway.Exchange) error {
 	q := &x.Request
 	err := q.Open()
-	var known *gateway.Error
 	h := heard{
-		method: q.Endpoint.Method, path: q.Endpoint.Path, param: q.Param,
+		method: q.Endpoint.Method, path: q.Endpoint.Path, param: q.Param, query: q.Query,
 		bearer: string(q.Header.Get("Authorization")), key: string(q.Header.Get("X-Api-Key")),
-		body: bytes.Clone(q.Body()), readable: err == nil || errors.As(err, &known) && (known.Code == "invalid_json" || known.Code == "invalid_value"),
+		body: bytes.Clone(q.Body()),
+	}
+	var known *gateway.Error
+	switch {
+	case q.Endpoint.Body == gateway.NoBody:
+	case err == nil && q.Rest() != nil:
+		var rest []byte
+		rest, err = io.ReadAll(q.Rest())
+		h.body, h.readable = append(h.body, rest...), err == nil
+	default:
+		h.readable = err == nil || q.ContentType() == "" && errors.As(err, &known) && (known.Code == "invalid_json" || known.Code == "invalid_value")
 	}
 	e.mu.Lock()
 	e.heard[x.ID] = h
@@ -199,18 +209,19 @@ func converse(t *testing.T, addr string, sent []byte, split int, want []wanted, 
 // agree fails unless the request that was answered is the one that net/http reads.
 func agree(t *testing.T, h heard, w wanted) {
 	t.Helper()
-	path, _, _ := strings.Cut(w.RequestURI, "?")
+	path, query, _ := strings.Cut(w.RequestURI, "?")
 	if u, err := url.Parse(path); err == nil && u.IsAbs() {
 		path = u.EscapedPath()
 	}
 	served := h.path
-	if prefix, ok := strings.CutSuffix(h.path, "{id}"); ok {
-		served = prefix + path[min(len(prefix), len(path)):]
-		if decoded, err := url.PathUnescape(strings.TrimPrefix(path, prefix)); err != nil || decoded != h.param {
+	if before, behind, ok := strings.Cut(strings.Replace(h.path, "{id...}", "{id}", 1), "{id}"); ok {
+		param := strings.TrimSuffix(strings.TrimPrefix(path, before), behind)
+		served = before + param + behind
+		if decoded, err := url.PathUnescape(param); err != nil || decoded != h.param {
 			t.Errorf("parameter %q, net/http: %q", h.param, path)
 		}
 	}
-	if h.method != w.Method || served != path {
+	if h.method != w.Method || served != path || h.query != query {
 		t.Errorf("taken for %s %s, net/http: %s %s", h.method, h.path, w.Method, w.RequestURI)
 	}
 	credential := func(name, got string) {
@@ -299,7 +310,10 @@ func seedRequests(f *testing.F) {
 	whole := chunked("d\r\n" + minimal + "\r\n0\r\n\r\n")
 	add(
 		post(minimal), post(`{"model":"m","stream":true}`), post(minimal)+post(minimal)+models, whole, whole+models,
-		models, request("GET", "/v1/models/a%2Fb?x=y#z", ""), request("GET", "http://h/v1/models/m", ""), request("OPTIONS", chat, ""),
+		models, request("GET", "/v1/models/a%2Fb?x=y#z", ""), request("GET", "/v1/files/file-1~openai/content?after=x%20y", ""),
+		request("POST", "/v1/batches/b/cancel", "{}")+models, request("DELETE", "/v1/responses/r", "", "Anthropic-Version: 2023-06-01")+models,
+		request("POST", "/v1/files", aForm, formType)+models, request("POST", "/v1/audio/transcriptions", aForm, formType)+models,
+		request("POST", "/v1/images/edits", minimal, "Content-Type: application/json")+models, request("GET", "http://h/v1/models/m", ""), request("OPTIONS", chat, ""),
 		request("HEAD", "/v1/models", "")+models, request("GET", "/v1/models", "{}")+models, request("POST", "/nope", minimal)+models,
 		request("DELETE", "/v1/models/m", minimal)+models, post(`{"model":`)+models, post(minimal, "Connection: close")+models,
 		post(minimal, "Expect: 100-continue")+models, post(minimal, "Authorization: Bearer a", "X-Api-Key: b"),

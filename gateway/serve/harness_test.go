@@ -83,7 +83,7 @@ type setup struct {
 func start(t *testing.T, handler gateway.HandlerFunc, change ...func(*setup)) *server {
 	t.Helper()
 	u := setup{options: serve.Options{
-		MaxHead: 4 << 10, MaxBody: 1 << 20, MaxInFlight: 4 << 20, ReadTimeout: patience, IdleTimeout: patience, WriteTimeout: patience,
+		MaxHead: 4 << 10, MaxBody: 1 << 20, MaxInFlight: 32 << 20, ReadTimeout: patience, IdleTimeout: patience, WriteTimeout: patience,
 		Log: zap.NewNop(), Metrics: prometheus.NewRegistry(),
 	}}
 	for _, c := range change {

@@ -20,12 +20,12 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/internal/watch"
-	"github.com/sluice-ai/sluice/gateway/wire"
 )
 
 // Options bound what clients may do. All are fixed for the life of the process.
 type Options struct {
 	MaxBody        int64         // bytes of one request body
+	MaxForm        int64         // bytes of one form, of which no more than MaxBody are held; less than MaxBody: that
 	MaxHead        int           // bytes of a request's line and headers; each connection holds a buffer of that size
 	MaxInFlight    int64         // bytes of all request bodies held at once
 	ReadTimeout    time.Duration // for a request's head; bodies have it on top of the time that their size takes
@@ -63,7 +63,7 @@ type Server struct {
 
 // New makes a server on a listener, which it closes at the end; Serve starts it.
 func New(g Generations, ln net.Listener, o Options) *Server {
-	s := &Server{o: o, generations: g, router: newRouter(table()), metrics: newMetrics(o.Metrics)}
+	s := &Server{o: o, generations: g, router: newRouter(Endpoints()), metrics: newMetrics(o.Metrics)}
 	s.http = &fasthttp.Server{
 		Handler:            s.handle,
 		ErrorHandler:       s.unreadable,
@@ -166,14 +166,21 @@ func (s *Server) Live() (connections int, bodyBytes int64) {
 
 // expect decides on "Expect: 100-continue" from the head alone: what will be refused need not be sent.
 func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
-	endpoints, _ := s.router.find(rawPath(ctx.Request.Header.RequestURI()))
+	path, _ := splitTarget(ctx.Request.Header.RequestURI())
+	endpoints, _ := s.router.find(path)
+	endpoint := pick(endpoints, &ctx.Request.Header)
+	n, most := int64(ctx.Request.Header.ContentLength()), s.o.MaxBody
+	held := n
+	if endpoint != nil && endpoint.Body == gateway.Form {
+		most, held = s.maxForm(), min(n, heldForm)
+	}
 	var e *gateway.Error
-	switch n := int64(ctx.Request.Header.ContentLength()); {
-	case method(endpoints, ctx.Method()) == nil:
+	switch {
+	case endpoint == nil:
 		e = s.noEndpoint(ctx, endpoints)
-	case n > s.o.MaxBody:
-		e = s.tooLarge()
-	case n > 0 && s.inFlight.Load()+n > s.o.MaxInFlight:
+	case n > most:
+		e = tooLarge(most)
+	case n > 0 && s.inFlight.Load()+held > s.o.MaxInFlight:
 		e = errBusy
 	default:
 		return fasthttp.StatusContinue
@@ -207,7 +214,7 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, e *gateway.Error) {
 	if ce := s.o.Log.Check(zap.DebugLevel, "refused"); ce != nil {
 		ce.Write(zap.String("id", id), zap.Int("status", e.Status), zap.String("code", e.Code), zap.Error(e.Err))
 	}
-	render(ctx, id, wire.OpenAI, e)
+	render(ctx, id, s.router.dialectOf(&ctx.Request.Header), e)
 	below(ctx.Conn()).linger = hasBody(&ctx.Request.Header) || e.Err != nil
 	g := s.generations.Acquire()
 	allowOrigin(ctx, g.Directory(), nil)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/internal/buf"
-	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/sse"
 )
 
@@ -157,7 +156,11 @@ func (k *call) appendFailure(b []byte, err error) []byte {
 		}
 	}
 	k.delivering.Store(true)
-	return k.dialect.AppendFailure(b, chat.Error{Message: e.Message, Type: e.Type, Param: e.Param, Code: e.Code})
+	failure := k.Reply.Failure
+	if failure == nil {
+		failure = k.dialect.AppendFailure
+	}
+	return failure(b, said(e, k.ID))
 }
 
 // beat writes a comment into a silent stream. It runs inside Next, on this goroutine and between two events.

@@ -15,7 +15,6 @@ import (
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/sim"
 	"github.com/sluice-ai/sluice/gateway/upstream"
-	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/openai"
 )
@@ -195,8 +194,9 @@ func gate(t testing.TB, base string, patience time.Duration) *upstream.Provider 
 	if err != nil {
 		t.Fatal(err)
 	}
+	kind, _ := upstream.KindOf("openai")
 	p, err := upstream.New(upstream.Config{
-		Name: "p", BaseURL: u, Dialect: wire.OpenAI, MaxIdle: 4, IdleTimeout: time.Minute, MaxBody: 1 << 20, MaxEvent: 1 << 20,
+		Name: "p", BaseURL: u, Kind: kind, Endpoints: []gateway.Endpoint{*completions}, MaxIdle: 4, IdleTimeout: time.Minute, MaxBody: 1 << 20, MaxEvent: 1 << 20,
 		AskUsage: true,
 		Timeouts: upstream.Timeouts{Connect: patience, Headers: patience, FirstEvent: patience, Idle: patience, Answer: patience},
 	})

@@ -317,7 +317,7 @@ func fuzzed(f *testing.F, base string) *upstream.Provider {
 	}
 	const limit = patience / 2
 	p, err := upstream.New(upstream.Config{
-		Name: "fuzz", BaseURL: u, Dialect: wire.OpenAI, MaxIdle: 10, MaxBody: 1 << 20, MaxEvent: 1 << 20, Watch: w,
+		Name: "fuzz", BaseURL: u, Kind: openaiKind(), Endpoints: endpoints(), MaxIdle: 10, MaxBody: 1 << 20, MaxEvent: 1 << 20, Watch: w,
 		Timeouts: upstream.Timeouts{Connect: limit, Headers: limit, FirstEvent: limit, Idle: limit, Answer: limit, Total: limit},
 	})
 	if err != nil {

@@ -25,7 +25,6 @@ import (
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/internal/watch"
 	"github.com/sluice-ai/sluice/gateway/upstream"
-	"github.com/sluice-ai/sluice/gateway/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -192,7 +191,7 @@ func provider(t *testing.T, base string, change ...func(*upstream.Config)) *upst
 		t.Fatal(err)
 	}
 	c := upstream.Config{
-		Name: "fake", BaseURL: u, Dialect: wire.OpenAI, MaxIdle: 10, IdleTimeout: time.Minute, MaxBody: 1 << 20, MaxEvent: 1 << 20,
+		Name: "fake", BaseURL: u, Kind: openaiKind(), Endpoints: endpoints(), MaxIdle: 10, IdleTimeout: time.Minute, MaxBody: 1 << 20, MaxEvent: 1 << 20,
 		Budget: upstream.NewBudget(1 << 30), AskUsage: true, Watch: w, UserAgent: "sluice/test",
 		Timeouts: upstream.Timeouts{
 			Connect: patience, Headers: patience, FirstEvent: patience, Idle: patience, Answer: patience, Total: time.Minute,
@@ -226,6 +225,16 @@ func (f *fake) url() string {
 	return scheme + "://" + f.l.Addr().String() + "/v1"
 }
 
+// chatEndpoint is the endpoint that most tests ask.
+var chatEndpoint = gateway.Endpoint{Name: "chat.completions", Method: "POST", Forward: "/chat/completions", Dialect: "openai"}
+
+func endpoints() []gateway.Endpoint { return []gateway.Endpoint{chatEndpoint} }
+
+func openaiKind() upstream.Kind {
+	k, _ := upstream.KindOf("openai")
+	return k
+}
+
 type headers map[string]string
 
 func (h headers) Get(name string) []byte {
@@ -248,7 +257,7 @@ const (
 func exchange(t *testing.T, ask string, h headers) *gateway.Exchange {
 	t.Helper()
 	x := &gateway.Exchange{}
-	x.Init("req_test", &gateway.Endpoint{Name: "chat.completions", Method: "POST", Forward: "/chat/completions", Dialect: "openai"}, h, &body{[]byte(ask)})
+	x.Init("req_test", &chatEndpoint, h, &body{[]byte(ask)})
 	if err := x.Request.Open(); err != nil {
 		t.Fatal(err)
 	}

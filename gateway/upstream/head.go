@@ -185,16 +185,26 @@ func (st *stream) field(f *framing, name, value string) bool {
 		f.encoded = value != "" && !strings.EqualFold(value, "identity")
 	case is("content-type"):
 		st.reply.ContentType = value
-	case is("x-request-id"):
+	case is("x-request-id"), is("request-id"):
 		st.requestID = value
+	case is("content-disposition"):
+		if st.x.Request.Endpoint.Bytes {
+			st.pass("content-disposition", value)
+		}
 	case is("retry-after"):
 		st.pass("retry-after", value)
 	case is("retry-after-ms"):
 		st.pass("retry-after-ms", value)
-	case is("openai-processing-ms"), len(name) > 12 && strings.EqualFold(name[:12], "x-ratelimit-"):
-		st.pass(name, value)
+	case is("openai-processing-ms"), hasPrefix(name, "x-ratelimit-"), hasPrefix(name, "anthropic-ratelimit-"):
+		if st.r.native { // in another dialect they mean nothing
+			st.pass(name, value)
+		}
 	}
 	return true
+}
+
+func hasPrefix(name, prefix string) bool {
+	return len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
 }
 
 // hasClose looks for "close" in a list of connection options.
@@ -230,7 +240,7 @@ func (st *stream) frame(f framing) error {
 		return errHead
 	case f.chunked:
 		st.state = chunkSize
-	case f.length > int64(st.p.c.MaxBody):
+	case f.length > int64(st.p.c.MaxBody) && !st.isBytes():
 		return errTooLarge
 	case f.length > 0:
 		st.state, st.left = bodyFixed, f.length
@@ -240,13 +250,23 @@ func (st *stream) frame(f framing) error {
 		st.state, f.keep = bodyToEOF, false
 	}
 	st.keep = f.keep
-	if isEventStream(st.reply.ContentType) && st.reply.Status < 300 {
+	switch {
+	case st.reply.Status >= 300:
+	case is(st.reply.ContentType, "text/event-stream"):
 		st.reply.Kind = gateway.Events
+	case st.isBytes():
+		st.reply.Kind = gateway.Bytes
 	}
 	return nil
 }
 
-func isEventStream(contentType string) bool {
-	const want = "text/event-stream"
+// isBytes says whether the body is a file, a recording or a text, which passes as it comes.
+func (st *stream) isBytes() bool {
+	return st.r.native && st.x.Request.Endpoint.Bytes && st.reply.Status < 300 &&
+		!is(st.reply.ContentType, "application/json") && !is(st.reply.ContentType, "text/event-stream")
+}
+
+// is says whether a content type is of a media type, whatever its parameters are.
+func is(contentType, want string) bool {
 	return len(contentType) >= len(want) && strings.EqualFold(contentType[:len(want)], want)
 }

@@ -17,7 +17,7 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/internal/watch"
-	"github.com/sluice-ai/sluice/gateway/wire"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
 // Timeouts bound the phases of an attempt; 0 is no bound.
@@ -34,17 +34,21 @@ type Timeouts struct {
 type Config struct {
 	Name        string
 	BaseURL     *url.URL // scheme, host and path prefix
-	Dialect     *wire.Dialect
-	Headers     []gateway.Field // sent with every request, after the standard ones
+	Kind        Kind
+	Endpoints   []gateway.Endpoint // all there are
+	Query       string             // sent with every request: api-version=… (Azure)
+	Headers     []gateway.Field    // sent with every request, after the standard ones
 	Timeouts    Timeouts
-	Beat        time.Duration // how often Exchange.Idle is called while a stream is silent; 0: never
-	MaxIdle     int           // connections kept open without use
-	IdleTimeout time.Duration // how long they are kept
-	MaxBody     int           // bytes of a whole reply
-	MaxEvent    int           // bytes of one event
-	Budget      *Budget       // of the bytes of all replies; nil: no bound
-	AskUsage    bool          // ask for a stream's usage when the caller did not, and take the extra event out again
-	TLS         *tls.Config   // nil: the system's roots
+	Beat        time.Duration                  // how often Exchange.Idle is called while a stream is silent; 0: never
+	MaxIdle     int                            // connections kept open without use
+	IdleTimeout time.Duration                  // how long they are kept
+	MaxBody     int                            // bytes of a whole reply
+	MaxEvent    int                            // bytes of one event
+	Budget      *Budget                        // of the bytes of all replies; nil: no bound
+	Stored      *Stored                        // answers of the Responses API; nil: none are kept
+	Describe    func(model string) chat.Target // what must be known of a model to ask it; nil: nothing is
+	AskUsage    bool                           // ask for a stream's usage when the caller did not, and take the extra event out again
+	TLS         *tls.Config                    // nil: the system's roots
 	Proxy       func(*url.URL) (*url.URL, error)
 	Guard       Guard          // what may be dialled; nil: anything
 	Watch       *watch.Watcher // nil: that idle connections were closed is noticed when they are wanted
@@ -56,6 +60,8 @@ type Provider struct {
 	c      Config
 	dialer dialer
 	head   string // the fixed header lines, built once
+	routes map[string]*route
+	mark   []byte // what the ids of its files end with, and a quote
 	target string // what stands before a path in the request line: the base URL's path, or all of it through a proxy
 
 	mu     sync.Mutex
@@ -76,10 +82,10 @@ func New(c Config) (*Provider, error) {
 	if c.Budget == nil {
 		c.Budget = NewBudget(0)
 	}
-	p := &Provider{c: c, dialer: d}
+	p := &Provider{c: c, dialer: d, routes: c.Kind.routes(c.Endpoints, c.AskUsage), mark: []byte(strings.TrimPrefix(gateway.HeldID("-", c.Name), "-") + `"`)}
 	p.target = strings.TrimSuffix(c.BaseURL.EscapedPath(), "/")
 	var b strings.Builder
-	b.WriteString(" HTTP/1.1\r\nHost: " + c.BaseURL.Host + "\r\nContent-Type: application/json\r\nAccept-Encoding: identity\r\n")
+	b.WriteString(" HTTP/1.1\r\nHost: " + c.BaseURL.Host + "\r\nAccept-Encoding: identity\r\n")
 	if c.UserAgent != "" {
 		b.WriteString("User-Agent: " + c.UserAgent + "\r\n")
 	}
@@ -100,9 +106,29 @@ func New(c Config) (*Provider, error) {
 func (p *Provider) WithKey(value string) gateway.Sender {
 	s := &sender{p: p}
 	if value != "" {
-		s.auth = "Authorization: Bearer " + value + "\r\n"
+		s.auth = p.c.Kind.Auth + value + "\r\n"
 	}
 	return s
+}
+
+// describe is what must be known of a model to ask it.
+func (p *Provider) describe(model string) chat.Target {
+	t := chat.Target{Model: model}
+	if p.c.Describe != nil {
+		t = p.c.Describe(model)
+		t.Model = model
+	}
+	q := &p.c.Kind.Quirks
+	t.NoUsageOption = q.NoStreamOptions
+	for _, r := range q.Rename {
+		switch r[0] {
+		case "max_completion_tokens":
+			t.OldMaxTokens = true
+		case "seed":
+			t.SeedName = r[1]
+		}
+	}
+	return t
 }
 
 // Connections counts the open connections and those dialled so far.

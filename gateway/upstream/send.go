@@ -1,19 +1,12 @@
 package upstream
 
 import (
-	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"os"
-	"strconv"
 	"syscall"
 
 	"github.com/sluice-ai/sluice/gateway"
-	"github.com/sluice-ai/sluice/gateway/internal/buf"
-	"github.com/sluice-ai/sluice/gateway/wire/peek"
 )
 
 // sender is a provider called with one key.
@@ -24,18 +17,33 @@ type sender struct {
 
 var _ gateway.Sender = (*sender)(nil)
 
-// forwarded are the request headers that pass to the provider when the caller sent them; everything else stays here.
-var forwarded = [...]string{"Openai-Beta", "X-Client-Request-Id"}
-
 const (
-	maxForwarded = 512      // bytes of a forwarded header's value
-	maxHead      = 64 << 10 // bytes of a reply's head
-	copyBody     = 64 << 10 // bodies up to this go out in one buffer with their head, larger ones behind it
+	maxHead  = 64 << 10 // bytes of a reply's head
+	copyBody = 64 << 10 // bodies up to this go out in one buffer with their head, larger ones behind it
 )
 
-// Send makes one attempt. It repeats it only on a reused connection that the provider closed before a single byte came
-// back: then the request met a connection that was closing, and was not begun.
+// Send makes one attempt.
 func (s *sender) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt) (*gateway.Reply, error) {
+	r, ok := s.p.routes[x.Request.Endpoint.Name]
+	switch {
+	case !ok:
+		return nil, s.impossible(errEndpoint)
+	case r.kept:
+		return s.p.kept(x)
+	case r.native:
+		return s.send(x, a, r, nil)
+	}
+	t, err := s.translate(x, r, a.Model)
+	if err != nil {
+		return nil, err
+	}
+	defer t.free()
+	return s.send(x, a, r, t)
+}
+
+// send repeats the attempt only on a reused connection that the provider closed before a single byte came back: then the
+// request met a connection that was closing, and was not begun. t is nil if the provider speaks the caller's dialect.
+func (s *sender) send(x *gateway.Exchange, a *gateway.Attempt, r *route, t *translation) (*gateway.Reply, error) {
 	for fresh := false; ; fresh = true {
 		c, err := s.connection(x, fresh)
 		if err != nil {
@@ -45,13 +53,12 @@ func (s *sender) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt
 			c.close()
 			return nil, s.fault(x, errCanceled, false)
 		}
-		st := &stream{c: c, x: x, p: s.p, attempt: a}
-		err = st.begin(s, a.Model)
+		st := &stream{c: c, x: x, p: s.p, r: r, attempt: a}
+		err = st.begin(s, t)
 		if err == nil {
-			st.recordFirst()
 			return &st.reply, nil
 		}
-		stale := c.reused && c.got == 0 && isClosed(err) && x.Err() == nil
+		stale := c.reused && c.got == 0 && isClosed(err) && x.Err() == nil && !x.Request.Spent()
 		if !stale {
 			a.Status, a.Usage, a.RequestID = st.reply.Status, st.usage, st.requestID
 		}
@@ -79,11 +86,19 @@ func isClosed(err error) bool {
 }
 
 // begin writes the request and waits for the reply to begin.
-func (st *stream) begin(s *sender, model string) error {
-	st.strip = st.asksUsage()
-	edits := st.x.Request.Fields().Edits(st.edits[:0], model, st.strip)
+func (st *stream) begin(s *sender, t *translation) error {
 	st.setDeadlines()
-	err := st.write(s, edits)
+	var err error
+	if t != nil {
+		err = st.write(s, *t.body, nil)
+	} else {
+		st.strip = st.asksUsage()
+		edits := st.edit()
+		if len(st.dropped) > 0 && st.p.describe(st.attempt.Model).Refuse {
+			return s.impossible(refuseDropped(st.dropped))
+		}
+		err = st.write(s, st.x.Request.Body(), edits)
+	}
 	if err != nil && (!isClosed(err) || st.c.reused) {
 		return err
 	}
@@ -91,14 +106,27 @@ func (st *stream) begin(s *sender, model string) error {
 	if headErr := st.readHead(); headErr != nil {
 		return cmp.Or(err, headErr)
 	}
-	return st.prime()
+	if err := st.prime(); err != nil {
+		return err
+	}
+	st.recordFirst()
+	st.reply.Header = append(st.reply.Header, dropped(st.dropped)...)
+	switch {
+	case t != nil:
+		return t.wrap(st)
+	case st.r.ids:
+		return st.holdIDs()
+	case st.r.noted && st.reply.Status < 300:
+		st.p.note(st.x, st.event)
+	}
+	return nil
 }
 
 // asksUsage says whether the usage of a stream must be asked for on the caller's behalf; the event that carries it is
 // then taken out again.
 func (st *stream) asksUsage() bool {
 	f := st.x.Request.Fields()
-	return st.p.c.AskUsage && f.Stream && !f.IncludeUsage
+	return st.r.asks && f.Stream && !f.IncludeUsage
 }
 
 func (st *stream) setDeadlines() {
@@ -111,91 +139,12 @@ func (st *stream) setDeadlines() {
 	}
 }
 
-// write sends the request: the caller's bytes with the edits spliced in. Up to copyBody in one system call.
-func (st *stream) write(s *sender, edits []peek.Edit) error {
-	c, x, p := st.c, st.x, s.p
-	body := x.Request.Body()
-	size := peek.Size(body, edits)
-	room := 1024 + len(p.target) + len(p.head) + len(s.auth)
-	if size <= copyBody {
-		room += size
-	}
-	lent := buf.Get(room)
-	defer buf.Put(lent)
-	b := append((*lent)[:0], "POST "...)
-	b = append(append(b, p.target...), x.Request.Endpoint.Forward...)
-	b = append(append(b, p.head...), s.auth...)
-	b = appendForwarded(b, x, st.attempt)
-	b = append(b, "Content-Length: "...)
-	b = strconv.AppendInt(b, int64(size), 10)
-	b = append(b, "\r\n\r\n"...)
-	if headers := p.c.Timeouts.Headers; headers > 0 {
-		c.armWrite(gateway.Now().Add(headers), headers)
-	}
-	if size <= copyBody {
-		b = peek.Append(b, body, edits)
-		_, err := c.c.Write(b)
-		return writeError(err)
-	}
-	// A large body is not copied: the pieces between the edits go out as they are.
-	at := 0
-	for _, e := range edits {
-		if len(b) > 0 && e.At-at > copyBody {
-			if _, err := c.c.Write(b); err != nil {
-				return writeError(err)
-			}
-			b = b[:0]
-			if _, err := c.c.Write(body[at:e.At]); err != nil {
-				return writeError(err)
-			}
-		} else {
-			b = append(b, body[at:e.At]...)
-		}
-		b = append(b, e.Text...)
-		at = e.End
-	}
-	if _, err := c.c.Write(b); err != nil {
-		return writeError(err)
-	}
-	_, err := c.c.Write(body[at:])
-	return writeError(err)
-}
-
 // writeError names the phase when the provider does not take the request.
 func writeError(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errSending
 	}
 	return err
-}
-
-func appendForwarded(b []byte, x *gateway.Exchange, a *gateway.Attempt) []byte {
-	identified := false
-	for _, name := range forwarded {
-		v := x.Request.Header.Get(name)
-		if len(v) == 0 || len(v) > maxForwarded || bytes.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			continue
-		}
-		b = append(append(append(append(b, name...), ": "...), v...), "\r\n"...)
-		identified = identified || name == "X-Client-Request-Id"
-	}
-	if key := x.Request.Header.Get("Idempotency-Key"); len(key) > 0 {
-		b = append(append(append(b, "Idempotency-Key: "...), idempotencyKey(x, a, key)...), "\r\n"...)
-	}
-	if !identified { // the provider's support can then find the request by the id that our caller has
-		b = append(append(append(b, "X-Client-Request-Id: "...), x.ID...), "\r\n"...)
-	}
-	return b
-}
-
-// idempotencyKey is the caller's key as the provider sees it. Tenants share the account, so two of them with the same key
-// must not get one answer; and neither must two targets, whose requests differ.
-func idempotencyKey(x *gateway.Exchange, a *gateway.Attempt, key []byte) string {
-	h := sha256.New()
-	for _, part := range []string{x.Caller.Tenant.ID, a.Provider, a.Model, string(key)} {
-		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part) // a hash takes everything
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // fault makes the error that forward decides on and a caller may see.
@@ -205,6 +154,9 @@ func (s *sender) fault(x *gateway.Exchange, err error, sent bool) error {
 	}
 	if known, ok := errors.AsType[*gateway.Error](err); ok {
 		return known
+	}
+	if from, ok := errors.AsType[callerError](err); ok {
+		return from.error
 	}
 	e := &gateway.Error{
 		Status: 502, Type: gateway.TypeServer, Err: err, Origin: gateway.OriginUpstream, Sent: sent,

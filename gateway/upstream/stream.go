@@ -32,6 +32,7 @@ type stream struct {
 	c         *conn // nil once closed
 	x         *gateway.Exchange
 	p         *Provider
+	r         *route
 	attempt   *gateway.Attempt
 
 	state            bodyState
@@ -50,12 +51,13 @@ type stream struct {
 	beat       gateway.Instant // when the next heartbeat is due; 0: not waiting since the last event
 	finishes   uint64          // choices that have finished, a bit for each index
 
-	begun    bool // past the place of a byte order mark
-	pending  bool // event is parsed and not yet given
-	given    bool // an event was given
-	finished bool // the dialect's terminal event has passed, or been made
-	keep     bool // the connection may be used again
-	strip    bool // usage was asked for on the caller's behalf
+	begun    bool     // past the place of a byte order mark
+	pending  bool     // event is parsed and not yet given
+	given    bool     // an event was given
+	finished bool     // the dialect's terminal event has passed, or been made
+	keep     bool     // the connection may be used again
+	dropped  []string // parameters that were left out
+	strip    bool     // usage was asked for on the caller's behalf
 }
 
 var _ gateway.Stream = (*stream)(nil)
@@ -79,12 +81,12 @@ func (st *stream) Ready() bool {
 
 // prime waits for the first event, so that forward may still change its mind.
 func (st *stream) prime() error {
-	if st.reply.Status < 300 && st.x.Request.Stream() != (st.reply.Kind == gateway.Events) {
+	if bytes := st.x.Request.Endpoint.Bytes; !bytes && st.reply.Status < 300 && st.x.Request.Stream() != (st.reply.Kind == gateway.Events) {
 		return errNoStream
 	}
 	if !st.advance() {
-		if errors.Is(st.err, io.EOF) && st.reply.Status >= 300 {
-			return nil // an error without a body is a reply all the same
+		if errors.Is(st.err, io.EOF) && (st.reply.Status >= 300 || st.reply.Kind == gateway.Bytes) {
+			return nil // an error without a body is a reply all the same, and so is an empty file
 		}
 		if errors.Is(st.err, io.EOF) {
 			return errCut
@@ -137,9 +139,9 @@ func (st *stream) over() bool {
 	switch {
 	case st.reply.Kind != gateway.Events || st.finished:
 		st.err = io.EOF
-	case st.complete() && len(st.p.c.Dialect.Terminal.Data) > 0: // what is missing is only the word for the end
+	case st.complete() && len(st.r.dialect.Terminal.Data) > 0: // what is missing is only the word for the end
 		st.finished = true
-		st.event = gateway.Event(st.p.c.Dialect.Terminal)
+		st.event = gateway.Event(st.r.dialect.Terminal)
 		return true
 	default:
 		st.err = errCut
@@ -161,9 +163,12 @@ func (st *stream) parse() bool {
 		st.broken = st.decode()
 	}
 	found := false
-	if st.reply.Kind == gateway.Events {
+	switch st.reply.Kind {
+	case gateway.Events:
 		found = st.parseEvent()
-	} else {
+	case gateway.Bytes:
+		found = st.parseBytes()
+	default:
 		found = st.parseWhole()
 	}
 	if !found && st.err == nil && st.broken != nil {
@@ -196,7 +201,7 @@ func (st *stream) parseEvent() bool {
 
 // look judges an event; false if it is not for the caller.
 func (st *stream) look(ev sse.Event) bool {
-	d := st.p.c.Dialect
+	d := st.r.dialect
 	signs := d.Look(ev.Name, ev.Data, &st.usage)
 	switch {
 	case signs.Has(chat.Malformed):
@@ -222,6 +227,14 @@ func (st *stream) look(ev sse.Event) bool {
 	return true
 }
 
+// parseBytes gives what has come.
+func (st *stream) parseBytes() bool {
+	data := (*st.c.buf)[st.start:st.end]
+	st.start = st.end
+	st.event = gateway.Event{Data: data}
+	return len(data) > 0
+}
+
 func (st *stream) parseWhole() bool {
 	if st.given || st.pending || st.state != bodyOver {
 		return false
@@ -235,7 +248,7 @@ func (st *stream) parseWhole() bool {
 		return false
 	}
 	if st.reply.Status < 300 {
-		signs := st.p.c.Dialect.LookWhole(data, &st.usage)
+		signs := st.r.dialect.LookWhole(data, &st.usage)
 		switch {
 		case signs.Has(chat.Malformed):
 			st.err = errMalformed
@@ -255,7 +268,7 @@ func (st *stream) inBand(data []byte) error {
 		Status: 502, Type: gateway.TypeServer, Code: gateway.CodeInBand, Origin: gateway.OriginUpstream, Sent: true,
 		Message: "The provider \"" + st.p.c.Name + "\" reported an error.",
 	}
-	if said, ok := st.p.c.Dialect.DecodeError(data); ok {
+	if said, ok := st.r.dialect.DecodeError(data); ok {
 		if said.Message != "" {
 			e.Message = said.Message
 		}

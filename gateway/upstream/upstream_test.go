@@ -35,8 +35,8 @@ func TestRequest(t *testing.T) {
 		t.Errorf("body %s\nwant %s", got.body, want)
 	}
 	want := "POST /v1/chat/completions HTTP/1.1\r\nHost: " + f.l.Addr().String() +
-		"\r\nContent-Type: application/json\r\nAccept-Encoding: identity\r\nUser-Agent: sluice/test\r\nOpenAI-Organization: org" +
-		"\r\nAuthorization: Bearer secret-key\r\nOpenai-Beta: a=b\r\nIdempotency-Key: 17133a55ce9426b31e550e10bcb2e1b6\r\nX-Client-Request-Id: req_test\r\nContent-Length: " +
+		"\r\nAccept-Encoding: identity\r\nUser-Agent: sluice/test\r\nOpenAI-Organization: org" +
+		"\r\nAuthorization: Bearer secret-key\r\nOpenai-Beta: a=b\r\nIdempotency-Key: 17133a55ce9426b31e550e10bcb2e1b6\r\nX-Client-Request-Id: req_test\r\nContent-Type: application/json\r\nContent-Length: " +
 		itoa(len(got.body))
 	if got.head != want {
 		t.Errorf("head\n%s\nwant\n%s", got.head, want)

@@ -1,0 +1,167 @@
+package upstream
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
+)
+
+// sampling are the members that models without sampling refuse.
+var sampling = [...]string{"temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty"}
+
+// edit is what must change in the caller's body before the provider gets it, in order of position.
+func (st *stream) edit() []peek.Edit {
+	x, p := st.x, st.p
+	body := x.Request.Body()
+	e := x.Request.Edits(st.edits[:0], st.attempt.Model, st.strip)
+	n := len(e)
+	if t := p.describe(st.attempt.Model); (len(p.c.Kind.Quirks.Rename) > 0 || t.NoSampling) && st.r.dialect.DecodeRequest != nil {
+		m := members{rename: p.c.Kind.Quirks.Rename, refused: t.NoSampling, body: body}
+		e = m.edits(e)
+		st.dropped = m.dropped
+	}
+	if bytes.Contains(body, p.mark) {
+		e = appendIDs(e, body, p.mark)
+	}
+	if len(e) > n {
+		slices.SortStableFunc(e, func(a, b peek.Edit) int { return a.At - b.At })
+	}
+	return e
+}
+
+// members goes over the top-level members of a body.
+type members struct {
+	body    []byte
+	rename  [][2]string
+	refused bool // sampling is
+	dropped []string
+
+	e       []peek.Edit
+	end     int  // of the value before
+	kept    bool // some member before this one stays
+	pending int  // where a removal at the beginning began; -1: none
+}
+
+// edits appends what renames and removes members. A member that stands twice was refused when the body was scanned.
+func (m *members) edits(e []peek.Edit) []peek.Edit {
+	m.e, m.pending = e, -1
+	peek.Each(m.body, func(key, val []byte) bool {
+		at := cap(m.body) - cap(key)
+		m.member(string(key), at-1, cap(m.body)-cap(val)+len(val))
+		return true
+	})
+	if m.pending >= 0 { // nothing stays
+		m.e = append(m.e, peek.Edit{At: m.pending, End: m.end})
+	}
+	return m.e
+}
+
+// member looks at one member, from the quote of its key to the end of its value.
+func (m *members) member(key string, at, end int) {
+	to, change := m.becomes(key)
+	switch {
+	case change && to == "" && m.kept:
+		m.e = append(m.e, peek.Edit{At: m.end, End: end})
+	case change && to == "":
+		if m.pending < 0 {
+			m.pending = at
+		}
+	default:
+		if m.pending >= 0 {
+			m.e, m.pending = append(m.e, peek.Edit{At: m.pending, End: at}), -1
+		}
+		m.kept = true
+		if change {
+			m.e = append(m.e, peek.Edit{At: at + 1, End: at + 1 + len(key), Text: to})
+		}
+	}
+	m.end = end
+}
+
+// becomes says what a member is called at the provider; "" if it is left out.
+func (m *members) becomes(key string) (to string, change bool) {
+	for _, r := range m.rename {
+		if r[0] == key {
+			return r[1], true
+		}
+	}
+	if m.refused && slices.Contains(sampling[:], key) {
+		m.dropped = append(m.dropped, key)
+		return "", true
+	}
+	return key, false
+}
+
+// appendIDs takes the mark off the ids of files and batches that this provider holds. mark is "~name" and the quote behind.
+func appendIDs(e []peek.Edit, body, mark []byte) []peek.Edit {
+	for at := 0; ; {
+		i := bytes.Index(body[at:], mark)
+		if i < 0 {
+			return e
+		}
+		from, to := at+i, at+i+len(mark)-1
+		at = to
+		start := bytes.LastIndexByte(body[:from], '"') + 1
+		if id := string(body[start:from]); start > 0 && isHeld(id) {
+			e = append(e, peek.Edit{At: from, End: to})
+		}
+	}
+}
+
+// isHeld says whether a text is the provider's id of something that callers know with a mark.
+func isHeld(id string) bool {
+	return (strings.HasPrefix(id, "file") || strings.HasPrefix(id, "batch")) && !strings.ContainsFunc(id, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	})
+}
+
+// holdIDs makes the ids of a reply about files or batches say who holds them.
+func (st *stream) holdIDs() error {
+	if st.reply.Kind != gateway.Whole || st.reply.Status >= 300 {
+		return nil
+	}
+	ev, err := st.Next()
+	if err != nil {
+		return err
+	}
+	h := holder{data: ev.Data, suffix: st.p.mark[:len(st.p.mark)-1]}
+	h.object(ev.Data)
+	st.reply.Stream = &rendered{stream: st, data: peek.Append(nil, ev.Data, h.e)}
+	return nil
+}
+
+// holder collects the places in a reply where an id ends.
+type holder struct {
+	data, suffix []byte
+	e            []peek.Edit
+}
+
+func (h *holder) object(v []byte) {
+	peek.Each(v, func(key, val []byte) bool {
+		switch string(key) {
+		case "id", "input_file_id", "output_file_id", "error_file_id", "first_id", "last_id":
+			if len(val) > 2 && val[0] == '"' {
+				at := cap(h.data) - cap(val) + len(val) - 1
+				h.e = append(h.e, peek.Edit{At: at, End: at, Text: string(h.suffix)})
+			}
+		case "data":
+			peek.Elements(val, func(one []byte) bool {
+				h.object(one)
+				return true
+			})
+		}
+		return true
+	})
+}
+
+// refuseDropped is the error when something would be left out and the operator wants to be told instead.
+func refuseDropped(names []string) error {
+	return &chat.Error{Message: "the model does not accept " + strings.Join(names, ", "), Param: names[0]}
+}
+
+var errEndpoint = errors.New("it does not have this endpoint")

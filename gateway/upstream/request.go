@@ -1,0 +1,266 @@
+package upstream
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/internal/buf"
+	"github.com/sluice-ai/sluice/gateway/wire"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
+)
+
+// route is how one endpoint is served: immutable, shared by all exchanges.
+type route struct {
+	native  bool          // the provider has the endpoint; otherwise the conversation is translated
+	kept    bool          // the answer is stored here, and the provider not asked
+	dialect *wire.Dialect // that is spoken with the provider
+	method  string
+	path    string // below the base URL, up to the id
+	behind  string // the id
+	asks    bool   // a stream's usage must be asked for
+	ids     bool   // the reply has ids that must lead back to this provider
+	noted   bool   // the provider keeps the answer, and only its id is remembered
+
+	// forwarded are the request headers that pass to the provider when the caller sent them, with what is sent otherwise.
+	// Everything else stays here.
+	forwarded []gateway.Field
+}
+
+const maxForwarded = 512 // bytes of a forwarded header's value
+
+// routes is the table of what a provider serves.
+func (k *Kind) routes(endpoints []gateway.Endpoint, askUsage bool) map[string]*route {
+	table := map[string]*route{}
+	serves := k.Serves()
+	speaks := slices.IndexFunc(endpoints, func(e gateway.Endpoint) bool { return e.Name == k.Speaks })
+	for i := range endpoints {
+		e := &endpoints[i]
+		if e.Forward == "" || !serves[e.Name] {
+			continue
+		}
+		r := &route{native: slices.Contains(k.Native, e.Name), method: e.Method}
+		at := e
+		if !r.native {
+			if speaks < 0 {
+				continue
+			}
+			at = &endpoints[speaks]
+			r.kept = strings.HasPrefix(e.Name, "responses.") && e.Name != createResponse
+		}
+		r.dialect = wire.ByName(at.Dialect)
+		r.path, r.behind, _ = strings.Cut(at.Forward, "{id}")
+		r.asks = askUsage && !k.Quirks.NoStreamOptions && (e.Name == "chat.completions" || e.Name == "completions")
+		r.ids = strings.HasPrefix(e.Name, "files.") && !e.Bytes || strings.HasPrefix(e.Name, "batches.")
+		r.noted = r.native && e.Name == createResponse
+		r.forwarded = []gateway.Field{{Name: "Openai-Beta"}, {Name: "X-Client-Request-Id"}}
+		if at.Dialect == "anthropic" {
+			r.forwarded = []gateway.Field{{Name: "Anthropic-Version", Value: "2023-06-01"}, {Name: "Anthropic-Beta"}, {Name: "X-Client-Request-Id"}}
+		}
+		table[e.Name] = r
+	}
+	return table
+}
+
+// appendTarget adds the method and the request target. Paths come from the table alone: of the caller's there is only an
+// id, escaped, and the query, which the transport has checked.
+func (r *route) appendTarget(b []byte, p *Provider, x *gateway.Exchange, model string) []byte {
+	b = append(append(append(b, r.method...), ' '), p.target...)
+	if p.c.Kind.Quirks.Deployments && model != "" {
+		b = append(append(b, "/deployments/"...), url.PathEscape(model)...)
+	}
+	b = append(b, r.path...)
+	if r.behind != "" || strings.HasSuffix(r.path, "/") {
+		id, _ := gateway.SplitID(x.Request.Param)
+		b = append(append(b, url.PathEscape(id)...), r.behind...)
+	}
+	mark := byte('?')
+	for _, q := range [...]string{p.c.Query, r.query(x)} {
+		if q != "" {
+			b = append(append(b, mark), q...)
+			mark = '&'
+		}
+	}
+	return b
+}
+
+// query is the caller's, without the part of ids that says who holds them.
+func (r *route) query(x *gateway.Exchange) string {
+	if !r.native || !r.ids {
+		if !r.native {
+			return ""
+		}
+		return x.Request.Query
+	}
+	parts := strings.Split(x.Request.Query, "&")
+	for i, p := range parts {
+		if strings.HasPrefix(p, "after=") || strings.HasPrefix(p, "before=") {
+			parts[i], _ = gateway.SplitID(p)
+		}
+	}
+	return strings.Join(parts, "&")
+}
+
+// write sends the request: body with the edits spliced in, and behind it the rest of a form. Up to copyBody in one system
+// call.
+func (st *stream) write(s *sender, body []byte, edits []peek.Edit) error {
+	c, x, p := st.c, st.x, s.p
+	size := peek.Size(body, edits)
+	room := 1024 + len(p.target) + len(p.head) + len(s.auth) + len(x.Request.Query)
+	if size <= copyBody {
+		room += size
+	}
+	lent := buf.Get(room)
+	defer buf.Put(lent)
+	b := st.r.appendTarget((*lent)[:0], p, x, st.attempt.Model)
+	b = append(append(b, p.head...), s.auth...)
+	b = st.r.appendForwarded(b, x, st.attempt)
+	if st.r.method == "POST" {
+		b = st.appendLength(b, size-len(body))
+	}
+	b = append(b, "\r\n"...)
+	if headers := p.c.Timeouts.Headers; headers > 0 {
+		c.armWrite(gateway.Now().Add(headers), headers)
+	}
+	if rest := x.Request.Rest(); rest != nil && st.r.native {
+		return st.writeForm(b, body, edits, rest)
+	}
+	if size <= copyBody {
+		b = peek.Append(b, body, edits)
+		_, err := c.c.Write(b)
+		return writeError(err)
+	}
+	return writeLarge(c, b, body, edits)
+}
+
+// appendLength adds the header lines that say what the body is. edited is by how many bytes the edits change its length.
+func (st *stream) appendLength(b []byte, edited int) []byte {
+	r := &st.x.Request
+	kind, size := "application/json", int64(len(r.Body())+edited)
+	if form := r.ContentType(); form != "" && st.r.native {
+		if kind = form; r.Rest() != nil {
+			if size = r.Size(); size >= 0 {
+				size += int64(edited)
+			}
+		}
+	}
+	b = append(append(append(b, "Content-Type: "...), kind...), "\r\n"...)
+	if size < 0 {
+		return append(b, "Transfer-Encoding: chunked\r\n"...)
+	}
+	return append(strconv.AppendInt(append(b, "Content-Length: "...), size, 10), "\r\n"...)
+}
+
+// writeLarge does not copy the body: the pieces between the edits go out as they are. b is what is to be written before.
+func writeLarge(c *conn, b, body []byte, edits []peek.Edit) error {
+	at := 0
+	for _, e := range edits {
+		if len(b) > 0 && e.At-at > copyBody {
+			if _, err := c.c.Write(b); err != nil {
+				return writeError(err)
+			}
+			b = b[:0]
+			if _, err := c.c.Write(body[at:e.At]); err != nil {
+				return writeError(err)
+			}
+		} else {
+			b = append(b, body[at:e.At]...)
+		}
+		b = append(b, e.Text...)
+		at = e.End
+	}
+	if _, err := c.c.Write(b); err != nil {
+		return writeError(err)
+	}
+	_, err := c.c.Write(body[at:])
+	return writeError(err)
+}
+
+// writeForm sends a form of which only the beginning is held, as its rest comes from the caller. The caller's pace bounds
+// it, so each write gets its own deadline.
+func (st *stream) writeForm(head, body []byte, edits []peek.Edit, rest io.Reader) error {
+	chunked := st.x.Request.Size() < 0
+	if _, err := st.c.c.Write(head); err != nil {
+		return writeError(err)
+	}
+	lent := buf.Get(copyBody)
+	defer buf.Put(lent)
+	piece := peek.Append(nil, body, edits)
+	for {
+		if err := st.writePiece(piece, chunked); err != nil {
+			return err
+		}
+		n, err := rest.Read((*lent)[:cap(*lent)])
+		piece = (*lent)[:n]
+		switch {
+		case errors.Is(err, io.EOF):
+			if err := st.writePiece(piece, chunked); err != nil || !chunked {
+				return err
+			}
+			_, err := st.c.c.Write([]byte("0\r\n\r\n"))
+			return writeError(err)
+		case err != nil:
+			return callerError{err}
+		}
+	}
+}
+
+func (st *stream) writePiece(piece []byte, chunked bool) error {
+	if len(piece) == 0 {
+		return nil
+	}
+	if headers := st.p.c.Timeouts.Headers; headers > 0 {
+		st.c.armWrite(gateway.Now().Add(headers), headers)
+	}
+	if chunked {
+		piece = append(append(append(strconv.AppendInt(nil, int64(len(piece)), 16), "\r\n"...), piece...), "\r\n"...)
+	}
+	_, err := st.c.c.Write(piece)
+	return writeError(err)
+}
+
+// callerError is a failure to read what the caller still sends: not the provider's fault.
+type callerError struct{ error }
+
+// Unwrap gives the error, an *gateway.Error or the cause of the cancellation.
+func (e callerError) Unwrap() error { return e.error }
+
+func (r *route) appendForwarded(b []byte, x *gateway.Exchange, a *gateway.Attempt) []byte {
+	identified := false
+	for _, f := range r.forwarded {
+		name, v := f.Name, x.Request.Header.Get(f.Name)
+		if !r.native && f.Value != "" || len(v) == 0 || len(v) > maxForwarded || bytes.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			v = []byte(f.Value)
+		}
+		if len(v) == 0 {
+			continue
+		}
+		b = append(append(append(append(b, name...), ": "...), v...), "\r\n"...)
+		identified = identified || name == "X-Client-Request-Id"
+	}
+	if key := x.Request.Header.Get("Idempotency-Key"); len(key) > 0 {
+		b = append(append(append(b, "Idempotency-Key: "...), idempotencyKey(x, a, key)...), "\r\n"...)
+	}
+	if !identified { // the provider's support can then find the request by the id that our caller has
+		b = append(append(append(b, "X-Client-Request-Id: "...), x.ID...), "\r\n"...)
+	}
+	return b
+}
+
+// idempotencyKey is the caller's key as the provider sees it. Tenants share the account, so two of them with the same key
+// must not get one answer; and neither must two targets, whose requests differ.
+func idempotencyKey(x *gateway.Exchange, a *gateway.Attempt, key []byte) string {
+	h := sha256.New()
+	for _, part := range []string{x.Caller.Tenant.ID, a.Provider, a.Model, string(key)} {
+		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part) // a hash takes everything
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}

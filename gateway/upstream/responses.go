@@ -1,0 +1,126 @@
+package upstream
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
+	"github.com/sluice-ai/sluice/gateway/wire/responses"
+)
+
+const createResponse = "responses.create"
+
+// continued is the request with the conversation that it goes on from. The error is an *Error.
+func (p *Provider) continued(x *gateway.Exchange, q *chat.Request) (*chat.Request, error) {
+	for _, m := range q.Extra {
+		if needsState(m) {
+			return nil, p.stateless(m.Name)
+		}
+	}
+	if q.Previous == "" {
+		return q, nil
+	}
+	if p.c.Stored == nil {
+		return nil, p.stateless("previous_response_id")
+	}
+	before := p.c.Stored.get(x.Caller.Tenant.ID, q.Previous)
+	if before == nil || before.turns == nil {
+		return nil, &gateway.Error{
+			Status: 400, Type: gateway.TypeInvalidRequest, Code: "previous_response_not_found", Param: "previous_response_id",
+			Origin: gateway.OriginClient, NoRetry: true,
+			Message: "Previous response with id '" + q.Previous + "' not found. The gateway keeps answers of this provider in memory " +
+				"and for a limited time: send the whole conversation.",
+		}
+	}
+	return responses.Continue(q, before.turns), nil
+}
+
+// needsState says whether a member of a Responses request means something that only OpenAI's own service keeps.
+func needsState(m chat.Member) bool {
+	switch m.Name {
+	case "background":
+		return string(m.Value) == "true"
+	case "conversation", "prompt":
+		return true
+	}
+	return false
+}
+
+func (p *Provider) stateless(param string) error {
+	return &gateway.Error{
+		Status: 400, Type: gateway.TypeInvalidRequest, Code: gateway.CodeUnsupported, Param: param, Origin: gateway.OriginClient, NoRetry: true,
+		Message: "The provider \"" + p.c.Name + "\" has no Responses API of its own, so \"" + param + "\" is not possible there. " +
+			"Send the whole conversation as input.",
+	}
+}
+
+// keeps says whether the answer to a request is to be stored here.
+func (p *Provider) keeps(x *gateway.Exchange, q *chat.Request) bool {
+	return p.c.Stored != nil && x.Request.Endpoint.Name == createResponse && (q.Store == nil || *q.Store)
+}
+
+// conversation is what an answer belongs to.
+type conversation struct {
+	asked, own *chat.Request // with what it went on from, and without
+}
+
+// remember stores a translated answer; body is the response object as the caller gets it.
+func (p *Provider) remember(x *gateway.Exchange, c *conversation, reply *chat.Reply, body []byte) {
+	id, ok := peek.String(peek.Find(body, []byte(`"id"`)))
+	if !ok {
+		return
+	}
+	p.c.Stored.put(x.Caller.Tenant.ID, id, &answer{
+		provider: p.c.Name, body: slices.Clone(body), input: responses.InputItems(c.own, id), turns: responses.Conversation(c.asked, reply),
+	})
+}
+
+// note remembers that this provider keeps an answer which it made itself. ev is the first event of the reply, or all of it.
+func (p *Provider) note(x *gateway.Exchange, ev gateway.Event) {
+	if p.c.Stored == nil || x.Request.Endpoint.Name != createResponse {
+		return
+	}
+	object := ev.Data
+	if inner := peek.Find(object, []byte(`"response"`)); inner != nil {
+		object = inner
+	}
+	if id, ok := peek.String(peek.Find(object, []byte(`"id"`))); ok {
+		p.c.Stored.put(x.Caller.Tenant.ID, id, &answer{provider: p.c.Name})
+	}
+}
+
+// kept answers what is asked about an answer that is stored here.
+func (p *Provider) kept(x *gateway.Exchange) (*gateway.Reply, error) {
+	tenant, id := x.Caller.Tenant.ID, x.Request.Param
+	a := p.c.Stored.get(tenant, id)
+	if a == nil || a.body == nil {
+		return nil, &gateway.Error{
+			Status: 404, Type: gateway.TypeInvalidRequest, Code: "not_found", Param: "id", Origin: gateway.OriginClient,
+			Message: "Response with id '" + id + "' not found.",
+		}
+	}
+	var body []byte
+	switch x.Request.Endpoint.Name {
+	case "responses.retrieve":
+		body = slices.Clone(a.body)
+	case "responses.delete":
+		p.c.Stored.remove(tenant, id)
+		body = []byte(`{"id":` + strconv.Quote(id) + `,"object":"response","deleted":true}`)
+	case "responses.input_items":
+		page, err := responses.ReadPage(x.Request.Query)
+		if err == nil {
+			body, err = responses.AppendItems(nil, a.input, page)
+		}
+		if err != nil {
+			return nil, gateway.BadRequest(err)
+		}
+	default:
+		return nil, &gateway.Error{
+			Status: 400, Type: gateway.TypeInvalidRequest, Code: "not_cancellable", Origin: gateway.OriginClient,
+			Message: "Only a response that was created with \"background\": true can be cancelled.",
+		}
+	}
+	return &gateway.Reply{Status: 200, ContentType: "application/json", Kind: gateway.Whole, Stream: gateway.Once(body)}, nil
+}

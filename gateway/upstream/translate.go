@@ -1,0 +1,230 @@
+package upstream
+
+import (
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/internal/buf"
+	"github.com/sluice-ai/sluice/gateway/wire"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
+	"github.com/sluice-ai/sluice/gateway/wire/sse"
+)
+
+// translation is an exchange whose provider speaks another dialect than the caller does: the request goes through the
+// neutral form to the provider's dialect, the reply back to the caller's.
+type translation struct {
+	from, to *wire.Dialect // the caller's and the provider's
+	q        *chat.Request // what was asked, with the conversation that it continues
+	own      *chat.Request // without that conversation
+	body     *[]byte       // of the request to the provider; lent
+	dropped  []string      // parameters that the provider has no place for
+}
+
+// translate encodes the caller's request for the provider. The error is an *Error: the request is wrong, or asks for what
+// this provider does not have.
+func (s *sender) translate(x *gateway.Exchange, r *route, model string) (*translation, error) {
+	q, err := x.Request.Chat()
+	if err != nil {
+		return nil, err
+	}
+	t := &translation{from: wire.ByName(x.Request.Endpoint.Dialect), to: r.dialect, own: q}
+	if t.q, err = s.p.continued(x, q); err != nil {
+		return nil, err
+	}
+	target := s.p.describe(model)
+	target.AskUsage = true // the ledger needs it, and the caller's encoder leaves it out where nobody asked
+	t.body = buf.Get(len(x.Request.Body()) + 256)
+	*t.body, t.dropped, err = t.to.AppendRequest((*t.body)[:0], t.q, &target)
+	if err != nil {
+		t.free()
+		return nil, s.impossible(err)
+	}
+	return t, nil
+}
+
+func (t *translation) free() {
+	buf.Put(t.body)
+	t.body = nil
+}
+
+// impossible is the error for a request that cannot be said in the provider's dialect. Another target may be able to.
+func (s *sender) impossible(err error) error {
+	e := &gateway.Error{
+		Status: 400, Type: gateway.TypeInvalidRequest, Code: gateway.CodeUnsupported, Origin: gateway.OriginClient, NoRetry: true,
+		Message: "The provider \"" + s.p.c.Name + "\" cannot do what the request asks for: " + err.Error(),
+	}
+	if c, ok := errors.AsType[*chat.Error](err); ok {
+		e.Param = c.Param
+	}
+	return e
+}
+
+// wrap makes the reply into one in the caller's dialect.
+func (t *translation) wrap(st *stream) error {
+	r := &st.reply
+	r.Header = append(r.Header, dropped(t.dropped)...)
+	switch {
+	case r.Status >= 300:
+		return t.wrapError(st)
+	case r.Kind == gateway.Events:
+		w := &translated{st: st, decoder: t.to.NewDecoder(), encoder: t.from.NewEncoder(t.q)}
+		if st.p.keeps(st.x, t.q) {
+			w.kept = &conversation{asked: t.q, own: t.own}
+		}
+		r.Stream, r.Failure = w, w.fail
+		return nil
+	}
+	ev, err := st.Next()
+	if err != nil {
+		return err
+	}
+	reply, err := t.to.DecodeReply(ev.Data)
+	if err != nil {
+		st.err = errors.Join(errMalformed, err)
+		return st.err
+	}
+	r.ContentType = "application/json"
+	out := t.from.AppendReply(make([]byte, 0, len(ev.Data)+512), t.q, reply)
+	if st.p.keeps(st.x, t.q) {
+		st.p.remember(st.x, &conversation{asked: t.q, own: t.own}, reply, out)
+	}
+	r.Stream = &rendered{stream: st, data: out}
+	return nil
+}
+
+// wrapError renders an error reply in the caller's dialect. What the provider says in no dialect stays as it is; forward
+// replaces it.
+func (t *translation) wrapError(st *stream) error {
+	ev, err := st.Next()
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r := &st.reply
+	out := ev.Data
+	if said, ok := t.to.DecodeError(ev.Data); ok {
+		out, r.ContentType = t.from.AppendError(nil, said), "application/json"
+	}
+	if r.Status == statusOverloaded && t.from.Name != "anthropic" {
+		r.Status = 503
+	}
+	r.Stream = &rendered{stream: st, data: out}
+	return nil
+}
+
+// statusOverloaded is Anthropic's own.
+const statusOverloaded = 529
+
+// dropped is the header that names the parameters which the provider did not get.
+func dropped(names []string) []gateway.Field {
+	if len(names) == 0 {
+		return nil
+	}
+	return []gateway.Field{{Name: "x-sluice-dropped", Value: strings.Join(names, ", ")}}
+}
+
+// rendered is a whole reply with another body: that of the stream was read, and is kept until the end of the exchange.
+type rendered struct {
+	*stream
+	data  []byte
+	given bool
+}
+
+// Next implements gateway.Stream.
+func (r *rendered) Next() (gateway.Event, error) {
+	if !r.given && len(r.data) > 0 {
+		r.given = true
+		return gateway.Event{Data: r.data}, nil
+	}
+	return r.stream.Next()
+}
+
+// Ready implements gateway.Stream.
+func (r *rendered) Ready() bool { return !r.given || r.stream.Ready() }
+
+// translated is a stream whose events are made of the provider's.
+type translated struct {
+	st      *stream
+	decoder chat.Decoder
+	encoder chat.Encoder
+	pieces  []chat.Piece
+	batch   chat.Batch
+	err     error         // behind what is in the batch
+	kept    *conversation // what the answer belongs to, if it is to be stored; nil: it is not
+	said    chat.Collector
+}
+
+var _ gateway.Stream = (*translated)(nil)
+
+// Next implements gateway.Stream.
+func (w *translated) Next() (gateway.Event, error) {
+	for {
+		if name, data, ok := w.batch.Next(); ok {
+			return gateway.Event{Name: name, Data: data}, nil
+		}
+		if w.err != nil {
+			return gateway.Event{}, w.err
+		}
+		w.batch.Reset()
+		w.pull()
+	}
+}
+
+// Ready implements gateway.Stream. What it gathers is added behind the last event, which stays as it is.
+func (w *translated) Ready() bool {
+	for w.batch.Empty() && w.err == nil && w.st.Ready() {
+		w.pull()
+	}
+	return !w.batch.Empty() || w.err != nil
+}
+
+// pull translates one event of the provider's.
+func (w *translated) pull() {
+	ev, err := w.st.Next()
+	if err != nil {
+		w.err = err
+		return
+	}
+	w.pieces, err = w.decoder.Decode(w.pieces[:0], ev.Name, ev.Data)
+	for i := range w.pieces {
+		p := &w.pieces[i]
+		w.encoder.Encode(&w.batch, p)
+		if w.kept == nil {
+			continue
+		}
+		if w.said.Add(p); p.Kind == chat.PieceEnd {
+			w.st.p.remember(w.st.x, w.kept, w.said.Reply(), peek.Find(w.batch.Last(), []byte(`"response"`)))
+		}
+	}
+	if err == nil {
+		return
+	}
+	if _, ok := errors.AsType[*chat.Error](err); ok {
+		w.err = w.st.inBand(ev.Data)
+	} else {
+		w.err = errors.Join(errMalformed, err)
+	}
+	w.st.err = w.err
+}
+
+// fail writes the event that ends the stream in the caller's dialect: some dialects number their events, or repeat in the
+// last one what came before.
+func (w *translated) fail(dst []byte, e chat.Error) []byte {
+	w.batch.Reset()
+	w.encoder.Fail(&w.batch, &e)
+	for {
+		name, data, ok := w.batch.Next()
+		if !ok {
+			return dst
+		}
+		dst = sse.Append(dst, name, data)
+	}
+}
+
+// Close implements gateway.Stream.
+func (w *translated) Close() error { return w.st.Close() }
