@@ -124,7 +124,7 @@ func (st *stream) write(s *sender, body []byte, edits []peek.Edit) error {
 	b = append(append(b, p.head...), s.auth...)
 	b = st.r.appendForwarded(b, x, st.attempt)
 	if st.r.method == "POST" {
-		b = st.appendLength(b, size-len(body))
+		b = st.appendLength(b, int64(size), int64(size-len(body)))
 	}
 	b = append(b, "\r\n"...)
 	if headers := p.c.Timeouts.Headers; headers > 0 {
@@ -141,14 +141,14 @@ func (st *stream) write(s *sender, body []byte, edits []peek.Edit) error {
 	return writeLarge(c, b, body, edits)
 }
 
-// appendLength adds the header lines that say what the body is. edited is by how many bytes the edits change its length.
-func (st *stream) appendLength(b []byte, edited int) []byte {
-	r := &st.x.Request
-	kind, size := "application/json", int64(len(r.Body())+edited)
+// appendLength adds the header lines that say what the body is: size bytes, of which edits added some, and the rest of a
+// form.
+func (st *stream) appendLength(b []byte, size, edited int64) []byte {
+	r, kind := &st.x.Request, "application/json"
 	if form := r.ContentType(); form != "" && st.r.native {
 		if kind = form; r.Rest() != nil {
 			if size = r.Size(); size >= 0 {
-				size += int64(edited)
+				size += edited
 			}
 		}
 	}
