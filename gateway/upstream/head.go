@@ -37,7 +37,6 @@ func (st *stream) readHead() error {
 		}
 		if st.reply.Status >= 200 {
 			st.start, st.end, st.next = n+4, n+4, n+4
-			st.progress = gateway.Now()
 			return nil
 		}
 		if interim++; interim > maxInterim || st.reply.Status == 101 {

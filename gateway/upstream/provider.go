@@ -173,9 +173,9 @@ func (p *Provider) take() *conn {
 }
 
 // put takes a connection back whose last reply was read to its end.
-func (p *Provider) put(c *conn) {
+func (p *Provider) put(c *conn, now gateway.Instant) {
 	c.dropBuffer()
-	c.idleSince = gateway.Now()
+	c.idleSince = now
 	p.mu.Lock()
 	keep := !p.closed && len(p.idle) < p.c.MaxIdle && !c.hungUp.Load() && !c.interrupted.Load()
 	if keep {

@@ -130,9 +130,8 @@ func (st *stream) asksUsage() bool {
 }
 
 func (st *stream) setDeadlines() {
-	now, t := gateway.Now(), &st.p.c.Timeouts
-	if t.Total > 0 {
-		st.total = now.Add(t.Total)
+	if d := st.p.c.Timeouts.Total; d > 0 {
+		st.total = gateway.Now().Add(d)
 	}
 	if d := st.x.Deadline(); d != 0 && (st.total == 0 || d < st.total) {
 		st.total = d

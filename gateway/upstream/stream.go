@@ -378,9 +378,10 @@ func (st *stream) Close() error {
 	if st.reply.Status < 300 {
 		st.x.Usage = st.usage
 	}
-	st.recordEnd()
+	now := gateway.Now()
+	st.recordEnd(now)
 	if st.state == bodyOver && st.keep && (c.buf == nil || st.next == len(*c.buf)) && !c.interrupted.Load() {
-		c.p.put(c)
+		c.p.put(c, now)
 	} else {
 		c.close()
 	}
@@ -393,9 +394,9 @@ func (st *stream) recordFirst() {
 	a.Status, a.First, a.Reused, a.RequestID = st.reply.Status, now.Sub(a.Start), st.c.reused, st.requestID
 }
 
-func (st *stream) recordEnd() {
+func (st *stream) recordEnd(now gateway.Instant) {
 	a := st.attempt
-	a.Total, a.Usage = gateway.Since(a.Start), st.usage
+	a.Total, a.Usage = now.Sub(a.Start), st.usage
 	if a.Err == nil && st.err != nil && !errors.Is(st.err, io.EOF) {
 		a.Err = st.err
 	}
