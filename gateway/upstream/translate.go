@@ -70,7 +70,7 @@ func (t *translation) wrap(st *stream) error {
 	case r.Status >= 300:
 		return t.wrapError(st)
 	case r.Kind == gateway.Events:
-		w := &translated{st: st, decoder: t.to.NewDecoder(), encoder: t.from.NewEncoder(t.q)}
+		w := &translated{st: st, decoder: t.to.NewDecoder(), encoder: t.from.NewEncoder(t.own)}
 		if st.p.keeps(st.x, t.q) {
 			w.kept = &conversation{asked: t.q, own: t.own}
 		}
@@ -87,7 +87,7 @@ func (t *translation) wrap(st *stream) error {
 		return st.err
 	}
 	r.ContentType = "application/json"
-	out := t.from.AppendReply(make([]byte, 0, len(ev.Data)+512), t.q, reply)
+	out := t.from.AppendReply(make([]byte, 0, len(ev.Data)+512), t.own, reply)
 	if st.p.keeps(st.x, t.q) {
 		st.p.remember(st.x, &conversation{asked: t.q, own: t.own}, reply, out)
 	}

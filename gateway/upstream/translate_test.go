@@ -1,0 +1,326 @@
+package upstream_test
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/upstream"
+	"github.com/sluice-ai/sluice/gateway/wire"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
+	"github.com/sluice-ai/sluice/gateway/wire/sse"
+)
+
+// The endpoints of this test's exchanges, as the transport would give them.
+func conversations() []gateway.Endpoint {
+	list := []gateway.Endpoint{
+		chatEndpoint,
+		{Name: "messages", Method: "POST", Forward: "/messages", Dialect: "anthropic"},
+		{Name: "responses.create", Method: "POST", Forward: "/responses", Dialect: "responses"},
+		{Name: "responses.retrieve", Method: "GET", Forward: "/responses/{id}", Dialect: "responses"},
+		{Name: "responses.delete", Method: "DELETE", Forward: "/responses/{id}", Dialect: "responses"},
+		{Name: "responses.cancel", Method: "POST", Forward: "/responses/{id}/cancel", Dialect: "responses", Body: gateway.NoBody},
+		{Name: "responses.input_items", Method: "GET", Forward: "/responses/{id}/input_items", Dialect: "responses"},
+	}
+	for i := range list {
+		list[i].Decode = wire.ByName(list[i].Dialect).DecodeRequest
+	}
+	return list
+}
+
+// at is an exchange at an endpoint; param and query are of its path.
+func at(t *testing.T, endpoint, ask, param, query string) *gateway.Exchange {
+	t.Helper()
+	list := conversations()
+	i := slices.IndexFunc(list, func(e gateway.Endpoint) bool { return e.Name == endpoint })
+	x := &gateway.Exchange{}
+	var b gateway.Body
+	if ask != "" {
+		b = &body{[]byte(ask)}
+	}
+	x.Init("req_test", &list[i], headers{"Anthropic-Beta": "b-1", "Anthropic-Version": "2026-10-21"}, b)
+	x.Request.Param, x.Request.Query = param, query
+	if err := x.Request.Open(); err != nil {
+		t.Fatal(err)
+	}
+	x.Caller.Tenant = &gateway.Tenant{ID: "t"}
+	x.Plan.Model = x.Request.Model()
+	return x
+}
+
+// claude is an Anthropic provider, and compatible one that has chat completions alone; they keep answers in s.
+func claude(t *testing.T, f *fake, s *upstream.Stored) *upstream.Provider {
+	return provider(t, f.url(), func(c *upstream.Config) {
+		c.Kind, _ = upstream.KindOf("anthropic")
+		c.Endpoints, c.Stored = conversations(), s
+	})
+}
+
+func compatible(t *testing.T, f *fake, s *upstream.Stored) *upstream.Provider {
+	return provider(t, f.url(), func(c *upstream.Config) {
+		c.Kind, _ = upstream.KindOf("fireworks")
+		c.Endpoints, c.Stored = conversations(), s
+	})
+}
+
+const message = `{"id":"msg_1","type":"message","role":"assistant","model":"claude-x","content":[{"type":"text","text":"hi"}],` +
+	`"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":5,"cache_read_input_tokens":3,"output_tokens":2}}`
+
+// named is a stream of named events.
+func named(list ...string) string {
+	var b strings.Builder
+	for _, data := range list {
+		name, _ := peek.String(peek.Find([]byte(data), []byte(`"type"`)))
+		b.WriteString(chunk("event: " + name + "\ndata: " + data + "\n\n"))
+	}
+	return sseHead + b.String()
+}
+
+var messageEvents = []string{
+	`{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-x","content":[],"usage":{"input_tokens":5,"output_tokens":1}}}`,
+	`{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}`,
+	`{"type":"ping"}`,
+	`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"h\u0069"}}`,
+	`{"type":"content_block_stop","index":0}`,
+	`{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":2}}`,
+	`{"type":"message_stop"}`,
+}
+
+func field(t *testing.T, document, path string) string {
+	t.Helper()
+	v := []byte(document)
+	for name := range strings.SplitSeq(path, ".") {
+		if v = peek.Find(v, []byte(`"`+name+`"`)); v == nil {
+			t.Fatalf("no %s in %s", path, document)
+		}
+	}
+	return string(v)
+}
+
+func TestTranslatedWhole(t *testing.T) {
+	f := newFake(t, nil, say(whole("200 OK", message, "request-id: up-7", "anthropic-ratelimit-tokens-limit: 5")))
+	x := at(t, "chat.completions", `{"model":"m","seed":4,"messages":[{"role":"system","content":"be kind"},{"role":"user","content":"hi"}]}`, "", "")
+	r := attempt(t, claude(t, f, nil), x, "claude-x")
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	got := f.seen()[0]
+	for _, want := range []string{"POST /v1/messages HTTP/1.1\r\n", "\r\nX-Api-Key: secret-key", "\r\nAnthropic-Version: 2023-06-01", "\r\nContent-Length: " + itoa(len(got.body))} {
+		if !strings.Contains(got.head, want) {
+			t.Errorf("head without %q:\n%s", want, got.head)
+		}
+	}
+	if field(t, got.body, "model") != `"claude-x"` || !strings.Contains(field(t, got.body, "system"), "be kind") {
+		t.Errorf("request %s\n%s", got.head, got.body)
+	}
+	if len(r.events) != 1 || field(t, r.events[0], "object") != `"chat.completion"` || field(t, r.events[0], "usage.prompt_tokens") != "8" {
+		t.Errorf("reply %q", r.events)
+	}
+	if u := x.Usage; u.Input != 5 || u.CacheRead != 3 || u.Output != 2 || r.a.RequestID != "up-7" {
+		t.Errorf("usage %+v, request id %s", u, r.a.RequestID)
+	}
+	if h := r.reply.Header; len(h) != 1 || h[0].Name != "x-sluice-dropped" || h[0].Value != "seed" {
+		t.Errorf("headers %v", h)
+	}
+}
+
+func TestTranslatedStream(t *testing.T) {
+	f := newFake(t, nil, say(named(messageEvents...)+last))
+	p := claude(t, f, nil)
+	for range 2 { // the second time on the same connection
+		x := at(t, "chat.completions", `{"model":"m","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"hi"}]}`, "", "")
+		r := attempt(t, p, x, "claude-x")
+		if r.err != nil || len(r.events) < 4 || r.events[len(r.events)-1] != "[DONE]" {
+			t.Fatalf("%v %q", r.err, r.events)
+		}
+		all := strings.Join(r.events, "\n")
+		if !strings.Contains(all, `"content":"h\u0069"`) || !strings.Contains(all, `"finish_reason":"stop"`) || !strings.Contains(all, `"total_tokens":7`) {
+			t.Errorf("events\n%s", all)
+		}
+		if x.Usage.Input != 5 || x.Usage.Output != 2 {
+			t.Errorf("usage %+v", x.Usage)
+		}
+	}
+	if n := f.connections(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+// A stream that breaks off is never complete in any dialect, and ends with the caller's kind of error event.
+func TestTranslatedCut(t *testing.T) {
+	check := func(endpoint, ask string, want ...string) {
+		t.Helper()
+		f := newFake(t, nil, func(c net.Conn, _ int) bool {
+			_, _ = io.WriteString(c, named(messageEvents[:4]...))
+			return false
+		})
+		x := at(t, endpoint, ask, "", "")
+		a := x.Attempting(&gateway.Target{Provider: "fake", Model: "claude-x"})
+		reply, err := claude(t, f, nil).WithKey("k").Send(x, nil, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all strings.Builder
+		for err == nil {
+			var ev gateway.Event
+			if ev, err = reply.Stream.Next(); err == nil {
+				all.Write(sse.Append(nil, ev.Name, ev.Data))
+			}
+		}
+		fail := reply.Failure
+		if fail == nil {
+			fail = wire.ByName(x.Request.Endpoint.Dialect).AppendFailure
+		}
+		all.Write(fail(nil, chat.Error{Message: "it broke"}))
+		_ = reply.Stream.Close()
+		if err == io.EOF || a.Err == nil {
+			t.Errorf("%s: ended with %v, recorded %v", endpoint, err, a.Err)
+		}
+		for _, w := range want {
+			if !strings.Contains(all.String(), w) {
+				t.Errorf("%s: no %q in\n%s", endpoint, w, all.String())
+			}
+		}
+		for _, never := range []string{"[DONE]", "message_stop", "response.completed"} {
+			if strings.Contains(all.String(), never) {
+				t.Errorf("%s: %q in\n%s", endpoint, never, all.String())
+			}
+		}
+	}
+	check("chat.completions", `{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}`, `data: {"error":{"message":"it broke"`)
+	check("responses.create", `{"model":"m","stream":true,"input":"hi"}`, "event: response.failed", "it broke")
+}
+
+func TestTranslatedErrors(t *testing.T) {
+	check := func(status, said string, want int, has string) {
+		t.Helper()
+		f := newFake(t, nil, say(whole(status, said)))
+		r := attempt(t, claude(t, f, nil), at(t, "chat.completions", `{"model":"m","messages":[{"role":"user","content":"hi"}]}`, "", ""), "claude-x")
+		if r.err != nil || r.reply.Status != want || len(r.events) != 1 || !strings.Contains(r.events[0], has) {
+			t.Errorf("%s: %v %+v %q", status, r.err, r.reply, r.events)
+		}
+	}
+	check("400 Bad Request", `{"type":"error","error":{"type":"invalid_request_error","message":"messages: too long"}}`, 400, `{"error":{"message":"messages: too long","type":"invalid_request_error"`)
+	check("529 Overloaded", `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`, 503, `"message":"Overloaded"`)
+	check("500 Oops", `<html>`, 500, `<html>`) // forward replaces what nobody can read
+
+	f := newFake(t, nil, say(whole("200 OK", `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`)))
+	r := attempt(t, claude(t, f, nil), at(t, "chat.completions", `{"model":"m","messages":[{"role":"user","content":"hi"}]}`, "", ""), "claude-x")
+	if outcome(r) == complete {
+		t.Errorf("an error inside a 200: %q", r.events)
+	}
+}
+
+// What the target's dialect cannot say is the caller's to know, and no connection is made.
+func TestImpossible(t *testing.T) {
+	f := newFake(t, nil, say(whole("200 OK", message)))
+	check := func(endpoint, ask, param string) {
+		t.Helper()
+		r := attempt(t, claude(t, f, upstream.NewStored(1<<20, patience)), at(t, endpoint, ask, "", ""), "claude-x")
+		e := gateway.AsError(r.err)
+		if r.err == nil || e.Status != 400 || e.Param != param || e.Origin != gateway.OriginClient {
+			t.Errorf("%s: %v, param %q", ask, r.err, e.Param)
+		}
+	}
+	check("chat.completions", `{"model":"m","n":2,"messages":[{"role":"user","content":"hi"}]}`, "n")
+	check("chat.completions", `{"model":"m","messages":[{"role":"user"}]}`, "messages[0].content")
+	check("responses.create", `{"model":"m","input":"hi","background":true}`, "background")
+	check("responses.create", `{"model":"m","input":"hi","conversation":"c"}`, "conversation")
+	check("responses.create", `{"model":"m","input":"hi","previous_response_id":"resp_none"}`, "previous_response_id")
+	if n := f.connections(); n != 0 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+// Same dialect on both sides: the caller's bytes and its version of the API.
+func TestAnthropicPassesThrough(t *testing.T) {
+	f := newFake(t, nil, say(named(messageEvents...)+last))
+	ask := `{"max_tokens":5, "model":"m","stream":true,"unknown":{"a":1},"messages":[{"role":"user","content":"hi"}]}`
+	x := at(t, "messages", ask, "", "")
+	r := attempt(t, claude(t, f, nil), x, "claude-x")
+	if r.err != nil || !slices.Equal(r.events, messageEvents) {
+		t.Fatalf("%v %q", r.err, r.events)
+	}
+	got := f.seen()[0]
+	if got.body != strings.Replace(ask, `"m"`, `"claude-x"`, 1) {
+		t.Errorf("body %s", got.body)
+	}
+	if !strings.Contains(got.head, "\r\nAnthropic-Version: 2026-10-21\r\nAnthropic-Beta: b-1") {
+		t.Errorf("head %s", got.head)
+	}
+	if x.Usage.Input != 5 || x.Usage.Output != 2 {
+		t.Errorf("usage %+v", x.Usage)
+	}
+}
+
+// Answers of the Responses API are kept for a provider that has none: another request goes on from them.
+func TestStoredResponses(t *testing.T) {
+	f := newFake(t, nil, func(c net.Conn, n int) bool {
+		return say(whole("200 OK", strings.Replace(answer, `"id":"x"`, `"id":"x`+itoa(n)+`"`, 1)))(c, n)
+	})
+	p := compatible(t, f, upstream.NewStored(1<<20, patience))
+	first := attempt(t, p, at(t, "responses.create", `{"model":"m","input":"one","instructions":"be brief"}`, "", ""), "m")
+	if first.err != nil {
+		t.Fatal(first.err)
+	}
+	var id string
+	_ = json.Unmarshal([]byte(field(t, first.events[0], "id")), &id)
+	second := attempt(t, p, at(t, "responses.create", `{"model":"m","input":"two","previous_response_id":"`+id+`"}`, "", ""), "m")
+	if second.err != nil || field(t, second.events[0], "previous_response_id") != `"`+id+`"` {
+		t.Fatalf("%v %q", second.err, second.events)
+	}
+	sent := f.seen()[1].body
+	if one, hi, two := strings.Index(sent, `"one"`), strings.Index(sent, `"hi"`), strings.Index(sent, `"two"`); one < 0 || hi < one || two < hi || strings.Contains(sent, "brief") {
+		t.Errorf("the continuation was %s", sent)
+	}
+	ask := func(endpoint string) result { return attempt(t, p, at(t, endpoint, "", id, ""), "") }
+	if r := ask("responses.retrieve"); r.err != nil || r.events[0] != first.events[0] {
+		t.Errorf("retrieved %v %q", r.err, r.events)
+	}
+	if r := ask("responses.input_items"); r.err != nil || !strings.Contains(r.events[0], `"text":"one"`) {
+		t.Errorf("input %v %q", r.err, r.events)
+	}
+	if r := ask("responses.cancel"); r.err == nil || gateway.AsError(r.err).Status != 400 {
+		t.Errorf("cancelled %v", r.err)
+	}
+	if r := ask("responses.delete"); r.err != nil || field(t, r.events[0], "deleted") != "true" {
+		t.Errorf("deleted %v %q", r.err, r.events)
+	}
+	if r := ask("responses.retrieve"); r.err == nil || gateway.AsError(r.err).Status != 404 {
+		t.Errorf("retrieved %v after it was deleted", r.err)
+	}
+}
+
+// A stream is kept, too, once it is complete; and one tenant never finds another's.
+func TestStoredStream(t *testing.T) {
+	f := newFake(t, nil, say(sseHead+events(hello, finish, usage, done)+last))
+	store := upstream.NewStored(1<<20, patience)
+	p := compatible(t, f, store)
+	r := attempt(t, p, at(t, "responses.create", `{"model":"m","input":"one","stream":true}`, "", ""), "m")
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	completed := r.events[len(r.events)-1]
+	var id string
+	_ = json.Unmarshal([]byte(field(t, completed, "response.id")), &id)
+	if got := store.Holder("t", id); got != "fake" {
+		t.Errorf("held by %q", got)
+	}
+	if got := store.Holder("other", id); got != "" {
+		t.Errorf("another tenant finds it at %q", got)
+	}
+	got := attempt(t, p, at(t, "responses.retrieve", "", id, ""), "")
+	if got.err != nil || got.events[0] != field(t, completed, "response") {
+		t.Errorf("%v %q", got.err, got.events)
+	}
+	none := attempt(t, p, at(t, "responses.create", `{"model":"m","input":"one","stream":true,"store":false}`, "", ""), "m")
+	_ = json.Unmarshal([]byte(field(t, none.events[len(none.events)-1], "response.id")), &id)
+	if got := attempt(t, p, at(t, "responses.retrieve", "", id, ""), ""); none.err != nil || got.err == nil {
+		t.Errorf("it was not to be stored: %q", got.events)
+	}
+}
