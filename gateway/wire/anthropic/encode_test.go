@@ -33,8 +33,6 @@ func function(name string) chat.Tool {
 	return chat.Tool{Name: name, Parameters: json.RawMessage(`{"type":"object"}`)}
 }
 
-func ptr[T any](v T) *T { return &v }
-
 // sent is what a request from a caller of OpenAI's becomes, member by member, and what is dropped.
 func sent(t *testing.T, q chat.Request, target chat.Target) (body map[string]json.RawMessage, dropped []string) {
 	t.Helper()
@@ -168,7 +166,7 @@ func TestTools(t *testing.T) {
 	f(single(chat.ChoiceUnset, true), "", all, "")
 
 	one := func(tool chat.Tool) chat.Request { return chat.Request{Tools: []chat.Tool{tool}} }
-	f(one(chat.Tool{Name: "f", Description: "d", Strict: ptr(true), Cache: "5m"}), "",
+	f(one(chat.Tool{Name: "f", Description: "d", Strict: new(true), Cache: "5m"}), "",
 		`[{"name":"f","description":"d","input_schema":{"type":"object","properties":{}},"strict":true,"cache_control":{"type":"ephemeral","ttl":"5m"}}]`, "")
 	f(one(chat.Tool{Name: "f", Parameters: json.RawMessage(`{ }`)}), "", `[{"name":"f","input_schema":{"type":"object","properties":{}}}]`, "")
 	f(one(chat.Tool{Name: "f", Parameters: json.RawMessage(`{"properties":{"type":{}}}`)}), "", `[{"name":"f","input_schema":{"type":"object","properties":{"type":{}}}}]`, "")
@@ -271,16 +269,16 @@ func TestSampling(t *testing.T) {
 	var old chat.Target
 	newer := chat.Target{NoSampling: true, Adaptive: true}
 	f(chat.Sampling{}, "", old, "", "", "", "", anthropic.Version2026)
-	f(chat.Sampling{Temperature: ptr(0.0)}, "", old, "", "0", "", "", anthropic.Version2023)
-	f(chat.Sampling{Temperature: ptr(1.7)}, "", old, "", "1", "", "", anthropic.Version2023)
-	f(chat.Sampling{TopP: ptr(0.3), TopK: ptr(int64(5))}, "", old, "", "", "0.3", "5", anthropic.Version2023)
-	f(chat.Sampling{Temperature: ptr(0.2), TopP: ptr(0.3)}, "", old, "top_p", "0.2", "", "", anthropic.Version2023)
-	f(chat.Sampling{Temperature: ptr(0.2), TopP: ptr(1.0)}, "", old, "", "0.2", "", "", anthropic.Version2023)
-	f(chat.Sampling{Temperature: ptr(0.2), TopP: ptr(0.3), TopK: ptr(int64(5))}, "", newer, "temperature top_p top_k", "", "", "", anthropic.Version2026)
-	f(chat.Sampling{Temperature: ptr(0.2), TopP: ptr(0.3), TopK: ptr(int64(5))}, "low", old, "temperature top_p top_k", "", "", "", anthropic.Version2026)
-	f(chat.Sampling{Temperature: ptr(1.0)}, "low", old, "", "1", "", "", anthropic.Version2023)
-	f(chat.Sampling{TopP: ptr(0.96)}, "low", old, "", "", "0.96", "", anthropic.Version2023)
-	f(chat.Sampling{Temperature: ptr(0.2)}, "none", old, "", "0.2", "", "", anthropic.Version2023)
+	f(chat.Sampling{Temperature: new(0.0)}, "", old, "", "0", "", "", anthropic.Version2023)
+	f(chat.Sampling{Temperature: new(1.7)}, "", old, "", "1", "", "", anthropic.Version2023)
+	f(chat.Sampling{TopP: new(0.3), TopK: new(int64(5))}, "", old, "", "", "0.3", "5", anthropic.Version2023)
+	f(chat.Sampling{Temperature: new(0.2), TopP: new(0.3)}, "", old, "top_p", "0.2", "", "", anthropic.Version2023)
+	f(chat.Sampling{Temperature: new(0.2), TopP: new(1.0)}, "", old, "", "0.2", "", "", anthropic.Version2023)
+	f(chat.Sampling{Temperature: new(0.2), TopP: new(0.3), TopK: new(int64(5))}, "", newer, "temperature top_p top_k", "", "", "", anthropic.Version2026)
+	f(chat.Sampling{Temperature: new(0.2), TopP: new(0.3), TopK: new(int64(5))}, "low", old, "temperature top_p top_k", "", "", "", anthropic.Version2026)
+	f(chat.Sampling{Temperature: new(1.0)}, "low", old, "", "1", "", "", anthropic.Version2023)
+	f(chat.Sampling{TopP: new(0.96)}, "low", old, "", "", "0.96", "", anthropic.Version2023)
+	f(chat.Sampling{Temperature: new(0.2)}, "none", old, "", "0.2", "", "", anthropic.Version2023)
 
 	seen := chat.Request{Messages: []chat.Message{assistant(chat.Part{Kind: chat.PartFile, Media: &chat.Media{ID: "f"}})}}
 	if got := anthropic.Version(&seen, &newer); got != anthropic.Version2023 {
@@ -296,23 +294,25 @@ func TestRest(t *testing.T) {
 	f(chat.Request{User: "u", Stop: []string{"a", "\n", ""}, Stream: true, ServiceTier: "default", Cache: "default"}, "stop",
 		"metadata", `{"user_id":"u"}`, "stop_sequences", `["a"]`, "stream", "true", "service_tier", `"standard_only"`, "cache_control", `{"type":"ephemeral"}`)
 	f(chat.Request{Stop: []string{"\n"}, ServiceTier: "flex"}, "stop service_tier", "stop_sequences", "", "service_tier", "")
-	f(chat.Request{Format: chat.Format{Kind: chat.FormatSchema, Name: "n", Schema: json.RawMessage(`{"type":"object"}`), Strict: ptr(true)}}, "",
+	f(chat.Request{Format: chat.Format{Kind: chat.FormatSchema, Name: "n", Schema: json.RawMessage(`{"type":"object"}`), Strict: new(true)}}, "",
 		"output_config", `{"format":{"type":"json_schema","schema":{"type":"object"}}}`)
 	f(chat.Request{Format: chat.Format{Kind: chat.FormatJSON}}, "response_format",
 		"system", `[{"type":"text","text":"Answer with one valid JSON object and nothing else: no words around it, and no code fence."}]`, "output_config", "")
 	f(chat.Request{
-		Sampling: chat.Sampling{Seed: ptr(int64(1)), FrequencyPenalty: ptr(0.5), PresencePenalty: ptr(0.5), LogitBias: json.RawMessage(`{"1":2}`)},
-		Logprobs: ptr(true), TopLogprobs: ptr(int64(2)), Verbosity: "low", CacheKey: "k", Metadata: json.RawMessage(`{"a":"b"}`), Store: ptr(true),
+		Sampling: chat.Sampling{Seed: new(int64(1)), FrequencyPenalty: new(0.5), PresencePenalty: new(0.5), LogitBias: json.RawMessage(`{"1":2}`)},
+		Logprobs: new(true), TopLogprobs: new(int64(2)), Verbosity: "low", CacheKey: "k", Metadata: json.RawMessage(`{"a":"b"}`), Store: new(true),
 		Messages: []chat.Message{{Role: chat.RoleUser, Name: "Ann", Parts: text("Hi")}},
 		Extra:    []chat.Member{{Name: "prediction", Value: json.RawMessage(`{"type":"content"}`)}, {Name: "speed", Value: json.RawMessage(`"fast"`)}},
 	}, "name frequency_penalty presence_penalty seed logit_bias logprobs top_logprobs verbosity prompt_cache_key metadata store prediction",
 		"speed", `"fast"`, "messages", `[{"role":"user","content":[{"type":"text","text":"Hi"}]}]`)
 	// What says no more than the default is no loss.
 	f(chat.Request{
-		N: 1, Sampling: chat.Sampling{FrequencyPenalty: ptr(0.0), PresencePenalty: ptr(0.0)}, Logprobs: ptr(false), TopLogprobs: ptr(int64(0)),
-		Verbosity: "medium", Store: ptr(false), Parallel: ptr(true), Extra: []chat.Member{
-			{Name: "modalities", Value: json.RawMessage(`["text"]`)}, {Name: "background", Value: json.RawMessage(`false`)},
-			{Name: "include", Value: json.RawMessage(`[]`)}, {Name: "other", Value: json.RawMessage(`null`)},
+		N: 1, Sampling: chat.Sampling{FrequencyPenalty: new(0.0), PresencePenalty: new(0.0)}, Logprobs: new(false), TopLogprobs: new(int64(0)),
+		Verbosity: "medium", Store: new(false), Parallel: new(true), Extra: []chat.Member{
+			{Name: "modalities", Value: json.RawMessage(`["text"]`)},
+			{Name: "background", Value: json.RawMessage(`false`)},
+			{Name: "include", Value: json.RawMessage(`[]`)},
+			{Name: "other", Value: json.RawMessage(`null`)},
 		},
 	}, "")
 	// Parts of another dialect are said if they have words.
@@ -352,8 +352,11 @@ func TestRefusals(t *testing.T) {
 	f(part(chat.Part{Kind: chat.PartFile, Media: &chat.Media{Data: "UEsDBA", Type: "application/zip"}}), old, at, "PDF")
 	f(part(chat.Part{Kind: chat.PartFile, Media: &chat.Media{Data: "!", Type: "text/plain"}}), old, at, "PDF")
 	for _, m := range []chat.Member{
-		{Name: "audio", Value: json.RawMessage(`{"voice":"x"}`)}, {Name: "modalities", Value: json.RawMessage(`["text","audio"]`)},
-		{Name: "background", Value: json.RawMessage(`true`)}, {Name: "conversation", Value: json.RawMessage(`"c"`)}, {Name: "prompt", Value: json.RawMessage(`{"id":"p"}`)},
+		{Name: "audio", Value: json.RawMessage(`{"voice":"x"}`)},
+		{Name: "modalities", Value: json.RawMessage(`["text","audio"]`)},
+		{Name: "background", Value: json.RawMessage(`true`)},
+		{Name: "conversation", Value: json.RawMessage(`"c"`)},
+		{Name: "prompt", Value: json.RawMessage(`{"id":"p"}`)},
 	} {
 		f(chat.Request{Extra: []chat.Member{m}}, old, m.Name, m.Name)
 	}
@@ -375,7 +378,7 @@ func TestRefusals(t *testing.T) {
 
 	// What would be dropped is refused if the target says so.
 	strict := chat.Target{Refuse: true}
-	f(chat.Request{Sampling: chat.Sampling{Seed: ptr(int64(1))}}, strict, "seed", "cannot be carried")
+	f(chat.Request{Sampling: chat.Sampling{Seed: new(int64(1))}}, strict, "seed", "cannot be carried")
 	f(chat.Request{Format: chat.Format{Kind: chat.FormatJSON}}, strict, "response_format", "cannot be carried")
 	if _, _, err := anthropic.AppendRequest(nil, &chat.Request{Messages: []chat.Message{user("Hi")}}, &strict); err != nil {
 		t.Errorf("a plain request: %v", err)

@@ -12,7 +12,7 @@ import (
 const tooLong = "prompt is too long"
 
 // AppendError adds the body of an error, which is also the data of an error event. A type in OpenAI's words becomes
-// Anthropic's, decided by the code where that says more; the code itself goes to details.error_code.
+// Anthropic's, decided by the code where that says more, else by the status; the code itself goes to details.error_code.
 func AppendError(dst []byte, e chat.Error) []byte {
 	w := writer{dst}
 	w.raw(`{"type":"error","error":{`)
@@ -27,7 +27,11 @@ func AppendError(dst []byte, e chat.Error) []byte {
 		w.text("error_code", e.Code)
 		w.raw("}")
 	}
-	w.raw("}}")
+	w.raw("}")
+	if e.RequestID != "" {
+		w.text("request_id", e.RequestID)
+	}
+	w.raw("}")
 	return w.b
 }
 
@@ -73,7 +77,12 @@ func errorType(e *chat.Error) string {
 		return typeTimeout
 	}
 	switch e.Type {
-	case typeInvalid, typeAuth, typeBilling, typePermission, typeNotFound, typeConflict, typeTooLarge, typeRate, typeAPI,
+	case typeInvalid:
+		if e.Status > 0 {
+			return typeOfStatus(e.Status)
+		}
+		return e.Type
+	case typeAuth, typeBilling, typePermission, typeNotFound, typeConflict, typeTooLarge, typeRate, typeAPI,
 		typeTimeout, typeOverloaded:
 		return e.Type
 	case "insufficient_quota":
@@ -82,6 +91,34 @@ func errorType(e *chat.Error) string {
 		return typeRate
 	case "service_unavailable_error":
 		return typeOverloaded
+	}
+	return typeOfStatus(e.Status)
+}
+
+// typeOfStatus is the type that Anthropic gives errors of an HTTP status.
+func typeOfStatus(status int) string {
+	switch status {
+	case 401:
+		return typeAuth
+	case 402:
+		return typeBilling
+	case 403:
+		return typePermission
+	case 404:
+		return typeNotFound
+	case 408, 504:
+		return typeTimeout
+	case 409:
+		return typeConflict
+	case 413:
+		return typeTooLarge
+	case 429:
+		return typeRate
+	case 503, 529:
+		return typeOverloaded
+	}
+	if 400 <= status && status < 500 {
+		return typeInvalid
 	}
 	return typeAPI
 }
