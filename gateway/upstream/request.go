@@ -26,6 +26,7 @@ type route struct {
 	method  string
 	path    string // below the base URL, up to the id
 	behind  string // the id
+	id      bool   // there is one
 	asks    bool   // a stream's usage must be asked for
 	ids     bool   // the reply has ids that must lead back to this provider
 	noted   bool   // the provider keeps the answer, and only its id is remembered
@@ -57,7 +58,7 @@ func (k *Kind) routes(endpoints []gateway.Endpoint, askUsage bool) map[string]*r
 			r.kept = strings.HasPrefix(e.Name, "responses.") && e.Name != createResponse
 		}
 		r.dialect = wire.ByName(at.Dialect)
-		r.path, r.behind, _ = strings.Cut(at.Forward, "{id}")
+		r.path, r.behind, r.id = strings.Cut(at.Forward, "{id}")
 		r.asks = askUsage && !k.Quirks.NoStreamOptions && (e.Name == "chat.completions" || e.Name == "completions")
 		r.ids = strings.HasPrefix(e.Name, "files.") && !e.Bytes || strings.HasPrefix(e.Name, "batches.")
 		r.noted = r.native && e.Name == createResponse
@@ -78,7 +79,7 @@ func (r *route) appendTarget(b []byte, p *Provider, x *gateway.Exchange, model s
 		b = append(append(b, "/deployments/"...), url.PathEscape(model)...)
 	}
 	b = append(b, r.path...)
-	if r.behind != "" || strings.HasSuffix(r.path, "/") {
+	if r.id {
 		id, _ := gateway.SplitID(x.Request.Param)
 		b = append(append(b, url.PathEscape(id)...), r.behind...)
 	}

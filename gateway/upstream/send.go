@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/sluice-ai/sluice/gateway"
@@ -28,6 +29,8 @@ func (s *sender) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt
 	switch {
 	case !ok:
 		return nil, s.impossible(errEndpoint)
+	case r.id && isDots(x.Request.Param):
+		return nil, errDots
 	case r.kept:
 		return s.p.kept(x)
 	case r.native:
@@ -39,6 +42,16 @@ func (s *sender) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt
 	}
 	defer t.free()
 	return s.send(x, a, r, t)
+}
+
+// isDots says whether an id would lead out of its place in a path (RFC 3986, section 5.2.4).
+func isDots(held string) bool {
+	id, _ := gateway.SplitID(held)
+	return strings.Trim(id, ".") == ""
+}
+
+var errDots = &gateway.Error{
+	Status: 404, Type: gateway.TypeInvalidRequest, Code: "not_found", Origin: gateway.OriginClient, Message: "There is nothing with this id.",
 }
 
 // send repeats the attempt only on a reused connection that the provider closed before a single byte came back: then the
