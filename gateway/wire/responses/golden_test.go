@@ -288,3 +288,13 @@ func indent(t *testing.T, body []byte) string {
 	}
 	return b.String() + "\n"
 }
+
+// member is the value of a member of an object.
+func member(t *testing.T, object []byte, name string) json.RawMessage {
+	t.Helper()
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(object, &all); err != nil {
+		t.Fatalf("%s: %v", object, err)
+	}
+	return all[name]
+}

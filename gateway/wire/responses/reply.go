@@ -252,7 +252,7 @@ func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
 	o.items = make([]*item, len(items))
 	for i := range items {
 		it := &items[i]
-		if it.status = completed; i == len(items)-1 {
+		if it.status = completed; i == len(items)-1 && it.kind != imageItem { // an image is whole or not there
 			it.status = o.status
 		}
 		nameItem(it, o.head.ID, i)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
 	"github.com/sluice-ai/sluice/gateway/wire/shape"
 )
 
@@ -191,7 +192,11 @@ func appendToolName(dst []byte, name string, tools []chat.Tool) []byte {
 	for i := range tools {
 		if t := &tools[i]; t.Name == name && t.Kind != chat.Function {
 			if t.Kind == chat.Hosted {
-				return append(shape.AppendString(append(dst, `{"type":`...), name), '}')
+				dst = shape.AppendString(append(dst, `{"type":`...), name)
+				if server := peek.Find(t.Parameters, []byte(`"server_label"`)); server != nil { // mcp
+					dst = append(append(dst, `,"server_label":`...), server...)
+				}
+				return append(dst, '}')
 			}
 			return append(shape.AppendString(append(dst, `{"type":"custom","name":`...), name), '}')
 		}

@@ -137,10 +137,8 @@ func (w *writer) content(parts []chat.Part, where string) {
 // appendInput writes a part of what a user says or a tool gave. If there is no such part here, not is what it is.
 func appendInput(dst []byte, p *chat.Part, marked bool) (out []byte, not string) {
 	switch p.Kind {
-	case chat.PartText, chat.PartReasoning:
+	case chat.PartText, chat.PartRefusal, chat.PartReasoning:
 		dst = shape.AppendString(append(dst, `{"type":"input_text","text":`...), p.Text)
-	case chat.PartRefusal:
-		dst = shape.AppendString(append(dst, `{"type":"refusal","refusal":`...), p.Text)
 	case chat.PartImage:
 		dst = appendImage(dst, p.Media)
 	case chat.PartFile:
