@@ -9,13 +9,6 @@ import (
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
-const (
-	textEvent     = `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello \"you\""}}`
-	thoughtEvent  = `{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"Hm"}}`
-	fragmentEvent = `{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{\"a\\u00e9\":\"b"}}`
-	lastEvent     = `{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"input_tokens":null,"output_tokens":9,"output_tokens_details":{"thinking_tokens":1}}}`
-)
-
 func TestAllocations(t *testing.T) {
 	f := func(what string, do func()) {
 		t.Helper()

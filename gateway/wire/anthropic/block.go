@@ -169,8 +169,8 @@ func readBlock(v []byte, b *block) *shape.Fault {
 	case "text":
 		return need(m.text, "text", &b.Text, shape.Text)
 	case "thinking":
-		b.Kind = chat.PartReasoning
-		return first(need(m.thinking, "thinking", &b.Text, shape.Text), need(m.signature, "signature", &b.Signature, shape.Text))
+		b.Kind = chat.PartReasoning // without a signature if another dialect's provider thought it
+		return first(need(m.thinking, "thinking", &b.Text, shape.Text), may(m.signature, "signature", &b.Signature, shape.Text))
 	case "redacted_thinking":
 		b.Kind = chat.PartRedacted
 		return need(m.data, "data", &b.Signature, shape.Text)

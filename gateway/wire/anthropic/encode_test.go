@@ -100,6 +100,8 @@ func TestTurns(t *testing.T) {
 		`{"role":"user","content":[{"type":"tool_result","tool_use_id":"call_2","content":[{"type":"text","text":"g"}]},{"type":"tool_result","tool_use_id":"call_1","content":[{"type":"text","text":"f"}]}]}]`,
 		assistant(call("", "f", "{}"), call("", "g", "{}")),
 		chat.Message{Role: chat.RoleTool, Name: "g", Parts: text("g")}, chat.Message{Role: chat.RoleTool, Name: "f", Parts: text("f")})
+	// A result of nothing known keeps its name for an id.
+	f("", `[{"role":"user","content":[{"type":"tool_result","tool_use_id":"f","content":[{"type":"text","text":"1"}]}]}]`, chat.Message{Role: chat.RoleTool, Name: "f", Parts: text("1")})
 	// A refusal is said; free text becomes an argument.
 	f("", `[{"role":"assistant","content":[{"type":"text","text":"No."},{"type":"tool_use","id":"a","name":"p","input":{"input":"*** \"x\""}}]},{"role":"user","content":[{"type":"text","text":"?"}]}]`,
 		assistant(chat.Part{Kind: chat.PartRefusal, Text: "No."}, chat.Part{Kind: chat.PartCall, Call: &chat.ToolCall{ID: "a", Kind: chat.Custom, Name: "p", Arguments: `*** "x"`}}), user("?"))
@@ -111,6 +113,22 @@ func TestTurns(t *testing.T) {
 		`{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","is_error":true,"content":[{"type":"text","text":"1"}],"cache_control":{"type":"ephemeral"}}]}]`,
 		chat.Message{Role: chat.RoleAssistant, Cache: "1h", Parts: []chat.Part{call("a", "f", "{}")}},
 		chat.Message{Role: chat.RoleTool, CallID: "a", Failed: true, Cache: "default", Parts: text("1")})
+}
+
+// System messages stay where they are if the target takes them, but not between calls and their results.
+func TestMidSystem(t *testing.T) {
+	f := func(messages string, list ...chat.Message) {
+		t.Helper()
+		checkSent(t, chat.Request{Messages: list}, chat.Target{MidSystem: true}, "", "system", `[{"type":"text","text":"s"}]`, "messages", messages)
+	}
+	const calls = `{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":{}},{"type":"tool_use","id":"b","name":"f","input":{}}]}`
+	const results = `{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[{"type":"text","text":"1"}]},{"type":"tool_result","tool_use_id":"b","content":[{"type":"text","text":"2"}]}]}`
+	const brief = `{"role":"system","content":[{"type":"text","text":"Be brief."}]}`
+	both := assistant(call("a", "f", ""), call("b", "f", ""))
+	f(`[`+calls+`,`+results+`,`+brief+`]`, system("s"), both, result("a", "1"), system("Be brief."), result("b", "2"))
+	f(`[`+calls+`,`+results+`,`+brief+`]`, system("s"), both, system("Be brief."), result("a", "1"), result("b", "2"))
+	f(`[`+calls+`,`+results+`,{"role":"system","content":[{"type":"text","text":"Be brief."},{"type":"text","text":"Be kind."}]},{"role":"user","content":[{"type":"text","text":"Go"}]}]`,
+		system("s"), both, result("a", "1"), system("Be brief."), result("b", "2"), chat.Message{Role: chat.RoleDeveloper, Parts: text("Be kind.")}, user("Go"))
 }
 
 func TestMedia(t *testing.T) {
@@ -152,6 +170,9 @@ func TestTools(t *testing.T) {
 	// Allowed tools are the only ones offered (bifrost #7348).
 	f(choose(chat.ChoiceAuto, "g"), "", `[{"name":"g","input_schema":{"type":"object"}}]`, `{"type":"auto"}`)
 	f(choose(chat.ChoiceRequired, "f", "h"), "", `[{"name":"f","input_schema":{"type":"object"}},{"name":"h","input_schema":{"type":"object"}}]`, `{"type":"any"}`)
+	hosted := choose(chat.ChoiceAuto, "bash", "h")
+	hosted.Tools = append([]chat.Tool{{Kind: chat.Hosted, Name: "bash_20250124", Parameters: json.RawMessage(`{"type":"bash_20250124","name":"bash"}`)}}, tools...)
+	f(hosted, "", `[{"type":"bash_20250124","name":"bash"},{"name":"h","input_schema":{"type":"object"}}]`, `{"type":"auto"}`)
 	f(chat.Request{Choice: chat.ToolChoice{Mode: chat.ChoiceAuto}}, "", "", "") // the API refuses a choice without tools
 
 	// One call at a time needs a choice to say so.
@@ -244,6 +265,8 @@ func TestThinkingDropped(t *testing.T) {
 	f("reasoning_effort reasoning_content", false, loop(chat.Part{Kind: chat.PartReasoning, Text: "not signed"}, call("a", "f", "")), old)
 	f("", true, loop(call("a", "f", "")), chat.Target{Adaptive: true})
 
+	f("", true, chat.Request{Messages: []chat.Message{user("Hi"), result("a", "1")}}, old)
+	f("", true, loop(chat.Part{Text: " "}), old)
 	again := loop(call("a", "f", ""))
 	again.Messages = append(again.Messages, assistant(chat.Part{Text: "Done."}), user("And now?"))
 	f("", true, again, old)
@@ -315,6 +338,11 @@ func TestRest(t *testing.T) {
 			{Name: "other", Value: json.RawMessage(`null`)},
 		},
 	}, "")
+	// Parts that may not stand where they are.
+	f(chat.Request{Messages: []chat.Message{
+		{Role: chat.RoleSystem, Parts: []chat.Part{{Text: "s"}, {Kind: chat.PartImage, Media: &chat.Media{URL: "https://x"}}}},
+		{Role: chat.RoleUser, Parts: []chat.Part{call("a", "f", ""), {Text: "Hi"}}},
+	}}, "messages[0].content[1] messages[1].content[0]", "system", `[{"type":"text","text":"s"}]`, "messages", `[{"role":"user","content":[{"type":"text","text":"Hi"}]}]`)
 	// Parts of another dialect are said if they have words.
 	f(chat.Request{Messages: []chat.Message{{Role: chat.RoleUser, Parts: []chat.Part{
 		{Kind: chat.PartOther, Raw: json.RawMessage(`{"type":"x"}`)}, {Kind: chat.PartOther, Raw: json.RawMessage(`{"type":"y"}`), Text: "found"},

@@ -20,7 +20,7 @@ func wireID(id string) string {
 func plainID(id string) string {
 	if rest, ok := strings.CutPrefix(id, escaped); ok {
 		if b, err := base64.RawURLEncoding.DecodeString(rest); err == nil {
-			if plain := string(b); wireID(plain) == id {
+			if plain := string(b); plain != "" && wireID(plain) == id {
 				return plain
 			}
 		}

@@ -278,11 +278,10 @@ func (w *writer) part(p *chat.Part) {
 		w.element("tool_use")
 		w.text("id", callID(p.Call.ID))
 		w.text("name", p.Call.Name)
-		in, ok := input(p.Call)
-		if !ok {
-			in, _ = input(&chat.ToolCall{Kind: chat.Custom, Arguments: p.Call.Arguments})
+		w.key("input")
+		if !w.input(p.Call) { // what the model wrote is kept, for the client to refuse
+			w.input(&chat.ToolCall{Kind: chat.Custom, Arguments: p.Call.Arguments})
 		}
-		w.json("input", in)
 	case chat.PartOther:
 		if ownBlock(p.Raw) {
 			w.next()

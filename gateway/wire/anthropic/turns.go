@@ -65,6 +65,7 @@ func (e *requestWriter) conversation() {
 
 // arrange finds the system messages that go to the front, and the turns.
 func (e *requestWriter) arrange() (system []int, turns []turn) {
+	order := make([]int, 0, len(e.q.Messages)) // of what the turns are made of, to which they refer
 	for i := range e.q.Messages {
 		m := &e.q.Messages[i]
 		role := m.Role
@@ -81,11 +82,13 @@ func (e *requestWriter) arrange() (system []int, turns []turn) {
 			system = append(system, i)
 		case len(turns) > 0 && turns[len(turns)-1].role == role:
 			last := &turns[len(turns)-1]
-			last.of = append(last.of, i)
+			order = append(order, i)
+			last.of = order[len(order)-len(last.of)-1:]
 		case m.Role == chat.RoleTool && len(turns) > 0 && turns[len(turns)-1].role == chat.RoleSystem:
 			turns = beforeLast(turns, i) // nothing may come between calls and their results
 		default:
-			turns = append(turns, turn{role: role, of: []int{i}})
+			order = append(order, i)
+			turns = append(turns, turn{role: role, of: order[len(order)-1:]})
 		}
 	}
 	return system, turns
@@ -95,7 +98,7 @@ func (e *requestWriter) arrange() (system []int, turns []turn) {
 func beforeLast(turns []turn, result int) []turn {
 	at := len(turns) - 1
 	if at > 0 && turns[at-1].role == chat.RoleUser {
-		turns[at-1].of = append(turns[at-1].of, result)
+		turns[at-1].of = append(slices.Clip(turns[at-1].of), result)
 		return turns
 	}
 	return slices.Insert(turns, at, turn{role: chat.RoleUser, of: []int{result}})
@@ -259,30 +262,32 @@ func (e *requestWriter) call(p *chat.Part, mark chat.Cache, i, k int) {
 	e.text("id", wireID(id))
 	e.text("name", c.Name)
 	e.key("input")
-	input, ok := input(c)
-	if !ok {
+	if !e.input(c) {
 		e.refuse(e.argumentsAt(i, k), "must be a JSON object, in a string")
 	}
-	e.b = append(e.b, input...)
 	e.cache(mark)
 	e.raw("}")
 }
 
-// input is a call's arguments as an object; false if they are none.
-func input(c *chat.ToolCall) ([]byte, bool) {
+// input writes a call's arguments as an object; it is false, with nothing written, if they are none.
+func (w *writer) input(c *chat.ToolCall) bool {
 	if c.Kind == chat.Custom {
-		var w writer
 		w.raw("{")
 		w.text("input", c.Arguments)
 		w.raw("}")
-		return w.b, true
+		return true
 	}
 	text := strings.TrimSpace(c.Arguments)
 	if text == "" || text == "null" {
-		return []byte("{}"), true
+		text = "{}"
 	}
-	b := []byte(text)
-	return b, peek.Each(b, func(_, _ []byte) bool { return true })
+	from := len(w.b)
+	w.raw(text)
+	if !peek.Each(w.b[from:], func(_, _ []byte) bool { return true }) {
+		w.b = w.b[:from]
+		return false
+	}
+	return true
 }
 
 // argumentsAt is where a call's arguments stand in the caller's words.
