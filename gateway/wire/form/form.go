@@ -115,6 +115,9 @@ func New(boundary string) *Scanner {
 // Fields are what has been found so far. Of those that have not come, nobody knows.
 func (s *Scanner) Fields() *Fields { return &s.fields }
 
+// Ended says whether the last boundary has come: all of the form is there, or something is wrong with the rest.
+func (s *Scanner) Ended() bool { return s.state >= atEnd }
+
 // Seal says that from now on it is too late to ask for a stream: what has come is on its way.
 func (s *Scanner) Seal() { s.sealed = true }
 

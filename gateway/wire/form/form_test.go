@@ -44,7 +44,7 @@ func TestFields(t *testing.T) {
 				return
 			}
 			got := s.Fields()
-			if got.Model != model || got.Stream != stream || text[got.ModelAt:got.ModelEnd] != model {
+			if !s.Ended() || got.Model != model || got.Stream != stream || text[got.ModelAt:got.ModelEnd] != model {
 				t.Errorf("in pieces of %d: %+v of %q", size, got, text)
 			}
 		}
@@ -173,6 +173,9 @@ func TestSeal(t *testing.T) {
 		s := form.New("b")
 		if _, err := io.WriteString(s, field("model", "m")+"--b\r\n"); err != nil {
 			t.Fatal(err)
+		}
+		if s.Ended() {
+			t.Error("more is to come")
 		}
 		s.Seal()
 		err := scan(s, strings.TrimPrefix(late, "--b\r\n")+end, 3)
