@@ -106,8 +106,9 @@ func TestReplies(t *testing.T) {
 			out("error", errorText(err))
 			return
 		}
-		if r.Usage != u {
-			t.Errorf("decoded usage %+v, read in passing %+v", r.Usage, u)
+		want := r.Usage
+		if want.Tier = chat.ServedTier([]byte(r.ServiceTier)); want != u {
+			t.Errorf("decoded usage %+v, read in passing %+v", want, u)
 		}
 		out("neutral", render(t, r))
 		out("encoded", unrandom(indent(t, anthropic.AppendReply(nil, nil, r))))
