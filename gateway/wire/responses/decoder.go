@@ -12,6 +12,7 @@ type decoder struct {
 	calls int
 	begun bool
 	ended bool
+	name  []byte // of an event whose data has no type
 
 	// What pieces point to.
 	head  chat.Head
@@ -79,9 +80,9 @@ func (d *decoder) Decode(dst []chat.Piece, name string, data []byte) ([]chat.Pie
 	if d.ended {
 		return dst, nil
 	}
-	var buf [64]byte
 	if len(e.kind) == 0 {
-		e.kind = append(buf[:0], name...)
+		d.name = append(d.name[:0], name...)
+		e.kind = d.name
 	}
 	step := stepOf(e.kind)
 	if step == fails || isError(e.err) {
@@ -105,7 +106,7 @@ func (d *decoder) Decode(dst []chat.Piece, name string, data []byte) ([]chat.Pie
 // fail reads the error that ends a stream, and the usage until then.
 func (d *decoder) fail(dst []chat.Piece, e *event, data []byte) ([]chat.Piece, error) {
 	d.ended = true
-	if d.begun && lookUsage(e.response, &d.usage) {
+	if d.begun && readUsage(peek.Find(e.response, []byte(`"usage"`)), &d.usage) {
 		dst = append(dst, chat.Piece{Kind: chat.PieceUsage, Usage: &d.usage})
 	}
 	failed, ok := DecodeError(data)

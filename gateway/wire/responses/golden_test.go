@@ -88,8 +88,9 @@ func TestReplies(t *testing.T) {
 			out("error", failure(err))
 			return
 		}
-		if r.Usage != u {
-			t.Errorf("usage %+v, looked %+v", r.Usage, u)
+		want := r.Usage
+		if want.Tier = chat.ServedTier([]byte(r.ServiceTier)); want != u {
+			t.Errorf("usage %+v, looked %+v", want, u)
 		}
 		out("decoded", render(t, r))
 		body := responses.AppendReply(nil, nil, r)
