@@ -85,35 +85,18 @@ func (s *scanner) rest(i int, quotedKey []byte) (val []byte, end int) {
 // the value is as it stands in the text; both are borrowed for the call. It is false if b is not one JSON object; f may
 // have been called by then. What f does not want to see is not checked.
 func Each(b []byte, f func(key, val []byte) bool) bool {
-	s := scanner{b: b}
-	i := s.space(0)
-	if i == len(b) || b[i] != '{' {
-		return false
-	}
-	if i = s.space(i + 1); i < len(b) && b[i] == '}' {
-		return s.end(i + 1)
-	}
-	for more := true; more; {
-		var k key
-		if k, i = s.key(i); i < 0 {
+	var c Cursor
+	c.Open(b)
+	for c.Next() {
+		val := c.Value()
+		if val == nil {
 			return false
 		}
-		from := i
-		if i = s.value(i, elsewhere); i < 0 {
-			return false
-		}
-		name := b[k.at:k.end]
-		if bytes.IndexByte(name, '\\') >= 0 {
-			name = unescape(nil, name)
-		}
-		if !f(name, b[from:i]) {
+		if !f(c.Key(), val) {
 			return true
 		}
-		if i, more = s.next(i, '}'); i < 0 {
-			return false
-		}
 	}
-	return s.end(i)
+	return c.Done()
 }
 
 // Elements calls f with the elements of the array b, as Each does with members.
