@@ -3,6 +3,7 @@ package anthropic
 import (
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
+	"github.com/sluice-ai/sluice/gateway/wire/shape"
 )
 
 // Look reads what one event of a stream says. What it is, its type says, or else its name. Usage is read over what u
@@ -25,7 +26,8 @@ func Look(name string, data []byte, u *chat.Usage) chat.Signs {
 	switch v.kind {
 	case started:
 		fresh := chat.Usage{}
-		if addUsage(peek.Find(v.message, []byte(`"usage"`)), &fresh) {
+		if usage := peek.Find(v.message, []byte(`"usage"`)); addUsage(usage, &fresh) {
+			fresh.Tier = tierIn(usage)
 			*u, s = fresh, chat.UsageSeen
 		}
 	case ending:
@@ -71,10 +73,17 @@ func LookWhole(data []byte, u *chat.Usage) chat.Signs {
 	}
 	fresh := chat.Usage{}
 	if addUsage(usage, &fresh) {
+		fresh.Tier = tierIn(usage)
 		*u = fresh
 		s |= chat.UsageSeen
 	}
 	return s
+}
+
+// tierIn is the service tier that a usage object names.
+func tierIn(usage []byte) string {
+	inside, _ := shape.Inside(peek.Find(usage, []byte(`"service_tier"`)))
+	return chat.ServedTier(inside)
 }
 
 // Finished is 1, the set of the only choice, for an event with a stop reason, else 0.

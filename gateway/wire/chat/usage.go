@@ -19,6 +19,26 @@ type Usage struct {
 
 	Duration   time.Duration // of a recording, where the provider counts its length instead of tokens
 	Provenance Provenance
+
+	// Tier is the service tier that served the request, where it was not the ordinary one: flex, priority, batch. Prices
+	// depend on it. It is read in passing (see wire.Dialect); a codec has it in [Reply.ServiceTier].
+	Tier string
+}
+
+// ServedTier is a [Usage.Tier] of what a provider says, the inside of a JSON string: "" for all that the ordinary tier is
+// called. It allocates only for names that are not known.
+func ServedTier(name []byte) string {
+	switch string(name) {
+	case "", "default", "standard", "auto", "on_demand", "standard_only":
+		return ""
+	case "flex":
+		return "flex"
+	case "priority":
+		return "priority"
+	case "batch":
+		return "batch"
+	}
+	return string(name)
 }
 
 // Prompt is the whole prompt in tokens: what OpenAI calls prompt_tokens.

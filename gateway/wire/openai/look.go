@@ -36,6 +36,7 @@ func Look(name string, data []byte, u *chat.Usage) chat.Signs {
 		s |= chat.Failed
 	}
 	if m.usage(u) {
+		u.Tier = m.served()
 		s |= chat.UsageSeen
 	}
 	switch {
@@ -85,13 +86,14 @@ func LookWhole(data []byte, u *chat.Usage) chat.Signs {
 		s |= chat.Failed
 	}
 	if m.usage(u) {
+		u.Tier = m.served()
 		s |= chat.UsageSeen
 	}
 	return s
 }
 
 // members are those of an event or body that say something about it, nil if absent. Of repeated ones the last counts.
-type members struct{ choices, use, err, object, groq, kind []byte }
+type members struct{ choices, use, err, object, groq, kind, tier []byte }
 
 // read is false for what is not one JSON object.
 func (m *members) read(data []byte) bool {
@@ -109,6 +111,8 @@ func (m *members) read(data []byte) bool {
 			m.groq = val
 		case "type":
 			m.kind = val
+		case "service_tier":
+			m.tier = val
 		}
 		return true
 	})
@@ -127,6 +131,12 @@ func isError(v []byte) bool { return len(v) > 0 && (v[0] == '{' || v[0] == '"' &
 func (m *members) usage(u *chat.Usage) bool {
 	return readUsage(m.use, u) ||
 		m.groq != nil && readUsage(peek.Find(m.groq, []byte(`"usage"`)), u)
+}
+
+// served is the service tier, which stands beside the usage.
+func (m *members) served() string {
+	inside, _ := shape.Inside(m.tier)
+	return chat.ServedTier(inside)
 }
 
 func emptyArray(v []byte) bool { return v[0] == '[' && space(v[1:])[0] == ']' }

@@ -32,6 +32,28 @@ func TestLookKeepsUsage(t *testing.T) {
 	}
 }
 
+// The service tier stands beside the usage, and the ordinary one has many names.
+func TestLookTier(t *testing.T) {
+	f := func(tier, want string) {
+		t.Helper()
+		body := []byte(`{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}` + tier + `}`)
+		event, whole := chat.Usage{Tier: "before"}, chat.Usage{Tier: "before"}
+		openai.Look("", body, &event)
+		openai.LookWhole(body, &whole)
+		if event.Tier != want || whole.Tier != want {
+			t.Errorf("%s: %q and %q, want %q", body, event.Tier, whole.Tier, want)
+		}
+	}
+	f("", "")
+	f(`,"service_tier":null`, "")
+	f(`,"service_tier":"default"`, "")
+	f(`,"service_tier":"on_demand"`, "")
+	f(`,"service_tier":"flex"`, "flex")
+	f(`,"service_tier":"priority"`, "priority")
+	f(`,"service_tier":"batch"`, "batch")
+	f(`,"service_tier":"scale"`, "scale")
+}
+
 func TestClean(t *testing.T) {
 	f := func(data, want string) {
 		t.Helper()

@@ -94,7 +94,30 @@ func stepOfName(name string) step {
 }
 
 func lookUsage(response []byte, u *chat.Usage) bool {
-	return len(response) > 0 && readUsage(peek.Find(response, []byte(`"usage"`)), u)
+	var usage, tier []byte
+	if len(response) == 0 || !peek.Each(response, func(key, val []byte) bool {
+		switch string(key) {
+		case "usage":
+			usage = val
+		case "service_tier":
+			tier = val
+		}
+		return true
+	}) {
+		return false
+	}
+	return readServed(usage, tier, u)
+}
+
+// readServed reads a usage object and the service tier that stands beside it; it is false, and u untouched, if there is no
+// usage.
+func readServed(usage, tier []byte, u *chat.Usage) bool {
+	if !readUsage(usage, u) {
+		return false
+	}
+	inside, _ := shape.Inside(tier)
+	u.Tier = chat.ServedTier(inside)
+	return true
 }
 
 func isDone(data []byte) bool {
@@ -107,11 +130,13 @@ func isDone(data []byte) bool {
 // LookWhole reads what the whole body of a successful reply says, and its usage into u if it has any. Signs are UsageSeen,
 // Failed for an error or a response that failed in spite of the status, and Malformed for what is not one JSON object.
 func LookWhole(data []byte, u *chat.Usage) chat.Signs {
-	var usage, status, err []byte
+	var usage, tier, status, err []byte
 	if !peek.Each(data, func(key, val []byte) bool {
 		switch string(key) {
 		case "usage":
 			usage = val
+		case "service_tier":
+			tier = val
 		case "status":
 			status = val
 		case "error":
@@ -125,7 +150,7 @@ func LookWhole(data []byte, u *chat.Usage) chat.Signs {
 	if isError(err) || string(status) == `"failed"` {
 		s = chat.Failed
 	}
-	if readUsage(usage, u) {
+	if readServed(usage, tier, u) {
 		s |= chat.UsageSeen
 	}
 	return s
