@@ -93,29 +93,34 @@ func LookWhole(data []byte, u *chat.Usage) chat.Signs {
 }
 
 // members are those of an event or body that say something about it, nil if absent. Of repeated ones the last counts.
-type members struct{ choices, use, err, object, groq, kind, tier []byte }
+type members struct {
+	choices, err, object, groq, kind, tier []byte
+	counts                                 counts
+}
 
 // read is false for what is not one JSON object.
 func (m *members) read(data []byte) bool {
-	return peek.Each(data, func(key, val []byte) bool {
-		switch string(key) {
+	var c peek.Cursor
+	c.Open(data)
+	for c.Next() {
+		switch string(c.Key()) {
 		case "choices":
-			m.choices = val
+			m.choices = c.Value()
 		case "usage":
-			m.use = val
+			m.counts.read(&c)
 		case "error":
-			m.err = val
+			m.err = c.Value()
 		case "object":
-			m.object = val
+			m.object = c.Value()
 		case "x_groq":
-			m.groq = val
+			m.groq = c.Value()
 		case "type":
-			m.kind = val
+			m.kind = c.Value()
 		case "service_tier":
-			m.tier = val
+			m.tier = c.Value()
 		}
-		return true
-	})
+	}
+	return c.Done()
 }
 
 // failed looks for {"error":…}, for vLLM's {"object":"error"}, and for the reason why Groq breaks off a stream.
@@ -127,10 +132,22 @@ func (m *members) failed() bool {
 // isError takes null, false and "" for no error.
 func isError(v []byte) bool { return len(v) > 0 && (v[0] == '{' || v[0] == '"' && len(v) > 2) }
 
-// usage reads the usage, which Groq's streams have elsewhere.
+// usage gives the usage, which Groq's streams have elsewhere. It is false, and u untouched, if there is none.
 func (m *members) usage(u *chat.Usage) bool {
-	return readUsage(m.use, u) ||
-		m.groq != nil && readUsage(peek.Find(m.groq, []byte(`"usage"`)), u)
+	if !m.counts.any() && m.groq != nil {
+		var c peek.Cursor
+		c.Open(m.groq)
+		for c.Next() {
+			if string(c.Key()) == "usage" {
+				m.counts.read(&c)
+			}
+		}
+	}
+	if !m.counts.any() {
+		return false
+	}
+	*u = m.counts.usage()
+	return true
 }
 
 // served is the service tier, which stands beside the usage.

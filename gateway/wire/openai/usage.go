@@ -19,79 +19,80 @@ type counts struct {
 	duration                              time.Duration
 }
 
-// readUsage reads a usage object; it is false, and u untouched, if v is none or counts neither tokens nor time.
-func readUsage(v []byte, u *chat.Usage) bool {
-	if len(v) == 0 || v[0] != '{' {
-		return false
+// read reads the usage object that is the present member's value; nothing if that is none.
+func (c *counts) read(m *peek.Cursor) {
+	*c = counts{}
+	if !m.Enter() {
+		return
 	}
-	var c counts
-	peek.Each(v, func(key, val []byte) bool {
-		c.member(key, val)
-		return true
-	})
-	if !c.hasPrompt && !c.hasOther && c.duration == 0 {
-		return false
-	}
-	*u = c.usage()
-	return true
-}
-
-func (c *counts) member(key, val []byte) {
-	switch string(key) {
-	case "prompt_tokens", "input_tokens":
-		c.hasPrompt = read(val, &c.prompt) || c.hasPrompt
-	case "completion_tokens", "output_tokens":
-		c.hasOther = read(val, &c.completion) || c.hasOther
-	case "total_tokens":
-		c.hasOther = read(val, &c.total) || c.hasOther
-	case "prompt_tokens_details", "input_tokens_details", "input_token_details": // the last: transcriptions
-		peek.Each(val, c.promptDetail)
-	case "completion_tokens_details", "output_tokens_details":
-		peek.Each(val, c.completionDetail)
-	case "prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens": // DeepSeek, Moonshot, LiteLLM
-		if !c.hasRead {
-			read(val, &c.cached)
-		}
-	case "cache_creation_input_tokens": // LiteLLM
-		if !c.hasKept {
-			read(val, &c.written)
-		}
-	case "seconds": // of transcriptions that are billed by time
-		if s, err := strconv.ParseFloat(string(val), 64); err == nil && s > 0 && s < 1<<31 {
-			c.duration = time.Duration(s * float64(time.Second))
+	for m.Next() {
+		switch string(m.Key()) {
+		case "prompt_tokens", "input_tokens":
+			c.hasPrompt = take(m, &c.prompt) || c.hasPrompt
+		case "completion_tokens", "output_tokens":
+			c.hasOther = take(m, &c.completion) || c.hasOther
+		case "total_tokens":
+			c.hasOther = take(m, &c.total) || c.hasOther
+		case "prompt_tokens_details", "input_tokens_details", "input_token_details": // the last: transcriptions
+			c.promptDetails(m)
+		case "completion_tokens_details", "output_tokens_details":
+			c.completionDetails(m)
+		case "prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens": // DeepSeek, Moonshot, LiteLLM
+			if !c.hasRead {
+				take(m, &c.cached)
+			}
+		case "cache_creation_input_tokens": // LiteLLM
+			if !c.hasKept {
+				take(m, &c.written)
+			}
+		case "seconds": // of transcriptions that are billed by time
+			if s, err := strconv.ParseFloat(string(m.Value()), 64); err == nil && s > 0 && s < 1<<31 {
+				c.duration = time.Duration(s * float64(time.Second))
+			}
 		}
 	}
 }
 
-func (c *counts) promptDetail(key, val []byte) bool {
-	switch string(key) {
-	case "cached_tokens":
-		c.hasRead = read(val, &c.cached) || c.hasRead
-	case "cache_write_tokens":
-		c.hasKept = read(val, &c.written) || c.hasKept
-	case "audio_tokens":
-		read(val, &c.audioIn)
-	case "image_tokens":
-		read(val, &c.imageIn)
+func (c *counts) promptDetails(m *peek.Cursor) {
+	if !m.Enter() {
+		return
 	}
-	return true
+	for m.Next() {
+		switch string(m.Key()) {
+		case "cached_tokens":
+			c.hasRead = take(m, &c.cached) || c.hasRead
+		case "cache_write_tokens":
+			c.hasKept = take(m, &c.written) || c.hasKept
+		case "audio_tokens":
+			take(m, &c.audioIn)
+		case "image_tokens":
+			take(m, &c.imageIn)
+		}
+	}
 }
 
-func (c *counts) completionDetail(key, val []byte) bool {
-	switch string(key) {
-	case "reasoning_tokens":
-		read(val, &c.reasoning)
-	case "audio_tokens":
-		read(val, &c.audioOut)
-	case "image_tokens":
-		read(val, &c.imageOut)
+func (c *counts) completionDetails(m *peek.Cursor) {
+	if !m.Enter() {
+		return
 	}
-	return true
+	for m.Next() {
+		switch string(m.Key()) {
+		case "reasoning_tokens":
+			take(m, &c.reasoning)
+		case "audio_tokens":
+			take(m, &c.audioOut)
+		case "image_tokens":
+			take(m, &c.imageOut)
+		}
+	}
 }
 
-// read takes a count; what is not a plausible one counts as not said.
-func read(v []byte, n *int64) bool {
-	c, ok := peek.Int(v)
+// any says whether tokens or time were counted.
+func (c *counts) any() bool { return c.hasPrompt || c.hasOther || c.duration > 0 }
+
+// take reads a count; what is not a plausible one counts as not said.
+func take(m *peek.Cursor, n *int64) bool {
+	c, ok := peek.Int(m.Value())
 	if !ok || c < 0 || c > 1<<48 {
 		return false
 	}
