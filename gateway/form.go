@@ -89,7 +89,7 @@ func (f *formBody) Read(p []byte) (int, error) {
 	if _, malformed := f.scan.Write(p[:n]); malformed != nil {
 		return 0, badForm(malformed)
 	}
-	if err == io.EOF { //nolint:errorlint // readers give it bare, and the error of a body that was cut contains it
+	if err == io.EOF { // bare: the error of a body that was cut contains one
 		if malformed := f.scan.Close(); malformed != nil {
 			return 0, badForm(malformed)
 		}
