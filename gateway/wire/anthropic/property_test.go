@@ -263,7 +263,7 @@ func (m maker) settings(q *chat.Request) {
 	}
 }
 
-const rounds = 2000
+const rounds = 1000
 
 // decode(encode(q)) is q.
 func TestRequestProperty(t *testing.T) {
