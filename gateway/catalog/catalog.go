@@ -41,7 +41,7 @@ type key struct{ provider, name string }
 
 // New is the built-in catalogue with the entries of a configuration laid over it, in their order. An entry that names a
 // known model changes what it gives and keeps the rest; one with Like starts from another model; prices it gives replace
-// all that were known. Its errors begin with the index and the path of a field, all of them are reported.
+// all that were known. All that is wrong is reported: each of the joined errors is a *[Mistake].
 func New(overrides []Entry) (*Catalog, error) {
 	var f File
 	d := json.NewDecoder(bytes.NewReader(builtin))
@@ -66,17 +66,17 @@ func newCatalog(f *File, overrides []Entry) (*Catalog, error) {
 	}
 	for i := range overrides {
 		e := &overrides[i]
-		err := e.Validate()
+		wrong := e.mistakes()
 		provider, name := e.Provider, e.Name
 		if e.Like != "" {
 			provider, name, _ = strings.Cut(e.Like, "/")
 		}
 		base, known := entries[c.Lookup(provider, name)]
-		if err == nil && !known && e.Like != "" {
-			err = fmt.Errorf("like: no model %q is known", e.Like)
+		if len(wrong) == 0 && !known && e.Like != "" {
+			wrong = append(wrong, mistake("like", "no model %q is known", e.Like))
 		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("[%d]: %w", i, err))
+		if len(wrong) > 0 {
+			errs = append(errs, within(i, wrong)...)
 			continue
 		}
 		if !known {
@@ -91,6 +91,16 @@ func newCatalog(f *File, overrides []Entry) (*Catalog, error) {
 	}
 	c.sort()
 	return c, nil
+}
+
+// within puts the index of an entry before the paths of its mistakes.
+func within(i int, wrong []error) []error {
+	for _, err := range wrong {
+		if m, ok := errors.AsType[*Mistake](err); ok {
+			m.Path = fmt.Sprintf("[%d].%s", i, m.Path)
+		}
+	}
+	return wrong
 }
 
 // layered is an entry, and whether its prices are from configuration.

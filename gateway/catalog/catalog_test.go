@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -212,7 +213,7 @@ func TestMistakes(t *testing.T) {
 			t.Errorf("%+v is accepted", e)
 			return
 		}
-		for _, w := range append(want, "[1]: ") {
+		for _, w := range append(want, "[1].") {
 			if !strings.Contains(err.Error(), w) {
 				t.Errorf("%+v: %v does not say %q", e, err, w)
 			}
@@ -233,6 +234,11 @@ func TestMistakes(t *testing.T) {
 	f(catalog.Entry{Prices: []catalog.Price{{Until: "later"}}}, "prices[0].until")
 	f(catalog.Entry{Prices: []catalog.Price{{Hours: "nights"}}}, "prices[0].hours")
 	f(catalog.Entry{Prices: []catalog.Price{{Input: "1"}, {Input: "2"}}}, "prices[1]: a second price")
+
+	err := (&catalog.Entry{Provider: "p", Name: "m", Can: []string{"fly"}}).Validate()
+	if m, ok := errors.AsType[*catalog.Mistake](err); !ok || m.Path != "can[0]" || !strings.HasPrefix(m.Message, `"fly" is none of tools, `) {
+		t.Errorf("%v is not said by its path", err)
+	}
 }
 
 func TestLookupAllocatesNothing(t *testing.T) {

@@ -85,11 +85,23 @@ const (
 	NoRate                // none for one class of usage
 	Expired               // the price ended, and what followed it is not known
 	OutOfRange            // usage is negative, or the sum is more than 9.2 million dollars
+	CutShort              // the reply broke off before all of it was counted
 )
 
 var whyNames = [...]string{
 	"model unknown", "no usage", "no price", "no price for the service tier", "no price for a class of usage",
-	"price expired", "out of range",
+	"price expired", "out of range", "reply cut short",
+}
+
+// Plus is the sum of two costs: unknown if one of them is, for the reason of the first such.
+func (c Cost) Plus(d Cost) Cost {
+	switch {
+	case !c.Known:
+		return c
+	case !d.Known:
+		return d
+	}
+	return c.add(0, uint64(d.Picodollars)) //nolint:gosec // never negative
 }
 
 // String says it in words for a log.
@@ -101,8 +113,11 @@ func (m *Model) Cost(u chat.Usage, tier string, at time.Time) Cost {
 	if m == nil {
 		return Cost{Why: NoModel}
 	}
-	if u.Provenance == chat.Unknown {
+	switch u.Provenance {
+	case chat.Unknown:
 		return Cost{Why: NoUsage}
+	case chat.Aborted:
+		return Cost{Why: CutShort}
 	}
 	counts := [tokens]int64{
 		u.Input, u.CacheRead, u.CacheWrite, u.CacheWriteHour, u.InputAudio, u.InputImage,

@@ -80,6 +80,7 @@ func TestUnknownCost(t *testing.T) {
 	f(builtin.Lookup("ollama", "llama3"), some, "", catalog.Cost{Why: catalog.NoModel})
 	f(builtin.Lookup("openai", "gpt-6.1-sol"), some, "", catalog.Cost{Why: catalog.NoPrice}) // one source only
 	f(builtin.Lookup("openai", "gpt-6-sol"), chat.Usage{}, "", catalog.Cost{Why: catalog.NoUsage})
+	f(builtin.Lookup("openai", "gpt-6-sol"), chat.Usage{Input: 10, Output: 1, Provenance: chat.Aborted}, "", catalog.Cost{Why: catalog.CutShort})
 	f(builtin.Lookup("openai", "gpt-6-sol"), some, "scale", catalog.Cost{Why: catalog.NoTier})
 	f(builtin.Lookup("openai", "gpt-5.5"), known(chat.Usage{Input: 300_000}), "priority", catalog.Cost{Why: catalog.NoTier})
 	f(builtin.Lookup("openai", "gpt-6-sol"), known(chat.Usage{CacheWriteHour: 1}), "",
@@ -101,6 +102,21 @@ func TestUnknownCost(t *testing.T) {
 	if c := (*catalog.Model)(nil).CostOf(catalog.Images, 1, "", wednesday); c.Known || c.Why != catalog.NoModel {
 		t.Errorf("an image of no model costs %+v", c)
 	}
+}
+
+func TestPlus(t *testing.T) {
+	f := func(a, b, want catalog.Cost) {
+		t.Helper()
+		if got := a.Plus(b); got != want {
+			t.Errorf("%+v and %+v is %+v, want %+v", a, b, got, want)
+		}
+	}
+	cost := func(n int64) catalog.Cost { return catalog.Cost{Picodollars: n, Known: true} }
+	f(cost(1), cost(2), cost(3))
+	f(cost(math.MaxInt64), cost(0), cost(math.MaxInt64))
+	f(cost(math.MaxInt64), cost(1), catalog.Cost{Why: catalog.OutOfRange})
+	f(cost(1), catalog.Cost{Why: catalog.NoTier}, catalog.Cost{Why: catalog.NoTier})
+	f(catalog.Cost{Why: catalog.Expired}, catalog.Cost{Why: catalog.NoTier}, catalog.Cost{Why: catalog.Expired})
 }
 
 // The whole of a request with a long prompt has another price, what was cached counts as prompt, and the edge is exact.

@@ -68,12 +68,25 @@ func (p *Price) Fields() [classes]*string {
 	}
 }
 
-// Validate reports everything that is wrong with an entry, each error beginning with the path of its field.
-func (e *Entry) Validate() error {
+// Mistake is something wrong with an entry.
+type Mistake struct {
+	Path    string // of the field: prices[0].input; from [New] with the entry's index before it: [3].prices[0].input
+	Message string
+}
+
+// Error is the path and the message.
+func (m *Mistake) Error() string { return m.Path + ": " + m.Message }
+
+func mistake(path, format string, args ...any) *Mistake {
+	return &Mistake{Path: path, Message: fmt.Sprintf(format, args...)}
+}
+
+// Validate reports everything that is wrong with an entry: each of the joined errors is a *[Mistake].
+func (e *Entry) Validate() error { return errors.Join(e.mistakes()...) }
+
+func (e *Entry) mistakes() []error {
 	var errs []error
-	bad := func(path, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s: "+format, append([]any{path}, args...)...))
-	}
+	bad := func(path, format string, args ...any) { errs = append(errs, mistake(path, format, args...)) }
 	if e.Provider == "" {
 		bad("provider", "missing")
 	}
@@ -110,12 +123,11 @@ func (e *Entry) Validate() error {
 			bad("retires", "%q is not a date such as 2026-12-31", e.Retires)
 		}
 	}
-	errs = append(errs, e.validatePrices())
-	return errors.Join(errs...)
+	return append(errs, e.priceMistakes()...)
 }
 
-func (e *Entry) validatePrices() error {
-	var errs []error
+func (e *Entry) priceMistakes() (errs []error) {
+	bad := func(path, format string, args ...any) { errs = append(errs, mistake(path, format, args...)) }
 	type band struct {
 		tier, hours string
 		above       int64
@@ -126,25 +138,25 @@ func (e *Entry) validatePrices() error {
 		at := fmt.Sprintf("prices[%d]", i)
 		for class, s := range p.Fields() {
 			if err := checkPrice(Class(class), *s); err != nil {
-				errs = append(errs, fmt.Errorf("%s.%s: %q: %w", at, Class(class), *s, err))
+				bad(fmt.Sprintf("%s.%s", at, Class(class)), "%q: %s", *s, err)
 			}
 		}
 		if p.Above < 0 || p.Least < 0 || p.Least > 3600 {
-			errs = append(errs, fmt.Errorf("%s: above and least_seconds are not negative, and the latter is at most 3600", at))
+			bad(at, "above and least_seconds are not negative, and the latter is at most 3600")
 		}
 		if _, err := p.until(); err != nil {
-			errs = append(errs, fmt.Errorf("%s.until: %q is not a date such as 2026-12-31", at, p.Until))
+			bad(at+".until", "%q is not a date such as 2026-12-31", p.Until)
 		}
 		if _, err := ParseHours(p.Hours); err != nil {
-			errs = append(errs, fmt.Errorf("%s.hours: %w", at, err))
+			bad(at+".hours", "%s", err)
 		}
 		if b := (band{p.Tier, p.Hours, p.Above}); seen[b] {
-			errs = append(errs, fmt.Errorf("%s: a second price for tier %q above %d", at, b.tier, b.above))
+			bad(at, "a second price for tier %q above %d", b.tier, b.above)
 		} else {
 			seen[b] = true
 		}
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 func checkPrice(class Class, s string) error {
