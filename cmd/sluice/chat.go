@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/openai"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
 	"github.com/sluice-ai/sluice/gateway/wire/sse"
 )
 
@@ -153,12 +156,14 @@ type account struct {
 	began, first, ended time.Time
 	header              http.Header
 	text                strings.Builder
-	pieces, tokens      int64 // tokens are 0 if nobody reported them
+	half                []byte // of a character, still escaped
+	pieces, tokens      int64  // tokens are 0 if nobody reported them
 }
 
 // read prints a stream as it comes.
 func (a *account) read(body io.Reader, out io.Writer) error {
-	events := sse.NewReader(body, maxEvent)
+	events, decoder := sse.NewReader(body, maxEvent), openai.NewDecoder()
+	var pieces []chat.Piece
 	for {
 		event, err := events.Next()
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -167,25 +172,33 @@ func (a *account) read(body io.Reader, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		chunk, err := openai.DecodeChunk(event.Data)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
+		if pieces, err = decoder.Decode(pieces[:0], event.Name, event.Data); err != nil {
 			return errors.New(visible(err.Error()))
 		}
-		a.tokens = max(a.tokens, chunk.Usage.Completion())
-		for _, choice := range chunk.Choices {
-			if err := a.print(choice.Text+choice.Refusal, out); err != nil {
-				return err
+		for i := range pieces {
+			switch p := &pieces[i]; p.Kind {
+			case chat.PieceText, chat.PieceRefusal:
+				if err := a.print(p.Text, out); err != nil {
+					return err
+				}
+			case chat.PieceUsage:
+				a.tokens = max(a.tokens, p.Usage.Completion())
+			case chat.PieceEnd:
+				return nil
 			}
 		}
 	}
 }
 
-// print prints a piece of the answer.
-func (a *account) print(text string, out io.Writer) error {
-	if text == "" {
+// print prints a piece of the answer: the inside of a JSON string. One that ends in half a character waits for the rest.
+func (a *account) print(inside []byte, out io.Writer) error {
+	a.half = append(a.half, inside...)
+	if endsHigh(a.half) {
+		return nil
+	}
+	text, ok := peek.String(append(append([]byte{'"'}, a.half...), '"'))
+	a.half = a.half[:0]
+	if !ok || text == "" {
 		return nil
 	}
 	if a.pieces++; a.first.IsZero() {
@@ -194,6 +207,17 @@ func (a *account) print(text string, out io.Writer) error {
 	a.text.WriteString(text)
 	_, err := io.WriteString(out, text)
 	return err
+}
+
+// endsHigh says whether the last of a text, which is escaped, is the first of a surrogate pair (RFC 8259, section 7):
+// \ud800 to \udbff.
+func endsHigh(inside []byte) bool {
+	at := len(inside) - len(`\ud800`)
+	if at < 0 || !bytes.HasPrefix(bytes.ToLower(inside[at:]), []byte(`\ud`)) || !strings.ContainsRune("89abAB", rune(inside[at+3])) {
+		return false
+	}
+	before := inside[:at]
+	return (len(before)-len(bytes.TrimRight(before, `\`)))%2 == 0 // or the backslash itself is escaped
 }
 
 // line tells how it went.

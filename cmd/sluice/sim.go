@@ -21,8 +21,9 @@ func newSim() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "sim",
 		Short: "Run the simulated provider as a server",
-		Long: `Run the simulated provider as an HTTP server that speaks OpenAI's chat completions, for tests and benchmarks of
-gateways and clients. GET /stats shows what has happened. It ends at SIGTERM or SIGINT.
+		Long: `Run the simulated provider as an HTTP server that speaks OpenAI's chat completions and Responses and
+Anthropic's Messages, for tests and benchmarks of gateways and clients. GET /stats shows what has happened. It ends at
+SIGTERM or SIGINT.
 
 The model's name chooses what goes wrong: sim-chat answers; sim-fast answers without delay; sim-long-500 with 500
 tokens; sim-429, sim-503 refuse; sim-cut-10 breaks off after 10 events; sim-stall-5 falls silent after 5. Words

@@ -16,7 +16,7 @@ func TestConversation(t *testing.T) {
 	f := func(message, want string) {
 		t.Helper()
 		d := unary(t, ask("sim-chat", message, ""))
-		if !strings.Contains(d.Text, want) || d.Finish != chat.FinishStop || d.Role != chat.RoleAssistant || d.Calls != nil {
+		if !strings.Contains(d.Text, want) || d.Finish != chat.FinishStop || d.Calls != nil {
 			t.Errorf("%q got %+v, want %q in it", message, d, want)
 		}
 	}
@@ -88,7 +88,8 @@ func TestEarlierTurns(t *testing.T) {
 	}
 	f(`{"role":"user","content":"My name is Ada."},{"role":"assistant","content":"Hi"},{"role":"user","content":"What is my name?"}`, "Ada")
 	f(`{"role":"system","content":"Be brief."}`, "empty message")
-	f(`{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:,"}},{"type":"image_url","image_url":{"url":"data:,"}}]}`, "2 attachments")
+	f(`{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:,"}},{"type":"image_url","image_url":{"url":"data:,"}}]}`, "an image at data:,, an image at data:,.")
+	f(`{"role":"user","content":[{"type":"text","text":"What is in this picture?"},{"type":"image_url","image_url":{"url":"data:image/png;base64,aGk="}}]}`, "an image (image/png of 2 bytes)")
 	f(`{"role":"user","content":[{"type":"text","text":"what is"},{"type":"text","text":" 2+2"}]}`, "= 4")
 
 	call := `{"role":"user","content":"the weather?"},{"role":"assistant","tool_calls":[` +
@@ -230,7 +231,7 @@ func TestLong(t *testing.T) {
 		r := simulate(t, sim.Options{}, ask(model, "go on", streaming))
 		words := 0
 		for _, e := range r.events {
-			if c, err := openai.DecodeChunk([]byte(e)); err == nil && c.Choices[0].Text != "" {
+			if strings.Contains(e, `"delta":{"content":`) {
 				words++
 			}
 		}

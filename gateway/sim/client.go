@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -15,8 +14,8 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
-	"github.com/sluice-ai/sluice/gateway/wire/openai"
 	"github.com/sluice-ai/sluice/gateway/wire/sse"
 )
 
@@ -120,39 +119,36 @@ func (k *client) answer(q request) bool {
 	}
 	h := &q.r.Header
 	keep := !h.ConnectionClose() && h.IsHTTP11()
-	path, method := string(q.r.URI().Path()), string(h.Method())
-	name, one := strings.CutPrefix(path, "/v1/models/")
+	c := &call{
+		s: k.s, method: string(h.Method()), path: string(q.r.URI().Path()), query: string(q.r.URI().QueryString()), body: q.r.Body(),
+		contentType: string(h.ContentType()), version: string(h.Peek("anthropic-version")), dialect: wire.OpenAI,
+	}
+	if d := talks(strings.TrimPrefix(c.path, "/v1")); d != nil {
+		c.dialect = d
+	} else if c.version != "" {
+		c.dialect = wire.Anthropic
+	}
+	var a answer
 	switch {
-	case !k.s.admits(h.Peek("Authorization")):
-		return k.refuse(401, "invalid_api_key", "Incorrect API key provided.", keep)
-	case path == "/v1"+chatPath && method == "POST":
+	case !k.s.admits(h.Peek("Authorization"), h.Peek("x-api-key")):
+		a = c.refuse(401, chat.Error{Type: gateway.TypeInvalidRequest, Code: "invalid_api_key", Message: "Incorrect API key provided."})
+	case talks(strings.TrimPrefix(c.path, "/v1")) != nil && c.method == "POST":
+		if a = c.lacksVersion(); a.status != 0 {
+			break
+		}
 		k.s.requests.Add(1)
 		k.s.record(q.r)
-		return k.chat(k.s.engine.script(chatPath, q.r.Body(), ""), keep, h.IsHTTP11())
-	case path == "/v1"+chatPath || method != "GET" && (one || path == "/v1/models" || path == "/stats"):
-		return k.refuse(405, "method_not_allowed", "This path does not know the method "+clip(method, 20)+".", keep)
-	case path == "/v1/models":
-		return k.whole(200, openai.AppendModels(nil, Models()), keep)
-	case one:
-		for _, m := range Models() {
-			if m.ID == name {
-				return k.whole(200, openai.AppendModel(nil, m), keep)
-			}
-		}
-		e := unknownModel(name)
-		return k.refuse(404, e.Code, e.Message, keep)
-	case path == "/stats":
-		b, err := json.Marshal(k.s.Stats())
-		return err == nil && k.whole(200, b, keep)
+		return k.chat(k.s.engine.script(asked{dialect: c.dialect, body: c.body, version: c.version}), keep, h.IsHTTP11())
 	default:
-		e := unknownPath(path)
-		return k.refuse(404, e.Code, e.Message, keep)
+		a = c.answer()
 	}
+	return k.whole(&a, keep)
 }
 
-// admits says whether the Authorization header has the key.
-func (s *Server) admits(authorization []byte) bool {
-	return s.Key == "" || subtle.ConstantTimeCompare(authorization, []byte("Bearer "+s.Key)) == 1
+// admits says whether a request has the key, in OpenAI's header or in Anthropic's.
+func (s *Server) admits(authorization, key []byte) bool {
+	return s.Key == "" || subtle.ConstantTimeCompare(authorization, []byte("Bearer "+s.Key)) == 1 ||
+		subtle.ConstantTimeCompare(key, []byte(s.Key)) == 1
 }
 
 func (s *Server) record(r *fasthttp.Request) {
@@ -163,14 +159,17 @@ func (s *Server) record(r *fasthttp.Request) {
 	}
 }
 
+// refuse answers what is no request.
 func (k *client) refuse(status int, code, message string, keep bool) bool {
-	return k.whole(status, openai.AppendError(nil, chat.Error{Type: gateway.TypeInvalidRequest, Code: code, Message: message}), keep)
+	c := call{dialect: wire.OpenAI}
+	a := c.refuse(status, chat.Error{Type: gateway.TypeInvalidRequest, Code: code, Message: message})
+	return k.whole(&a, keep)
 }
 
-// whole answers what is no chat.
-func (k *client) whole(status int, body []byte, keep bool) bool {
-	k.head(status, "application/json", "Content-Length: "+strconv.Itoa(len(body))+"\r\n", keep)
-	k.out = append(k.out, body...)
+// whole sends an answer that is no conversation.
+func (k *client) whole(a *answer, keep bool) bool {
+	k.head(a.status, a.contentType, "Content-Length: "+strconv.Itoa(len(a.body))+"\r\n", keep)
+	k.out = append(k.out, a.body...)
 	return k.flush() && keep
 }
 
@@ -218,6 +217,9 @@ func (k *client) until(t time.Time) bool {
 // chat plays a script; it says whether the connection goes on.
 func (k *client) chat(s *script, keep, chunked bool) bool {
 	fields := "x-request-id: " + s.requestID + "\r\n"
+	if s.dialect == wire.Anthropic {
+		fields = "request-id: " + s.requestID + "\r\n"
+	}
 	if v := s.retry(); v != "" {
 		fields += "Retry-After: " + v + "\r\n"
 	}
@@ -226,20 +228,20 @@ func (k *client) chat(s *script, keep, chunked bool) bool {
 		return k.events(s, fields, keep, chunked)
 	}
 	due := time.Now()
-	after, what, body := s.play().next()
+	after, what, e := s.play().next()
 	if !k.until(due.Add(after)) {
 		return k.lost(false)
 	}
 	if what == cut || what == stall {
 		if !s.mute() {
-			body = s.body()
+			body := s.body()
 			k.head(s.status, s.contentType(), fields+"Content-Length: "+strconv.Itoa(len(body))+"\r\n", keep)
 			k.out = append(k.out, body[:len(body)/2]...)
 		}
 		return k.breakOff(what, !s.mute())
 	}
-	k.head(s.status, s.contentType(), fields+"Content-Length: "+strconv.Itoa(len(body))+"\r\n", keep)
-	k.out = append(k.out, body...)
+	k.head(s.status, s.contentType(), fields+"Content-Length: "+strconv.Itoa(len(e.data))+"\r\n", keep)
+	k.out = append(k.out, e.data...)
 	return k.complete() && keep
 }
 
@@ -251,7 +253,7 @@ func (k *client) events(s *script, fields string, keep, chunked bool) bool {
 	fields += "Cache-Control: no-cache\r\n"
 	due, begun := time.Now(), false
 	for p := s.play(); ; {
-		after, what, data := p.next()
+		after, what, e := p.next()
 		due = due.Add(after)
 		waits := after > 0 && time.Now().Before(due)
 		if (waits || len(k.out) > batchMost) && !k.flush() || !k.until(due) {
@@ -263,7 +265,7 @@ func (k *client) events(s *script, fields string, keep, chunked bool) bool {
 		}
 		switch what {
 		case emit:
-			k.event = sse.Append(k.event[:0], "", data)
+			k.event = sse.Append(k.event[:0], e.name, e.data)
 			k.out = appendChunk(k.out, k.event, chunked)
 		case end:
 			if chunked {

@@ -7,7 +7,9 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/sluice-ai/sluice/gateway/wire/anthropic"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/responses"
 )
 
 // Answer composes the complete answer to a request: no delay, no fault. Equal requests get equal answers. Its date is
@@ -54,7 +56,7 @@ func digest(r *chat.Request, seed int64) uint64 {
 	if r.Sampling.Seed != nil {
 		drawn = *r.Sampling.Seed
 	}
-	for _, n := range []int64{limit, drawn, int64(r.N), int64(r.Choice.Mode), int64(r.Format.Kind)} {
+	for _, n := range []int64{limit, drawn, int64(r.N), int64(r.Choice.Mode), int64(r.Format.Kind), int64(r.Reasoning.Mode)} {
 		var word [8]byte
 		binary.LittleEndian.PutUint64(word[:], uint64(n)) //nolint:gosec // any bits do
 		_, _ = d.Write(word[:])
@@ -73,11 +75,19 @@ const (
 	chanceChoice
 	chanceTiming
 	chanceFailure
+	chanceThought
 )
 
 func compose(r *chat.Request, b behaviour, digest uint64) chat.Reply {
-	reply := chat.Reply{Head: chat.Head{ID: "chatcmpl-" + serial(source(digest, chanceHead), 24), Model: r.Model}}
-	reasoning, room := int64(reasoningTokens(r.Reasoning.Effort)), int64(never)
+	prefix := "chatcmpl-"
+	switch r.Dialect {
+	case anthropic.Name:
+		prefix = "msg_"
+	case responses.Name:
+		prefix = "resp_"
+	}
+	reply := chat.Reply{Head: chat.Head{ID: prefix + serial(source(digest, chanceHead), 24), Model: r.Model}}
+	reasoning, room := int64(reasoningTokens(&r.Reasoning)), int64(never)
 	if r.MaxTokens != nil {
 		reasoning = min(reasoning, *r.MaxTokens)
 		room = min(room, *r.MaxTokens-reasoning)
@@ -87,6 +97,9 @@ func compose(r *chat.Request, b behaviour, digest uint64) chat.Reply {
 	for i := range max(r.N, 1) {
 		rng := source(digest, chanceChoice+uint64(i))
 		parts, finish, used := speak(r, b, rng, int(room))
+		if reasoning > 0 {
+			parts = append([]chat.Part{think(r, source(digest, chanceThought+uint64(i)), int(reasoning))}, parts...)
+		}
 		reply.Choices = append(reply.Choices, chat.Choice{
 			Index: i, Message: chat.Message{Role: chat.RoleAssistant, Parts: parts}, Finish: finish,
 		})
@@ -95,6 +108,21 @@ func compose(r *chat.Request, b behaviour, digest uint64) chat.Reply {
 	}
 	reply.Usage = u
 	return reply
+}
+
+// think is what a model thinks before it answers, as far as it shows it: a summary of up to room tokens, and a signature
+// that the caller is to send back with it.
+func think(r *chat.Request, rng *rand.Rand, room int) chat.Part {
+	p := chat.Part{Kind: chat.PartReasoning, Signature: "sim" + serial(rng, 40)}
+	if r.Reasoning.Summary == "omitted" {
+		return p
+	}
+	said, _ := lastSaid(r)
+	p.Text = keep(oneOf(rng,
+		"The last message is \""+clip(said, 60)+"\". I look for a template that fits, and fill it in.",
+		"I am asked about \""+clip(said, 60)+"\". No model is at work here, so a template must do.",
+	), room)
+	return p
 }
 
 // speak is one choice: what it says or calls in up to room tokens, why it ends, and how many tokens it took.
@@ -140,20 +168,24 @@ func serial(rng *rand.Rand, n int) string {
 	return string(b)
 }
 
-// reasoningTokens is how long a model thinks at an effort; not at all if none was asked for.
-func reasoningTokens(effort string) int {
-	switch effort {
-	case "", "none":
-		return 0
+// reasoningTokens is how long a model thinks; not at all if nobody asked for it.
+func reasoningTokens(r *chat.Reasoning) int {
+	n := 192
+	switch r.Effort {
 	case "minimal", "low":
-		return 64
+		n = 64
 	case "high":
-		return 512
+		n = 512
 	case "xhigh", "max":
-		return 1024
-	default:
-		return 192
+		n = 1024
 	}
+	switch {
+	case r.Mode == chat.ThinkOff || r.Effort == "none" || r.Mode == chat.ThinkUnset && r.Effort == "":
+		return 0
+	case r.Mode == chat.ThinkBudget:
+		return int(min(int64(n), r.Budget))
+	}
+	return n
 }
 
 const (

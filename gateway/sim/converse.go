@@ -17,15 +17,40 @@ func converse(r *chat.Request, rng *rand.Rand) string {
 	}
 	said, media := lastSaid(r)
 	switch {
-	case said == "" && media > 0:
-		return "You sent " + plural(media, "attachment") + ". The simulator cannot look at them; a real provider could."
+	case said == "" && len(media) > 0:
+		return acknowledge(media)
 	case said == "":
 		return "You sent an empty message. Ask me something, for instance what Sluice is."
 	}
 	if text := known(r, said, rng); text != "" {
 		return text
 	}
+	if len(media) > 0 {
+		return acknowledge(media)
+	}
 	return explain(said, rng)
+}
+
+// acknowledge says what came, so that a test can tell whether it came whole.
+func acknowledge(media []*chat.Part) string {
+	list := make([]string, len(media))
+	for i, p := range media {
+		m := p.Media
+		list[i] = map[chat.PartKind]string{chat.PartImage: "an image", chat.PartAudio: "a recording"}[p.Kind]
+		if list[i] == "" {
+			list[i] = "a file"
+		}
+		switch {
+		case m.Data != "":
+			size := len(strings.TrimRight(m.Data, "=")) * 3 / 4
+			list[i] += " (" + strings.TrimSpace(m.Type+" of "+plural(size, "byte")) + ")"
+		case m.URL != "":
+			list[i] += " at " + clip(m.URL, 80)
+		case m.ID != "":
+			list[i] += " stored as " + clip(m.ID, 80)
+		}
+	}
+	return "You sent " + strings.Join(list, ", ") + ". The simulator cannot look at it; a real provider could."
 }
 
 // brief is converse for a member of a JSON answer.
@@ -69,8 +94,8 @@ var topics = []func(q *question) string{
 	repeat, translate, arithmetic, aboutItself, configure, remember, capital, verse, joke, code, enumerate, summary, greet,
 }
 
-// lastSaid is the text of the user's last message, and how many images, recordings and files it has.
-func lastSaid(r *chat.Request) (text string, media int) {
+// lastSaid is the text of the user's last message, and the images, recordings and files in it.
+func lastSaid(r *chat.Request) (text string, media []*chat.Part) {
 	for i := len(r.Messages) - 1; i >= 0; i-- {
 		m := &r.Messages[i]
 		if m.Role != chat.RoleUser {
@@ -78,12 +103,12 @@ func lastSaid(r *chat.Request) (text string, media int) {
 		}
 		for k := range m.Parts {
 			if m.Parts[k].Media != nil {
-				media++
+				media = append(media, &m.Parts[k])
 			}
 		}
 		return strings.TrimSpace(m.Text(chat.PartText)), media
 	}
-	return "", 0
+	return "", nil
 }
 
 func oneOf(rng *rand.Rand, texts ...string) string { return texts[rng.IntN(len(texts))] }

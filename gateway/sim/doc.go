@@ -1,9 +1,12 @@
 // Package sim is the provider that a newcomer talks to without a key, and a faulty one for tests and benchmarks.
 //
 // An answer is composed from the request alone: small talk, sums, lists, translations and the like from templates; calls
-// of the offered tools with arguments that follow their schemas; JSON that follows a response format. The same request
-// and Options.Seed give the same text, ids and timing; only the date, the failures drawn by Options.ErrorRate and the
-// x-request-id differ from one request to the next.
+// of the offered tools with arguments that follow their schemas; JSON that follows a response format; thoughts, with a
+// signature, if the request asks for some. The same request and Options.Seed give the same text, ids and timing; only the
+// date, the failures drawn by Options.ErrorRate and the x-request-id differ from one request to the next.
+//
+// Conversations are held in every dialect that package wire knows: chat completions, Anthropic's Messages, Responses. The
+// answer is neutral; only what carries it differs.
 //
 // There are two front ends. A Provider is a gateway.Sender without a network. A Server speaks HTTP, and counts the
 // clients that leave. For what no well-behaved server can do there are Faults: byte-exact dialogues with pauses, cuts
@@ -29,12 +32,13 @@
 //	sim-stall-5       silence after 5 events; after 0 no answer at all
 //	sim-error-3       an error event after 3 events, and the end
 //	sim-badjson-2     a malformed event after 2 events (1)
-//	sim-nodone        no [DONE], but a clean end
-//	sim-nofinish      neither a finish reason nor usage nor [DONE], but a clean end
+//	sim-nodone        no terminal event ([DONE], message_stop, response.completed), but a clean end
+//	sim-nofinish      neither a finish reason nor usage nor a terminal event, but a clean end
 //	sim-empty         200 and nothing more
 //
 // Where no number is given, 0 is meant, or what stands in parentheses. In an answer that is not streamed, cut and stall
 // come in the middle of the body (0: before it), error is the same as inband, badjson a body that is not JSON, and
-// nodone and nofinish mean nothing. They combine: sim-fast-long-1000-cut-500, sim-slow-503. Names that cannot be read
-// are answered by 404 model_not_found with those that are most like them.
+// nodone and nofinish mean nothing. Errors have the shape of the dialect that was spoken. Words combine:
+// sim-fast-long-1000-cut-500, sim-slow-503. Names that cannot be read are answered by 404 model_not_found with those that
+// are most like them.
 package sim

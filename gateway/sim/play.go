@@ -5,14 +5,14 @@ import (
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
-	"github.com/sluice-ai/sluice/gateway/wire/openai"
+	"github.com/sluice-ai/sluice/gateway/wire/shape"
 )
 
 // act is what happens next in a stream.
 type act uint8
 
 const (
-	emit  act = iota // the data of an event
+	emit  act = iota // an event
 	end              // the stream ends as it should
 	cut              // the connection ends
 	stall            // nothing happens any more
@@ -22,108 +22,143 @@ const (
 type phase uint8
 
 const (
-	speaking phase = iota
+	beginning phase = iota
+	speaking
 	reporting
 	ending
 	over
 )
 
+// event is one of a stream, or the body of a reply that is none.
+type event struct {
+	name string
+	data []byte
+}
+
 // player gives a stream's events one after the other, made when they are asked for: 5,000 streams of long answers hold
 // no more than their texts.
 type player struct {
 	s        *script
+	encoder  chat.Encoder
 	rng      *rand.Rand
 	voices   []voice
 	turn     int  // of the voice that speaks next
 	last     int  // index of the voice that spoke last; -1 before the first token
 	newRound bool // every voice has spoken: time passes before the next token
 	begun    bool
+	failed   bool
 	phase    phase
 	given    int // events
-	chunk    chat.Chunk
-	delta    [1]chat.Delta
-	call     [1]chat.CallDelta
-	buf      [2][]byte // of the last two events: the one before stays valid while the next is made
+	piece    chat.Piece
+	call     chat.ToolCall // of piece
+	prompt   chat.Usage    // what is known of it at the beginning
+	text     []byte        // of piece, as it is in JSON
+	batches  [2]chat.Batch
+	which    int // of batches is given; the events before stay valid while those of the next are made
 }
 
 // voice is how far one choice has come.
 type voice struct {
-	text   string // not yet said
-	calls  []chat.ToolCall
-	args   string // of the call in progress, not yet said
-	opened int    // calls begun
-	begun  bool
-	finish chat.FinishReason
-	done   bool
+	thought   string // not yet told
+	signature string // of the thought, not yet told
+	text      string // not yet said
+	calls     []chat.ToolCall
+	args      string // of the call in progress, not yet said
+	opened    int    // calls begun
+	finish    chat.FinishReason
+	done      bool
 }
 
 func (s *script) play() *player {
 	p := &player{s: s, last: -1, rng: source(s.digest, chanceTiming), voices: make([]voice, len(s.reply.Choices))}
-	p.chunk.Head = s.reply.Head
 	for i := range p.voices {
 		c := &s.reply.Choices[i]
-		p.voices[i] = voice{text: c.Message.Text(chat.PartText), calls: c.Message.Calls(), finish: c.Finish}
+		v := voice{text: c.Message.Text(chat.PartText), calls: c.Message.Calls(), finish: c.Finish}
+		for k := range c.Message.Parts {
+			if t := &c.Message.Parts[k]; t.Kind == chat.PartReasoning {
+				v.thought, v.signature = t.Text, t.Signature
+			}
+		}
+		p.voices[i] = v
 	}
 	if s.empty || s.inBand || s.status != 200 {
 		p.phase = over
 	}
+	if s.events() {
+		p.encoder = s.dialect.NewEncoder(s.request)
+	}
 	return p
 }
 
-// next is what happens next and how long after the act before it. Data is valid until the call after the next.
-func (p *player) next() (after time.Duration, what act, data []byte) {
+// next is what happens next and how long after the act before it. The event is valid until the call after the next.
+func (p *player) next() (after time.Duration, what act, e event) {
 	s := p.s
 	if !s.events() {
 		return p.whole()
 	}
-	switch p.given {
-	case s.cut:
-		return p.firstDelay(), cut, nil
-	case s.stall:
-		return p.firstDelay(), stall, nil
-	case s.fail:
-		if p.phase != over {
-			p.phase = over
-			return p.firstDelay(), emit, openai.AppendError(nil, broken())
+	switch {
+	case p.failed:
+	case p.given == s.cut:
+		return p.firstDelay(), cut, event{}
+	case p.given == s.stall:
+		return p.firstDelay(), stall, event{}
+	case p.given == s.fail && (p.phase != over || !p.batches[p.which].Empty()):
+		p.failed, p.phase, after = true, over, p.firstDelay()
+		p.encode(func(b *chat.Batch) { p.encoder.Fail(b, new(broken())) })
+	}
+	for p.batches[p.which].Empty() {
+		wait, more := p.advance()
+		if after += wait; !more {
+			return after, end, event{}
 		}
+		p.encode(func(b *chat.Batch) { p.encoder.Encode(b, &p.piece) })
 	}
-	after, more := p.advance()
-	if !more {
-		return after, end, nil
+	e.name, e.data, _ = p.batches[p.which].Next()
+	if s.noDone && !p.failed && s.dialect.Ends(e.name, e.data) {
+		return after, end, event{}
 	}
-	p.given++
-	if p.phase == over {
-		return after, emit, []byte("[DONE]")
+	if p.given++; p.given == s.garble+1 {
+		e.data = append(e.data[:len(e.data)/2], `"]`...)
 	}
-	buf := &p.buf[p.given%2]
-	*buf = openai.AppendChunk((*buf)[:0], &p.chunk, s.usage)
-	if p.given == s.garble+1 {
-		*buf = append((*buf)[:len(*buf)/2], `"]`...)
+	return after, emit, e
+}
+
+// encode makes events, perhaps none. They go into the batch whose events nobody looks at any more.
+func (p *player) encode(write func(b *chat.Batch)) {
+	b := &p.batches[1-p.which]
+	b.Reset()
+	if write(b); !b.Empty() {
+		p.which = 1 - p.which
 	}
-	return after, emit, *buf
 }
 
 // whole is next for a reply that is no stream: one event holds all of it.
-func (p *player) whole() (after time.Duration, what act, data []byte) {
+func (p *player) whole() (after time.Duration, what act, e event) {
 	if p.given > 0 {
-		return 0, end, nil
+		return 0, end, event{}
 	}
 	p.given, after = 1, p.s.wait()
 	switch {
 	case p.s.cut != never:
-		return after, cut, nil
+		return after, cut, event{}
 	case p.s.stall != never:
-		return after, stall, nil
+		return after, stall, event{}
 	}
-	if data = p.s.body(); len(data) == 0 {
-		return after, end, nil
+	if e.data = p.s.body(); len(e.data) == 0 {
+		return after, end, event{}
 	}
-	return after, emit, data
+	return after, emit, e
 }
 
-// advance puts the next chunk into p.chunk, unless the phase is over by then: that is [DONE]. It is false at the end.
+// advance puts the next piece into p.piece. It is false at the end.
 func (p *player) advance() (after time.Duration, more bool) {
 	switch p.phase {
+	case beginning:
+		p.phase = speaking
+		u := &p.s.reply.Usage
+		p.prompt = chat.Usage{Input: u.Input, CacheRead: u.CacheRead, Provenance: u.Provenance}
+		p.piece = chat.Piece{Kind: chat.PieceBegin, Head: &p.s.reply.Head, Usage: &p.prompt}
+		return p.firstDelay(), true
 	case speaking:
 		if after, ok := p.speak(); ok {
 			return after, true
@@ -132,14 +167,15 @@ func (p *player) advance() (after time.Duration, more bool) {
 		return p.advance()
 	case reporting:
 		p.phase = ending
-		if !p.s.usage || p.s.noFinish {
+		p.piece = chat.Piece{Kind: chat.PieceUsage, Usage: &p.s.reply.Usage}
+		if p.s.noFinish {
 			return p.advance()
 		}
-		p.chunk.Choices, p.chunk.Usage = nil, p.s.reply.Usage
 		return 0, true
 	case ending:
 		p.phase = over
-		return 0, !p.s.noDone && !p.s.noFinish
+		p.piece = chat.Piece{Kind: chat.PieceEnd}
+		return 0, !p.s.noFinish
 	default:
 		return p.firstDelay(), false
 	}
@@ -157,73 +193,68 @@ func (p *player) firstDelay() time.Duration {
 	return p.s.varied(p.s.first, p.rng)
 }
 
-// speak lets the choices say one delta after the other, in turn.
+// speak lets the choices say one piece after the other, in turn.
 func (p *player) speak() (after time.Duration, ok bool) {
 	for range 2 * len(p.voices) {
-		v := &p.voices[p.turn]
-		d := &p.delta[0]
-		*d = chat.Delta{Index: p.turn}
+		turn := p.turn
 		if p.turn++; p.turn == len(p.voices) {
 			p.turn = 0
 		}
-		if v.done || !p.say(v, d) {
-			continue
+		v := &p.voices[turn]
+		p.piece = chat.Piece{Choice: turn}
+		if !v.done && p.say(v) {
+			return p.delay(), true
 		}
-		p.chunk.Choices = p.delta[:]
-		return p.delay(d), true
 	}
 	return 0, false
 }
 
-// delay is the time before a delta: the first token's, or that between two tokens. Roles and ends come without one, and
-// so does what the other choices say at the same time.
-func (p *player) delay(d *chat.Delta) time.Duration {
-	if !p.begun {
-		return p.firstDelay()
-	}
-	if d.Role != "" {
-		return 0
-	}
-	p.newRound = p.newRound || d.Index <= p.last
-	p.last = d.Index
-	if !p.newRound || d.Finish != "" || len(d.Calls) > 0 && d.Calls[0].Name != "" {
+// delay is the time before a piece: that between two tokens. Beginnings and ends come without one, and so does what the
+// other choices say at the same time.
+func (p *player) delay() time.Duration {
+	p.newRound = p.newRound || p.piece.Choice <= p.last
+	p.last = p.piece.Choice
+	if !p.newRound || p.piece.Text == nil || p.piece.Kind == chat.PieceSignature {
 		return 0
 	}
 	p.newRound = false
 	return p.s.varied(p.s.gap, p.rng)
 }
 
-// say puts what a choice says next into d; false if the end of the choice is not told.
-func (p *player) say(v *voice, d *chat.Delta) bool {
+// say puts what a choice says next into the piece; false if the end of the choice is not told.
+func (p *player) say(v *voice) bool {
 	switch {
-	case !v.begun:
-		v.begun = true
-		d.Role = chat.RoleAssistant
-		if v.text == "" && len(v.calls) > 0 {
-			p.open(v, d)
-		}
+	case v.thought != "":
+		p.token(chat.PieceReasoning, &v.thought)
+	case v.signature != "":
+		p.piece.Kind, p.piece.Text = chat.PieceSignature, p.escape(v.signature)
+		v.signature = ""
 	case v.text != "":
-		n := piece(v.text)
-		d.Text, v.text = v.text[:n], v.text[n:]
+		p.token(chat.PieceText, &v.text)
 	case v.args != "":
-		n := piece(v.args)
-		p.call[0] = chat.CallDelta{Index: v.opened - 1, ToolCall: chat.ToolCall{Kind: v.calls[v.opened-1].Kind, Arguments: v.args[:n]}}
-		d.Calls, v.args = p.call[:], v.args[n:]
+		p.piece.Index = v.opened - 1
+		p.token(chat.PieceArguments, &v.args)
 	case v.opened < len(v.calls):
-		p.open(v, d)
+		p.call = v.calls[v.opened]
+		p.piece.Kind, p.piece.Call, p.piece.Index = chat.PieceCall, &p.call, v.opened
+		v.opened, v.args = v.opened+1, p.call.Arguments
+		p.call.Arguments = ""
 	default:
 		v.done = true
-		d.Finish = v.finish
+		p.piece.Kind, p.piece.Finish = chat.PieceFinish, v.finish
 		return !p.s.noFinish
 	}
 	return true
 }
 
-// open begins the next call.
-func (p *player) open(v *voice, d *chat.Delta) {
-	c := v.calls[v.opened]
-	v.opened, v.args = v.opened+1, c.Arguments
-	c.Arguments = ""
-	p.call[0] = chat.CallDelta{Index: v.opened - 1, ToolCall: c}
-	d.Calls = p.call[:]
+// token takes one off the text.
+func (p *player) token(k chat.PieceKind, text *string) {
+	n := piece(*text)
+	p.piece.Kind, p.piece.Text = k, p.escape((*text)[:n])
+	*text = (*text)[n:]
+}
+
+func (p *player) escape(text string) []byte {
+	p.text = shape.AppendString(p.text[:0], text)
+	return p.text[1 : len(p.text)-1]
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/wire"
 )
 
 var (
@@ -32,7 +33,7 @@ func New(name string, o Options) *Provider {
 
 // Send implements gateway.Sender.
 func (p *Provider) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt) (*gateway.Reply, error) {
-	s := p.engine.script(x.Request.Endpoint.Forward, x.Request.Body(), a.Model)
+	s := p.script(x, a.Model)
 	st := &stream{p: p, x: x, attempt: a, script: s, player: s.play(), start: time.Now()}
 	st.due = st.start
 	if err := st.begin(); err != nil {
@@ -42,6 +43,24 @@ func (p *Provider) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attem
 	}
 	a.First = time.Since(st.start)
 	return &st.reply, nil
+}
+
+// script is what happens to a conversation, in the dialect of its endpoint. Other endpoints are answered by a Server only.
+func (p *Provider) script(x *gateway.Exchange, model string) *script {
+	e := x.Request.Endpoint
+	if talks(e.Forward) == nil {
+		s := &script{behaviour: healthy, dialect: dialectOf(e.Dialect), refused: unknownPath("/v1" + e.Forward)}
+		s.status = 404
+		return s
+	}
+	return p.engine.script(asked{dialect: dialectOf(e.Dialect), body: x.Request.Body(), model: model})
+}
+
+func dialectOf(name string) *wire.Dialect {
+	if d := wire.ByName(name); d != nil {
+		return d
+	}
+	return wire.OpenAI
 }
 
 // fault makes the error that forward decides on.

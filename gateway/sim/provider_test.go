@@ -36,31 +36,10 @@ func TestProviderLikeUpstream(t *testing.T) {
 			request := ask(model, "What is the weather in Paris?", more)
 			here := simulate(t, sim.Options{}, request)
 			there := send(exchange(t, request), gate(t, serve(t, &sim.Server{}), 10*time.Second).WithKey(""), -1)
-
-			var e, f *gateway.Error
-			switch {
-			case (here.reply == nil) != (there.reply == nil):
-				t.Fatalf("a reply here %v (%v), there %v (%v)", here.reply, here.err, there.reply, there.err)
-			case here.reply != nil && (here.reply.Status != there.reply.Status || here.reply.ContentType != there.reply.ContentType ||
-				here.reply.Kind != there.reply.Kind || !reflect.DeepEqual(append([]gateway.Field{}, here.reply.Header...), append([]gateway.Field{}, there.reply.Header...))):
-				t.Errorf("the reply here %+v, there %+v", here.reply, there.reply)
-			case errors.As(here.err, &e) != errors.As(there.err, &f) || errors.Is(here.err, io.EOF) != errors.Is(there.err, io.EOF):
-				t.Errorf("the error here %v, there %v", here.err, there.err)
-			case e != nil && (e.Status != f.Status || e.Type != f.Type || e.Code != f.Code || e.Message != f.Message ||
-				e.Origin != f.Origin || e.Sent != f.Sent):
-				t.Errorf("the error here %+v, there %+v", e, f)
-			}
+			alike(t, here, there)
 			stripped := !strings.Contains(more, "include_usage")
 			if a, b := normal(here.events, false), normal(there.events, stripped); !reflect.DeepEqual(a, b) {
 				t.Errorf("events here\n%s\nthere\n%s", strings.Join(a, "\n"), strings.Join(b, "\n"))
-			}
-			a, b := here.attempt, there.attempt
-			if a.Status != b.Status || a.RequestID != b.RequestID || a.Usage != b.Usage || (a.Err == nil) != (b.Err == nil) ||
-				(a.First == 0) != (b.First == 0) || (a.Total == 0) != (b.Total == 0) {
-				t.Errorf("the record here %+v, there %+v", a, b)
-			}
-			if here.usage != there.usage {
-				t.Errorf("usage here %+v, there %+v", here.usage, there.usage)
 			}
 		})
 	}
@@ -88,6 +67,32 @@ func TestProviderLikeUpstream(t *testing.T) {
 	f("sim-fast-long-40-cut-20", streaming)
 	f("sim-cut-100000", streaming)
 	f("sim-chat", `"temperature":"hot"`)
+}
+
+// alike compares what a caller gets but for its events, and the records.
+func alike(t *testing.T, here, there result) {
+	t.Helper()
+	var e, f *gateway.Error
+	switch {
+	case (here.reply == nil) != (there.reply == nil):
+		t.Fatalf("a reply here %v (%v), there %v (%v)", here.reply, here.err, there.reply, there.err)
+	case here.reply != nil && (here.reply.Status != there.reply.Status || here.reply.ContentType != there.reply.ContentType ||
+		here.reply.Kind != there.reply.Kind || !reflect.DeepEqual(append([]gateway.Field{}, here.reply.Header...), append([]gateway.Field{}, there.reply.Header...))):
+		t.Errorf("the reply here %+v, there %+v", here.reply, there.reply)
+	case errors.As(here.err, &e) != errors.As(there.err, &f) || errors.Is(here.err, io.EOF) != errors.Is(there.err, io.EOF):
+		t.Errorf("the error here %v, there %v", here.err, there.err)
+	case e != nil && (e.Status != f.Status || e.Type != f.Type || e.Code != f.Code || e.Message != f.Message ||
+		e.Origin != f.Origin || e.Sent != f.Sent):
+		t.Errorf("the error here %+v, there %+v", e, f)
+	}
+	a, b := here.attempt, there.attempt
+	if a.Status != b.Status || a.RequestID != b.RequestID || a.Usage != b.Usage || (a.Err == nil) != (b.Err == nil) ||
+		(a.First == 0) != (b.First == 0) || (a.Total == 0) != (b.Total == 0) {
+		t.Errorf("the record here %+v, there %+v", a, b)
+	}
+	if here.usage != there.usage {
+		t.Errorf("usage here %+v, there %+v", here.usage, there.usage)
+	}
 }
 
 // elapsed is when each event came, measured from the call of Send.

@@ -58,7 +58,7 @@ func unknownModel(name string) chat.Error {
 func unknownPath(path string) chat.Error {
 	return chat.Error{
 		Type: gateway.TypeInvalidRequest, Code: "unknown_url",
-		Message: "The simulator does not know " + clip(path, 80) + ". It answers /v1/chat/completions and /v1/models.",
+		Message: "The simulator does not know " + clip(path, 80) + ". See its documentation for those that it knows.",
 	}
 }
 

@@ -3,10 +3,8 @@ package sim_test
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"net"
 	"net/url"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +14,6 @@ import (
 	"github.com/sluice-ai/sluice/gateway/sim"
 	"github.com/sluice-ai/sluice/gateway/upstream"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
-	"github.com/sluice-ai/sluice/gateway/wire/openai"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,8 +33,13 @@ func (noHeader) Get(string) []byte { return nil }
 
 func exchange(t testing.TB, request string) *gateway.Exchange {
 	t.Helper()
+	return exchangeAt(t, completions, request)
+}
+
+func exchangeAt(t testing.TB, e *gateway.Endpoint, request string) *gateway.Exchange {
+	t.Helper()
 	x := new(gateway.Exchange)
-	x.Init("test", completions, noHeader{}, body(request))
+	x.Init("test", e, noHeader{}, body(request))
 	if err := x.Request.Open(); err != nil {
 		t.Fatal(err)
 	}
@@ -92,81 +94,6 @@ func simulate(t testing.TB, o sim.Options, request string) result {
 	return send(exchange(t, request), sim.New("p", o), -1)
 }
 
-// unary is the answer of a request that must succeed.
-func unary(t testing.TB, request string) chat.Delta {
-	t.Helper()
-	r := simulate(t, sim.Options{}, request)
-	if !errors.Is(r.err, io.EOF) || len(r.events) != 1 || r.reply.Status != 200 {
-		t.Fatalf("%s\n%+v", request, r)
-	}
-	return choices(t, r.events[0])[0]
-}
-
-// choices reads a chat.completion: a message has the members of a delta.
-func choices(t testing.TB, reply string) []chat.Delta {
-	t.Helper()
-	c, err := openai.DecodeChunk([]byte(strings.ReplaceAll(reply, `"message":{`, `"delta":{`)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c.Choices
-}
-
-// joined adds up a stream's deltas, and checks what all chunks must have in common.
-func joined(t testing.TB, events []string) []chat.Delta {
-	t.Helper()
-	var all []chat.Delta
-	var head chat.Head
-	for i, data := range events {
-		c, err := openai.DecodeChunk([]byte(data))
-		if errors.Is(err, io.EOF) && i == len(events)-1 {
-			break
-		}
-		if err != nil {
-			t.Fatalf("event %d %q: %v", i, data, err)
-		}
-		if i > 0 && c.Head != head {
-			t.Fatalf("event %d has the head %v, not %v", i, c.Head, head)
-		}
-		head = c.Head
-		for _, d := range c.Choices {
-			for len(all) <= d.Index {
-				all = append(all, chat.Delta{Index: len(all)})
-			}
-			add(t, &all[d.Index], d)
-		}
-	}
-	return all
-}
-
-func add(t testing.TB, to *chat.Delta, d chat.Delta) {
-	t.Helper()
-	if to.Finish != "" {
-		t.Fatalf("a delta after the end of the choice: %+v", d)
-	}
-	if first := to.Role == ""; first != (d.Role != "") {
-		t.Fatalf("the role must come with the first delta, and only with it: %+v", d)
-	}
-	if d.Role != "" {
-		to.Role = d.Role
-	}
-	to.Text += d.Text
-	to.Finish = d.Finish
-	for _, c := range d.Calls {
-		if c.Index == len(to.Calls) {
-			if c.ID == "" || c.Name == "" {
-				t.Fatalf("the first fragment of a call lacks its id or name: %+v", c)
-			}
-			to.Calls = append(to.Calls, c)
-			continue
-		}
-		if c.ID != "" || c.Name != "" {
-			t.Fatalf("id and name must come with the first fragment only: %+v", c)
-		}
-		to.Calls[c.Index].Arguments += c.Arguments
-	}
-}
-
 // serve starts a server; the test's end closes it.
 func serve(t testing.TB, s *sim.Server) (baseURL string) {
 	t.Helper()
@@ -190,13 +117,22 @@ func serve(t testing.TB, s *sim.Server) (baseURL string) {
 // gate is package upstream in front of a URL.
 func gate(t testing.TB, base string, patience time.Duration) *upstream.Provider {
 	t.Helper()
+	return gateAt(t, "openai", completions, base, patience)
+}
+
+func gateAt(t testing.TB, kindName string, e *gateway.Endpoint, base string, patience time.Duration) *upstream.Provider {
+	t.Helper()
 	u, err := url.Parse(base)
 	if err != nil {
 		t.Fatal(err)
 	}
-	kind, _ := upstream.KindOf("openai")
+	kind, ok := upstream.KindOf(kindName)
+	if !ok {
+		t.Fatal(kindName)
+	}
 	p, err := upstream.New(upstream.Config{
-		Name: "p", BaseURL: u, Kind: kind, Endpoints: []gateway.Endpoint{*completions}, MaxIdle: 4, IdleTimeout: time.Minute, MaxBody: 1 << 20, MaxEvent: 1 << 20,
+		Name: "p", BaseURL: u, Kind: kind, Endpoints: []gateway.Endpoint{*e}, Headers: []gateway.Field{{Name: "anthropic-version", Value: "2023-06-01"}},
+		MaxIdle: 4, IdleTimeout: time.Minute, MaxBody: 1 << 20, MaxEvent: 1 << 20,
 		AskUsage: true,
 		Timeouts: upstream.Timeouts{Connect: patience, Headers: patience, FirstEvent: patience, Idle: patience, Answer: patience},
 	})

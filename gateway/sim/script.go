@@ -7,8 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/wire"
+	"github.com/sluice-ai/sluice/gateway/wire/anthropic"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
-	"github.com/sluice-ai/sluice/gateway/wire/openai"
 )
 
 // Options say how fast the simulator answers and how often it fails. The zero value answers at once and never fails.
@@ -23,63 +25,110 @@ type Options struct {
 	Beat time.Duration
 }
 
-// chatPath is the only thing that the simulator answers, beside the list of its models.
-const chatPath = "/chat/completions"
+// talks says in which dialect a path below /v1 holds conversations; nil if it does not.
+func talks(path string) *wire.Dialect {
+	switch path {
+	case "/chat/completions":
+		return wire.OpenAI
+	case "/responses":
+		return wire.Responses
+	case "/messages":
+		return wire.Anthropic
+	}
+	return nil
+}
 
 // engine makes scripts. Requests are numbered, so that a repeated request does not fail again and again.
 type engine struct {
-	o     Options
-	count atomic.Uint64
+	o      Options
+	count  atomic.Uint64
+	stored shelf
 }
 
 // script is what happens to one request.
 type script struct {
 	behaviour
+	dialect   *wire.Dialect
+	request   *chat.Request // nil if it could not be read
+	chance    *rand.Rand
 	requestID string
 	refused   chat.Error // for a status that is not 200
 	reply     chat.Reply
 
-	stream, usage bool // the caller asked for events, and for usage in them
-	first, gap    time.Duration
-	jitter        float64
-	digest        uint64
+	stream     bool // the caller asked for events
+	first, gap time.Duration
+	jitter     float64
+	digest     uint64
 }
 
-// script decides what happens to a request. path is below /v1; model is the name to go by, "" for the one in the body.
-func (e *engine) script(path string, body []byte, model string) *script {
-	n := e.count.Add(1)
-	chance := source(uint64(e.o.Seed), chanceFailure^n) //nolint:gosec // any bits do
-	s := &script{behaviour: healthy, requestID: "req_" + serial(chance, 32)}
-	if path != chatPath {
-		s.status, s.refused = 404, unknownPath("/v1"+path)
-		return s
-	}
-	r, err := openai.DecodeRequest(body)
+// asked is a request for a conversation.
+type asked struct {
+	dialect *wire.Dialect
+	body    []byte
+	model   string // the name to go by; "" for the one in the body
+	version string // the header anthropic-version, if there is one
+}
+
+// script decides what happens to a request.
+func (e *engine) script(a asked) *script {
+	s := e.begin(a.dialect)
+	r, err := a.dialect.DecodeRequest(a.body)
 	if err != nil {
 		s.status, s.refused = 400, badRequest(err)
 		return s
 	}
-	if model != "" {
-		r.Model = model
+	if a.model != "" {
+		r.Model = a.model
 	}
-	s.stream, s.usage = r.Stream, r.Stream && r.IncludeUsage
-	b, known := parse(r.Model)
+	r.Dialect = a.dialect.Name
+	s.request, s.stream = r, r.Stream
+	if e.refuses(s, r.Model) {
+		return s
+	}
+	if d := &r.Sampling; a.version == anthropic.Version2026 && (d.Temperature != nil || d.TopP != nil || d.TopK != nil) {
+		s.status, s.refused = 400, chat.Error{
+			Type: gateway.TypeInvalidRequest, Message: "temperature, top_p, top_k: are not taken by version " + a.version + ".",
+		}
+		return s
+	}
+	whole, err := e.stored.whole(r)
+	if err != nil {
+		s.status, s.refused = 400, badRequest(err)
+		return s
+	}
+	s.answer(whole, e.o)
+	s.pace(e.o)
+	if s.dialect == wire.Responses && !s.inBand && !s.empty && (r.Store == nil || *r.Store) {
+		e.stored.keep(&stored{request: whole, said: r, reply: &s.reply})
+	}
+	return s
+}
+
+func (e *engine) begin(d *wire.Dialect) *script {
+	n := e.count.Add(1)
+	chance := source(uint64(e.o.Seed), chanceFailure^n) //nolint:gosec // any bits do
+	return &script{behaviour: healthy, dialect: d, chance: chance, requestID: "req_" + serial(chance, 32)}
+}
+
+// refuses says whether the model's name asks for an error, or chance does, and makes it.
+func (e *engine) refuses(s *script, model string) bool {
+	b, known := parse(model)
 	s.behaviour = b
 	switch {
 	case !known:
-		s.status, s.refused = 404, unknownModel(r.Model)
+		s.status, s.refused = 404, unknownModel(model)
 	case b.quota:
 		s.refused = quotaSpent()
 	case b.status != 0:
 		s.refused = refusal(b.status)
-	case !b.faulty() && chance.Float64() < e.o.ErrorRate:
-		s.status, s.retryAfter = [...]int{429, 500, 503}[chance.IntN(3)], 1
+	case !b.faulty() && s.chance.Float64() < e.o.ErrorRate:
+		s.status, s.retryAfter = [...]int{429, 500, 503}[s.chance.IntN(3)], 1
 		s.refused = refusal(s.status)
 	default:
-		s.answer(r, e.o)
+		return false
 	}
 	s.pace(e.o)
-	return s
+	return true
 }
 
 // answer composes a reply with status 200.
@@ -141,13 +190,13 @@ func (s *script) body() []byte {
 	case s.status != 200 && s.html:
 		return []byte(htmlPage)
 	case s.status != 200:
-		return openai.AppendError(nil, s.refused)
+		return s.dialect.AppendError(nil, s.refused)
 	case s.inBand:
-		return openai.AppendError(nil, broken())
+		return s.dialect.AppendError(nil, broken())
 	case s.empty:
 		return nil
 	}
-	b := openai.AppendReply(nil, nil, &s.reply)
+	b := s.dialect.AppendReply(nil, s.request, &s.reply)
 	if s.garble != never {
 		b = append(b[:len(b)/2], `"]`...) // neither ends nor fits
 	}

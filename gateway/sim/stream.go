@@ -23,7 +23,7 @@ type stream struct {
 
 	due  time.Time // when what is to happen
 	what act
-	data []byte
+	next event
 
 	event    gateway.Event
 	pending  bool   // event is there and not yet given
@@ -84,7 +84,7 @@ func (st *stream) Ready() bool {
 // plan looks at what comes next. The event before stays valid.
 func (st *stream) plan() {
 	var after time.Duration
-	after, st.what, st.data = st.player.next()
+	after, st.what, st.next = st.player.next()
 	st.due = st.due.Add(after)
 }
 
@@ -99,7 +99,7 @@ func (st *stream) advance() bool {
 		case st.what == stall:
 			st.due = st.due.Add(forever)
 		case st.what == emit:
-			if st.look(st.data) {
+			if st.look(st.next) {
 				st.plan()
 				return true
 			}
@@ -115,13 +115,14 @@ func (st *stream) over() bool {
 	switch {
 	case st.what == end && st.reply.Kind == gateway.Whole:
 		st.err = io.EOF
-	case st.reply.Kind == gateway.Events && wire.Complete(st.finishes, st.x.Request.Fields().N):
+	case st.reply.Kind == gateway.Events && len(st.script.dialect.Terminal.Data) > 0 &&
+		wire.Complete(st.finishes, st.x.Request.Fields().N):
 		// Every choice has finished: what is missing is only the word for it.
 		if st.what == end {
 			st.report()
 		}
 		st.finished = true
-		st.event = gateway.Event{Data: wire.OpenAI.Terminal.Data}
+		st.event = gateway.Event(st.script.dialect.Terminal)
 		return true
 	default:
 		st.err = errCut
@@ -130,29 +131,31 @@ func (st *stream) over() bool {
 }
 
 // look judges an event as a gateway does; false if it is no good, and st.err says why.
-func (st *stream) look(data []byte) bool {
-	d := wire.OpenAI
+func (st *stream) look(e event) bool {
+	d := st.script.dialect
 	var signs chat.Signs
 	switch {
 	case st.reply.Kind == gateway.Events:
-		signs = d.Look("", data, &st.usage)
+		signs = d.Look(e.name, e.data, &st.usage)
 	case st.reply.Status < 300:
-		signs = d.LookWhole(data, &st.usage)
+		signs = d.LookWhole(e.data, &st.usage)
 	}
 	switch {
 	case signs.Has(chat.Malformed):
 		st.err = errMalformed
 		return false
 	case signs.Has(chat.Failed):
-		st.err = inBand(data)
+		st.err = inBand(d, e.data)
 		return false
-	case signs.Has(chat.Finish):
-		st.finishes |= d.Finished(data)
-	case signs.Has(chat.End):
+	}
+	if signs.Has(chat.Finish) {
+		st.finishes |= d.Finished(e.data)
+	}
+	if signs.Has(chat.End) {
 		st.finished = true
 		st.report()
 	}
-	st.event = gateway.Event{Data: data}
+	st.event = gateway.Event{Name: e.name, Data: e.data}
 	return true
 }
 
@@ -164,8 +167,8 @@ func (st *stream) report() {
 }
 
 // inBand is the error that a provider reports inside a reply which began as a success.
-func inBand(data []byte) error {
-	said, _ := wire.OpenAI.DecodeError(data)
+func inBand(d *wire.Dialect, data []byte) error {
+	said, _ := d.DecodeError(data)
 	return &gateway.Error{
 		Status: 502, Type: said.Type, Code: said.Code, Param: said.Param, Message: said.Message,
 		Err: errors.New(said.Message), Origin: gateway.OriginUpstream, Sent: true,

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/sluice-ai/sluice/gateway/wire/anthropic"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
 )
@@ -28,6 +29,10 @@ func callTools(r *chat.Request, rng *rand.Rand) []chat.ToolCall {
 	if !parallel {
 		tools = tools[:1]
 	}
+	prefix := "call_"
+	if r.Dialect == anthropic.Name {
+		prefix = "toolu_"
+	}
 	var calls []chat.ToolCall
 	for _, t := range tools {
 		times := 1
@@ -37,7 +42,7 @@ func callTools(r *chat.Request, rng *rand.Rand) []chat.ToolCall {
 		for i := range min(times, maxCalls-len(calls)) {
 			h.reserved, h.used = i, map[string]int{}
 			calls = append(calls, chat.ToolCall{
-				ID: "call_" + serial(rng, 24), Kind: t.Kind, Name: t.Name, Arguments: arguments(t, h),
+				ID: prefix + serial(rng, 24), Kind: t.Kind, Name: t.Name, Arguments: arguments(t, h),
 			})
 		}
 	}

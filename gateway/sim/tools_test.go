@@ -3,7 +3,6 @@ package sim_test
 import (
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -83,7 +82,7 @@ func TestToolCalls(t *testing.T) {
 
 // After a result the answer is text, unless another call is required.
 func TestToolResultEndsCalls(t *testing.T) {
-	conversation := func(more string) chat.Delta {
+	conversation := func(more string) said {
 		return unary(t, `{"model":"m","messages":[{"role":"user","content":"What is the weather in Paris?"},`+
 			`{"role":"assistant","tool_calls":[{"id":"c1","type":"function","function":{"name":"get_weather","arguments":"{}"}}]},`+
 			`{"role":"tool","tool_call_id":"c1","content":"{\"sky\":\"clear\"}"}],`+offered()+more+`}`)
@@ -98,8 +97,8 @@ func TestToolResultEndsCalls(t *testing.T) {
 
 func TestOtherTools(t *testing.T) {
 	d := unary(t, ask("m", "list the files", `"tools":[{"type":"web_search"},{"type":"custom","custom":{"name":"shell"}}],"tool_choice":"required"`))
-	want := chat.CallDelta{ToolCall: chat.ToolCall{ID: d.Calls[0].ID, Kind: chat.Custom, Name: "shell", Arguments: "list the files"}}
-	if !reflect.DeepEqual(d.Calls, []chat.CallDelta{want}) {
+	want := chat.ToolCall{ID: d.Calls[0].ID, Kind: chat.Custom, Name: "shell", Arguments: "list the files"}
+	if !slices.Equal(d.Calls, []chat.ToolCall{want}) {
 		t.Errorf("got %+v", d.Calls)
 	}
 	if d := unary(t, ask("m", "search the web", `"tools":[{"type":"web_search"}],"tool_choice":"required"`)); d.Calls != nil {

@@ -34,31 +34,6 @@ const (
 	FinishFilter FinishReason = "content_filter" // withheld, by the provider or by refusal
 )
 
-// Chunk is one event of a stream: what was added to each of some choices. One without choices carries usage only.
-type Chunk struct {
-	Head
-	Choices []Delta
-	Usage   Usage // left out if its provenance is Unknown
-}
-
-// Delta is what one event adds to a choice.
-type Delta struct {
-	Index     int
-	Role      Role // in the first delta of a choice
-	Text      string
-	Refusal   string
-	Reasoning string
-	Calls     []CallDelta
-	Finish    FinishReason // in the last delta of a choice
-}
-
-// CallDelta is a fragment of a tool call. ID, Kind and Name come with the first fragment of an Index; Arguments are to
-// be joined. Fragments of several calls may interleave.
-type CallDelta struct {
-	Index int
-	ToolCall
-}
-
 // Error is a failure in a provider's words.
 type Error struct {
 	Message string

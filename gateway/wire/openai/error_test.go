@@ -2,6 +2,7 @@ package openai_test
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -110,8 +111,10 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var u chat.Usage
 		s := openai.Look("", data, &u)
-		_, err := openai.DecodeChunk(data)
-		if bad := s.Has(chat.Failed | chat.Malformed | chat.End); bad != (err != nil) {
+		_, err := openai.NewDecoder().Decode(nil, "", data)
+		var said *chat.Error // a finish reason can be an error, too
+		if bad := s.Has(chat.Failed | chat.Malformed); bad && err == nil || !bad && errors.Is(err, openai.ErrMalformed) && !s.Has(chat.End) ||
+			err != nil && !errors.Is(err, openai.ErrMalformed) && !errors.As(err, &said) {
 			t.Fatalf("%q: %s, but %v", data, s, err)
 		}
 		openai.DecodeError(data)
