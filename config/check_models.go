@@ -53,6 +53,9 @@ func (c *checker) provider(at string, p *Provider) {
 	} {
 		c.positive(at+".timeouts."+name, int64(d))
 	}
+	if d := p.MergeEmbeddings; d < 0 || d > time.Second {
+		c.fail(at+".merge_embeddings", "a few milliseconds are enough", "%s.merge_embeddings: %s is not between 0s and 1s", at, d)
+	}
 	for name, n := range map[string]Bytes{"max_response": p.MaxResponse, "max_event": p.MaxEvent} {
 		c.positive(at+"."+name, int64(n))
 		if all := c.cfg.Server.MaxInFlightResponse; n > all {

@@ -160,6 +160,9 @@ type Provider struct {
 	Proxy string `yaml:"proxy,omitempty"`
 	// AskUsage asks for the usage chunk of a stream; a caller who did not ask for it does not see it.
 	AskUsage bool `yaml:"ask_usage"`
+	// MergeEmbeddings is how long a small request for embeddings waits for others of the same kind, with which it is sent as
+	// one: a few milliseconds. Off without it.
+	MergeEmbeddings time.Duration `yaml:"merge_embeddings,omitempty"`
 	// Sim shapes the simulated provider. Only for type sim.
 	Sim *Sim `yaml:"sim,omitempty"`
 }

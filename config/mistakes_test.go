@@ -198,6 +198,7 @@ func TestProviders(t *testing.T) {
 		gateway.yaml:4:36: providers[0].base_url has no meaning for type sim, which uses no network
 		gateway.yaml:4:58: providers[0].proxy has no meaning for type sim, which uses no network
 		gateway.yaml:4:69: providers[0].keys has no meaning for type sim, which uses no network`)
+	f("type: ollama, merge_embeddings: 2s", `gateway.yaml:4:47: providers[0].merge_embeddings: 2s is not between 0s and 1s; a few milliseconds are enough`)
 	f("type: openai, sim: {}, "+key, `gateway.yaml:4:34: providers[0].sim has no meaning for type openai`)
 	f("type: sim, sim: {tokens_per_second: 0, jitter: 101%}", `
 		gateway.yaml:4:51: providers[0].sim.tokens_per_second: "0" is not more than 0

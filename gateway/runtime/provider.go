@@ -17,6 +17,9 @@ import (
 // balancers drop theirs without a word.
 const idleUpstream = 55 * time.Second
 
+// mergedInputs is how many inputs for embeddings are sent together at most: fewer than any provider's limit.
+const mergedInputs = 256
+
 // provider is one entry of the configuration, built. Generations share it as long as its entry does not change.
 type provider struct {
 	shared
@@ -76,7 +79,7 @@ func (r *Runtime) newUpstream(c *config.Provider, beat time.Duration, base strin
 	}
 	t := c.Timeouts
 	return upstream.New(upstream.Config{
-		Name: c.Name, BaseURL: u, Kind: kind(c), Query: query(c), Endpoints: serve.Endpoints(), Stored: r.stored, Headers: headers, Beat: beat,
+		Name: c.Name, BaseURL: u, Kind: kind(c), Query: query(c), Endpoints: serve.Endpoints(), Stored: r.stored, Merge: upstream.Merge{Window: c.MergeEmbeddings, Inputs: mergedInputs}, Headers: headers, Beat: beat,
 		Timeouts: upstream.Timeouts{
 			Connect: t.Connect, Headers: t.Headers, FirstEvent: t.FirstEvent, Idle: t.Idle, Answer: t.Answer, Total: t.Total,
 		},

@@ -47,6 +47,7 @@ type Config struct {
 	Budget      *Budget                        // of the bytes of all replies; nil: no bound
 	Stored      *Stored                        // answers of the Responses API; nil: none are kept
 	Describe    func(model string) chat.Target // what must be known of a model to ask it; nil: nothing is
+	Merge       Merge                          // of requests for embeddings
 	AskUsage    bool                           // ask for a stream's usage when the caller did not, and take the extra event out again
 	TLS         *tls.Config                    // nil: the system's roots
 	Proxy       func(*url.URL) (*url.URL, error)
@@ -82,7 +83,7 @@ func New(c Config) (*Provider, error) {
 	if c.Budget == nil {
 		c.Budget = NewBudget(0)
 	}
-	p := &Provider{c: c, dialer: d, routes: c.Kind.routes(c.Endpoints, c.AskUsage), mark: []byte(strings.TrimPrefix(gateway.HeldID("-", c.Name), "-") + `"`)}
+	p := &Provider{c: c, dialer: d, routes: c.Kind.routes(&c), mark: []byte(strings.TrimPrefix(gateway.HeldID("-", c.Name), "-") + `"`)}
 	p.target = strings.TrimSuffix(c.BaseURL.EscapedPath(), "/")
 	var b strings.Builder
 	b.WriteString(" HTTP/1.1\r\nHost: " + c.BaseURL.Host + "\r\nAccept-Encoding: identity\r\n")
@@ -105,29 +106,21 @@ func New(c Config) (*Provider, error) {
 // WithKey is the provider called with one of its keys; "" for providers that need none.
 func (p *Provider) WithKey(value string) gateway.Sender {
 	s := &sender{p: p}
+	s.merger = merger{s: s, open: map[terms]*merged{}}
 	if value != "" {
 		s.auth = p.c.Kind.Auth + value + "\r\n"
 	}
 	return s
 }
 
-// describe is what must be known of a model to ask it.
+// describe is what must be known of a model, and of this provider, to ask it.
 func (p *Provider) describe(model string) chat.Target {
-	t := chat.Target{Model: model}
+	var t chat.Target
 	if p.c.Describe != nil {
 		t = p.c.Describe(model)
-		t.Model = model
 	}
-	q := &p.c.Kind.Quirks
-	t.NoUsageOption = q.NoStreamOptions
-	for _, r := range q.Rename {
-		switch r[0] {
-		case "max_completion_tokens":
-			t.OldMaxTokens = true
-		case "seed":
-			t.SeedName = r[1]
-		}
-	}
+	t.Model = model
+	p.c.Kind.describe(&t)
 	return t
 }
 

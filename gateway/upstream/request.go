@@ -29,6 +29,7 @@ type route struct {
 	id      bool   // there is one
 	asks    bool   // a stream's usage must be asked for
 	ids     bool   // the reply has ids that must lead back to this provider
+	merges  bool   // small requests may go together
 	noted   bool   // the provider keeps the answer, and only its id is remembered
 
 	// forwarded are the request headers that pass to the provider when the caller sent them, with what is sent otherwise.
@@ -39,7 +40,8 @@ type route struct {
 const maxForwarded = 512 // bytes of a forwarded header's value
 
 // routes is the table of what a provider serves.
-func (k *Kind) routes(endpoints []gateway.Endpoint, askUsage bool) map[string]*route {
+func (k *Kind) routes(c *Config) map[string]*route {
+	endpoints := c.Endpoints
 	table := map[string]*route{}
 	serves := k.Serves()
 	speaks := slices.IndexFunc(endpoints, func(e gateway.Endpoint) bool { return e.Name == k.Speaks })
@@ -59,8 +61,9 @@ func (k *Kind) routes(endpoints []gateway.Endpoint, askUsage bool) map[string]*r
 		}
 		r.dialect = wire.ByName(at.Dialect)
 		r.path, r.behind, r.id = strings.Cut(at.Forward, "{id}")
-		r.asks = askUsage && !k.Quirks.NoStreamOptions && (e.Name == "chat.completions" || e.Name == "completions")
+		r.asks = c.AskUsage && !k.Quirks.NoStreamOptions && (e.Name == "chat.completions" || e.Name == "completions")
 		r.ids = strings.HasPrefix(e.Name, "files.") && !e.Bytes || strings.HasPrefix(e.Name, "batches.")
+		r.merges = r.native && e.Name == "embeddings" && c.Merge.Window > 0
 		r.noted = r.native && e.Name == createResponse
 		r.forwarded = []gateway.Field{{Name: "Openai-Beta"}, {Name: "X-Client-Request-Id"}}
 		if at.Dialect == "anthropic" {

@@ -14,6 +14,8 @@ import (
 type sender struct {
 	p    *Provider
 	auth string // the whole header line
+
+	merger merger // of requests for embeddings
 }
 
 var _ gateway.Sender = (*sender)(nil)
@@ -33,6 +35,11 @@ func (s *sender) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt
 		return nil, errDots
 	case r.kept:
 		return s.p.kept(x)
+	case r.native && r.merges:
+		if reply, together, err := s.merger.embed(x, r, a); together {
+			return reply, err
+		}
+		return s.send(x, a, r, nil)
 	case r.native:
 		return s.send(x, a, r, nil)
 	}

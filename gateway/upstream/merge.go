@@ -1,0 +1,298 @@
+package upstream
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
+	"github.com/sluice-ai/sluice/gateway/wire/shape"
+)
+
+// Merge says whether, and how, small requests for embeddings that come at about the same time are sent as one. Providers
+// take many inputs at once, and answer one request with a hundred of them faster than a hundred requests.
+type Merge struct {
+	Window time.Duration // how long the first waits for others; 0: nothing is merged
+	Inputs int           // how many inputs go together at most
+}
+
+const mergeLargest = 32 << 10 // bytes of a request that may be merged
+
+// merger gathers requests of one provider's key.
+type merger struct {
+	s    *sender
+	mu   sync.Mutex
+	open map[terms]*merged
+}
+
+// terms are what requests must agree in to go together.
+type terms struct {
+	model string
+	rest  string // members other than input and model
+}
+
+// merged is one request to the provider, made of several callers'.
+type merged struct {
+	m     *merger
+	terms terms
+	x     gateway.Exchange
+	timer *time.Timer
+
+	inputs  [][]byte
+	weights []int // bytes of each input, by which usage is shared
+	members int   // that still wait
+	closed  bool  // nobody may join any more
+	done    chan struct{}
+
+	reply   *gateway.Reply // when done: its status and header
+	data    [][]byte       // of each input, the members of its element but for the index
+	body    []byte         // that data is part of, or the error reply
+	usage   chat.Usage
+	attempt gateway.Attempt
+	err     error
+}
+
+// embed answers a request for embeddings together with others; false if it has to go by itself.
+func (m *merger) embed(x *gateway.Exchange, r *route, a *gateway.Attempt) (*gateway.Reply, bool, error) {
+	body := x.Request.Body()
+	if len(body) > mergeLargest {
+		return nil, false, nil
+	}
+	inputs, agreed := separate(body, a.Model)
+	if len(inputs) == 0 || len(inputs) > m.s.p.c.Merge.Inputs/2 {
+		return nil, false, nil
+	}
+	b, from := m.join(x, r, agreed, inputs)
+	select {
+	case <-b.done:
+	case <-x.Context().Done():
+		m.leave(b)
+		return nil, true, x.Cause()
+	}
+	if b.err == nil && b.reply.Status >= 400 && b.reply.Status != 429 && b.reply.Status < 500 && len(b.inputs) > len(inputs) {
+		return nil, false, nil // perhaps it is another caller's input that the provider does not want
+	}
+	reply, err := b.share(x, a, from, len(inputs))
+	return reply, true, err
+}
+
+// separate takes the inputs out of a body; none if they have a shape that is not known.
+func separate(body []byte, model string) (inputs [][]byte, t terms) {
+	var rest []byte
+	peek.Each(body, func(k, v []byte) bool {
+		switch string(k) {
+		case "model":
+		case "input":
+			inputs = listed(v)
+		default:
+			rest = append(append(append(rest, `,"`...), k...), `":`...)
+			rest = append(rest, v...)
+		}
+		return true
+	})
+	return inputs, terms{model: model, rest: string(rest)}
+}
+
+// listed is what is to be embedded: of a string or a list of tokens one, of a list of those several.
+func listed(v []byte) (inputs [][]byte) {
+	if v[0] != '[' {
+		if v[0] == '"' {
+			inputs = [][]byte{v}
+		}
+		return inputs
+	}
+	tokens := false
+	peek.Elements(v, func(e []byte) bool {
+		tokens = e[0] != '"' && e[0] != '['
+		inputs = append(inputs, e)
+		return !tokens
+	})
+	if tokens {
+		return [][]byte{v}
+	}
+	return inputs
+}
+
+// join adds inputs to a request that is still open, or opens one.
+func (m *merger) join(x *gateway.Exchange, r *route, t terms, inputs [][]byte) (b *merged, from int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b = m.open[t]
+	if b != nil && len(b.inputs)+len(inputs) > m.s.p.c.Merge.Inputs {
+		m.dispatch(b, r)
+		b = nil
+	}
+	if b == nil {
+		b = &merged{m: m, terms: t, done: make(chan struct{})}
+		b.x.Init(x.ID, x.Request.Endpoint, noHeader{}, b)
+		b.x.Caller = gateway.Caller{Tenant: x.Caller.Tenant}
+		m.open[t] = b
+		b.timer = time.AfterFunc(m.s.p.c.Merge.Window, func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.dispatch(b, r)
+		})
+	}
+	from = len(b.inputs)
+	for _, in := range inputs {
+		b.inputs, b.weights = append(b.inputs, bytes.Clone(in)), append(b.weights, len(in))
+	}
+	if b.members++; len(b.inputs) == m.s.p.c.Merge.Inputs {
+		m.dispatch(b, r)
+	}
+	return b, from
+}
+
+// dispatch sends a request, once; m.mu is held.
+func (m *merger) dispatch(b *merged, r *route) {
+	if b.closed {
+		return
+	}
+	b.closed = true
+	b.timer.Stop()
+	delete(m.open, b.terms)
+	go b.run(r)
+}
+
+// leave gives up one member's part. The last one ends the request, so that nothing of it outlives its callers.
+func (m *merger) leave(b *merged) {
+	m.mu.Lock()
+	b.members--
+	last := b.members == 0
+	if last && !b.closed {
+		b.closed = true
+		b.timer.Stop()
+		delete(m.open, b.terms)
+		close(b.done)
+	}
+	m.mu.Unlock()
+	if last {
+		b.x.Cancel(gateway.ErrGone)
+		<-b.done
+	}
+}
+
+// noHeader is the header of a request that no caller sent.
+type noHeader struct{}
+
+// Get implements gateway.Header.
+func (noHeader) Get(string) []byte { return nil }
+
+// Load implements gateway.Body.
+func (b *merged) Load() ([]byte, error) {
+	body := shape.AppendString([]byte(`{"model":`), b.terms.model)
+	body = append(append(body, b.terms.rest...), `,"input":[`...)
+	return append(append(body, bytes.Join(b.inputs, []byte(","))...), "]}"...), nil
+}
+
+// Free implements gateway.Body.
+func (b *merged) Free() {}
+
+// run makes the request and reads its reply.
+func (b *merged) run(r *route) {
+	defer close(b.done)
+	defer b.x.End(nil)
+	if b.err = b.x.Request.Open(); b.err != nil {
+		return
+	}
+	b.attempt = gateway.Attempt{Provider: b.m.s.p.c.Name, Model: b.terms.model, Start: gateway.Now()}
+	if b.reply, b.err = b.m.s.send(&b.x, &b.attempt, r, nil); b.err != nil {
+		return
+	}
+	defer func() {
+		_ = b.reply.Stream.Close()
+		b.usage = b.x.Usage
+	}()
+	ev, err := b.reply.Stream.Next()
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.err = err
+		return
+	}
+	b.body = bytes.Clone(ev.Data)
+	if _, err := b.reply.Stream.Next(); !errors.Is(err, io.EOF) {
+		b.err = err
+	} else if b.reply.Status < 300 && !b.read() {
+		b.err = b.m.s.fault(&b.x, errMalformed, true)
+	}
+}
+
+// read finds the embedding of each input; false if one is missing.
+func (b *merged) read() bool {
+	b.data = make([][]byte, len(b.inputs))
+	at := 0
+	peek.Elements(peek.Find(b.body, []byte(`"data"`)), func(e []byte) bool {
+		i, ok := peek.Int(peek.Find(e, []byte(`"index"`)))
+		if !ok {
+			i = int64(at)
+		}
+		if at++; i >= 0 && i < int64(len(b.data)) {
+			b.data[i] = peek.Find(e, []byte(`"embedding"`))
+		}
+		return true
+	})
+	return !slices.ContainsFunc(b.data, func(d []byte) bool { return d == nil })
+}
+
+// share is one member's reply: the elements of its inputs, from one on, and its part of the usage.
+func (b *merged) share(x *gateway.Exchange, a *gateway.Attempt, from, n int) (*gateway.Reply, error) {
+	a.Status, a.RequestID, a.Reused, a.Resent = b.attempt.Status, b.attempt.RequestID, b.attempt.Reused, b.attempt.Resent
+	a.First, a.Total = gateway.Since(a.Start), gateway.Since(a.Start)
+	if b.err != nil {
+		a.Err = b.err
+		return nil, b.err
+	}
+	reply := &gateway.Reply{Status: b.reply.Status, ContentType: b.reply.ContentType, Header: slices.Clone(b.reply.Header)}
+	if reply.Status >= 300 {
+		reply.Stream = gateway.Once(b.body)
+		return reply, nil
+	}
+	a.Usage = b.part(from, n)
+	x.Usage = a.Usage
+	out := []byte(`{"object":"list","data":[`)
+	for i := range n {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = strconv.AppendInt(append(out, `{"object":"embedding","index":`...), int64(i), 10)
+		out = append(append(append(out, `,"embedding":`...), b.data[from+i]...), '}')
+	}
+	out = append(out, `],"model":`...)
+	if model := peek.Find(b.body, []byte(`"model"`)); model != nil {
+		out = append(out, model...)
+	} else {
+		out = shape.AppendString(out, b.terms.model)
+	}
+	out = strconv.AppendInt(append(out, `,"usage":{"prompt_tokens":`...), a.Usage.Input, 10)
+	out = strconv.AppendInt(append(out, `,"total_tokens":`...), a.Usage.Input, 10)
+	reply.Stream = gateway.Once(append(out, "}}"...))
+	return reply, nil
+}
+
+// part shares the usage out by the length of the inputs, so that the parts sum up to what the provider counts.
+func (b *merged) part(from, n int) chat.Usage {
+	if b.usage.Provenance != chat.Reported {
+		return b.usage
+	}
+	var all, before, through int64
+	for i, w := range b.weights {
+		all += int64(w)
+		if i < from {
+			before += int64(w)
+		}
+		if i < from+n {
+			through += int64(w)
+		}
+	}
+	total := b.usage.Prompt()
+	u := chat.Usage{Input: total*through/all - total*before/all, Provenance: chat.Estimated}
+	if n == len(b.weights) {
+		u.Provenance = chat.Reported
+	}
+	return u
+}
