@@ -50,17 +50,10 @@ func (k *call) load(most int64, enough func([]byte) bool) ([]byte, error) {
 		return nil, err
 	}
 	for {
-		b := *k.body
-		if len(b) == cap(b) {
-			more := 4 * cap(b)
-			if declared > 0 {
-				more = min(more, declared+1)
-			}
-			if err := k.lend(min(more, int(k.s.o.MaxBody)+1)); err != nil { // one byte more tells that it is too large
-				return nil, err
-			}
-			b = *k.body
+		if err := k.room(declared); err != nil {
+			return nil, err
 		}
+		b := *k.body
 		n, err := r.Read(b[len(b):min(cap(b), int(k.s.o.MaxBody)+1)])
 		*k.body = b[:len(b)+n]
 		size := len(*k.body)
@@ -80,6 +73,19 @@ func (k *call) load(most int64, enough func([]byte) bool) ([]byte, error) {
 		}
 		_ = k.c.SetReadDeadline(k.Start.Time().Add(k.s.o.ReadTimeout + time.Duration(size)*time.Second/slowest))
 	}
+}
+
+// room makes room for more of the body, but not for more than one byte too many, which tells that it is too large.
+func (k *call) room(declared int) error {
+	size := cap(*k.body)
+	if len(*k.body) < size {
+		return nil
+	}
+	more := 4 * size
+	if declared > 0 {
+		more = min(more, declared+1)
+	}
+	return k.lend(min(more, int(k.s.o.MaxBody)+1))
 }
 
 // watchAgain lets the client's hang-up be noticed again, once nobody needs to read from it any more.

@@ -69,7 +69,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		s.refuse(ctx, s.noEndpoint(ctx, endpoints))
 		return
 	}
-	k := &call{s: s, ctx: ctx, c: below(ctx.Conn()), generation: s.generations.Acquire(), dialect: dialect(endpoint.Dialect)}
+	k := &call{s: s, ctx: ctx, c: below(ctx.Conn()), generation: s.generations.Acquire(), dialect: wire.ByName(endpoint.Dialect)}
 	var body gateway.Body
 	if endpoint.Body != gateway.NoBody {
 		body = k

@@ -3,23 +3,19 @@ package serve
 import (
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/wire"
-	"github.com/sluice-ai/sluice/gateway/wire/chat"
-)
-
-const (
-	get, post, del = "GET", "POST", "DELETE"
-
-	openAI, responses, anthropic = "openai", "responses", "anthropic"
+	"github.com/sluice-ai/sluice/gateway/wire/anthropic"
 )
 
 // Endpoints is every endpoint there is. A path that is not here does not exist, and a row without a policy serves nobody.
 // Where rows differ in nothing but their dialect, the later one is for clients that say by a header that they speak it.
 func Endpoints() []gateway.Endpoint {
+	const get, post, del = "GET", "POST", "DELETE"
 	const callers = gateway.Callers
 	const form, nothing = gateway.Form, gateway.NoBody
 	const optional, none = gateway.OptionalModel, gateway.NoModel
+	openAI, responses, messages := wire.OpenAI.Name, wire.Responses.Name, wire.Anthropic.Name
 	table := []gateway.Endpoint{
-		{Name: "chat.completions", Method: post, Forward: "/chat/completions", Dialect: openAI, Policy: callers, Decode: decoder(openAI)},
+		{Name: "chat.completions", Method: post, Forward: "/chat/completions", Dialect: openAI, Policy: callers, Decode: wire.OpenAI.DecodeRequest},
 		{Name: "completions", Method: post, Forward: "/completions", Dialect: openAI, Policy: callers},
 		{Name: "embeddings", Method: post, Forward: "/embeddings", Dialect: openAI, Policy: callers},
 		{Name: "moderations", Method: post, Forward: "/moderations", Dialect: openAI, Policy: callers, Model: optional, Default: "omni-moderation-latest"},
@@ -44,42 +40,27 @@ func Endpoints() []gateway.Endpoint {
 		{Name: "batches.retrieve", Method: get, Forward: "/batches/{id}", Dialect: openAI, Policy: callers, Body: nothing, Model: none},
 		{Name: "batches.cancel", Method: post, Forward: "/batches/{id}/cancel", Dialect: openAI, Policy: callers, Body: nothing, Model: none},
 
-		{Name: "responses.create", Method: post, Forward: "/responses", Dialect: responses, Policy: callers, Decode: decoder(responses)},
+		{Name: "responses.create", Method: post, Forward: "/responses", Dialect: responses, Policy: callers, Decode: wire.Responses.DecodeRequest},
 		{Name: "responses.retrieve", Method: get, Forward: "/responses/{id}", Dialect: responses, Policy: callers, Body: nothing, Model: none},
 		{Name: "responses.delete", Method: del, Forward: "/responses/{id}", Dialect: responses, Policy: callers, Body: nothing, Model: none},
 		{Name: "responses.cancel", Method: post, Forward: "/responses/{id}/cancel", Dialect: responses, Policy: callers, Body: nothing, Model: none},
 		{Name: "responses.input_items", Method: get, Forward: "/responses/{id}/input_items", Dialect: responses, Policy: callers, Body: nothing, Model: none},
-		{Name: "responses.input_tokens", Method: post, Forward: "/responses/input_tokens", Dialect: responses, Policy: callers, Decode: decoder(responses)},
+		{Name: "responses.input_tokens", Method: post, Forward: "/responses/input_tokens", Dialect: responses, Policy: callers, Decode: wire.Responses.DecodeRequest},
 		{Name: "responses.compact", Method: post, Forward: "/responses/compact", Dialect: responses, Policy: callers},
 
-		{Name: "messages", Method: post, Forward: "/messages", Dialect: anthropic, Policy: callers, Decode: decoder(anthropic)},
-		{Name: "messages.count_tokens", Method: post, Forward: "/messages/count_tokens", Dialect: anthropic, Policy: callers, Decode: decoder(anthropic)},
+		{Name: "messages", Method: post, Forward: "/messages", Dialect: messages, Policy: callers, Decode: wire.Anthropic.DecodeRequest},
+		{Name: "messages.count_tokens", Method: post, Forward: "/messages/count_tokens", Dialect: messages, Policy: callers, Decode: anthropic.DecodeCount},
 
 		{Name: "models.list", Method: get, Path: "/v1/models", Dialect: openAI, Policy: callers, Body: nothing, Model: none},
 		{Name: "models.retrieve", Method: get, Path: "/v1/models/{id...}", Dialect: openAI, Policy: callers, Body: nothing, Model: none},
-		{Name: "models.list", Method: get, Path: "/v1/models", Dialect: anthropic, Policy: callers, Body: nothing, Model: none},
-		{Name: "models.retrieve", Method: get, Path: "/v1/models/{id...}", Dialect: anthropic, Policy: callers, Body: nothing, Model: none},
+		{Name: "models.list", Method: get, Path: "/v1/models", Dialect: messages, Policy: callers, Body: nothing, Model: none},
+		{Name: "models.retrieve", Method: get, Path: "/v1/models/{id...}", Dialect: messages, Policy: callers, Body: nothing, Model: none},
 	}
 	for i := range table {
-		if e := &table[i]; e.Path == "" {
+		e := &table[i]
+		if e.Path == "" {
 			e.Path = "/v1" + e.Forward
 		}
 	}
 	return table
-}
-
-// decoder reads the requests of a dialect; nil if that has no conversations.
-func decoder(dialect string) func(body []byte) (*chat.Request, error) {
-	if d := wire.ByName(dialect); d != nil {
-		return d.DecodeRequest
-	}
-	return nil
-}
-
-// dialect finds a dialect, or that of the gateway's own errors.
-func dialect(name string) *wire.Dialect {
-	if d := wire.ByName(name); d != nil {
-		return d
-	}
-	return wire.OpenAI
 }

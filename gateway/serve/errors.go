@@ -101,7 +101,7 @@ func said(e *gateway.Error, id string) chat.Error {
 // setID tells the request's id, to clients of Anthropic's API also where they look for it.
 func setID(h *fasthttp.ResponseHeader, d *wire.Dialect, id string) {
 	h.SetCanonical(hRequestID, []byte(id))
-	if d.Name == anthropic {
+	if d == wire.Anthropic {
 		h.SetCanonical(hAnthropicID, []byte(id))
 	}
 }

@@ -83,7 +83,7 @@ func pick(endpoints []*gateway.Endpoint, h *fasthttp.RequestHeader) *gateway.End
 		if e.Method != string(h.Method()) {
 			continue
 		}
-		if found == nil || e.Dialect == anthropic && len(h.Peek(anthropicVersion)) > 0 {
+		if found == nil || e.Dialect == wire.Anthropic.Name && len(h.Peek(anthropicVersion)) > 0 {
 			found = e
 		}
 	}
@@ -101,14 +101,14 @@ func (r *router) dialectOf(h *fasthttp.RequestHeader) *wire.Dialect {
 			}
 		}
 	}
-	theirs := func(e *gateway.Endpoint) bool { return e.Dialect == anthropic }
+	theirs := func(e *gateway.Endpoint) bool { return e.Dialect == wire.Anthropic.Name }
 	switch {
 	case len(h.Peek(anthropicVersion)) > 0 && (endpoints == nil || slices.ContainsFunc(endpoints, theirs)):
-		return dialect(anthropic)
+		return wire.Anthropic
 	case endpoints == nil:
-		return dialect(openAI)
+		return wire.OpenAI
 	}
-	return dialect(endpoints[0].Dialect)
+	return wire.ByName(endpoints[0].Dialect)
 }
 
 // methods lists what a path allows, for the Allow header.

@@ -1,0 +1,97 @@
+package serve_test
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/sluice-ai/sluice/gateway"
+)
+
+var update = flag.Bool("update", false, "write the responses in testdata anew")
+
+// TestErrorDialects holds the dialogues of testdata/errors.txtar.
+func TestErrorDialects(t *testing.T) {
+	const name = "testdata/errors.txtar"
+	s := start(t, func(x *gateway.Exchange) error {
+		if err := x.Request.Open(); err != nil {
+			return err
+		}
+		return &gateway.Error{
+			Status: 429, Type: gateway.TypeRateLimit, Code: "rate_limit_exceeded", Message: "Slower, please.",
+			RetryAfter: 1500 * time.Millisecond, NoRetry: true,
+		}
+	})
+	archive, err := txtar.ParseFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(archive.Files); i += 2 {
+		title, _ := strings.CutSuffix(archive.Files[i].Name, "/request")
+		c := s.dial()
+		c.send(dialogue(string(archive.Files[i].Data)))
+		r, body := c.response()
+		id := r.Header.Get("X-Request-Id")
+		got := fmt.Sprintln(r.StatusCode)
+		var lines []string
+		for _, h := range []string{"Allow", "Request-Id", "Retry-After", "Retry-After-Ms", "X-Request-Id", "X-Should-Retry"} {
+			if v := r.Header.Get(h); v != "" {
+				lines = append(lines, h+": "+v+"\n")
+			}
+		}
+		got = strings.ReplaceAll(got+strings.Join(lines, "")+body+"\n", id, "ID")
+		if *update {
+			archive.Files[i+1].Data = []byte(got)
+		}
+		if want := string(archive.Files[i+1].Data); got != want {
+			t.Errorf("%s:\n got %s\nwant %s", title, got, want)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// dialogue makes a request of "METHOD /path", header lines, and a body that begins with the first line that is none.
+func dialogue(text string) string {
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	method, path, _ := strings.Cut(lines[0], " ")
+	n := 1
+	for n < len(lines) && !strings.HasPrefix(lines[n], "{") && strings.Contains(lines[n], ": ") {
+		n++
+	}
+	return request(method, path, strings.Join(lines[n:], "\n"), lines[1:n]...)
+}
+
+// A stream that breaks off says so in its dialect.
+func TestCutStreamInDialects(t *testing.T) {
+	f := func(path, want string) {
+		t.Helper()
+		out := make(chan *events, 1)
+		s := start(t, streaming(out))
+		c := s.dial()
+		c.send(request("POST", path, streamed))
+		e := <-out
+		e.feed <- io.ErrUnexpectedEOF
+		r := c.head()
+		all, _ := io.ReadAll(r.Body)
+		if got := strings.ReplaceAll(string(all), r.Header.Get("X-Request-Id"), "ID"); got != want {
+			t.Errorf("%s: %q", path, got)
+		}
+		if id := r.Header.Get("Request-Id"); (id != "") != strings.Contains(want, `"request_id"`) {
+			t.Errorf("%s: request-id %q", path, id)
+		}
+	}
+	const message = "The provider's stream broke off: this answer is incomplete."
+	f("/v1/chat/completions", `data: {"error":{"message":"`+message+`","type":"server_error","param":null,"code":"upstream_stream_error"}}`+"\n\n")
+	f("/v1/messages", `event: error`+"\n"+`data: {"type":"error","error":{"type":"api_error","message":"`+message+
+		`","details":{"error_code":"upstream_stream_error"}},"request_id":"ID"}`+"\n\n")
+}
