@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
 )
@@ -20,8 +21,14 @@ func (st *stream) edit() []peek.Edit {
 	body := x.Request.Body()
 	e := x.Request.Edits(st.edits[:0], st.attempt.Model, st.strip)
 	n := len(e)
-	if t := p.describe(st.attempt.Model); (len(p.c.Kind.Quirks.Rename) > 0 || t.NoSampling) && st.r.dialect.DecodeRequest != nil {
-		m := members{rename: p.c.Kind.Quirks.Rename, refused: t.NoSampling, body: body}
+	if t := p.describe(st.attempt.Model); st.r.dialect.DecodeRequest != nil {
+		m := members{body: body, noSampling: t.NoSampling}
+		if st.r.dialect == wire.OpenAI {
+			m.quirks = &p.c.Kind.Quirks
+			if t.NoDeveloper {
+				e = appendRoles(e, body)
+			}
+		}
 		e = m.edits(e)
 		st.dropped = m.dropped
 	}
@@ -34,12 +41,27 @@ func (st *stream) edit() []peek.Edit {
 	return e
 }
 
+// appendRoles makes the developer of each message the system, for providers that do not know that role.
+func appendRoles(e []peek.Edit, body []byte) []peek.Edit {
+	if !bytes.Contains(body, []byte(`"developer"`)) {
+		return e
+	}
+	peek.Elements(peek.Find(body, []byte(`"messages"`)), func(message []byte) bool {
+		if role := peek.Find(message, []byte(`"role"`)); string(role) == `"developer"` {
+			at := cap(body) - cap(role)
+			e = append(e, peek.Edit{At: at, End: at + len(role), Text: `"system"`})
+		}
+		return true
+	})
+	return e
+}
+
 // members goes over the top-level members of a body.
 type members struct {
-	body    []byte
-	rename  [][2]string
-	refused bool // sampling is
-	dropped []string
+	body       []byte
+	quirks     *Quirks // nil: none
+	noSampling bool    // sampling is refused
+	dropped    []string
 
 	e       []peek.Edit
 	end     int  // of the value before
@@ -49,10 +71,13 @@ type members struct {
 
 // edits appends what renames and removes members. A member that stands twice was refused when the body was scanned.
 func (m *members) edits(e []peek.Edit) []peek.Edit {
+	if !m.noSampling && (m.quirks == nil || m.quirks.knowsAll()) {
+		return e
+	}
 	m.e, m.pending = e, -1
 	peek.Each(m.body, func(key, val []byte) bool {
 		at := cap(m.body) - cap(key)
-		m.member(string(key), at-1, cap(m.body)-cap(val)+len(val))
+		m.member(string(key), at-1, cap(m.body)-cap(val)+len(val), string(val) == "null")
 		return true
 	})
 	if m.pending >= 0 { // nothing stays
@@ -62,12 +87,12 @@ func (m *members) edits(e []peek.Edit) []peek.Edit {
 }
 
 // member looks at one member, from the quote of its key to the end of its value.
-func (m *members) member(key string, at, end int) {
-	to, change := m.becomes(key)
+func (m *members) member(key string, at, end int, null bool) {
+	to := m.becomes(key, null)
 	switch {
-	case change && to == "" && m.kept:
+	case to == "" && m.kept:
 		m.e = append(m.e, peek.Edit{At: m.end, End: end})
-	case change && to == "":
+	case to == "":
 		if m.pending < 0 {
 			m.pending = at
 		}
@@ -76,7 +101,7 @@ func (m *members) member(key string, at, end int) {
 			m.e, m.pending = append(m.e, peek.Edit{At: m.pending, End: at}), -1
 		}
 		m.kept = true
-		if change {
+		if to != key {
 			m.e = append(m.e, peek.Edit{At: at + 1, End: at + 1 + len(key), Text: to})
 		}
 	}
@@ -84,17 +109,30 @@ func (m *members) member(key string, at, end int) {
 }
 
 // becomes says what a member is called at the provider; "" if it is left out.
-func (m *members) becomes(key string) (to string, change bool) {
-	for _, r := range m.rename {
-		if r[0] == key {
-			return r[1], true
+func (m *members) becomes(key string, null bool) string {
+	if q := m.quirks; q != nil {
+		switch to := q.becomes(key, m.body); {
+		case to != key && (to == "" || null):
+			return ""
+		case to != key:
+			return to
+		case slices.Contains(q.Refused, key):
+			m.drop(key, null)
+			return ""
 		}
 	}
-	if m.refused && slices.Contains(sampling[:], key) {
-		m.dropped = append(m.dropped, key)
-		return "", true
+	if m.noSampling && slices.Contains(sampling[:], key) {
+		m.drop(key, null)
+		return ""
 	}
-	return key, false
+	return key
+}
+
+// drop notes what is left out. Without a value it says nothing, and nobody misses it.
+func (m *members) drop(key string, null bool) {
+	if !null {
+		m.dropped = append(m.dropped, key)
+	}
 }
 
 // appendIDs takes the mark off the ids of files and batches that this provider holds. mark is "~name" and the quote behind.

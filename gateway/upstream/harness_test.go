@@ -279,7 +279,11 @@ type result struct {
 // attempt sends and pulls everything.
 func attempt(t *testing.T, p *upstream.Provider, x *gateway.Exchange, model string) result {
 	t.Helper()
-	target := &gateway.Target{Provider: "fake", Model: model, Via: p.WithKey("secret-key")}
+	return pull(x, &gateway.Target{Provider: "fake", Model: model, Via: p.WithKey("secret-key")})
+}
+
+// pull is attempt for a target.
+func pull(x *gateway.Exchange, target *gateway.Target) result {
 	r := result{x: x, a: x.Attempting(target)}
 	r.reply, r.err = target.Via.Send(x, target, r.a)
 	if r.err != nil {

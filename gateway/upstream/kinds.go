@@ -1,6 +1,12 @@
 package upstream
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
+)
 
 // Kind is a row of the table of providers: what is peculiar to one of them.
 type Kind struct {
@@ -13,21 +19,69 @@ type Kind struct {
 	// Native are the names of the endpoints that the provider has itself.
 	Native []string
 
+	// Common is what an encoder of requests must know of the provider, whichever model is asked.
+	Common chat.Target
 	Quirks Quirks
 }
 
-// Quirks are how a provider departs from the dialect that it speaks.
+// Quirks are how a provider departs from OpenAI's dialect, as far as requests and replies must be changed that are in this
+// dialect already.
 type Quirks struct {
-	// Rename lists members of a request that the provider knows by another name: {from, to}. If to is empty, the provider
-	// refuses the member, and it is left out.
+	// Rename lists top-level members of a request that the provider knows by another name: {from, to}.
 	Rename [][2]string
-	// NoStreamOptions says that stream_options is refused; usage comes without being asked for.
+	// Refused lists those that make the provider refuse a request, and without which it means nearly the same. They are
+	// left out, and the caller is told.
+	Refused []string
+	// NoStreamOptions says that stream_options is refused. It is left out: usage comes unasked, or not at all.
 	NoStreamOptions bool
 	// Deployments says that the path names the model (Azure's classic API).
 	Deployments bool
-	// Repair says that replies may have calls whose arguments are objects, or a finish reason that does not say that there
-	// are calls. They are mended, because OpenAI's clients do not expect them.
+	// Repair says that replies may have what OpenAI's clients do not expect, and are mended; see mender.
 	Repair bool
+}
+
+// knowsAll says that no request needs a change.
+func (q *Quirks) knowsAll() bool {
+	return len(q.Rename) == 0 && len(q.Refused) == 0 && !q.NoStreamOptions
+}
+
+// becomes is what a top-level member of a body is called at the provider; "" if it is left out and nothing is lost.
+func (q *Quirks) becomes(key string, body []byte) string {
+	if q.NoStreamOptions && key == "stream_options" {
+		return ""
+	}
+	for _, r := range q.Rename {
+		switch key {
+		case r[0]:
+			return r[1]
+		case r[1]: // beside the name that OpenAI's present clients use, this is for older servers
+			if v := peek.Find(body, []byte(`"`+r[0]+`"`)); v != nil && string(v) != "null" {
+				return ""
+			}
+		}
+	}
+	return key
+}
+
+// describe adds to what is known of a model what all models of the provider have in common.
+func (k *Kind) describe(t *chat.Target) {
+	t.NoUsageOption = k.Quirks.NoStreamOptions
+	for _, r := range k.Quirks.Rename {
+		switch r[0] {
+		case newLimit[0]:
+			t.OldMaxTokens = true
+		case "seed":
+			t.SeedName = r[1]
+		}
+	}
+	c := &k.Common
+	t.TopK = t.TopK || c.TopK
+	t.JoinText = t.JoinText || c.JoinText
+	t.NoDeveloper = t.NoDeveloper || c.NoDeveloper
+	t.NoThoughts = t.NoThoughts || c.NoThoughts
+	t.NoAllowedTools = t.NoAllowedTools || c.NoAllowedTools
+	t.CacheMarks = cmp.Or(t.CacheMarks, c.CacheMarks)
+	t.Thinking = cmp.Or(t.Thinking, c.Thinking)
 }
 
 // Endpoints at which conversations arrive.
@@ -55,14 +109,17 @@ var (
 	batches   = []string{"batches.create", "batches.list", "batches.retrieve", "batches.cancel"}
 )
 
-// kinds is the table. The sources of its rows are the providers' own documents and SDKs; what a provider has is what it
-// documents under OpenAI's or Anthropic's paths.
+// newLimit is for providers that know the limit of a completion by its old name only.
+var newLimit = [2]string{"max_completion_tokens", "max_tokens"}
+
+// kinds is the table. Its sources are the providers' own documents and SDKs, as of November 2026. What a provider has is
+// what it documents under OpenAI's or Anthropic's paths and in their shapes; what it refuses stands in the issues named.
 var kinds = []Kind{
 	{
 		Name: "openai", Auth: bearer, Speaks: chatCompletions,
 		Native: slices.Concat(textual, stored, []string{"moderations"}, pictures, speech, documents, batches),
 	},
-	{
+	{ // learn.microsoft.com, "Azure OpenAI in Microsoft Foundry Models v1 API"; openai-node azure.ts
 		Name: "azure", Auth: apiKey, Speaks: chatCompletions,
 		Native: slices.Concat(textual, stored, pictures[:2], speech, documents, batches),
 	},
@@ -73,58 +130,96 @@ var kinds = []Kind{
 	},
 	{Name: "anthropic", Auth: xAPIKey, Speaks: messages, Native: []string{"messages", "messages.count_tokens"}},
 	{
+		// ai.google.dev/gemini-api/docs/openai. Batches need files, which cannot be uploaded this way. Unknown members are
+		// refused: openhanako#394 (store), ed-donner/agents#45 (metadata), openhanako#2494 (prompt_cache_key),
+		// ChatterUI#227 (seed, frequency_penalty).
 		Name: "gemini", Auth: bearer, Speaks: chatCompletions, Native: []string{"chat.completions", "embeddings", "images.generations"},
+		Common: chat.Target{NoAllowedTools: true},
+		Quirks: Quirks{Refused: []string{"store", "metadata", "prompt_cache_key", "seed", "frequency_penalty"}, Repair: true},
 	},
 	{
+		// mistralai/client-python, chatcompletionrequest.py and embeddingrequest.py: whatever is not there is refused with
+		// "Extra inputs are not permitted" (goose#7762, cline#582, openclaude#739), also in messages. Batches have paths of
+		// their own.
 		Name: "mistral", Auth: bearer, Speaks: chatCompletions,
 		Native: slices.Concat([]string{"chat.completions", "embeddings", "moderations", "audio.transcriptions"}, documents),
+		Common: chat.Target{NoDeveloper: true, NoThoughts: true, NoAllowedTools: true},
 		Quirks: Quirks{
-			Rename:          [][2]string{{"max_completion_tokens", "max_tokens"}, {"seed", "random_seed"}},
+			Rename: [][2]string{newLimit, {"seed", "random_seed"}, {"dimensions", "output_dimension"}},
+			Refused: []string{
+				"store", "user", "safety_identifier", "logit_bias", "logprobs", "top_logprobs", "service_tier", "verbosity",
+				"prompt_cache_options", "prompt_cache_retention",
+			},
 			NoStreamOptions: true, Repair: true,
 		},
 	},
-	{
+	{ // console.groq.com/docs/openai: what it refuses; and AstrBot#5946: reasoning_content
 		Name: "groq", Auth: bearer, Speaks: chatCompletions,
 		Native: slices.Concat([]string{"chat.completions", "responses.create"}, speech, documents, batches),
+		Common: chat.Target{NoThoughts: true, NoAllowedTools: true},
+		Quirks: Quirks{Refused: []string{"logprobs", "top_logprobs", "logit_bias"}},
 	},
 	{
+		// api-docs.deepseek.com. max_completion_tokens is ignored (earendil-works/pi#8018), the role developer refused.
+		// Completions and Anthropic's dialect have base URLs of their own.
 		Name: "deepseek", Auth: bearer, Speaks: chatCompletions, Native: []string{"chat.completions"},
-		Quirks: Quirks{Rename: [][2]string{{"max_completion_tokens", "max_tokens"}}},
+		Common: chat.Target{NoDeveloper: true, NoAllowedTools: true, Thinking: "thinking"},
+		Quirks: Quirks{Rename: [][2]string{newLimit}, Repair: true},
 	},
 	{
+		// docs.x.ai/developers/rest-api-reference. Edits of images take JSON only, batches have a shape of their own, and
+		// messages are deprecated.
 		Name: "xai", Auth: bearer, Speaks: chatCompletions,
-		Native: []string{
+		Native: slices.Concat([]string{
 			"chat.completions", "responses.create", "responses.retrieve", "responses.delete", "images.generations",
-		},
+		}, documents),
+		Common: chat.Target{NoAllowedTools: true},
 		Quirks: Quirks{Repair: true},
 	},
-	{
+	{ // openrouter.ai/docs/api-reference. Responses are stateless; images and transcriptions have shapes of their own.
 		Name: "openrouter", Auth: bearer, Speaks: chatCompletions,
-		Native: slices.Concat(textual, []string{"responses.create"}),
+		Native: slices.Concat(textual, []string{"responses.create", "messages"}),
+		Common: chat.Target{TopK: true, NoAllowedTools: true, CacheMarks: "cache_control", Thinking: "reasoning"},
+		Quirks: Quirks{Repair: true},
 	},
-	{
+	{ // docs.together.ai/docs/inference/openai-compatibility; together-python, chat_completions.py; openai-dotnet#267: eos
 		Name: "together", Auth: bearer, Speaks: chatCompletions, Native: slices.Concat(textual, pictures[:1], speech),
-		Quirks: Quirks{Rename: [][2]string{{"max_completion_tokens", "max_tokens"}}},
+		Common: chat.Target{TopK: true, NoDeveloper: true, NoAllowedTools: true},
+		Quirks: Quirks{Rename: [][2]string{newLimit}, Repair: true},
 	},
-	{
-		Name: "fireworks", Auth: bearer, Speaks: chatCompletions, Native: textual,
-		Quirks: Quirks{Rename: [][2]string{{"max_completion_tokens", "max_tokens"}}},
+	{ // docs.fireworks.ai/tools-sdks: openai-compatibility, anthropic-compatibility, and the guide to Responses
+		Name: "fireworks", Auth: bearer, Speaks: chatCompletions,
+		Native: slices.Concat(textual, []string{"responses.create", "responses.retrieve", "responses.delete", "messages"}),
+		Common: chat.Target{TopK: true, NoAllowedTools: true},
+		Quirks: Quirks{Rename: [][2]string{newLimit}},
 	},
-	{
+	{ // docs.cohere.com/docs/compatibility-api; that it takes no stream_options: strandsagents.com, "Cohere"
 		Name: "cohere", Auth: bearer, Speaks: chatCompletions, Native: []string{"chat.completions", "embeddings"},
-		Quirks: Quirks{Rename: [][2]string{{"max_completion_tokens", "max_tokens"}}},
+		Common: chat.Target{NoThoughts: true, NoAllowedTools: true},
+		Quirks: Quirks{Rename: [][2]string{newLimit}, NoStreamOptions: true},
 	},
-	{Name: "ollama", Auth: bearer, Speaks: chatCompletions, Native: slices.Concat(textual, []string{"responses.create"})},
 	{
+		// ollama/ollama openai/openai.go: there is max_tokens only, each part of a content becomes a message, and roles are
+		// the template's. Newer ones have Messages too: who wants that names it in "endpoints".
+		Name: "ollama", Auth: bearer, Speaks: chatCompletions, Native: slices.Concat(textual, []string{"responses.create"}),
+		Common: chat.Target{JoinText: true, NoDeveloper: true, NoAllowedTools: true},
+		Quirks: Quirks{Rename: [][2]string{newLimit}},
+	},
+	{
+		// docs.vllm.ai/en/stable/serving/online_serving. Roles are the template's. Newer ones have Messages too: who wants
+		// that names it in "endpoints". Where OpenAI says "stop" in spite of a call, so does vLLM (vllm#25054).
 		Name: "vllm", Auth: bearer, Speaks: chatCompletions,
 		Native: slices.Concat(textual, []string{
 			"responses.create", "responses.retrieve", "responses.cancel", "audio.transcriptions", "audio.translations",
 		}),
+		Common: chat.Target{TopK: true, NoDeveloper: true, NoAllowedTools: true},
 	},
-	{Name: "tei", Auth: bearer, Native: []string{"embeddings"}},
-	{
+	{Name: "tei", Auth: bearer, Native: []string{"embeddings"}}, // text-embeddings-inference, router/src/http/server.rs
+	{ // nobody knows which
 		Name: "openai-compatible", Auth: bearer, Speaks: chatCompletions,
 		Native: slices.Concat(textual, []string{"moderations"}, pictures, speech, documents, batches),
+		Common: chat.Target{NoAllowedTools: true},
+		Quirks: Quirks{Repair: true},
 	},
 }
 

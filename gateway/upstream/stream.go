@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 
@@ -44,6 +45,7 @@ type stream struct {
 	err    error // what Next says once nothing is left
 	broken error // the framing's error, behind what is still to be parsed
 
+	mender     mender
 	usage      chat.Usage
 	total      gateway.Instant
 	progress   gateway.Instant // when the last event that means something came
@@ -224,7 +226,7 @@ func (st *stream) look(ev sse.Event) bool {
 		return false
 	}
 	st.event = gateway.Event{Name: ev.Name, Data: d.Clean(ev.Data)}
-	return true
+	return st.mend(signs.Has(chat.Finish))
 }
 
 // parseBytes gives what has come.
@@ -259,29 +261,36 @@ func (st *stream) parseWhole() bool {
 		}
 	}
 	st.event = gateway.Event{Data: data}
-	return true
+	return st.reply.Status >= 300 || st.mend(true)
+}
+
+// mend puts the event right; false if it says that the answer has failed.
+func (st *stream) mend(finish bool) bool {
+	if !st.mends() {
+		return true
+	}
+	broken := ""
+	if st.event.Data, broken = st.mender.mend(st.event.Data, finish); broken != "" {
+		st.err = st.failure(chat.Error{Message: "The provider \"" + st.p.c.Name + "\" broke off its answer: " + broken + ".", Code: broken})
+	}
+	return broken == ""
 }
 
 // inBand is the error that a provider reports inside a reply which began as a success.
 func (st *stream) inBand(data []byte) error {
+	said, _ := st.r.dialect.DecodeError(data)
+	return st.failure(said)
+}
+
+// failure is inBand for what has been read already.
+func (st *stream) failure(said chat.Error) error {
 	e := &gateway.Error{
-		Status: 502, Type: gateway.TypeServer, Code: gateway.CodeInBand, Origin: gateway.OriginUpstream, Sent: true,
-		Message: "The provider \"" + st.p.c.Name + "\" reported an error.",
+		Status: 502, Type: cmp.Or(said.Type, gateway.TypeServer), Code: cmp.Or(said.Code, gateway.CodeInBand), Param: said.Param,
+		Origin: gateway.OriginUpstream, Sent: true,
+		Message: cmp.Or(said.Message, "The provider \""+st.p.c.Name+"\" reported an error."),
 	}
-	if said, ok := st.r.dialect.DecodeError(data); ok {
-		if said.Message != "" {
-			e.Message = said.Message
-		}
-		if said.Type != "" {
-			e.Type = said.Type
-		}
-		e.Param = said.Param
-		if said.Code != "" {
-			e.Code = said.Code
-		}
-		if said.Code == "429" || said.Code == "rate_limit_exceeded" || said.Type == gateway.TypeRateLimit {
-			e.Status = 429
-		}
+	if said.Code == "429" || said.Code == "rate_limit_exceeded" || said.Type == gateway.TypeRateLimit {
+		e.Status = 429
 	}
 	return e
 }

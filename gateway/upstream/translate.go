@@ -42,7 +42,27 @@ func (s *sender) translate(x *gateway.Exchange, r *route, model string) (*transl
 		t.free()
 		return nil, s.impossible(err)
 	}
+	if err := t.leaveOut(&s.p.c.Kind.Quirks, target.Refuse); err != nil {
+		t.free()
+		return nil, s.impossible(err)
+	}
 	return t, nil
+}
+
+// leaveOut takes out of the body what its dialect knows and this provider refuses.
+func (t *translation) leaveOut(q *Quirks, refuse bool) error {
+	if t.to != wire.OpenAI {
+		return nil
+	}
+	m := members{body: *t.body, quirks: q}
+	if e := m.edits(nil); len(e) > 0 {
+		*t.body = append((*t.body)[:0], peek.Append(nil, *t.body, e)...)
+	}
+	if refuse && len(m.dropped) > 0 {
+		return refuseDropped(m.dropped)
+	}
+	t.dropped = append(t.dropped, m.dropped...)
+	return nil
 }
 
 func (t *translation) free() {
@@ -83,7 +103,7 @@ func (t *translation) wrap(st *stream) error {
 	}
 	reply, err := t.to.DecodeReply(ev.Data)
 	if err != nil {
-		st.err = errors.Join(errMalformed, err)
+		st.err = st.unreadable(err)
 		return st.err
 	}
 	r.ContentType = "application/json"
@@ -108,6 +128,7 @@ func (t *translation) wrapError(st *stream) error {
 	r := &st.reply
 	out := ev.Data
 	if said, ok := t.to.DecodeError(ev.Data); ok {
+		said.Status = r.Status
 		out, r.ContentType = t.from.AppendError(nil, said), "application/json"
 	}
 	if r.Status == statusOverloaded && t.from.Name != "anthropic" {
@@ -204,12 +225,16 @@ func (w *translated) pull() {
 	if err == nil {
 		return
 	}
-	if _, ok := errors.AsType[*chat.Error](err); ok {
-		w.err = w.st.inBand(ev.Data)
-	} else {
-		w.err = errors.Join(errMalformed, err)
-	}
+	w.err = w.st.unreadable(err)
 	w.st.err = w.err
+}
+
+// unreadable is what it means that a reply or an event could not be decoded: the provider reports a failure, or is at fault.
+func (st *stream) unreadable(err error) error {
+	if said, ok := errors.AsType[*chat.Error](err); ok {
+		return st.failure(*said)
+	}
+	return errors.Join(errMalformed, err)
 }
 
 // fail writes the event that ends the stream in the caller's dialect: some dialects number their events, or repeat in the

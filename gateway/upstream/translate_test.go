@@ -63,7 +63,7 @@ func claude(t *testing.T, f *fake, s *upstream.Stored) *upstream.Provider {
 
 func compatible(t *testing.T, f *fake, s *upstream.Stored) *upstream.Provider {
 	return provider(t, f.url(), func(c *upstream.Config) {
-		c.Kind, _ = upstream.KindOf("fireworks")
+		c.Kind, _ = upstream.KindOf("together")
 		c.Endpoints, c.Stored = conversations(), s
 	})
 }

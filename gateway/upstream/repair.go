@@ -1,0 +1,211 @@
+package upstream
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strconv"
+
+	"github.com/sluice-ai/sluice/gateway/wire"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
+	"github.com/sluice-ai/sluice/gateway/wire/shape"
+)
+
+// mender puts right what imitators of chat completions get wrong and OpenAI's clients break on, in replies that otherwise
+// pass byte by byte:
+//
+//   - arguments of calls that are an object instead of a string (Mistral);
+//   - calls in a stream without an index, or that all have the same one, which clients would join to one (Gemini:
+//     open-webui/computer#224, su-kaka/gcli2api#406), and calls without a type (Mistral);
+//   - the finish reason "stop" where there are calls (xAI: vercel/ai#12218, Gemini: googleapis/python-genai#2868),
+//     "model_length" (Mistral) and "eos" (Together: openai-dotnet#267);
+//   - a finish reason that says that the answer failed: "error" (Mistral, OpenRouter), "insufficient_system_resource"
+//     (DeepSeek).
+//
+// It belongs to one reply.
+type mender struct {
+	choices []mendedChoice // those with calls
+	data    []byte
+	e       []peek.Edit
+	broken  []byte // the finish reason of a choice that failed, in quotes
+}
+
+type mendedChoice struct {
+	index int
+	calls []begunCall
+}
+
+type begunCall struct {
+	index int // by the provider's count
+	id    string
+}
+
+var toolCalls = []byte(`"tool_calls"`)
+
+// mend gives the data of an event, or of a whole reply, as it is or mended. finish says that a choice may end in it; without
+// that and without calls nothing is looked at. broken is the finish reason of an answer that failed.
+func (m *mender) mend(data []byte, finish bool) (mended []byte, broken string) {
+	if !finish && !bytes.Contains(data, toolCalls) {
+		return data, ""
+	}
+	m.data, m.e, m.broken = data, m.e[:0], nil
+	at := 0
+	peek.Elements(peek.Find(data, []byte(`"choices"`)), func(v []byte) bool {
+		m.choice(v, at)
+		at++
+		return true
+	})
+	m.data = nil
+	if m.broken != nil {
+		broken, _ = peek.String(m.broken)
+		return data, broken
+	}
+	if len(m.e) == 0 {
+		return data, ""
+	}
+	slices.SortStableFunc(m.e, func(a, b peek.Edit) int { return cmp.Compare(a.At, b.At) })
+	return peek.Append(nil, data, m.e), ""
+}
+
+// replace notes that a value in the data becomes another.
+func (m *mender) replace(v []byte, text string) {
+	at := cap(m.data) - cap(v)
+	m.e = append(m.e, peek.Edit{At: at, End: at + len(v), Text: text})
+}
+
+// choice looks at one of choices; at is its place there, which some providers leave to stand for the index.
+func (m *mender) choice(v []byte, at int) {
+	var message, delta, reason []byte
+	index := at
+	peek.Each(v, func(key, val []byte) bool {
+		switch string(key) {
+		case "index":
+			if n, ok := peek.Int(val); ok {
+				index = int(n)
+			}
+		case "message":
+			message = val
+		case "delta":
+			delta = val
+		case "finish_reason":
+			reason = val
+		}
+		return true
+	})
+	if calls := peek.Find(message, toolCalls); calls != nil {
+		m.calls(m.begun(index), calls, false)
+	}
+	if calls := peek.Find(delta, toolCalls); calls != nil {
+		m.calls(m.begun(index), calls, true)
+	}
+	called := slices.ContainsFunc(m.choices, func(c mendedChoice) bool { return c.index == index && len(c.calls) > 0 })
+	m.reason(reason, called)
+}
+
+// begun finds or begins what is known of a choice. It is valid until the next call.
+func (m *mender) begun(index int) *mendedChoice {
+	for i := range m.choices {
+		if m.choices[i].index == index {
+			return &m.choices[i]
+		}
+	}
+	m.choices = append(m.choices, mendedChoice{index: index})
+	return &m.choices[len(m.choices)-1]
+}
+
+func (m *mender) reason(v []byte, called bool) {
+	switch string(v) {
+	case `"stop"`:
+		if called {
+			m.replace(v, `"tool_calls"`)
+		}
+	case `"eos"`:
+		if called {
+			m.replace(v, `"tool_calls"`)
+		} else {
+			m.replace(v, `"stop"`)
+		}
+	case `"model_length"`:
+		m.replace(v, `"length"`)
+	case `"error"`, `"insufficient_system_resource"`:
+		m.broken = v
+	}
+}
+
+// calls looks at a list of calls, or in a stream at one of fragments of them.
+func (m *mender) calls(c *mendedChoice, v []byte, stream bool) {
+	peek.Elements(v, func(call []byte) bool {
+		m.call(c, call, stream)
+		return true
+	})
+}
+
+func (m *mender) call(c *mendedChoice, v []byte, stream bool) {
+	var index, function []byte
+	var id string
+	members, typed := 0, false
+	peek.Each(v, func(key, val []byte) bool {
+		members++
+		switch string(key) {
+		case "index":
+			index = val
+		case "id":
+			id, _ = peek.String(val)
+		case "type":
+			typed = true
+		case "function":
+			function = val
+		}
+		return true
+	})
+	if members == 0 {
+		return
+	}
+	begins := len(c.calls)
+	n := c.find(index, id, peek.Find(function, []byte(`"name"`)) != nil)
+	missing := ""
+	if given, ok := peek.Int(index); stream && (!ok || given != int64(n)) {
+		if index != nil {
+			m.replace(index, strconv.Itoa(n))
+		} else {
+			missing = `"index":` + strconv.Itoa(n) + `,`
+		}
+	}
+	if !typed && function != nil && (!stream || n == begins) {
+		missing += `"type":"function",`
+	}
+	if missing != "" {
+		at := cap(m.data) - cap(v) + 1
+		m.e = append(m.e, peek.Edit{At: at, End: at, Text: missing})
+	}
+	if arguments := peek.Find(function, []byte(`"arguments"`)); len(arguments) > 0 && arguments[0] == '{' {
+		m.replace(arguments, string(shape.AppendString(nil, string(arguments))))
+	}
+}
+
+// find is the place of the call that a fragment belongs to; it begins another if it belongs to none: one with an id of its
+// own, or with a name where there is no index.
+func (c *mendedChoice) find(index []byte, id string, named bool) int {
+	given, ok := peek.Int(index)
+	for n := len(c.calls) - 1; n >= 0; n-- {
+		k := &c.calls[n]
+		switch {
+		case id != "" && k.id == id, !ok && id == "" && !named:
+			return n
+		case ok && int64(k.index) == given && (id == "" || k.id == ""):
+			k.id = cmp.Or(id, k.id)
+			return n
+		}
+	}
+	k := begunCall{index: len(c.calls), id: id}
+	if ok {
+		k.index = int(given)
+	}
+	c.calls = append(c.calls, k)
+	return len(c.calls) - 1
+}
+
+// mends says whether what the provider says is to be mended on its way.
+func (st *stream) mends() bool {
+	return st.p.c.Kind.Quirks.Repair && st.r.native && st.r.dialect == wire.OpenAI
+}
