@@ -168,7 +168,7 @@ func (k *client) refuse(status int, code, message string, keep bool) bool {
 
 // whole sends an answer that is no conversation.
 func (k *client) whole(a *answer, keep bool) bool {
-	k.head(a.status, a.contentType, "Content-Length: "+strconv.Itoa(len(a.body))+"\r\n", keep)
+	k.head(a.status, a.contentType, a.fields+"Content-Length: "+strconv.Itoa(len(a.body))+"\r\n", keep)
 	k.out = append(k.out, a.body...)
 	return k.flush() && keep
 }

@@ -3,11 +3,14 @@ package sim
 import (
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/openai"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
+	"github.com/sluice-ai/sluice/gateway/wire/sse"
 )
 
 // call is a request to an endpoint that holds no conversation, and is answered at once.
@@ -25,6 +28,7 @@ type answer struct {
 	status      int
 	contentType string
 	body        []byte
+	fields      string // further lines of the head
 }
 
 // route is an endpoint; {id} stands for a part of the path, {id...} for all that is left of it.
@@ -40,7 +44,31 @@ func routes() []route {
 		{"GET", "/stats", (*call).stats},
 		{"POST", "/v1/chat/completions", nil}, // conversations are answered elsewhere
 		{"POST", "/v1/messages", nil},
+		{"POST", "/v1/messages/count_tokens", (*call).countTokens},
 		{"POST", "/v1/responses", nil},
+		{"POST", "/v1/responses/input_tokens", (*call).countTokens},
+		{"GET", "/v1/responses/{id}", (*call).response},
+		{"DELETE", "/v1/responses/{id}", (*call).deleteResponse},
+		{"POST", "/v1/responses/{id}/cancel", (*call).response},
+		{"GET", "/v1/responses/{id}/input_items", (*call).inputItems},
+		{"POST", "/v1/completions", (*call).completions},
+		{"POST", "/v1/embeddings", (*call).embeddings},
+		{"POST", "/v1/moderations", (*call).moderations},
+		{"POST", "/v1/images/generations", (*call).images},
+		{"POST", "/v1/images/edits", (*call).images},
+		{"POST", "/v1/images/variations", (*call).images},
+		{"POST", "/v1/audio/speech", (*call).speech},
+		{"POST", "/v1/audio/transcriptions", (*call).transcription},
+		{"POST", "/v1/audio/translations", (*call).transcription},
+		{"POST", "/v1/files", (*call).createFile},
+		{"GET", "/v1/files", (*call).listFiles},
+		{"GET", "/v1/files/{id}", (*call).retrieveFile},
+		{"DELETE", "/v1/files/{id}", (*call).deleteFile},
+		{"GET", "/v1/files/{id}/content", (*call).fileContent},
+		{"POST", "/v1/batches", (*call).createBatch},
+		{"GET", "/v1/batches", (*call).listBatches},
+		{"GET", "/v1/batches/{id}", (*call).retrieveBatch},
+		{"POST", "/v1/batches/{id}/cancel", (*call).cancelBatch},
 	}
 }
 
@@ -84,7 +112,7 @@ func idIn(pattern, path string) (id string, ok bool) {
 
 // refuse is an error in the caller's dialect.
 func (c *call) refuse(status int, e chat.Error) answer {
-	return answer{status, applicationJSON, c.dialect.AppendError(nil, e)}
+	return answer{status: status, contentType: applicationJSON, body: c.dialect.AppendError(nil, e)}
 }
 
 const applicationJSON = "application/json"
@@ -107,7 +135,7 @@ func (c *call) json(v any) answer {
 	if err != nil {
 		return c.refuse(500, chat.Error{Type: gateway.TypeServer, Message: err.Error()})
 	}
-	return answer{200, applicationJSON, b}
+	return answer{status: 200, contentType: applicationJSON, body: b}
 }
 
 // lacksVersion refuses a request of Anthropic's API that does not say which version it means.
@@ -119,16 +147,33 @@ func (c *call) lacksVersion() answer {
 }
 
 func (c *call) models() answer {
-	return answer{200, applicationJSON, openai.AppendModels(nil, Models())}
+	return answer{status: 200, contentType: applicationJSON, body: openai.AppendModels(nil, Models())}
 }
 
 func (c *call) model() answer {
 	for _, m := range Models() {
 		if m.ID == c.id {
-			return answer{200, applicationJSON, openai.AppendModel(nil, m)}
+			return answer{status: 200, contentType: applicationJSON, body: openai.AppendModel(nil, m)}
 		}
 	}
 	return c.refuse(404, unknownModel(c.id))
 }
 
 func (c *call) stats() answer { return c.json(c.s.Stats()) }
+
+// events answers with a stream, all at once.
+func (c *call) events(list ...[]byte) answer {
+	var b []byte
+	for _, data := range list {
+		name, _ := peek.String(peek.Find(data, []byte(`"type"`)))
+		b = sse.Append(b, name, data)
+	}
+	return answer{status: 200, contentType: "text/event-stream; charset=utf-8", body: b}
+}
+
+// serial is n random letters and digits, others at each call.
+func (c *call) serial(n int) string {
+	return serial(source(c.s.engine.count.Add(1), chanceHead), n)
+}
+
+func now() int64 { return time.Now().Unix() }

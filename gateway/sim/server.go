@@ -7,17 +7,18 @@ import (
 	"sync/atomic"
 )
 
-// Server is the simulator as an HTTP/1.1 server. It answers POST /v1/chat/completions, GET /v1/models and
-// GET /v1/models/{id}; GET /stats shows Stats as JSON. It reads on while it answers, so it knows at once when a client
-// leaves; a client that closes only its sending side counts as gone too.
+// Server is the simulator as an HTTP/1.1 server. It answers what routes lists, as the package documentation says;
+// GET /stats shows Stats as JSON. It reads on while it answers, so it knows at once when a client leaves; a client that
+// closes only its sending side counts as gone too.
 //
 // The fields are set before Serve.
 type Server struct {
 	Options Options
-	Key     string // what clients must send as bearer token; "" for none
-	Record  bool   // keep the last chat request, for Last
+	Key     string // what clients must send as bearer token or x-api-key; "" for none
+	Record  bool   // keep the last request of a conversation, for Last
 
 	engine    *engine
+	archive   archive
 	mu        sync.Mutex
 	closed    bool
 	listeners map[net.Listener]struct{}
@@ -34,7 +35,7 @@ type Server struct {
 type Stats struct {
 	Connections int64 `json:"connections"`       // accepted
 	Open        int64 `json:"open"`              // connections at present
-	Requests    int64 `json:"requests"`          // for chat completions, with the right key
+	Requests    int64 `json:"requests"`          // for conversations, with the right key
 	Streams     int64 `json:"streams"`           // of those, answered by events
 	Completed   int64 `json:"completed"`         // answered to the end
 	Broken      int64 `json:"broken"`            // broken off because the model's name asked for it
@@ -131,7 +132,7 @@ func (s *Server) Stats() Stats {
 	}
 }
 
-// Last is the last chat request as it arrived: header lines and body. Both are nil if there was none or Record is not set.
+// Last is the last request of a conversation as it arrived: header lines and body. Both are nil if there was none or Record is not set.
 func (s *Server) Last() (head, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

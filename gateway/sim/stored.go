@@ -1,8 +1,11 @@
 package sim
 
 import (
+	"strings"
 	"sync"
 
+	"github.com/sluice-ai/sluice/gateway/wire"
+	"github.com/sluice-ai/sluice/gateway/wire/anthropic"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/responses"
 )
@@ -47,10 +50,13 @@ func (s *shelf) find(id string) *stored {
 	return s.kept[id]
 }
 
-func (s *shelf) remove(id string) {
+// remove says whether there was something to remove.
+func (s *shelf) remove(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	_, had := s.kept[id]
 	delete(s.kept, id)
+	return had
 }
 
 // whole is a request with the conversation that it continues.
@@ -66,4 +72,57 @@ func (s *shelf) whole(r *chat.Request) (*chat.Request, error) {
 		}
 	}
 	return responses.Continue(r, responses.Conversation(before.request, before.reply)), nil
+}
+
+// response shows a response. It is complete when it is made, so to cancel it changes nothing.
+func (c *call) response() answer {
+	r := c.s.engine.stored.find(c.id)
+	if r == nil {
+		return c.missing("response")
+	}
+	return answer{status: 200, contentType: applicationJSON, body: responses.AppendReply(nil, r.said, r.reply)}
+}
+
+func (c *call) deleteResponse() answer {
+	if !c.s.engine.stored.remove(c.id) {
+		return c.missing("response")
+	}
+	return answer{status: 200, contentType: applicationJSON, body: responses.AppendDeleted(nil, c.id)}
+}
+
+func (c *call) inputItems() answer {
+	r := c.s.engine.stored.find(c.id)
+	if r == nil {
+		return c.missing("response")
+	}
+	p, err := responses.ReadPage(c.query)
+	if err != nil {
+		return c.refuse(400, badRequest(err))
+	}
+	b, err := responses.AppendItems(nil, responses.InputItems(r.request, c.id), p)
+	if err != nil {
+		return c.refuse(400, badRequest(err))
+	}
+	return answer{status: 200, contentType: applicationJSON, body: b}
+}
+
+// countTokens says how many tokens a prompt has, in Anthropic's dialect or in that of Responses.
+func (c *call) countTokens() answer {
+	decode, write := responses.DecodeRequest, responses.AppendInputTokens
+	if strings.HasSuffix(c.path, "/count_tokens") {
+		c.dialect = wire.Anthropic
+		if a := c.lacksVersion(); a.status != 0 {
+			return a
+		}
+		decode, write = anthropic.DecodeCount, anthropic.AppendCount
+	}
+	r, err := decode(c.body)
+	if err != nil {
+		return c.refuse(400, badRequest(err))
+	}
+	if bad := c.judge(r.Model); bad != nil {
+		return *bad
+	}
+	n, _ := promptTokens(r)
+	return answer{status: 200, contentType: applicationJSON, body: write(nil, n)}
 }

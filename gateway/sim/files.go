@@ -1,0 +1,268 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/sluice-ai/sluice/gateway/wire"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+)
+
+// archive keeps the last files and batches, oldest first.
+type archive struct {
+	mu      sync.Mutex
+	files   []*file
+	batches []*batch
+}
+
+type file struct {
+	ID       string `json:"id"`
+	Object   string `json:"object"`
+	Bytes    int    `json:"bytes"`
+	Created  int64  `json:"created_at"`
+	Filename string `json:"filename"`
+	Purpose  string `json:"purpose"`
+	Status   string `json:"status"`
+
+	content []byte
+}
+
+// batch is done at once, when it is made.
+type batch struct {
+	ID         string          `json:"id"`
+	Object     string          `json:"object"`
+	Endpoint   string          `json:"endpoint"`
+	Input      string          `json:"input_file_id"`
+	Window     string          `json:"completion_window"`
+	Status     string          `json:"status"`
+	Output     string          `json:"output_file_id,omitempty"`
+	Created    int64           `json:"created_at"`
+	InProgress int64           `json:"in_progress_at"`
+	Finalizing int64           `json:"finalizing_at"`
+	Completed  int64           `json:"completed_at"`
+	Metadata   json.RawMessage `json:"metadata"`
+	Counts     struct {
+		Total     int `json:"total"`
+		Completed int `json:"completed"`
+		Failed    int `json:"failed"`
+	} `json:"request_counts"`
+}
+
+// maxLines is how many requests a batch may have.
+const maxLines = 10_000
+
+// add keeps a file, under an id that tells it from all others.
+func (a *archive) add(f *file) *file {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f.Object, f.Bytes, f.Created, f.Status = "file", len(f.content), now(), "processed"
+	if a.files = append(a.files, f); len(a.files) > maxShelf {
+		a.files = a.files[1:]
+	}
+	return f
+}
+
+func (a *archive) file(id string) *file {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, f := range a.files {
+		if f.ID == id {
+			return f
+		}
+	}
+	return nil
+}
+
+func (c *call) createFile() answer {
+	f, content, name, bad := c.form()
+	switch {
+	case bad != nil:
+		return *bad
+	case content == nil:
+		return c.wrong("file", "is required")
+	case f["purpose"] == "":
+		return c.wrong("purpose", "is required")
+	}
+	return c.json(c.s.archive.add(&file{ID: "file-" + c.serial(24), Filename: name, Purpose: f["purpose"], content: content}))
+}
+
+func (c *call) listFiles() answer {
+	a := &c.s.archive
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return c.json(page(a.files, func(f *file) string { return f.ID }))
+}
+
+func (c *call) retrieveFile() answer {
+	if f := c.s.archive.file(c.id); f != nil {
+		return c.json(f)
+	}
+	return c.missing("file")
+}
+
+func (c *call) fileContent() answer {
+	if f := c.s.archive.file(c.id); f != nil {
+		return answer{status: 200, contentType: "application/octet-stream", body: f.content}
+	}
+	return c.missing("file")
+}
+
+func (c *call) deleteFile() answer {
+	a := &c.s.archive
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i, f := range a.files {
+		if f.ID == c.id {
+			a.files = append(a.files[:i:i], a.files[i+1:]...)
+			return c.json(deleted{c.id, "file", true})
+		}
+	}
+	return c.missing("file")
+}
+
+type deleted struct {
+	ID      string `json:"id"`
+	Object  string `json:"object"`
+	Deleted bool   `json:"deleted"`
+}
+
+// list is a page of all that there is, newest first.
+type list[T any] struct {
+	Object string `json:"object"`
+	Data   []T    `json:"data"`
+	First  string `json:"first_id"`
+	Last   string `json:"last_id"`
+	More   bool   `json:"has_more"`
+}
+
+func page[T any](all []T, id func(T) string) list[T] {
+	l := list[T]{Object: "list", Data: []T{}}
+	for _, v := range slices.Backward(all) {
+		l.Data = append(l.Data, v)
+	}
+	if len(l.Data) > 0 {
+		l.First, l.Last = id(l.Data[0]), id(l.Data[len(l.Data)-1])
+	}
+	return l
+}
+
+func (c *call) createBatch() answer {
+	var q struct {
+		Input    string `json:"input_file_id"`
+		Endpoint string
+		Window   string `json:"completion_window"`
+		Metadata json.RawMessage
+	}
+	if bad := c.read(&q); bad != nil {
+		return *bad
+	}
+	b := &batch{
+		ID: "batch_" + c.serial(24), Object: "batch", Status: "completed", Created: now(),
+		Input: q.Input, Endpoint: q.Endpoint, Window: q.Window, Metadata: q.Metadata,
+	}
+	in := c.s.archive.file(b.Input)
+	switch {
+	case in == nil:
+		c.id = b.Input
+		return c.missing("file")
+	case b.Window != "24h":
+		return c.wrong("completion_window", "must be 24h")
+	case !strings.HasPrefix(b.Endpoint, "/v1/") || b.Endpoint == "/v1/batches" || b.Endpoint == "/v1/files":
+		return c.wrong("endpoint", "is none that batches are for")
+	}
+	out := c.run(b, bytes.Split(bytes.TrimSpace(in.content), []byte("\n")))
+	b.Output = c.s.archive.add(&file{ID: "file-" + c.serial(24), Filename: b.ID + "_output.jsonl", Purpose: "batch_output", content: out}).ID
+	b.InProgress, b.Finalizing, b.Completed = now(), now(), now()
+	a := &c.s.archive
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.batches = append(a.batches, b); len(a.batches) > maxShelf {
+		a.batches = a.batches[1:]
+	}
+	return c.json(b)
+}
+
+// run answers each line, as its endpoint would.
+func (c *call) run(b *batch, lines [][]byte) []byte {
+	var out []byte
+	for i, line := range lines[:min(len(lines), maxLines)] {
+		var q struct {
+			ID     string `json:"custom_id"`
+			Method string
+			URL    string
+			Body   json.RawMessage
+		}
+		a := c.wrong("line "+strconv.Itoa(i+1), "is no request for "+b.Endpoint)
+		if json.Unmarshal(line, &q) == nil && q.URL == b.Endpoint && q.Method == "POST" {
+			a = c.s.perform(q.URL, q.Body)
+		}
+		if b.Counts.Total++; a.status == 200 {
+			b.Counts.Completed++
+		} else {
+			b.Counts.Failed++
+		}
+		body := json.RawMessage(a.body)
+		if !json.Valid(body) {
+			body = json.RawMessage(`null`)
+		}
+		type reply struct {
+			Status int             `json:"status_code"`
+			ID     string          `json:"request_id"`
+			Body   json.RawMessage `json:"body"`
+		}
+		done, err := json.Marshal(struct {
+			ID       string `json:"id"`
+			Custom   string `json:"custom_id"`
+			Response reply  `json:"response"`
+			Error    any    `json:"error"`
+		}{"batch_req_" + c.serial(24), q.ID, reply{a.status, "req_" + c.serial(32), body}, nil})
+		if err == nil {
+			out = append(append(out, done...), '\n')
+		}
+	}
+	return out
+}
+
+// perform answers a POST without a connection. Faults that need one are errors here.
+func (s *Server) perform(path string, body []byte) answer {
+	if d := talks(strings.TrimPrefix(path, "/v1")); d != nil {
+		x := s.engine.script(asked{dialect: d, body: body})
+		if b := x.body(); len(b) > 0 && min(x.cut, x.stall) == never && !x.stream {
+			return answer{status: x.status, contentType: x.contentType(), body: b}
+		}
+		return answer{status: 502, contentType: applicationJSON, body: d.AppendError(nil, broken())}
+	}
+	c := call{s: s, method: "POST", path: path, contentType: applicationJSON, body: body, dialect: wire.OpenAI}
+	return c.answer()
+}
+
+func (c *call) listBatches() answer {
+	a := &c.s.archive
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return c.json(page(a.batches, func(b *batch) string { return b.ID }))
+}
+
+func (c *call) retrieveBatch() answer {
+	a := &c.s.archive
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, b := range a.batches {
+		if b.ID == c.id {
+			return c.json(b)
+		}
+	}
+	return c.missing("batch")
+}
+
+// cancelBatch comes too late, for a batch is complete at once.
+func (c *call) cancelBatch() answer {
+	if a := c.retrieveBatch(); a.status != 200 {
+		return a
+	}
+	return c.refuse(409, chat.Error{Type: "invalid_request_error", Message: "The batch is complete already."})
+}
