@@ -290,6 +290,9 @@ func (d *Directory) Holder(tenant, id string) string {
 	return d.holders.Holder(tenant, id)
 }
 
+// Shared says whether there are several tenants, so that things of more than one may be in the operator's accounts.
+func (d *Directory) Shared() bool { return len(d.tenants) > 1 }
+
 // Created is when the generation was made, in Unix seconds: the "created" of its models.
 func (d *Directory) Created() int64 { return d.created }
 

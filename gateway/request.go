@@ -163,6 +163,16 @@ func (r *Request) Edits(e []peek.Edit, model string, askUsage bool) []peek.Edit 
 // Body is the bytes as they came, but for those that Rest gives: nil before Open and after the last release.
 func (r *Request) Body() []byte { return r.raw }
 
+// Member is the string in the body's own member of that key, which is given with its quotes; "" if there is none, before Open
+// and for forms.
+func (r *Request) Member(quotedKey string) string {
+	if r.form != nil {
+		return ""
+	}
+	s, _ := peek.String(peek.Find(r.raw, []byte(quotedKey)))
+	return s
+}
+
 // Fields are what steers, with its positions in Body; zero before Open. Of a form they are model and stream, without
 // positions.
 func (r *Request) Fields() *peek.Fields { return &r.fields }
