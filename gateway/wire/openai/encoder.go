@@ -35,9 +35,10 @@ type spokenCall struct {
 
 // Encode implements chat.Encoder.
 func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {
-	switch p.Kind {
-	case chat.PieceBegin:
+	if e.head == nil {
 		e.begin(dst, p)
+	}
+	switch p.Kind {
 	case chat.PieceText:
 		e.text(dst, p, `"content":"`)
 	case chat.PieceRefusal:
@@ -75,13 +76,12 @@ func (e *encoder) begin(dst *chat.Batch, p *chat.Piece) {
 	if p.Usage != nil {
 		e.usage = *p.Usage
 	}
-	w := writer{b: e.head[:0]}
-	w.open('{')
-	w.str("id", p.Head.ID)
-	w.str("object", "chat.completion.chunk")
-	w.int("created", p.Head.Created)
-	w.str("model", p.Head.Model)
-	w.list("choices")
+	h := p.Head
+	if h == nil {
+		h = &chat.Head{}
+	}
+	w := writer{}
+	w.head(h, "chat.completion.chunk")
 	e.head = w.b
 	e.choice(dst, p.Choice)
 }

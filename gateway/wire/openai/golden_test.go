@@ -127,7 +127,10 @@ func decoded(events []sse.Event, encoder chat.Encoder) (transcript, []sse.Event)
 		pieces, err = decoder.Decode(pieces[:0], ev.Name, ev.Data)
 		said.fail(err)
 		for i := range pieces {
-			said.add(&pieces[i])
+			p := &pieces[i]
+			if said.add(p); p.Head != nil && p.Head.ID == "" { // or an encoder makes up what is missing
+				p.Head.ID, p.Head.Created = "none", 1
+			}
 			if encoder != nil {
 				encoder.Encode(&batch, &pieces[i])
 			}

@@ -165,7 +165,7 @@ func (m maker) usage() chat.Usage {
 }
 
 func (m maker) reply() *chat.Reply {
-	r := &chat.Reply{Head: chat.Head{ID: m.maybe(), Model: m.maybe(), Created: m.Int64N(1 << 40)}, ServiceTier: m.maybe()}
+	r := &chat.Reply{Head: chat.Head{ID: m.word(), Model: m.maybe(), Created: 1 + m.Int64N(1<<40)}, ServiceTier: m.maybe()}
 	if m.some() {
 		r.Usage = m.usage()
 	}
@@ -236,7 +236,7 @@ func TestReplyIdentity(t *testing.T) {
 
 // pieces are those of a stream, in a random order as far as it is free.
 func (m maker) pieces() []chat.Piece {
-	list := []chat.Piece{{Kind: chat.PieceBegin, Head: &chat.Head{ID: m.word(), Model: m.maybe(), Created: m.Int64N(1 << 40)}}}
+	list := []chat.Piece{{Kind: chat.PieceBegin, Head: &chat.Head{ID: m.word(), Model: m.maybe(), Created: 1 + m.Int64N(1<<40)}}}
 	inside := func() []byte {
 		return []byte(oneOf(m, `a`, `\n`, `é`, `\"x\\`, `\u00e9`, ` `, `漢字`, `{`))
 	}

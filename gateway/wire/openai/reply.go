@@ -1,7 +1,9 @@
 package openai
 
 import (
+	"crypto/rand"
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -12,12 +14,7 @@ import (
 // and as LiteLLM if they are signed; pictures as OpenRouter has them. Of the request nothing is needed; it may be nil.
 func AppendReply(dst []byte, _ *chat.Request, r *chat.Reply) []byte {
 	w := writer{b: dst}
-	w.open('{')
-	w.str("id", r.ID)
-	w.str("object", "chat.completion")
-	w.int("created", r.Created)
-	w.str("model", r.Model)
-	w.list("choices")
+	w.head(&r.Head, "chat.completion")
 	for i := range r.Choices {
 		c := &r.Choices[i]
 		w.element()
@@ -36,6 +33,23 @@ func AppendReply(dst []byte, _ *chat.Request, r *chat.Reply) []byte {
 	w.text("service_tier", r.ServiceTier)
 	w.shut('}')
 	return w.b
+}
+
+// head begins a reply or a chunk, up to its choices. What other dialects do not say, clients here rely on.
+func (w *writer) head(h *chat.Head, object string) {
+	id, created := h.ID, h.Created
+	if id == "" {
+		id = "chatcmpl-" + rand.Text()
+	}
+	if created == 0 { // Anthropic has no such thing
+		created = time.Now().Unix()
+	}
+	w.open('{')
+	w.str("id", id)
+	w.str("object", object)
+	w.int("created", created)
+	w.str("model", h.Model)
+	w.list("choices")
 }
 
 func (w *writer) message(m *chat.Message, cut bool) {

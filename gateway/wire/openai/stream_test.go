@@ -88,6 +88,10 @@ func TestEncoder(t *testing.T) {
 		role, `{"index":1,"delta":{"role":"assistant","content":"","refusal":null}`, `{"index":1,"delta":{"content":"b"}`, `{"index":0,"delta":{"content":"a"}`,
 	}, chat.Piece{Kind: chat.PieceText, Choice: 1, Text: []byte(`b`)}, chat.Piece{Kind: chat.PieceText, Text: []byte(`a`)})
 
+	got := encoded(nil, chat.Piece{Kind: chat.PieceBegin, Head: &chat.Head{ID: "msg_1"}})
+	if !strings.HasPrefix(got, `{"id":"msg_1","object":"chat.completion.chunk","created":1`) || strings.Contains(got, `"created":1,`) {
+		t.Errorf("a date is missing: %s", got)
+	}
 	var batch chat.Batch
 	openai.NewEncoder(nil).Fail(&batch, &chat.Error{Message: "m", Type: "server_error"})
 	if _, data, ok := batch.Next(); !ok || string(data) != `{"error":{"message":"m","type":"server_error","param":null,"code":null}}` {
