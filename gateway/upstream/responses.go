@@ -12,6 +12,38 @@ import (
 
 const createResponse = "responses.create"
 
+// read is the caller's request in the neutral form. References to items of earlier responses are looked up; what is said of
+// keeping the answer is what will be done. The error is an *Error.
+func (p *Provider) read(x *gateway.Exchange) (*chat.Request, error) {
+	if x.Request.Endpoint.Name != createResponse {
+		return x.Request.Chat()
+	}
+	q, err := responses.Decode(x.Request.Body(), func(id string) []byte { return p.item(x.Caller.Tenant.ID, id) })
+	if err != nil {
+		return nil, gateway.BadRequest(err)
+	}
+	if q.Dialect = x.Request.Endpoint.Dialect; p.c.Stored == nil {
+		q.Store = new(bool)
+	}
+	return q, nil
+}
+
+// item finds an item that was part of an earlier response of the tenant's.
+func (p *Provider) item(tenant, id string) []byte {
+	response, ok := responses.ResponseOf(id)
+	if !ok {
+		return nil
+	}
+	a := p.c.Stored.get(tenant, response)
+	if a == nil {
+		return nil
+	}
+	if item := responses.Item(responses.OutputItems(a.body), id); item != nil {
+		return item
+	}
+	return responses.Item(a.input, id)
+}
+
 // continued is the request with the conversation that it goes on from. The error is an *Error.
 func (p *Provider) continued(x *gateway.Exchange, q *chat.Request) (*chat.Request, error) {
 	for _, m := range q.Extra {

@@ -26,7 +26,7 @@ type translation struct {
 // translate encodes the caller's request for the provider. The error is an *Error: the request is wrong, or asks for what
 // this provider does not have.
 func (s *sender) translate(x *gateway.Exchange, r *route, model string) (*translation, error) {
-	q, err := x.Request.Chat()
+	q, err := s.p.read(x)
 	if err != nil {
 		return nil, err
 	}
@@ -106,6 +106,7 @@ func (t *translation) wrap(st *stream) error {
 		st.err = st.unreadable(err)
 		return st.err
 	}
+	name(st.x, &reply.Head)
 	r.ContentType = "application/json"
 	out := t.from.AppendReply(make([]byte, 0, len(ev.Data)+512), t.own, reply)
 	if st.p.keeps(st.x, t.q) {
@@ -113,6 +114,17 @@ func (t *translation) wrap(st *stream) error {
 	}
 	r.Stream = &rendered{stream: st, data: out}
 	return nil
+}
+
+// name gives a reply what its dialect does not: when it was made, and for a response, which may be asked for again, an id
+// that no other has. Providers' own need not be unique.
+func name(x *gateway.Exchange, h *chat.Head) {
+	if h.Created == 0 {
+		h.Created = x.Start.Time().Unix()
+	}
+	if x.Request.Endpoint.Name == createResponse {
+		h.ID = "resp_" + strings.TrimPrefix(x.ID, "req_")
+	}
 }
 
 // wrapError renders an error reply in the caller's dialect. What the provider says in no dialect stays as it is; forward
@@ -173,6 +185,7 @@ type translated struct {
 	st      *stream
 	decoder chat.Decoder
 	encoder chat.Encoder
+	head    chat.Head
 	pieces  []chat.Piece
 	batch   chat.Batch
 	err     error         // behind what is in the batch
@@ -214,6 +227,11 @@ func (w *translated) pull() {
 	w.pieces, err = w.decoder.Decode(w.pieces[:0], ev.Name, ev.Data)
 	for i := range w.pieces {
 		p := &w.pieces[i]
+		if p.Kind == chat.PieceBegin && p.Head != nil {
+			w.head = *p.Head
+			name(w.st.x, &w.head)
+			p.Head = &w.head
+		}
 		w.encoder.Encode(&w.batch, p)
 		if w.kept == nil {
 			continue

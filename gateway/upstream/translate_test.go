@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sluice-ai/sluice/gateway"
@@ -33,6 +34,8 @@ func conversations() []gateway.Endpoint {
 	return list
 }
 
+var exchanges atomic.Int64 // made so far: their ids differ
+
 // at is an exchange at an endpoint; param and query are of its path.
 func at(t *testing.T, endpoint, ask, param, query string) *gateway.Exchange {
 	t.Helper()
@@ -43,7 +46,7 @@ func at(t *testing.T, endpoint, ask, param, query string) *gateway.Exchange {
 	if ask != "" {
 		b = &body{[]byte(ask)}
 	}
-	x.Init("req_test", &list[i], headers{"Anthropic-Beta": "b-1", "Anthropic-Version": "2026-10-21"}, b)
+	x.Init("req_test"+itoa(int(exchanges.Add(1))), &list[i], headers{"Anthropic-Beta": "b-1", "Anthropic-Version": "2026-10-21"}, b)
 	x.Request.Param, x.Request.Query = param, query
 	if err := x.Request.Open(); err != nil {
 		t.Fatal(err)
@@ -260,9 +263,7 @@ func TestAnthropicPassesThrough(t *testing.T) {
 
 // Answers of the Responses API are kept for a provider that has none: another request goes on from them.
 func TestStoredResponses(t *testing.T) {
-	f := newFake(t, nil, func(c net.Conn, n int) bool {
-		return say(whole("200 OK", strings.Replace(answer, `"id":"x"`, `"id":"x`+itoa(n)+`"`, 1)))(c, n)
-	})
+	f := newFake(t, nil, say(whole("200 OK", answer)))
 	p := compatible(t, f, upstream.NewStored(1<<20, patience))
 	first := attempt(t, p, at(t, "responses.create", `{"model":"m","input":"one","instructions":"be brief"}`, "", ""), "m")
 	if first.err != nil {
@@ -293,6 +294,29 @@ func TestStoredResponses(t *testing.T) {
 	}
 	if r := ask("responses.retrieve"); r.err == nil || gateway.AsError(r.err).Status != 404 {
 		t.Errorf("retrieved %v after it was deleted", r.err)
+	}
+}
+
+// An item may be given by its id alone, if it is one of a stored response.
+func TestItemReference(t *testing.T) {
+	f := newFake(t, nil, say(whole("200 OK", answer)))
+	p := compatible(t, f, upstream.NewStored(1<<20, patience))
+	first := attempt(t, p, at(t, "responses.create", `{"model":"m","input":"one"}`, "", ""), "m")
+	if first.err != nil {
+		t.Fatal(first.err)
+	}
+	var id string
+	peek.Elements([]byte(field(t, first.events[0], "output")), func(v []byte) bool {
+		id, _ = peek.String(peek.Find(v, []byte(`"id"`)))
+		return true
+	})
+	ask := `{"model":"m","input":[{"type":"item_reference","id":"` + id + `"},{"role":"user","content":"two"}]}`
+	if r := attempt(t, p, at(t, "responses.create", ask, "", ""), "m"); r.err != nil || !strings.Contains(f.seen()[1].body, `"hi"`) {
+		t.Errorf("%v %s", r.err, f.seen()[1].body)
+	}
+	ask = strings.Replace(ask, id, "msg_none", 1)
+	if r := attempt(t, p, at(t, "responses.create", ask, "", ""), "m"); r.err == nil || gateway.AsError(r.err).Param != "input[0].id" {
+		t.Errorf("%v", r.err)
 	}
 }
 
