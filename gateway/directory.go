@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sluice-ai/sluice/gateway/catalog"
 )
 
 // Caller is who asks. Its zero value is nobody: every use of a missing tenant fails, none means "anyone".
@@ -150,6 +152,7 @@ type Directory struct {
 	created   int64
 	accounts  []*Account
 	holders   Holders
+	known     func(provider, model string) *catalog.Model
 }
 
 // Account is a provider by itself, for endpoints that name no model.
@@ -175,13 +178,17 @@ type Entries struct {
 	Created   time.Time
 	Accounts  []*Account // as configured
 	Holders   Holders    // nil: nothing is held
+
+	// Known is what the catalogue knows of a model by the name of its provider, as configured, and the name that it has
+	// there; nil if nothing.
+	Known func(provider, model string) *catalog.Model
 }
 
 // NewDirectory builds a directory; it keeps what it is given.
 func NewDirectory(e Entries) *Directory {
 	d := &Directory{
 		anonymous: e.Anonymous, keys: e.Keys, models: e.Models, origins: e.Origins, browsers: len(e.Origins) > 0, created: e.Created.Unix(),
-		accounts: e.Accounts, holders: e.Holders,
+		accounts: e.Accounts, holders: e.Holders, known: e.Known,
 		tenants: make(map[string]*Tenant, len(e.Tenants)), names: make(map[string]*Model, len(e.Models)+len(e.Aliases)),
 	}
 	for _, t := range e.Tenants {
@@ -288,6 +295,15 @@ func (d *Directory) Holder(tenant, id string) string {
 		return ""
 	}
 	return d.holders.Holder(tenant, id)
+}
+
+// Known is what the catalogue knows of a model by the name of its provider, as configured, and the name that it has there;
+// nil if nothing. It allocates nothing.
+func (d *Directory) Known(provider, model string) *catalog.Model {
+	if d == nil || d.known == nil {
+		return nil
+	}
+	return d.known(provider, model)
 }
 
 // Shared says whether there are several tenants, so that things of more than one may be in the operator's accounts.

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
@@ -88,6 +89,9 @@ func (x *Exchange) Attempting(t *Target) *Attempt {
 		a = new(Attempt)
 	}
 	a.Provider, a.Key, a.Model, a.Start = t.Provider, t.Key, x.ModelFor(t), Now()
+	if a.Known = t.Known; a.Known == nil {
+		a.Known = x.Directory.Known(a.Provider, a.Model)
+	}
 	x.attempts = append(x.attempts, a)
 	return a
 }
@@ -125,6 +129,7 @@ func (x *Exchange) End(err error) (panics []error) {
 		return nil
 	}
 	x.ended = true
+	x.Cost()
 	for _, v := range slices.Backward(x.ends) {
 		if p := callEnd(v, err); p != nil {
 			panics = append(panics, p)
@@ -160,8 +165,10 @@ type Attempt struct {
 	First                time.Duration // from Start to the first event (for a whole body: to its last byte); 0 if none came
 	Total                time.Duration // from Start to the end; 0 while it runs
 	Usage                chat.Usage
-	RequestID            string // the provider's own id, if it gave one
-	Reused               bool   // answered on a connection that was open already
-	Resent               bool   // sent a second time, because the open connection that it was sent on first was closed
-	Err                  error  // why it failed; nil if it did not
+	Known                *catalog.Model // what the catalogue knows of the model; nil if nothing
+	Cost                 catalog.Cost   // known at the exchange's end, see [Exchange.Cost]
+	RequestID            string         // the provider's own id, if it gave one
+	Reused               bool           // answered on a connection that was open already
+	Resent               bool           // sent a second time, because the open connection that it was sent on first was closed
+	Err                  error          // why it failed; nil if it did not
 }

@@ -1,6 +1,10 @@
 package gateway
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/sluice-ai/sluice/gateway/catalog"
+)
 
 // Target is one place where an exchange can be sent: provider + key + model. Targets are immutable and shared by all
 // exchanges of a generation; who tries one keeps what differs in the Attempt.
@@ -11,6 +15,7 @@ type Target struct {
 	Weight   int    // among the targets of its step
 	Via      Sender
 	Serves   map[string]bool // names of the endpoints that it can serve, in its own dialect or translated; nil: all
+	Known    *catalog.Model  // what the catalogue knows of Model; nil if nothing, or if Model is no name
 }
 
 // Can says whether the target serves an endpoint.

@@ -31,6 +31,7 @@ type Endpoint struct {
 	Model   ModelUse
 	Default string // the model that a request means which names none; for OptionalModel
 	Bytes   bool   // answers may be bytes without a meaning of their own: audio, files
+	Free    bool   // no provider charges for it: nothing is generated
 
 	// Decode reads the body of a conversation, so that a provider of another dialect can serve it; nil for endpoints that
 	// are none. The error is a *chat.Error.

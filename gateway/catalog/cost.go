@@ -143,6 +143,17 @@ func (m *Model) Cost(u chat.Usage, tier string, at time.Time) Cost {
 	return c.plusTime(t, u.Duration)
 }
 
+// Refused is what a request cost that was answered with an error: nothing where the status says that nothing was
+// generated, else unknown. Azure charges for a prompt that its filter refuses, which is a 400 as well, and for a 408.
+func (m *Model) Refused(status int) Cost {
+	switch {
+	case status == 400 && m != nil && m.Provider == "azure", status == 408, status >= 500 && status != 503 && status != 529:
+		return Cost{Why: NoUsage}
+	default:
+		return Cost{Known: true}
+	}
+}
+
 // CostOf is what a number of [Images] or [Characters] cost, which no usage counts.
 func (m *Model) CostOf(class Class, n int64, tier string, at time.Time) Cost {
 	if m == nil {

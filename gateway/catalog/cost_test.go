@@ -104,6 +104,25 @@ func TestUnknownCost(t *testing.T) {
 	}
 }
 
+func TestRefused(t *testing.T) {
+	builtin := configured(t)
+	f := func(provider, model string, status int, free bool) {
+		t.Helper()
+		if c := builtin.Lookup(provider, model).Refused(status); c != (catalog.Cost{Known: free, Why: c.Why}) || !free && c.Why != catalog.NoUsage {
+			t.Errorf("%d by %s costs %+v", status, provider, c)
+		}
+	}
+	for _, status := range []int{302, 400, 401, 403, 404, 413, 422, 429, 503, 529} {
+		f("openai", "gpt-5.5", status, true)
+		f("ollama", "whatever", status, true)
+		f("azure", "gpt-5.5", status, status != 400)
+	}
+	for _, status := range []int{408, 500, 502, 504, 520, 524} {
+		f("openai", "gpt-5.5", status, false)
+		f("ollama", "whatever", status, false)
+	}
+}
+
 func TestPlus(t *testing.T) {
 	f := func(a, b, want catalog.Cost) {
 		t.Helper()

@@ -61,6 +61,7 @@ func Endpoints() []gateway.Endpoint {
 		if e.Path == "" {
 			e.Path = "/v1" + e.Forward
 		}
+		e.Free = e.Model == none && e.Name != "batches.create" || e.Name == "responses.input_tokens" || e.Name == "messages.count_tokens"
 	}
 	return table
 }

@@ -128,3 +128,20 @@ func TestQuery(t *testing.T) {
 		f(q, 400, "credential_in_query")
 	}
 }
+
+// What is not named here costs nothing, whatever the provider's prices are.
+func TestCharged(t *testing.T) {
+	want := []string{
+		"chat.completions", "completions", "embeddings", "moderations", "images.generations", "images.edits", "images.variations",
+		"audio.speech", "audio.transcriptions", "audio.translations", "batches.create", "responses.create", "responses.compact", "messages",
+	}
+	var got []string
+	for _, e := range serve.Endpoints() {
+		if !e.Free {
+			got = append(got, e.Name)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
