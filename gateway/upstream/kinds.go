@@ -235,13 +235,23 @@ func KindOf(name string) (Kind, bool) {
 	return kinds[i], true
 }
 
+// speaks is Speaks, or what else the provider can be told a conversation by if the operator says that it does not have that.
+func (k *Kind) speaks() string {
+	for _, name := range [...]string{k.Speaks, chatCompletions, createResponse, messages} {
+		if name != "" && slices.Contains(k.Native, name) {
+			return name
+		}
+	}
+	return ""
+}
+
 // Serves is the set of endpoints that a provider of this kind can serve, by itself or in translation.
 func (k *Kind) Serves() map[string]bool {
 	m := map[string]bool{}
 	for _, name := range k.Native {
 		m[name] = true
 	}
-	if k.Speaks == "" {
+	if k.speaks() == "" {
 		return m
 	}
 	for _, name := range translatable {

@@ -44,7 +44,7 @@ func (k *Kind) routes(c *Config) map[string]*route {
 	endpoints := c.Endpoints
 	table := map[string]*route{}
 	serves := k.Serves()
-	speaks := slices.IndexFunc(endpoints, func(e gateway.Endpoint) bool { return e.Name == k.Speaks })
+	speaks := slices.IndexFunc(endpoints, func(e gateway.Endpoint) bool { return e.Name == k.speaks() })
 	for i := range endpoints {
 		e := &endpoints[i]
 		if e.Forward == "" || !serves[e.Name] {
