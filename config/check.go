@@ -58,9 +58,13 @@ func (c *checker) warn(path, hint, message string) {
 	c.src.warn(c.src.where(path), path, message, hint)
 }
 
-func (c *checker) all() {
+// all checks everything; endpoints are those that there are, or nil if that is not known.
+func (c *checker) all(endpoints []string) {
 	c.server()
 	c.providers()
+	if endpoints != nil {
+		c.endpoints(endpoints)
+	}
 	c.models()
 	c.chain()
 	c.plugins()

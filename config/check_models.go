@@ -64,6 +64,33 @@ func (c *checker) provider(at string, p *Provider) {
 	}
 }
 
+// endpoints reports names of endpoints that do not exist.
+func (c *checker) endpoints(known []string) {
+	for i := range c.cfg.Providers {
+		for j, name := range c.cfg.Providers[i].Endpoints {
+			if name != "" && !slices.Contains(known, name) {
+				path := fmt.Sprintf("providers[%d].endpoints[%d]", i, j)
+				c.fail(path, nearest(name, known), "%s: there is no endpoint %q", path, name)
+			}
+		}
+	}
+}
+
+// nearest is the hint for an endpoint that does not exist: which one was meant, or those of the same group.
+func nearest(name string, known []string) string {
+	if hint := didYouMean(name, known, ""); hint != "" {
+		return hint
+	}
+	group, _, _ := strings.Cut(name, ".")
+	var near []string
+	for _, k := range known {
+		if of, _, _ := strings.Cut(k, "."); of == group || strings.Contains(k, name) {
+			near = append(near, k)
+		}
+	}
+	return didYouMean(name, near, "endpoints like it")
+}
+
 // providerType reports what a provider's type needs and does not have, or has and cannot use.
 func (c *checker) providerType(at string, p *Provider) {
 	useless := func(why, hint string, names ...string) {

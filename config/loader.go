@@ -22,6 +22,8 @@ type Options struct {
 	// struct follows the rules of this package's own (yaml and jsonschema tags) and may have Validate() error, which may
 	// return a FieldError. The structs are copied, not changed. Nil: the chain is not checked.
 	Plugins map[string]any
+	// Endpoints are the names that providers[].endpoints may hold. Nil: they are not checked.
+	Endpoints []string
 	// Flags are command line flags, by the path of the setting they set: "server.listen". Those not Changed do not count.
 	Flags map[string]*pflag.Flag
 	// Unresolved lets a reference to a variable or a file that is missing stand in the text for itself, with a warning:
@@ -162,7 +164,7 @@ func (l *Loader) gateway(d disk) (*Config, *source, error) {
 	overlay(cfg, src, l.shapes, l.opt.Flags)
 	if src.root != nil || l.opt.Path == "" {
 		l.complete(cfg)
-		(&checker{cfg, src}).all()
+		(&checker{cfg, src}).all(l.opt.Endpoints)
 	}
 	return cfg, src, nil
 }

@@ -462,3 +462,25 @@ func TestOtherVersion(t *testing.T) {
 	f(base, "id: b\nlimits: {}\nversion: 2\n", `tenants/acme.yaml:3:10: version: "2" is not 1`)
 	f("limits: {}\nversion: 2\n", "version: 3\nid: acme\n", `gateway.yaml:2:10: version: "2" is not 1`)
 }
+
+// Endpoints are checked against those that the caller of the loader knows.
+func TestEndpoints(t *testing.T) {
+	known := []string{"chat.completions", "completions", "embeddings", "messages", "messages.count_tokens", "responses.create", "responses.delete"}
+	f := func(endpoints, want string) {
+		t.Helper()
+		folder(t, "gateway.yaml", "version: 1\nmodels: [{name: m, targets: [{provider: a}]}]\nproviders:\n"+
+			"  - name: a\n    type: vllm\n    base_url: http://vllm:8000/v1\n    endpoints: "+endpoints+"\n")
+		_, err := load(config.Options{Endpoints: known})
+		if err == nil {
+			err = errors.New("")
+		}
+		expect(t, err.Error(), want)
+	}
+	f(`[messages, embeddings]`, "")
+	f(`[chat.completion]`, `gateway.yaml:7:17: providers[0].endpoints[0]: there is no endpoint "chat.completion"; did you mean "chat.completions"?`)
+	f(`[embeddings, responses]`, `gateway.yaml:7:29: providers[0].endpoints[1]: there is no endpoint "responses"; endpoints like it: responses.create, responses.delete`)
+	f(`[count_tokens]`, `gateway.yaml:7:17: providers[0].endpoints[0]: there is no endpoint "count_tokens"; endpoints like it: messages.count_tokens`)
+	f(`[/v1/realtime]`, `gateway.yaml:7:17: providers[0].endpoints[0]: there is no endpoint "/v1/realtime"`)
+	known = nil
+	f(`[whatever]`, "")
+}

@@ -126,7 +126,7 @@ func configFlag(c *cobra.Command, path *string) {
 // loadUnresolved reads a configuration for commands that need no secrets: variables and files that are missing are
 // warnings. Path "" is the demonstration. The error is of type config.Problems if there are mistakes.
 func loadUnresolved(path string) (*config.Config, error) {
-	return config.NewLoader(config.Options{Path: path, Plugins: app.Prototypes(), Unresolved: true}).Load()
+	return config.NewLoader(config.Options{Path: path, Plugins: app.Prototypes(), Endpoints: app.Endpoints(), Unresolved: true}).Load()
 }
 
 // outputFlag adds the flag that chooses between what people and what programs read.

@@ -42,7 +42,7 @@ A flag wins over the variable, the variable over the file.`,
 	f.String("log-level", "", "debug, info, warn or error (telemetry.log.level)")
 	f.String("log-format", "", "auto, json or console (telemetry.log.format)")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		return serve(c, config.Options{Path: path, Plugins: app.Prototypes(), Flags: map[string]*pflag.Flag{
+		return serve(c, config.Options{Path: path, Plugins: app.Prototypes(), Endpoints: app.Endpoints(), Flags: map[string]*pflag.Flag{
 			"server.listen":        f.Lookup("listen"),
 			"server.admin_listen":  f.Lookup("admin-listen"),
 			"telemetry.log.level":  f.Lookup("log-level"),

@@ -44,7 +44,7 @@ With -o json the result is one object on standard output:
 		if path == "" {
 			return wrongUse("no configuration is named: use --config or SLUICE_CONFIG")
 		}
-		loader := config.NewLoader(config.Options{Path: path, Plugins: app.Prototypes()})
+		loader := config.NewLoader(config.Options{Path: path, Plugins: app.Prototypes(), Endpoints: app.Endpoints()})
 		cfg, err := loader.Load()
 		if output == "json" {
 			return writeVerdict(c, verdict{File: path, Warnings: loader.Warnings()}, cfg, err)

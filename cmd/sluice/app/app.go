@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -53,6 +54,17 @@ func Prototypes() map[string]any {
 		p[spec.Name] = spec.Defaults()
 	}
 	return p
+}
+
+// Endpoints are the names of those that a provider can have: what a config.Loader needs, too.
+func Endpoints() []string {
+	var names []string
+	for _, e := range serve.Endpoints() {
+		if e.Forward != "" && !slices.Contains(names, e.Name) {
+			names = append(names, e.Name)
+		}
+	}
+	return names
 }
 
 // Start loads the configuration, builds the first generation and opens the listeners. Everything is checked before
