@@ -23,7 +23,7 @@ var kinds = [...]kind{
 	{name: "deepseek", baseURL: "https://api.deepseek.com"},
 	{name: "xai", baseURL: "https://api.x.ai/v1"},
 	{name: "openrouter", baseURL: "https://openrouter.ai/api/v1"},
-	{name: "together", baseURL: "https://api.together.xyz/v1"},
+	{name: "together", baseURL: "https://api.together.ai/v1"},
 	{name: "fireworks", baseURL: "https://api.fireworks.ai/inference/v1"},
 	{name: "cohere", baseURL: "https://api.cohere.ai/compatibility/v1"},
 	{name: "ollama", baseURL: "http://localhost:11434/v1", keyless: true},
