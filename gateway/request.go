@@ -54,7 +54,7 @@ type ModelUse uint8
 // Uses of a model.
 const (
 	NeedsModel    ModelUse = iota // by the model that the body names
-	OptionalModel                 // likewise; without one by Endpoint.Default, or as with NoModel
+	OptionalModel                 // likewise; without one by Endpoint.Default, or if that is "" as with NoModel
 	NoModel                       // by the provider: of an id in the path or the body, or the first that can
 )
 

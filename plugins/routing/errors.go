@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -18,7 +19,7 @@ var errNobody = &gateway.Error{
 func notFound(x *gateway.Exchange, name string) error {
 	message := "There is no model " + quoted(name) + "."
 	if names := near(x.Directory, x.Caller.Tenant, name); len(names) > 0 {
-		message += " Did you mean " + alternatives(names) + "?"
+		message += " Did you mean " + inWords(names, "or") + "?"
 	}
 	return &gateway.Error{
 		Status: 404, Type: gateway.TypeInvalidRequest, Code: "model_not_found", Param: "model", Origin: gateway.OriginClient,
@@ -34,6 +35,98 @@ func notAllowed(name string) error {
 	}
 }
 
+// invalid is a 400 with what to do about it.
+func invalid(code, param, message string) error {
+	return &gateway.Error{
+		Status: 400, Type: gateway.TypeInvalidRequest, Code: code, Param: param, Origin: gateway.OriginClient, Message: message,
+	}
+}
+
+func noDefault(name string) error {
+	return invalid("missing_required_parameter", "model", "The request has no \"model\", and the usual one, "+quoted(name)+
+		", is none of this gateway's. Name the model that should answer. GET /v1/models lists those that you may use.")
+}
+
+// unsupported says that nobody to whom a model leads has the endpoint, and who else has.
+func unsupported(x *gateway.Exchange, m *gateway.Model, name string) error {
+	var at []string
+	for _, step := range m.Steps {
+		for _, t := range step {
+			if !slices.Contains(at, t.Provider) {
+				at = append(at, t.Provider)
+			}
+		}
+	}
+	message := "The model " + quoted(name) + " is served by " + inWords(at, "and") + ", which cannot do " + asked(x) + ". "
+	if able := capable(x); len(able) > 0 {
+		message += "Providers that can: " + inWords(namesOf(able), "and") + "."
+	} else {
+		message += "No provider that you may use can."
+	}
+	return invalid("unsupported_endpoint", "model", message)
+}
+
+func nobodyHas(x *gateway.Exchange) error {
+	return invalid("unsupported_endpoint", "", "No provider that you may use can do "+asked(x)+".")
+}
+
+// asked is the endpoint as the caller knows it.
+func asked(x *gateway.Exchange) string {
+	return x.Request.Endpoint.Method + " " + x.Request.Endpoint.Path
+}
+
+func notHeld(id string) error {
+	return &gateway.Error{
+		Status: 404, Type: gateway.TypeInvalidRequest, Code: "not_found", Origin: gateway.OriginClient,
+		Message: "There is nothing here with the id " + quoted(id) + ".",
+	}
+}
+
+func ambiguous(id string, able []*gateway.Account) error {
+	return invalid("provider_required", "", "The id "+quoted(id)+" does not say who holds it. Write it as it was given, with the "+
+		"provider's name at its end (for example "+quoted(gateway.HeldID(id, able[0].Name))+"), or send the header "+
+		"x-sluice-provider: "+inWords(namesOf(able), "or")+".")
+}
+
+func noProvider(x *gateway.Exchange, name string, able []*gateway.Account) error {
+	return invalid("unknown_provider", "", "The header x-sluice-provider names "+quoted(name)+", which is no provider that you may "+
+		"use for "+asked(x)+". Those are: "+inWords(namesOf(able), "and")+".")
+}
+
+func notPrivate(able []*gateway.Account) error {
+	return &gateway.Error{
+		Status: 403, Type: gateway.TypePermission, Code: "shared_account", Origin: gateway.OriginClient,
+		Message: "Several tenants share the account at " + inWords(namesOf(able), "and") + ", so what is in it is not listed. Ask for " +
+			"things by the ids that you were given. The gateway's operator can add an account of your own under credentials of " +
+			"your tenant.",
+	}
+}
+
+func notThere(x *gateway.Exchange, id, holder string) error {
+	return &gateway.Error{
+		Status: 404, Type: gateway.TypeInvalidRequest, Code: "previous_response_not_found", Param: "previous_response_id",
+		Origin: gateway.OriginClient,
+		Message: "The response " + quoted(id) + " is held by " + quoted(holder) + ", to which the model " + quoted(x.Request.Model()) +
+			" does not lead. Go on with a model that does, or send the whole conversation as \"input\".",
+	}
+}
+
+// badPage says which parameter of a list's query is wrong.
+func badPage(param string) error {
+	if param == "limit" {
+		return invalid("invalid_value", param, "\"limit\" must be a whole number from 1 to 1000.")
+	}
+	return invalid("invalid_value", param, "\""+param+"\" is the id of no model in the list.")
+}
+
+func namesOf(accounts []*gateway.Account) []string {
+	names := make([]string, len(accounts))
+	for i, a := range accounts {
+		names[i] = a.Name
+	}
+	return names
+}
+
 // quoted is a name in quotation marks, cut if it is very long.
 func quoted(name string) string {
 	const most = 100
@@ -47,13 +140,13 @@ func quoted(name string) string {
 	return `"` + name + `"`
 }
 
-// alternatives lists names: "a", "b" or "c".
-func alternatives(names []string) string {
+// inWords is a list in words: "a", "b" or "c".
+func inWords(names []string, last string) string {
 	var b strings.Builder
 	for i, name := range names {
 		switch {
 		case i > 0 && i == len(names)-1:
-			b.WriteString(" or ")
+			b.WriteString(" " + last + " ")
 		case i > 0:
 			b.WriteString(", ")
 		}

@@ -1,5 +1,6 @@
-// Package routing plans where an exchange may go: it turns the name in "model" into the targets to try, and answers the
-// questions about models itself. Lists and hints name only models that the tenant may use.
+// Package routing plans where an exchange may go: it turns the name in "model" into the targets to try, finds who holds the
+// files, batches and responses that a request is about, and answers the questions about models itself. Lists and hints name
+// only what the tenant may use.
 package routing
 
 import (
@@ -7,8 +8,6 @@ import (
 	"strings"
 
 	"github.com/sluice-ai/sluice/gateway"
-	"github.com/sluice-ai/sluice/gateway/wire/chat"
-	"github.com/sluice-ai/sluice/gateway/wire/openai"
 )
 
 // Config has no settings: models, aliases, weights and fallbacks are configured where they are defined.
@@ -47,25 +46,67 @@ func (Plugin) Wrap(next gateway.Handler) gateway.Handler {
 	})
 }
 
-// plan fills x.Plan. Without a choice and without fallback that allocates nothing: the plan shares the model's targets.
+// plan fills x.Plan.
 func plan(x *gateway.Exchange) error {
+	e := x.Request.Endpoint
+	if e.Model == gateway.NoModel {
+		return planAccount(x)
+	}
 	if err := x.Request.Open(); err != nil {
 		return err
 	}
-	m, canonical, matched := x.Directory.Model(x.Request.Model())
+	name := x.Request.Model()
 	switch {
-	case m == nil:
-		return notFound(x, x.Request.Model())
-	case !x.Caller.Tenant.Allows(canonical):
-		return notAllowed(x.Request.Model())
+	case name != "":
+	case e.Default == "":
+		return planAccount(x)
+	default:
+		if name = e.Default; !known(x, name) {
+			return noDefault(name)
+		}
 	}
-	x.Plan = gateway.Plan{Model: canonical, Matched: matched, Targets: m.Fixed()}
-	if x.Plan.Targets == nil || len(m.Fallback) > 0 {
-		w := walk{x: x, asked: m, seen: make([]*gateway.Model, 0, 8), targets: make([]*gateway.Target, 0, 8)}
-		w.add(m)
-		x.Plan.Targets = w.targets
+	if err := planModel(x, name); err != nil {
+		return err
+	}
+	if e.Name == "responses.create" {
+		return goOn(x)
 	}
 	return nil
+}
+
+func known(x *gateway.Exchange, name string) bool {
+	m, _, _ := x.Directory.Model(name)
+	return m != nil
+}
+
+// planModel plans for a model. Without a choice, without fallback and if all targets have the endpoint, that allocates
+// nothing: the plan shares the model's targets.
+func planModel(x *gateway.Exchange, name string) error {
+	m, canonical, matched := x.Directory.Model(name)
+	switch {
+	case m == nil:
+		return notFound(x, name)
+	case !x.Caller.Tenant.Allows(canonical):
+		return notAllowed(name)
+	}
+	x.Plan = gateway.Plan{Model: canonical, Matched: matched, Targets: m.Fixed()}
+	if x.Plan.Targets == nil || len(m.Fallback) > 0 || !allCan(x.Plan.Targets, x.Request.Endpoint) {
+		w := walk{x: x, asked: m, seen: make([]*gateway.Model, 0, 8), targets: make([]*gateway.Target, 0, 8)}
+		w.add(m)
+		if x.Plan.Targets = w.targets; len(w.targets) == 0 && w.unable {
+			return unsupported(x, m, name)
+		}
+	}
+	return nil
+}
+
+func allCan(targets []*gateway.Target, e *gateway.Endpoint) bool {
+	for _, t := range targets {
+		if !t.Can(e) {
+			return false
+		}
+	}
+	return true
 }
 
 // most is how many targets a plan has at most. More would never be tried.
@@ -77,6 +118,7 @@ type walk struct {
 	asked   *gateway.Model
 	seen    []*gateway.Model
 	targets []*gateway.Target
+	unable  bool // a target was left out, because its provider does not have the endpoint
 }
 
 func (w *walk) add(m *gateway.Model) {
@@ -84,7 +126,10 @@ func (w *walk) add(m *gateway.Model) {
 	for _, step := range m.Steps {
 		from := len(w.targets)
 		for _, t := range step {
-			if len(w.targets) < most && !w.has(t) {
+			switch {
+			case !t.Can(w.x.Request.Endpoint):
+				w.unable = true
+			case len(w.targets) < most && !w.has(t):
 				w.targets = append(w.targets, t)
 			}
 		}
@@ -116,30 +161,4 @@ func (w *walk) allowed(f *gateway.Model) bool {
 	default:
 		return w.x.Caller.Tenant.Allows(before + w.x.Plan.Matched + after)
 	}
-}
-
-// answerList answers GET /v1/models.
-func answerList(x *gateway.Exchange) error {
-	models := x.Directory.Models(x.Caller.Tenant)
-	list := make([]chat.Model, len(models))
-	for i, m := range models {
-		list[i] = chat.Model{ID: string(m.Name), OwnedBy: m.OwnedBy, Created: x.Directory.Created()}
-	}
-	return answer(x, openai.AppendModels(make([]byte, 0, 64+128*len(list)), list))
-}
-
-// answerModel answers GET /v1/models/{id}. An alias gets the model that it stands for, as in Anthropic's API, and a name
-// that a wildcard matches gets itself. A model that the tenant may not use does not exist here.
-func answerModel(x *gateway.Exchange) error {
-	m, canonical, _ := x.Directory.Model(x.Request.Param)
-	if m == nil || !x.Caller.Tenant.Allows(canonical) {
-		return notFound(x, x.Request.Param)
-	}
-	return answer(x, openai.AppendModel(nil, chat.Model{ID: canonical, OwnedBy: m.OwnedBy, Created: x.Directory.Created()}))
-}
-
-func answer(x *gateway.Exchange, body []byte) error {
-	x.Reply = &gateway.Reply{Status: 200, ContentType: "application/json", Kind: gateway.Whole, Stream: gateway.Once(body)}
-	x.Commit()
-	return nil
 }
