@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/serve"
 )
 
 // Request is what a test asks. Its zero value is a chat completion by nobody.
@@ -40,6 +41,17 @@ func ModelsRetrieve() *gateway.Endpoint {
 	return &gateway.Endpoint{
 		Name: "models.retrieve", Method: "GET", Path: "/v1/models/{id}", Dialect: "openai", Policy: gateway.Callers,
 	}
+}
+
+// Endpoint is the transport's own endpoint of that name, in a dialect or, if that is "", in the first that it is in; nil if
+// there is none.
+func Endpoint(name, dialect string) *gateway.Endpoint {
+	for _, e := range serve.Endpoints() {
+		if e.Name == name && (dialect == "" || e.Dialect == dialect) {
+			return &e
+		}
+	}
+	return nil
 }
 
 // Header are request headers in memory, by canonical name.

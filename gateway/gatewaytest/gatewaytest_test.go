@@ -63,6 +63,12 @@ func TestRequest(t *testing.T) {
 	if err := x.Request.Open(); err != nil || x.Request.Body() != nil || x.Request.Param != "a/b" {
 		t.Error("a GET has a body")
 	}
+	if e := gatewaytest.Endpoint("models.list", "anthropic"); e.Path != "/v1/models" || e.Dialect != "anthropic" {
+		t.Errorf("%+v", e)
+	}
+	if e := gatewaytest.Endpoint("models.list", ""); e.Dialect != "openai" || gatewaytest.Endpoint("models", "") != nil {
+		t.Errorf("%+v", e)
+	}
 	if e := gatewaytest.ModelsList(); e.Name != "models.list" || e.Forward != "" {
 		t.Errorf("%+v", e)
 	}

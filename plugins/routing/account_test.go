@@ -7,21 +7,8 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/gatewaytest"
-	"github.com/sluice-ai/sluice/gateway/serve"
 	"github.com/sluice-ai/sluice/plugins/routing"
 )
-
-// endpoint finds one by its name and dialect.
-func endpoint(t *testing.T, name, dialect string) *gateway.Endpoint {
-	t.Helper()
-	for _, e := range serve.Endpoints() {
-		if e.Name == name && (dialect == "" || e.Dialect == dialect) {
-			return &e
-		}
-	}
-	t.Fatalf("there is no endpoint %s", name)
-	return nil
-}
 
 // held knows who holds responses: by tenant and id.
 type held map[string]string
@@ -51,8 +38,9 @@ func newBank(tenants int) *bank {
 	}
 	b.own.Own["two"] = sender{}
 	serves := map[string]map[string]bool{"one": nil, "two": {}, "claude": {}, "lab": {"embeddings": true}}
-	for _, e := range serve.Endpoints() {
-		serves["two"][e.Name] = !strings.HasPrefix(e.Name, "responses.")
+	for _, name := range strings.FieldsSeq("chat.completions embeddings images.generations images.variations files.create files.list " +
+		"files.retrieve files.delete files.content batches.create batches.list batches.retrieve batches.cancel") {
+		serves["two"][name] = true
 	}
 	for _, name := range []string{"messages", "chat.completions", "responses.create", "responses.retrieve"} {
 		serves["claude"][name] = true
@@ -109,7 +97,7 @@ type query struct {
 func (b *bank) ask(t *testing.T, q query) (*gateway.Exchange, *gateway.Error) {
 	t.Helper()
 	r := gatewaytest.Request{
-		Endpoint: endpoint(t, q.name, ""), Directory: b.Directory, Caller: gateway.Caller{Tenant: q.tenant}, Param: q.param, Body: q.body,
+		Endpoint: gatewaytest.Endpoint(q.name, ""), Directory: b.Directory, Caller: gateway.Caller{Tenant: q.tenant}, Param: q.param, Body: q.body,
 		Header: gatewaytest.Fields(),
 	}
 	if q.header != "" {
@@ -308,7 +296,7 @@ func TestAnthropicModels(t *testing.T) {
 	ask := func(name, param, query string) gatewaytest.Answer {
 		t.Helper()
 		x := gatewaytest.New(t, gatewaytest.Request{
-			Endpoint: endpoint(t, name, "anthropic"), Param: param, Directory: s.Directory, Caller: gateway.Caller{Tenant: s.some},
+			Endpoint: gatewaytest.Endpoint(name, "anthropic"), Param: param, Directory: s.Directory, Caller: gateway.Caller{Tenant: s.some},
 		})
 		x.Request.Query = query
 		return gatewaytest.Serve(x, p.Wrap(script))
