@@ -18,7 +18,7 @@ type decoder struct {
 	usage        chat.Usage
 	choices      []*answer
 	begun, ended bool
-	cited        bool // the list of sources at the top was passed on
+	cited        bool // a list of sources was looked for
 
 	// Of one event.
 	out   []chat.Piece
@@ -91,12 +91,9 @@ func (d *decoder) event(name string, data []byte) {
 		})
 		d.out = append(d.out, chat.Piece{Kind: chat.PieceBegin, Head: &d.head})
 	}
-	if !d.cited && bytes.Contains(data, []byte(`"citations"`)) {
-		d.cite(peek.Find(data, []byte(`"citations"`))) // often comes with the finish reason
-	}
 	at := 0
 	peek.Elements(m.choices, func(val []byte) bool {
-		d.choice(val, at)
+		d.choice(data, val, at)
 		at++
 		return d.err == nil
 	})
@@ -141,8 +138,8 @@ type fragment struct {
 	blocks, details, calls, function, citation []byte
 }
 
-// choice reads one of choices; at is its place there, which some providers leave to stand for the index.
-func (d *decoder) choice(v []byte, at int) {
+// choice reads one of an event's choices; at is its place there, which some providers leave to stand for the index.
+func (d *decoder) choice(event, v []byte, at int) {
 	var f fragment
 	index := at
 	peek.Each(v, func(key, val []byte) bool {
@@ -169,6 +166,9 @@ func (d *decoder) choice(v []byte, at int) {
 		d.say(a, &f)
 	}
 	if len(f.reason) > 0 {
+		if !d.cited && index == 0 {
+			d.cite(peek.Find(event, []byte(`"citations"`)))
+		}
 		d.finish(a, &f)
 	}
 }
@@ -317,13 +317,12 @@ func (d *decoder) annotate(a *answer, v []byte) {
 	})
 }
 
-// cite passes on a list of sources that stands beside choices (xAI, Perplexity), once: they belong to the first choice.
+// cite passes on the list of sources that xAI and Perplexity have beside choices, in the last event at the latest: they
+// belong to the first choice.
 func (d *decoder) cite(v []byte) {
+	d.cited = true
 	for _, c := range links(v) {
-		d.cited = true
-		if a := d.answer(0); !a.finished {
-			d.citation(a.index, c)
-		}
+		d.citation(0, c)
 	}
 }
 

@@ -101,13 +101,21 @@ func cutBase64(head string) (kind string, ok bool) {
 	return head[:at], true
 }
 
-// dataURL is the data as a URL; media of an unknown type are octets.
-func dataURL(m *chat.Media) string {
+// link writes a medium as a URL, unless it is stored with the provider. Media of an unknown type are octets.
+func (w *writer) link(name string, m *chat.Media) {
+	if m.Data == "" {
+		w.text(name, m.URL)
+		return
+	}
 	kind := m.Type
 	if kind == "" {
 		kind = "application/octet-stream"
 	}
-	return "data:" + kind + ";base64," + m.Data
+	w.str(name, "data:"+kind+";base64,")
+	// The data may be many megabytes: they are written behind the comma at once, whose place their quote takes for a moment.
+	comma := len(w.b) - len(`,"`)
+	w.b = shape.AppendString(w.b[:comma], m.Data)
+	w.b[comma] = ','
 }
 
 // plainText is what a document says, under its name, if it is a plain text: all models read those, and few providers take

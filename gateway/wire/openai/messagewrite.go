@@ -338,7 +338,7 @@ func (w *requestWriter) media(i, k int, p *chat.Part) {
 	case chat.PartImage:
 		w.str("type", "image_url")
 		w.object("image_url")
-		w.str("url", link(m))
+		w.link("url", m)
 		w.text("detail", m.Detail)
 	case chat.PartAudio:
 		w.str("type", "input_audio")
@@ -350,19 +350,11 @@ func (w *requestWriter) media(i, k int, p *chat.Part) {
 		w.object("file")
 		w.text("filename", m.Name)
 		w.text("file_id", m.ID)
-		w.text("file_data", link(m))
+		w.link("file_data", m)
 	}
 	w.shut('}')
 	w.mark(p.Cache)
 	w.shut('}')
-}
-
-// link is the medium as a URL; "" if it is stored with the provider.
-func link(m *chat.Media) string {
-	if m.Data != "" {
-		return dataURL(m)
-	}
-	return m.URL
 }
 
 // audioFormat is OpenAI's word for a media type: wav, mp3.

@@ -183,7 +183,7 @@ func (w *writer) images(parts []chat.Part) {
 			w.element()
 			w.str("type", "image_url")
 			w.object("image_url")
-			w.str("url", link(p.Media))
+			w.link("url", p.Media)
 			w.shut('}')
 			w.shut('}')
 		}
