@@ -21,8 +21,9 @@ func (st *stream) edit() []peek.Edit {
 	body := x.Request.Body()
 	e := x.Request.Edits(st.edits[:0], st.attempt.Model, st.strip)
 	n := len(e)
-	if t := p.describe(st.attempt.Model); st.r.dialect.DecodeRequest != nil {
-		m := members{body: body, noSampling: t.NoSampling}
+	if st.r.dialect.DecodeRequest != nil {
+		t := p.describe(st.attempt)
+		m := members{body: body, noSampling: refusesSamplingBeside(st.attempt.Known, body)}
 		if st.r.dialect == wire.OpenAI {
 			m.quirks = &p.c.Kind.Quirks
 			if t.NoDeveloper {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/upstream"
 	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -130,7 +131,7 @@ func dialogue(t *testing.T, settings, endpoint, ask, reply string) (sent, got st
 		if native := set["native"]; native != "" {
 			c.Kind.Native = strings.Fields(native)
 		}
-		c.Describe = func(string) chat.Target { return chat.Target{MaxOutput: 1000, Refuse: set["refuse"] != ""} }
+		c.Refuse = set["refuse"] != ""
 	})
 	list := asked()
 	i := slices.IndexFunc(list, func(e gateway.Endpoint) bool { return e.Name == endpoint })
@@ -144,7 +145,7 @@ func dialogue(t *testing.T, settings, endpoint, ask, reply string) (sent, got st
 	}
 	x.Caller.Tenant = &gateway.Tenant{ID: "t"}
 	x.Plan.Model = x.Request.Model()
-	target := &gateway.Target{Provider: "fake", Model: cmp.Or(set["model"], "their-model"), Via: p.WithKey(set["key"])}
+	target := &gateway.Target{Provider: "fake", Model: cmp.Or(set["model"], "their-model"), Via: p.WithKey(set["key"]), Known: &catalog.Model{Output: 1000}}
 	r := pull(x, target)
 	if list := f.seen(); len(list) == 1 {
 		sent = requestText(t, list[0])

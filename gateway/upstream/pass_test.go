@@ -10,7 +10,6 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/upstream"
-	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
 // The endpoints of this test's exchanges that are no conversations.
@@ -185,28 +184,4 @@ func TestDots(t *testing.T) {
 	if f.connections() > 0 {
 		t.Error("the provider was asked")
 	}
-}
-
-// A model that accepts no sampling does not get any.
-func TestDroppedParameters(t *testing.T) {
-	f := newFake(t, nil, say(whole("200 OK", answer)))
-	check := func(ask, want, dropped string) {
-		t.Helper()
-		list := conversations()
-		p := provider(t, f.url(), func(c *upstream.Config) {
-			c.Endpoints = list
-			c.Describe = func(string) chat.Target { return chat.Target{NoSampling: true} }
-		})
-		r := attempt(t, p, at(t, "chat.completions", ask, "", ""), "m")
-		got := f.seen()
-		if r.err != nil || got[len(got)-1].body != want {
-			t.Errorf("%v %s, want %s", r.err, got[len(got)-1].body, want)
-		}
-		if h := r.reply.Header; dropped != "" && (len(h) != 1 || h[0].Value != dropped) {
-			t.Errorf("headers %v", h)
-		}
-	}
-	check(`{"temperature":0,"model":"m","top_p":1, "messages":[] , "temperature2":1}`, `{"model":"m", "messages":[] , "temperature2":1}`, "temperature, top_p")
-	check(`{"model":"m","messages":[],"top_p":1,"temperature": 0.5}`, `{"model":"m","messages":[]}`, "top_p, temperature")
-	check(`{"model":"m","messages":[]}`, `{"model":"m","messages":[]}`, "")
 }

@@ -17,7 +17,6 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/internal/watch"
-	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
 // Timeouts bound the phases of an attempt; 0 is no bound.
@@ -39,17 +38,17 @@ type Config struct {
 	Query       string             // sent with every request: api-version=… (Azure)
 	Headers     []gateway.Field    // sent with every request, after the standard ones
 	Timeouts    Timeouts
-	Beat        time.Duration                  // how often Exchange.Idle is called while a stream is silent; 0: never
-	MaxIdle     int                            // connections kept open without use
-	IdleTimeout time.Duration                  // how long they are kept
-	MaxBody     int                            // bytes of a whole reply
-	MaxEvent    int                            // bytes of one event
-	Budget      *Budget                        // of the bytes of all replies; nil: no bound
-	Stored      *Stored                        // answers of the Responses API; nil: none are kept
-	Describe    func(model string) chat.Target // what must be known of a model to ask it; nil: nothing is
-	Merge       Merge                          // of requests for embeddings
-	AskUsage    bool                           // ask for a stream's usage when the caller did not, and take the extra event out again
-	TLS         *tls.Config                    // nil: the system's roots
+	Beat        time.Duration // how often Exchange.Idle is called while a stream is silent; 0: never
+	MaxIdle     int           // connections kept open without use
+	IdleTimeout time.Duration // how long they are kept
+	MaxBody     int           // bytes of a whole reply
+	MaxEvent    int           // bytes of one event
+	Budget      *Budget       // of the bytes of all replies; nil: no bound
+	Stored      *Stored       // answers of the Responses API; nil: none are kept
+	Refuse      bool          // what a model or its dialect has no place for is an error, instead of left out
+	Merge       Merge         // of requests for embeddings
+	AskUsage    bool          // ask for a stream's usage when the caller did not, and take the extra event out again
+	TLS         *tls.Config   // nil: the system's roots
 	Proxy       func(*url.URL) (*url.URL, error)
 	Guard       Guard          // what may be dialled; nil: anything
 	Watch       *watch.Watcher // nil: that idle connections were closed is noticed when they are wanted
@@ -111,17 +110,6 @@ func (p *Provider) WithKey(value string) gateway.Sender {
 		s.auth = p.c.Kind.Auth + value + "\r\n"
 	}
 	return s
-}
-
-// describe is what must be known of a model, and of this provider, to ask it.
-func (p *Provider) describe(model string) chat.Target {
-	var t chat.Target
-	if p.c.Describe != nil {
-		t = p.c.Describe(model)
-	}
-	t.Model = model
-	p.c.Kind.describe(&t)
-	return t
 }
 
 // Connections counts the open connections and those dialled so far.

@@ -43,7 +43,7 @@ func (s *sender) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt
 	case r.native:
 		return s.send(x, a, r, nil)
 	}
-	t, err := s.translate(x, r, a.Model)
+	t, err := s.translate(x, r, a)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (st *stream) begin(s *sender, t *translation) error {
 	} else {
 		st.strip = st.asksUsage()
 		edits := st.edit()
-		if len(st.dropped) > 0 && st.p.describe(st.attempt.Model).Refuse {
+		if len(st.dropped) > 0 && st.p.c.Refuse {
 			return s.impossible(refuseDropped(st.dropped))
 		}
 		err = st.write(s, st.x.Request.Body(), edits)

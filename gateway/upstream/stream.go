@@ -381,8 +381,10 @@ func (st *stream) Close() error {
 	st.x.Detach(c) // afterwards no cancellation of this exchange can reach the connection
 	st.c = nil
 	whole := st.finished || errors.Is(st.err, io.EOF)
-	if st.usage.Provenance == chat.Unknown && st.reply.Status < 300 && st.given && !whole {
-		st.usage.Provenance = chat.Aborted
+	switch p := st.usage.Provenance; {
+	case whole || st.reply.Status >= 300:
+	case p == chat.Unknown && st.given, p == chat.Reported && st.reply.Kind == gateway.Events && !st.complete():
+		st.usage.Provenance = chat.Aborted // of what was said so far: Anthropic's streams begin with some
 	}
 	if st.reply.Status < 300 {
 		st.x.Usage = st.usage
@@ -401,6 +403,9 @@ func (st *stream) recordFirst() {
 	now, a := gateway.Now(), st.attempt
 	st.progress = now
 	a.Status, a.First, a.Reused, a.RequestID = st.reply.Status, now.Sub(a.Start), st.c.reused, st.requestID
+	if st.reply.Kind == gateway.Whole {
+		a.Usage = st.usage // all of it: the caller may be told what it cost
+	}
 }
 
 func (st *stream) recordEnd(now gateway.Instant) {

@@ -25,7 +25,7 @@ type translation struct {
 
 // translate encodes the caller's request for the provider. The error is an *Error: the request is wrong, or asks for what
 // this provider does not have.
-func (s *sender) translate(x *gateway.Exchange, r *route, model string) (*translation, error) {
+func (s *sender) translate(x *gateway.Exchange, r *route, a *gateway.Attempt) (*translation, error) {
 	q, err := s.p.read(x)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,8 @@ func (s *sender) translate(x *gateway.Exchange, r *route, model string) (*transl
 	if t.q, err = s.p.continued(x, q); err != nil {
 		return nil, err
 	}
-	target := s.p.describe(model)
+	target := s.p.describe(a)
+	target.NoSampling = refusesSampling(a.Known, &t.q.Reasoning)
 	target.AskUsage = true // the ledger needs it, and the caller's encoder leaves it out where nobody asked
 	t.body = buf.Get(len(x.Request.Body()) + 256)
 	*t.body, t.dropped, err = t.to.AppendRequest((*t.body)[:0], t.q, &target)
