@@ -38,7 +38,7 @@ func newBank(tenants int) *bank {
 	}
 	b.own.Own["two"] = sender{}
 	serves := map[string]map[string]bool{"one": nil, "two": {}, "claude": {}, "lab": {"embeddings": true}}
-	for _, name := range strings.FieldsSeq("chat.completions embeddings images.generations images.variations files.create files.list " +
+	for name := range strings.FieldsSeq("chat.completions embeddings images.generations images.variations files.create files.list " +
 		"files.retrieve files.delete files.content batches.create batches.list batches.retrieve batches.cancel") {
 		serves["two"][name] = true
 	}
