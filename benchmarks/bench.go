@@ -98,7 +98,7 @@ func (b *bench) runAlone(ctx context.Context, t test) ([]row, error) {
 }
 
 func (b *bench) tell(t test, r row) {
-	fmt.Fprintf(b.progress, "%-8s round %d %-8s", t.name, r.Round, r.Subject)
+	fmt.Fprintf(b.progress, "%-16s round %d %-8s", t.name, r.Round, r.Subject)
 	for _, f := range t.figures {
 		fmt.Fprintf(b.progress, "  %s %.1f %s", f.name, f.of(r), f.unit)
 	}
@@ -112,7 +112,7 @@ func (b *bench) once(ctx context.Context, t test, s subject) (r row, err error) 
 		return r, err
 	}
 	defer mock.stop()
-	tested, g, took, err := b.startSubject(ctx, s, site{upstreams: []string{mockAddr}})
+	tested, g, took, err := b.startSubject(ctx, s, site{upstreams: []string{mockAddr}, speaks: t.speaks})
 	if err != nil {
 		return r, err
 	}

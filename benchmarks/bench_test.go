@@ -38,7 +38,7 @@ func TestCommandLine(t *testing.T) {
 	f(`no test ""`, "-tests", "")
 
 	f("nothing but Sluice", "-gateway", "x {listen}", "-tests", "max,leave")
-	if o, err := parse([]string{"-gateway", "x {listen}"}); err != nil || len(o.tests) != len(suite())-2 {
+	if o, err := parse([]string{"-gateway", "x {listen}"}); err != nil || len(o.tests) != len(suite())-4 {
 		t.Errorf("%+v, %v", o, err)
 	}
 
@@ -74,7 +74,7 @@ func TestConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	upstreams := []string{"127.0.0.1:1003", "127.0.0.1:1004"}
-	path, err := site{dir, "127.0.0.1:1001", "127.0.0.1:1002", upstreams, true}.write()
+	path, err := site{dir, "127.0.0.1:1001", "127.0.0.1:1002", upstreams, true, ""}.write()
 	if err != nil {
 		t.Fatal(err)
 	}

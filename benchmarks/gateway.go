@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -58,7 +59,8 @@ type site struct {
 	dir           string // the gateway file goes there; tenants and the provider's key are there
 	listen, admin string
 	upstreams     []string
-	tls           bool // with the certificate of writeCertificate
+	tls           bool   // with the certificate of writeCertificate
+	speaks        string // type of the providers; empty: openai-compatible
 }
 
 // url is where callers reach it.
@@ -78,8 +80,8 @@ func (g site) write() (string, error) {
 	}
 	fmt.Fprintf(&b, "version: 1\nserver: {listen: %q, admin_listen: %q%s}\nproviders:\n", g.listen, g.admin, security)
 	for i, address := range g.upstreams {
-		fmt.Fprintf(&b, "  - name: mock%d\n    type: openai-compatible\n    base_url: \"http://%s/v1\"\n"+
-			"    keys: [{name: bench, key: \"${file:%s/provider.key}\"}]\n", i, address, g.dir)
+		fmt.Fprintf(&b, "  - name: mock%d\n    type: %s\n    base_url: \"http://%s/v1\"\n"+
+			"    keys: [{name: bench, key: \"${file:%s/provider.key}\"}]\n", i, cmp.Or(g.speaks, "openai-compatible"), address, g.dir)
 	}
 	b.WriteString("models:\n  - name: \"mock*\"\n    strategy: ordered\n    targets:\n")
 	for i := range g.upstreams {

@@ -12,6 +12,7 @@ import (
 type test struct {
 	name    string
 	model   string   // what the mock does; empty: no load
+	speaks  string   // type of the gateway's provider, if it is not openai-compatible: then the gateway translates
 	load    []string // flags of the load generator
 	streams int64    // that must be alive at the end; 0: does not matter
 	clients int      // that leave, in each case of test leave
@@ -59,6 +60,17 @@ func suite() []test {
 				{"stream", "CPU µs/chunk", func(r row) float64 { return r.Load.Streams.CPUPerChunk }, limit{most: 1.1, ratio: true}},
 				{"stream.p50", "chunk delay µs", func(r row) float64 { return r.Load.Streams.ChunkDelay.P50 }, limit{}},
 				{"stream.p99", "chunk delay µs", func(r row) float64 { return r.Load.Streams.ChunkDelay.P99 }, limit{}},
+			},
+		},
+		{
+			name: "translate", model: "mock", speaks: "anthropic", load: flags(64, 2*time.Second, 5*time.Second),
+			figures: []figure{{"translate", "CPU µs/request", cpuPerRequest, limit{most: 2.5, ratio: true}}},
+		},
+		{
+			name: "translate-stream", model: "mock-n64-i40-d20", speaks: "anthropic",
+			load: append(flags(200, 3*time.Second, 6*time.Second), "-stream", "-ramp", "2500ms"),
+			figures: []figure{
+				{"translate-stream", "CPU µs/chunk", func(r row) float64 { return r.Load.Streams.CPUPerChunk }, limit{most: 1.6, ratio: true}},
 			},
 		},
 		{

@@ -1,7 +1,7 @@
 // Command mock is an OpenAI-compatible upstream that costs much less than any gateway under test: replies are rendered
 // in advance, and a stream is one io.Reader from which fasthttp takes one event for each chunk it writes.
 //
-// It answers POST /v1/chat/completions, as a stream or not, and GET /v1/models. The model name in the request steers the
+// It answers POST /v1/chat/completions and POST /v1/messages, as a stream or not, and GET /v1/models. The model name in the request steers the
 // reply, so that one configuration of the gateway serves every scenario:
 //
 //	mock[-dN][-nN][-iN][-sN][-eN][-xN]

@@ -204,3 +204,40 @@ func TestCut(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", d)
 	}
 }
+
+// The Messages API says the same.
+func TestMessages(t *testing.T) {
+	post := func(body string) string {
+		t.Helper()
+		l := fasthttputil.NewInmemoryListener()
+		s := newServer()
+		go func() { _ = s.Serve(l) }()
+		defer func() { _ = s.Shutdown() }()
+		c := http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return l.Dial() }}}
+		defer c.CloseIdleConnections()
+		r, err := c.Post("http://mock/v1/messages", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = r.Body.Close() }()
+		all, err := io.ReadAll(r.Body)
+		if err != nil || r.StatusCode != 200 {
+			t.Fatal(err, r.Status)
+		}
+		return string(all)
+	}
+	if got := post(`{"model":"mock-s2000"}`); !json.Valid([]byte(got)) || len(got) < 1950 || !strings.Contains(got, `"text":"t0`) {
+		t.Errorf("%d bytes: %s", len(got), got)
+	}
+	got := post(`{"model":"mock-n3","stream":true}`)
+	for want, n := range map[string]int{"event: message_start\n": 1, `"text":"f0`: 1, `"text":"t`: 3, "event: message_stop\n": 1, `"stop_reason":"end_turn"`: 1} {
+		if strings.Count(got, want) != n {
+			t.Errorf("%d times %q in\n%s", strings.Count(got, want), want, got)
+		}
+	}
+	for line := range strings.Lines(got) {
+		if data, ok := strings.CutPrefix(line, "data: "); ok && !json.Valid([]byte(data)) {
+			t.Errorf("not JSON: %s", data)
+		}
+	}
+}

@@ -32,6 +32,8 @@ func (m *mock) handle(ctx *fasthttp.RequestCtx) {
 	switch string(ctx.Path()) {
 	case "/v1/chat/completions":
 		m.chat(ctx, start)
+	case "/v1/messages":
+		m.messages(ctx, start)
 	case "/v1/models":
 		ctx.SetContentType("application/json")
 		ctx.SetBodyString(models)
