@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -153,6 +154,9 @@ func dialogue(t *testing.T, settings, endpoint, ask, reply string) (sent, got st
 	return sent, resultText(&r)
 }
 
+// made is when a reply was, which a gateway says where the provider did not.
+var made = regexp.MustCompile(`("created(?:_at)?":)(\d{10})`)
+
 func requestText(t *testing.T, q request) string {
 	t.Helper()
 	h, err := http.ReadRequest(bufio.NewReader(strings.NewReader(q.head + "\r\n\r\n")))
@@ -179,7 +183,12 @@ func resultText(r *result) string {
 		b.WriteByte('\n')
 	}
 	for _, e := range r.events {
-		b.WriteString(strings.TrimSuffix(e, "\n") + "\n")
+		b.WriteString(made.ReplaceAllStringFunc(strings.TrimSuffix(e, "\n"), func(s string) string {
+			if m := made.FindStringSubmatch(s); m[2] > "1770000000" { // not recorded
+				return m[1] + `"now"`
+			}
+			return s
+		}) + "\n")
 	}
 	if e, ok := r.err.(*gateway.Error); ok { //nolint:errorlint // bare, or the test fails
 		fmt.Fprintf(&b, "failed with %d, type %s, code %s, param %s, origin %s: %s\n", e.Status, e.Type, e.Code, cmp.Or(e.Param, "-"), e.Origin, e.Message)

@@ -38,6 +38,7 @@ type mendedChoice struct {
 type begunCall struct {
 	index int // by the provider's count
 	id    string
+	named bool
 }
 
 var toolCalls = []byte(`"tool_calls"`)
@@ -98,7 +99,9 @@ func (m *mender) choice(v []byte, at int) {
 	if calls := peek.Find(delta, toolCalls); calls != nil {
 		m.calls(m.begun(index), calls, true)
 	}
-	called := slices.ContainsFunc(m.choices, func(c mendedChoice) bool { return c.index == index && len(c.calls) > 0 })
+	called := slices.ContainsFunc(m.choices, func(c mendedChoice) bool {
+		return c.index == index && slices.ContainsFunc(c.calls, func(k begunCall) bool { return k.named })
+	})
 	m.reason(reason, called)
 }
 
@@ -158,11 +161,13 @@ func (m *mender) call(c *mendedChoice, v []byte, stream bool) {
 		}
 		return true
 	})
+	begins := len(c.calls)
+	name, _ := peek.String(peek.Find(function, []byte(`"name"`)))
+	n := c.find(index, id, name != "")
+	c.calls[n].named = c.calls[n].named || name != ""
 	if members == 0 {
 		return
 	}
-	begins := len(c.calls)
-	n := c.find(index, id, peek.Find(function, []byte(`"name"`)) != nil)
 	missing := ""
 	if given, ok := peek.Int(index); stream && (!ok || given != int64(n)) {
 		if index != nil {
