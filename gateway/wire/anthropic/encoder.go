@@ -13,11 +13,16 @@ import (
 // A block begins with its first piece, whose kind it takes. What belongs to another block than the open one ends that, or
 // waits behind it while the arguments of an open call are incomplete: other dialects let calls interleave. The usage that
 // message_start must have is what PieceBegin says, else an estimate of the prompt by its length; the real one comes with
-// message_delta. q may be nil.
-func NewEncoder(q *chat.Request) chat.Encoder { return &encoder{q: q} }
+// message_delta. q may be nil; nothing of it is kept but the model's name.
+func NewEncoder(q *chat.Request) chat.Encoder {
+	if q == nil {
+		return &encoder{}
+	}
+	return &encoder{model: q.Model, usage: estimate(q)}
+}
 
 type encoder struct {
-	q           *chat.Request
+	model       string // for providers that do not say it
 	begun, over bool
 
 	index  int            // of the first block that is not finished
@@ -105,13 +110,13 @@ func (e *encoder) begin(dst *chat.Batch, p *chat.Piece) {
 	if p.Kind == chat.PieceBegin && p.Head != nil {
 		h = *p.Head
 	}
-	if e.usage = estimate(e.q); p.Kind == chat.PieceBegin && p.Usage != nil && p.Usage.Provenance != chat.Unknown {
+	if p.Kind == chat.PieceBegin && p.Usage != nil && p.Usage.Provenance != chat.Unknown {
 		e.usage = *p.Usage
 	}
 	dst.Event("message_start")
 	w := writer{dst.Buf}
 	w.raw(`{"type":"message_start","message":{`)
-	w.head(e.q, &h)
+	w.head(e.model, &h)
 	w.raw(`,"content":[],"stop_reason":null,"stop_sequence":null,"stop_details":null,"usage":{`)
 	w.usage(&e.usage)
 	w.raw("}}}")
@@ -121,9 +126,6 @@ func (e *encoder) begin(dst *chat.Batch, p *chat.Piece) {
 // estimate counts a token for four bytes of the prompt, which is near enough for clients that show how full the context
 // is.
 func estimate(q *chat.Request) chat.Usage {
-	if q == nil {
-		return chat.Usage{}
-	}
 	n := 0
 	for i := range q.Messages {
 		for k := range q.Messages[i].Parts {

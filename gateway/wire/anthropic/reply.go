@@ -2,6 +2,7 @@ package anthropic
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"strings"
 
@@ -202,7 +203,10 @@ func citation(v []byte) (chat.Citation, bool) {
 func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
 	w := writer{dst}
 	w.raw("{")
-	w.head(q, &r.Head)
+	if q == nil {
+		q = &chat.Request{}
+	}
+	w.head(q.Model, &r.Head)
 	var c chat.Choice
 	if len(r.Choices) > 0 {
 		c = r.Choices[0]
@@ -230,18 +234,15 @@ func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
 	return w.b
 }
 
-// head writes what a message begins with.
-func (w *writer) head(q *chat.Request, h *chat.Head) {
-	model, id := h.Model, h.ID
+// head writes what a message begins with; asked is the model for providers that do not say which it was.
+func (w *writer) head(asked string, h *chat.Head) {
+	id := h.ID
 	if id == "" {
 		id = "msg_" + rand.Text()
 	}
-	if model == "" && q != nil {
-		model = q.Model
-	}
 	w.text("id", id)
 	w.raw(`,"type":"message","role":"assistant"`)
-	w.text("model", model)
+	w.text("model", cmp.Or(h.Model, asked))
 }
 
 // stopped writes why a message ended.

@@ -8,9 +8,10 @@ import (
 )
 
 // NewEncoder writes a stream of chat.completion.chunk. If the caller asked for usage (stream_options.include_usage), one
-// more chunk in front of [DONE] carries it, and all others have usage null. The request may be nil.
+// more chunk in front of [DONE] carries it, and all others have usage null. The request may be nil; nothing of it is kept but
+// the names of its custom tools, see [chat.RestoreCustom].
 func NewEncoder(q *chat.Request) chat.Encoder {
-	return &encoder{asked: q != nil && q.IncludeUsage}
+	return chat.RestoreCustom(q, &encoder{asked: q != nil && q.IncludeUsage})
 }
 
 type encoder struct {

@@ -11,8 +11,10 @@ import (
 )
 
 // AppendReply adds a chat.completion. Usage of unknown provenance is left out. Thoughts are written as DeepSeek has them,
-// and as LiteLLM if they are signed; pictures as OpenRouter has them. Of the request nothing is needed; it may be nil.
-func AppendReply(dst []byte, _ *chat.Request, r *chat.Reply) []byte {
+// and as LiteLLM if they are signed; pictures as OpenRouter has them. The request, which may be nil, says which tools are
+// custom; see [chat.RestoreCustom].
+func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
+	r = chat.RestoreCustomCalls(q, r)
 	w := writer{b: dst}
 	w.head(&r.Head, "chat.completion")
 	for i := range r.Choices {

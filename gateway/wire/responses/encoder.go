@@ -19,10 +19,13 @@ type encoder struct {
 	ended    bool
 }
 
-// NewEncoder writes a stream that answers q; nil is an empty request. Only the first of several choices is written.
+// NewEncoder writes a stream that answers q; nil is an empty request. Only the first of several choices is written. Nothing
+// of q is kept but what a response repeats of it. Calls of its custom tools are restored, see [chat.RestoreCustom].
 //
 // Fail writes response.failed with all that was said until then, or, before the first event, an error event.
-func NewEncoder(q *chat.Request) chat.Encoder { return &encoder{o: object{q: q, status: inProgress}} }
+func NewEncoder(q *chat.Request) chat.Encoder {
+	return chat.RestoreCustom(q, &encoder{o: object{echo: appendEcho(nil, q), status: inProgress}})
+}
 
 // Encode implements chat.Encoder.
 func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {

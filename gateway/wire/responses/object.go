@@ -45,7 +45,7 @@ func ResponseOf(item string) (response string, ok bool) {
 
 // object is a response object being written.
 type object struct {
-	q      *chat.Request
+	echo   []byte // of the request
 	head   chat.Head
 	status string
 	reason string // why it is incomplete
@@ -69,10 +69,6 @@ func (o *object) finish(f chat.FinishReason) {
 // append writes the whole object. Members that OpenAI's schema requires, or that the Open Responses specification does,
 // are always there.
 func (o *object) append(dst []byte) []byte {
-	q := o.q
-	if q == nil {
-		q = &chat.Request{}
-	}
 	dst = shape.AppendString(append(dst, `{"id":`...), o.head.ID)
 	dst = strconv.AppendInt(append(dst, `,"object":"response","created_at":`...), o.head.Created, 10)
 	dst = append(append(append(dst, `,"status":"`...), o.status...), `","background":false,"completed_at":null,"error":`...)
@@ -94,7 +90,7 @@ func (o *object) append(dst []byte) []byte {
 	}
 	dst = appendUsage(append(dst, `],"usage":`...), &o.usage)
 	dst = append(append(append(dst, `,"service_tier":"`...), tierOf(o.tier)...), '"')
-	return append(appendEcho(dst, q), '}')
+	return append(append(dst, o.echo...), '}')
 }
 
 // tierOf is a service tier in OpenAI's words.
@@ -105,8 +101,12 @@ func tierOf(tier string) string {
 	return "default" // standard (Anthropic), on_demand (Groq), or not said
 }
 
-// appendEcho writes what a response repeats of its request, with OpenAI's defaults for what the request did not say.
+// appendEcho writes what a response repeats of its request, with OpenAI's defaults for what the request did not say. Without
+// a request it is an empty one.
 func appendEcho(dst []byte, q *chat.Request) []byte {
+	if q == nil {
+		q = &chat.Request{}
+	}
 	dst = append(dst, `,"instructions":`...)
 	if q.Instructions && len(q.Messages) > 0 {
 		dst = shape.AppendString(dst, q.Messages[0].Text(chat.PartText))

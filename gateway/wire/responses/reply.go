@@ -238,9 +238,10 @@ func thoughts(list []byte) string {
 
 // AppendReply writes the answer to q as a response object, with the first of its choices. Its id is ID of the reply's, and
 // items that have no id get one made from it. What the object repeats of the request is taken from q; nil is an empty
-// request.
+// request. Calls of q's custom tools are restored, see [chat.RestoreCustom].
 func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
-	o := object{q: q, head: r.Head, usage: r.Usage, tier: r.ServiceTier}
+	r = chat.RestoreCustomCalls(q, r)
+	o := object{echo: appendEcho(nil, q), head: r.Head, usage: r.Usage, tier: r.ServiceTier}
 	o.head.ID = ID(r.ID)
 	var items []item
 	o.status = completed
