@@ -42,6 +42,9 @@ func (p *Provider) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attem
 		return nil, p.fault(x, err)
 	}
 	a.First = time.Since(st.start)
+	if st.reply.Kind == gateway.Whole {
+		a.Usage = st.usage
+	}
 	return &st.reply, nil
 }
 

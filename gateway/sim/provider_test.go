@@ -316,6 +316,22 @@ func TestUsage(t *testing.T) {
 	f("", 1)
 	f(streaming, 0)
 	f(streaming+`,"stream_options":{"include_usage":true}`, 1)
+
+	messages := &gateway.Endpoint{Name: "messages", Forward: "/messages", Dialect: "anthropic"}
+	claude := ask("sim-long-30", "hi", streaming+`,"max_tokens":100`)
+	if r := send(exchangeAt(t, messages, claude), sim.New("p", sim.Options{}), 5); r.usage.Provenance != chat.Aborted || r.usage.Input == 0 {
+		t.Errorf("closed early, after its first event has told some: %+v", r.usage)
+	}
+	if r := send(exchangeAt(t, messages, claude), sim.New("p", sim.Options{}), -1); r.usage != want {
+		t.Errorf("a message: %+v", r.usage)
+	}
+	x, target := exchange(t, ask("sim-long-30", "hi", "")), &gateway.Target{Provider: "p"}
+	a := x.Attempting(target)
+	reply, err := sim.New("p", sim.Options{}).Send(x, target, a)
+	if err != nil || a.Usage != want {
+		t.Errorf("a whole reply has the usage %+v when it is there, %v", a.Usage, err)
+	}
+	_ = reply.Stream.Close()
 }
 
 func TestErrorRate(t *testing.T) {

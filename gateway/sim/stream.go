@@ -226,6 +226,17 @@ func (st *stream) stop() {
 	}
 }
 
+// short says that the usage of a success is missing, or that of a stream which was cut short: Anthropic's begin with some.
+func (st *stream) short() bool {
+	switch st.usage.Provenance {
+	case chat.Unknown:
+		return st.given
+	case chat.Reported:
+		return st.reply.Kind == gateway.Events && !st.finished && !wire.Complete(st.finishes, st.x.Request.Fields().N)
+	}
+	return false
+}
+
 // Close implements gateway.Stream.
 func (st *stream) Close() error {
 	if st.closed {
@@ -233,11 +244,10 @@ func (st *stream) Close() error {
 	}
 	st.closed = true
 	st.stop()
-	succeeded := st.reply.Status < 300
-	if st.usage.Provenance == chat.Unknown && succeeded && st.given {
-		st.usage.Provenance = chat.Aborted
-	}
-	if succeeded {
+	if st.reply.Status < 300 {
+		if st.short() {
+			st.usage.Provenance = chat.Aborted
+		}
 		st.x.Usage = st.usage
 	}
 	a := st.attempt
