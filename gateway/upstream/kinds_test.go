@@ -2,6 +2,7 @@ package upstream_test
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"flag"
 	"fmt"
@@ -69,7 +70,7 @@ func playArchive(t *testing.T, path string) {
 		return
 	}
 	for i, s := range got.Files {
-		if i >= len(want.Files) || s.Name != want.Files[i].Name || string(s.Data) != string(want.Files[i].Data) {
+		if i >= len(want.Files) || s.Name != want.Files[i].Name || !bytes.Equal(s.Data, want.Files[i].Data) {
 			t.Fatalf("section %d, %s:\n%s\nwant\n%s", i, s.Name, s.Data, want.Files[min(i, len(want.Files)-1)].Data)
 		}
 	}
