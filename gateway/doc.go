@@ -20,7 +20,7 @@
 //	cmd/sluice          command line, wiring, signals; the only place that sees everything
 //	config              configuration: structs, strict loading, validation, watching, secrets
 //	gateway             this contract
-//	gateway/wire        the languages spoken: one folder a dialect (openai), chat (the neutral form), sse, peek
+//	gateway/wire        the languages spoken: one folder a dialect (openai), chat (the neutral form), sse, peek, form
 //	gateway/serve       fasthttp server: endpoint table, transports, disconnects, drain
 //	gateway/forward     carries out a plan: retry, failover, commit point
 //	gateway/upstream    one attempt: connection pool, TLS, deadlines, cancellation

@@ -43,7 +43,7 @@ type Error struct {
 
 	// Of an error that Sluice writes, for dialects whose types follow the status and whose errors repeat the request's id;
 	// decoders leave them out.
-	Status    int    // of HTTP; 0 inside of a stream
+	Status    int    // of HTTP, also of an error inside of a stream; 0 if it has none
 	RequestID string // the gateway's own
 }
 
