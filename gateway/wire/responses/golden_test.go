@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/sluice-ai/sluice/gateway/internal/openapi"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/responses"
 	"github.com/sluice-ai/sluice/gateway/wire/sse"
@@ -184,7 +185,7 @@ func short(data []byte) []byte {
 // checkEvent checks an event against its schema, and that it has the name and the number that it should have.
 func checkEvent(t *testing.T, name string, data []byte, sequence int) {
 	t.Helper()
-	schema, ok := eventSchemas[name]
+	schema, ok := openapi.Events[name]
 	if !ok {
 		t.Fatalf("no schema for %s", name)
 	}
