@@ -60,7 +60,7 @@ func (d *decoder) Decode(dst []chat.Piece, name string, data []byte) ([]chat.Pie
 		return dst, nil
 	}
 	d.out, d.calls, d.cites, d.buf, d.err = dst, d.calls[:0], d.cites[:0], d.buf[:0], nil
-	if data = bytes.TrimSpace(data); string(data) == "[DONE]" {
+	if string(bytes.TrimSpace(data)) == "[DONE]" {
 		d.end()
 	} else {
 		d.event(name, data)

@@ -106,6 +106,9 @@ func oracle(data []byte) said {
 	if s.usage = oracleUsage(top["usage"]); s.usage == nil {
 		s.usage = oracleUsage(groq["usage"])
 	}
+	if tier := string(top["service_tier"]); s.usage != nil && len(tier) > 1 && tier[0] == '"' {
+		s.usage.Tier = chat.ServedTier([]byte(tier[1 : len(tier)-1]))
+	}
 	var choices []json.RawMessage
 	if json.Unmarshal(top["choices"], &choices) == nil && choices != nil {
 		s.empty = len(choices) == 0
@@ -213,7 +216,7 @@ func decidable(data []byte) bool {
 
 func FuzzLook(f *testing.F) {
 	for _, s := range []string{
-		typical, call, last, whole, `[DONE]`, `{}`, `[]`, `null`, ``, `{"choices":[}`,
+		typical, call, last, whole, `{"choices":[],"usage":{"total_tokens":1},"service_tier":"flex"}`, `[DONE]`, `{}`, `[]`, `null`, ``, `{"choices":[}`,
 		`{"choices":[ ],"usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":14,"completion_tokens_details":{"reasoning_tokens":2}}}`,
 		`{"choices":[{"finish_reason" : "stop"},{"delta":{"content":"x"},"finish_reason":""}],"error":null,"x_groq":{"usage":{"prompt_tokens":1}}}`,
 		`{"choices":[{"delta":{"content":"x","finish_reason":"stop"}}],"error":{"code":502}}`,
