@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -21,7 +22,7 @@ type client interface {
 
 // question is what a client is to do.
 type question struct {
-	Do         string `json:"do"` // chat, stream, tools, stream_tools, parse, stream_parse, models, model or abandon
+	Do         string `json:"do"` // what the client has a function for
 	Model      string `json:"model"`
 	Prompt     string `json:"prompt"`
 	Usage      bool   `json:"usage,omitempty"`       // ask for the usage of a stream
@@ -29,6 +30,9 @@ type question struct {
 	Stream     bool   `json:"stream,omitempty"`      // what to abandon
 	Key        string `json:"key,omitempty"`         // not that of the environment
 	Retries    *int   `json:"retries,omitempty"`     // not the client's default
+	Image      bool   `json:"image,omitempty"`       // with one beside the prompt
+	Effort     string `json:"effort,omitempty"`      // of reasoning
+	Refer      bool   `json:"refer"`                 // leave thoughts with the other side, and refer to them
 
 	exchanges int // that the gateway will see; 0: one
 }
@@ -54,6 +58,10 @@ type seen struct {
 	Parsed    *city    `json:"parsed"`     // what the client has made of a text that follows a schema
 	Models    []string `json:"models"`     // the list
 	Owner     string   `json:"owner"`      // of the model that was retrieved
+	Thought   string   `json:"thought"`    // before the answer, or before the calls
+	Count     int64    `json:"count"`      // of tokens
+
+	Vectors [][]float64 `json:"vectors"` // embeddings
 }
 
 // failure is an exception.
@@ -77,6 +85,9 @@ type call struct {
 	Arguments string `json:"arguments"`
 }
 
+// pixel is a PNG of one pixel, as the scripts send it too.
+const pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
 // city is the schema for structured answers.
 type city struct {
 	Name       string `json:"name"`
@@ -91,17 +102,27 @@ type script struct {
 	out *bufio.Reader
 }
 
-// python is OpenAI's client for Python.
-func python(t *testing.T, s *site) client {
-	return run(t, s, exec.Command(installed(t, "SLUICE_SDK_PYTHON"), "testdata/client.py"))
+// python is a client for Python.
+func python(arguments ...string) func(*testing.T, *site) client {
+	return func(t *testing.T, s *site) client {
+		script := filepath.Join("testdata", "python", arguments[0])
+		return run(t, s, exec.Command(installed(t, "SLUICE_SDK_PYTHON"), append([]string{"-B", script}, arguments[1:]...)...))
+	}
 }
 
-// node is OpenAI's client for Node, in the Node that is installed with it.
-func node(t *testing.T, s *site) client {
+// node is a client for Node, in the Node that is installed with it.
+func node(arguments ...string) func(*testing.T, *site) client {
+	return func(t *testing.T, s *site) client {
+		return run(t, s, nodeCommand(t, arguments...))
+	}
+}
+
+func nodeCommand(t *testing.T, arguments ...string) *exec.Cmd {
+	t.Helper()
 	modules := filepath.Join(installed(t, "SLUICE_SDK_NODE"), "node_modules")
-	c := exec.Command(filepath.Join(modules, ".bin", "node"), "testdata/client.cjs")
+	c := exec.Command(filepath.Join(modules, ".bin", "node"), slices.Concat([]string{filepath.Join("testdata", "node", arguments[0])}, arguments[1:])...)
 	c.Env = append(os.Environ(), "NODE_PATH="+modules)
-	return run(t, s, c)
+	return c
 }
 
 // installed is what the Makefile says of a client.
@@ -120,7 +141,8 @@ func installed(t *testing.T, variable string) string {
 // run starts a script with the environment in which a user would have it.
 func run(t *testing.T, s *site, c *exec.Cmd) *script {
 	t.Helper()
-	c.Env = append(c.Environ(), "OPENAI_BASE_URL="+s.baseURL, "OPENAI_API_KEY="+key, "NO_PROXY=*")
+	c.Env = append(c.Environ(), "OPENAI_BASE_URL="+s.baseURL, "OPENAI_API_KEY="+key, "ANTHROPIC_BASE_URL="+s.host, "ANTHROPIC_API_KEY="+key,
+		"NO_PROXY=*")
 	var complaints bytes.Buffer
 	c.Stderr = &complaints
 	in, err := c.StdinPipe()

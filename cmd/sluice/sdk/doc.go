@@ -1,11 +1,15 @@
 // Package sdk has no code, only tests: that the clients people have really work through Sluice, at their newest versions.
 //
-// They are OpenAI's for Python, Node and Go, and github.com/sashabaranov/go-openai. A gateway is started in this process
-// with everything that sluice serve has, between a client and a simulated provider that counts what reaches it. One table,
-// in sdk_test.go, says what every client must see; the clients do as they are told: testdata/client.py and
-// testdata/client.cjs as processes, the two of Go in openaigo_test.go and goopenai_test.go.
+// A gateway is started in this process with everything that sluice serve has, between a client and a simulated provider
+// that counts what reaches it. The clients do as they are told: those for Python and Node as processes, by the scripts in
+// testdata, those for Go in files of their own. There are two tables of what they must see:
+//
+//   - sdk_test.go asks the clients of the chat completions API closely;
+//   - dialects_test.go has every client talk to every kind of provider, whatever API either speaks: OpenAI's clients,
+//     Anthropic's of both versions of its API, Vercel's ai, and LangChain.
 //
 // `make sdk` installs what requirements.txt and package-lock.json name, and tells the tests where it is:
 // SLUICE_SDK_PYTHON is a Python interpreter, SLUICE_SDK_NODE a folder with node_modules in it. After a change to
-// package.json, `npm install --package-lock-only` in this folder makes a new lock file.
+// package.json, `npm install --package-lock-only` in this folder makes a new lock file. anthropicgo2_test.go is made of
+// anthropicgo1_test.go by `go generate`: the two major versions of that client are alike.
 package sdk

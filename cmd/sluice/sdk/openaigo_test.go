@@ -11,7 +11,9 @@ import (
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
+	"github.com/openai/openai-go/v3/packages/respjson"
 	"github.com/openai/openai-go/v3/packages/ssestream"
+	"github.com/openai/openai-go/v3/shared"
 )
 
 // openaiGo is OpenAI's client for Go.
@@ -29,9 +31,7 @@ func (o openaiGo) ask(ctx context.Context, q question) (a seen) {
 		options = append(options, option.WithMaxRetries(*q.Retries))
 	}
 	c := openai.NewClient(options...)
-	r := openai.ChatCompletionNewParams{
-		Model: q.Model, Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage(q.Prompt)},
-	}
+	r := o.request(q)
 	var err error
 	switch q.Do {
 	case "chat":
@@ -89,19 +89,47 @@ func (o openaiGo) ask(ctx context.Context, q question) (a seen) {
 	return a
 }
 
+func (openaiGo) request(q question) openai.ChatCompletionNewParams {
+	message := openai.UserMessage(q.Prompt)
+	if q.Image {
+		message = openai.UserMessage([]openai.ChatCompletionContentPartUnionParam{
+			openai.TextContentPart(q.Prompt),
+			openai.ImageContentPart(openai.ChatCompletionContentPartImageImageURLParam{URL: "data:image/png;base64," + pixel}),
+		})
+	}
+	return openai.ChatCompletionNewParams{
+		Model: q.Model, Messages: []openai.ChatCompletionMessageParamUnion{message}, ReasoningEffort: shared.ReasoningEffort(q.Effort),
+	}
+}
+
 // whole takes an answer that is all there.
-func (openaiGo) whole(a *seen) func(*openai.ChatCompletion, error) error {
+func (o openaiGo) whole(a *seen) func(*openai.ChatCompletion, error) error {
 	return func(c *openai.ChatCompletion, err error) error {
 		if err != nil {
 			return err
 		}
 		choice := c.Choices[0]
 		a.ID, a.Model, a.Text, a.Finish = c.ID, c.Model, choice.Message.Content, choice.FinishReason
+		if err := o.think(choice.Message.JSON.ExtraFields, a); err != nil {
+			return err
+		}
 		if u := c.Usage; u.TotalTokens != 0 {
 			a.Usage = &usage{u.PromptTokens, u.CompletionTokens, u.TotalTokens}
 		}
 		return nil
 	}
+}
+
+// think takes what was thought before the calls, which the client does not know.
+func (openaiGo) think(unknown map[string]respjson.Field, a *seen) error {
+	raw := unknown["reasoning_content"].Raw()
+	if raw == "" || a.Calls != nil {
+		return nil
+	}
+	var text string
+	err := json.Unmarshal([]byte(raw), &text)
+	a.Thought += text
+	return err
 }
 
 func (openaiGo) stream(ctx context.Context, c *openai.Client, r openai.ChatCompletionNewParams, q question, a *seen) error {
@@ -140,7 +168,7 @@ func (openaiGo) stream(ctx context.Context, c *openai.Client, r openai.ChatCompl
 }
 
 // accumulate makes an answer of a stream.
-func (openaiGo) accumulate(ctx context.Context, c *openai.Client, r openai.ChatCompletionNewParams, a *seen) (*openai.ChatCompletion, error) {
+func (o openaiGo) accumulate(ctx context.Context, c *openai.Client, r openai.ChatCompletionNewParams, a *seen) (*openai.ChatCompletion, error) {
 	stream := c.Chat.Completions.NewStreaming(ctx, r)
 	defer stream.Close()
 	var all openai.ChatCompletionAccumulator
@@ -150,6 +178,9 @@ func (openaiGo) accumulate(ctx context.Context, c *openai.Client, r openai.ChatC
 			return nil, fmt.Errorf("a chunk that does not fit: %s", chunk.RawJSON())
 		}
 		for _, choice := range chunk.Choices {
+			if err := o.think(choice.Delta.JSON.ExtraFields, a); err != nil {
+				return nil, err
+			}
 			for _, call := range choice.Delta.ToolCalls {
 				if call.Function.Arguments != "" {
 					a.Fragments++
@@ -166,7 +197,7 @@ func (o openaiGo) tools(r openai.ChatCompletionNewParams, a *seen, ask func(open
 		Name: "get_weather", Description: openai.String("The weather in a city."), Strict: openai.Bool(true), Parameters: weatherSchema,
 	})}
 	first, err := ask(r)
-	if err != nil {
+	if err := o.whole(a)(first, err); err != nil {
 		return err
 	}
 	message := first.Choices[0].Message

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// kinds are the clients.
+// kinds are the clients of the chat completions API that are tested closely.
 var kinds = []kind{
-	{"python", python, official, "APIError", 2},
-	{"node", node, official, "APIError", 2},
+	{"openai-python", python("chat.py"), official, "APIError", 2},
+	{"openai-node", node("chat.cjs"), official, "APIError", 2},
 	{"openai-go", newOpenAIGo, one("*openai.Error"), "*ssestream.StreamError", 2},
 	{"go-openai", newGoOpenAI, one("*openai.APIError"), "*openai.APIError", 0},
 }
@@ -116,7 +116,7 @@ func (d *desk) watch(most int, ask func() seen) (seen, []exchange) {
 	}
 	attempts := int64(0)
 	for _, x := range list {
-		if x.Provider == "wire" {
+		if strings.HasPrefix(x.Provider, "wire") {
 			attempts += int64(x.Attempts)
 		}
 	}

@@ -41,7 +41,8 @@ type site struct {
 	app     *app.App
 	sim     *sim.Server
 	logs    *logs
-	baseURL string
+	host    string // scheme, host and port
+	baseURL string // with /v1
 }
 
 // start starts a site; the test's end stops it.
@@ -73,7 +74,8 @@ models: {deny: [not-yours]}
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.baseURL = "http://" + s.app.Address().String() + "/v1"
+	s.host = "http://" + s.app.Address().String()
+	s.baseURL = s.host + "/v1"
 	t.Cleanup(func() {
 		if cut := s.app.Drain(); cut != 0 {
 			t.Errorf("%d exchanges were still under way at the end", cut)
@@ -84,13 +86,19 @@ models: {deny: [not-yours]}
 
 // configuration is the gateway file. The models sim-* are answered over a network, the models builtin/* without one.
 func (s *site) configuration() string {
+	const account = `keys: [{name: main, key: provider-secret}]`
 	providers := fmt.Sprintf(`
-  - {name: wire, type: openai-compatible, base_url: "http://%s/v1", keys: [{name: main, key: provider-secret}]}
+  - {name: wire, type: openai-compatible, base_url: "http://%[1]s/v1", %[3]s}
+  - {name: wire-anthropic, type: anthropic, base_url: "http://%[1]s/v1", %[3]s}
+  - {name: wire-openai, type: openai, base_url: "http://%[1]s/v1", %[3]s}
   - {name: builtin, type: sim, sim: {first_token: 5ms, tokens_per_second: 1000, seed: 7}}
-  - {name: gone, type: openai-compatible, base_url: "http://%s/v1"}
-`, s.simulate(), deadAddress(s.t))
+  - {name: gone, type: openai-compatible, base_url: "http://%[2]s/v1"}
+`, s.simulate(), deadAddress(s.t), account)
 	models := `
   - {name: "sim-*", targets: [{provider: wire}]}
+  - {name: "chat/*", targets: [{provider: wire, model: "*"}]}
+  - {name: "anthropic/*", targets: [{provider: wire-anthropic, model: "*"}]}
+  - {name: "openai/*", targets: [{provider: wire-openai, model: "*"}]}
   - {name: "builtin/*", targets: [{provider: builtin, model: "*"}]}
   - {name: Qwen/Qwen3-8B, owned_by: qwen, targets: [{provider: wire, model: sim-fast}]}
   - {name: unreachable, targets: [{provider: gone}]}
@@ -190,6 +198,7 @@ type exchange struct {
 	Input        int64   `json:"input_tokens"`
 	CacheRead    int64   `json:"cache_read_tokens"`
 	Output       int64   `json:"output_tokens"`
+	Reasoning    int64   `json:"reasoning_tokens"`
 	Attempts     int     `json:"attempts"`
 	Milliseconds float64 `json:"total_ms"`
 }

@@ -1,51 +1,28 @@
-"""OpenAI's Python client, told by a test what to ask.
-
-Every line on standard input is a question, as JSON; "do" names one of the functions below. It is answered by one line on
-standard output: what the client saw, or the exception that it raised. The base URL and the key come from the environment,
-as OPENAI_BASE_URL and OPENAI_API_KEY.
-"""
+"""OpenAI's client for Python, at the chat completions API and what is beside it."""
 
 import asyncio
-import json
 import sys
 
 import openai
-from pydantic import BaseModel
 
+from desk import PIXEL, WEATHER, City, failure, options, pieces, result, serve
 
-class City(BaseModel):
-    name: str
-    country: str
-    population: int
-
-
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "The weather in a city.",
-        "strict": True,
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string"}},
-            "required": ["city"],
-            "additionalProperties": False,
-        },
-    },
-}
+TOOL = {"type": "function", "function": WEATHER | {"strict": True}}
 
 
 def client(q, kind=openai.OpenAI):
-    options = {}
-    if "key" in q:
-        options["api_key"] = q["key"]
-    if "retries" in q:
-        options["max_retries"] = q["retries"]
-    return kind(**options)
+    return kind(**options(q))
 
 
 def request(q):
-    return {"model": q["model"], "messages": [{"role": "user", "content": q["prompt"]}]}
+    content = [
+        {"type": "text", "text": q["prompt"]},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64," + PIXEL}},
+    ]
+    r = {"model": q["model"], "messages": [{"role": "user", "content": content if q.get("image") else q["prompt"]}]}
+    if q.get("effort"):
+        r["reasoning_effort"] = q["effort"]
+    return r
 
 
 def usage(u):
@@ -67,6 +44,7 @@ def whole(c):
         "model": c.model,
         "request_id": getattr(c, "_request_id", None),
         "text": choice.message.content,
+        "thought": getattr(choice.message, "reasoning_content", None),
         "finish": choice.finish_reason,
         "usage": usage(c.usage),
     }
@@ -78,9 +56,9 @@ def chat(q):
 
 def stream(q):
     """Iterates over a stream; leaves it after q["leave_after"] pieces of text."""
-    options = {"stream_options": {"include_usage": True}} if q.get("usage") else {}
-    seen = {"ids": [], "text": "", "pieces": 0, "usages": 0}
-    with client(q).chat.completions.create(**request(q), **options, stream=True) as chunks:
+    asked = {"stream_options": {"include_usage": True}} if q.get("usage") else {}
+    seen = {"ids": [], "text": "", "thought": "", "pieces": 0, "usages": 0}
+    with client(q).chat.completions.create(**request(q), **asked, stream=True) as chunks:
         seen["request_id"] = chunks.response.headers.get("x-request-id")
         try:
             for c in chunks:
@@ -93,11 +71,9 @@ def stream(q):
                     seen["usage"] = usage(c.usage)
                 for choice in c.choices:
                     seen["finish"] = choice.finish_reason or seen.get("finish")
-                    if choice.delta.content:
-                        seen["text"] += choice.delta.content
-                        seen["pieces"] += 1
-                if seen["pieces"] == q.get("leave_after"):
-                    return seen | {"left": True}
+                    seen["thought"] += getattr(choice.delta, "reasoning_content", None) or ""
+                    if pieces(seen, choice.delta.content, q):
+                        return seen
         except Exception as e:
             return seen | failure(e)
     return seen
@@ -106,15 +82,15 @@ def stream(q):
 def converse(q, ask):
     """Asks, carries out the calls that come, and reports their results."""
     r = request(q)
-    r["tools"] = [WEATHER]
+    r["tools"] = [TOOL]
     first, fragments = ask(r)
     message = first.choices[0].message
     r["messages"].append(message)
     for n, c in enumerate(message.tool_calls):
-        result = json.dumps({"temperature": 20 + n})
-        r["messages"].append({"role": "tool", "tool_call_id": c.id, "content": result})
+        r["messages"].append({"role": "tool", "tool_call_id": c.id, "content": result(n)})
     last, _ = ask(r)
     return whole(last) | {
+        "thought": whole(first)["thought"],
         "finishes": [first.choices[0].finish_reason, last.choices[0].finish_reason],
         "calls": calls(message),
         "fragments": fragments,
@@ -178,36 +154,4 @@ def abandon(q):
     return asyncio.run(begin())
 
 
-def failure(e):
-    response = getattr(e, "response", None)
-    return {
-        "request_id": response.headers.get("x-request-id") if response is not None else None,
-        "error": {
-            "class": type(e).__name__,
-            "status": getattr(e, "status_code", 0),
-            "code": getattr(e, "code", None),
-            "type": getattr(e, "type", None),
-            "message": str(e),
-        },
-    }
-
-
-DO = {
-    "chat": chat,
-    "stream": stream,
-    "tools": tools,
-    "stream_tools": stream_tools,
-    "parse": parse,
-    "stream_parse": stream_parse,
-    "models": models,
-    "model": model,
-    "abandon": abandon,
-}
-
-for line in iter(sys.stdin.readline, ""):
-    question = json.loads(line)
-    try:
-        answer = DO[question["do"]](question)
-    except Exception as e:
-        answer = failure(e)
-    print(json.dumps(answer), flush=True)
+serve(chat, stream, tools, stream_tools, parse, stream_parse, models, model, abandon)

@@ -1,42 +1,23 @@
-// OpenAI's Node client, told by a test what to ask.
-//
-// Every line on standard input is a question, as JSON; "do" names one of the functions below. It is answered by one line
-// on standard output: what the client saw, or the exception that it threw. The base URL and the key come from the
-// environment, as OPENAI_BASE_URL and OPENAI_API_KEY.
+// OpenAI's client for Node, at the chat completions API and what is beside it.
 "use strict";
 
-const readline = require("node:readline");
 const OpenAI = require("openai");
 const { zodResponseFormat } = require("openai/helpers/zod");
-const { z } = require("zod");
+const { serve, stop, options, pieces, City, weather, result, pixel } = require("./desk.cjs");
 
-const City = z.object({ name: z.string(), country: z.string(), population: z.int() });
+const tool = { type: "function", function: { ...weather, strict: true } };
 
-const weather = {
-  type: "function",
-  function: {
-    name: "get_weather",
-    description: "The weather in a city.",
-    strict: true,
-    parameters: {
-      type: "object",
-      properties: { city: { type: "string" } },
-      required: ["city"],
-      additionalProperties: false,
-    },
-  },
-};
+const client = (q) => new OpenAI(options(q));
 
-const lines = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-
-function client(q) {
-  const options = { logLevel: "off" };
-  if (q.key !== undefined) options.apiKey = q.key;
-  if (q.retries !== undefined) options.maxRetries = q.retries;
-  return new OpenAI(options);
+function request(q) {
+  const content = [
+    { type: "text", text: q.prompt },
+    { type: "image_url", image_url: { url: "data:image/png;base64," + pixel } },
+  ];
+  const r = { model: q.model, messages: [{ role: "user", content: q.image ? content : q.prompt }] };
+  if (q.effort) r.reasoning_effort = q.effort;
+  return r;
 }
-
-const request = (q) => ({ model: q.model, messages: [{ role: "user", content: q.prompt }] });
 
 const usage = (u) => u && { input: u.prompt_tokens, output: u.completion_tokens, total: u.total_tokens };
 
@@ -49,6 +30,7 @@ const whole = (c) => ({
   model: c.model,
   request_id: c._request_id,
   text: c.choices[0].message.content,
+  thought: c.choices[0].message.reasoning_content,
   finish: c.choices[0].finish_reason,
   usage: usage(c.usage),
 });
@@ -57,11 +39,11 @@ const chat = async (q) => whole(await client(q).chat.completions.create(request(
 
 // stream iterates over a stream; it leaves after q.leave_after pieces of text.
 async function stream(q) {
-  const options = q.usage ? { stream_options: { include_usage: true } } : {};
+  const asked = q.usage ? { stream_options: { include_usage: true } } : {};
   const { data: chunks, request_id } = await client(q)
-    .chat.completions.create({ ...request(q), ...options, stream: true })
+    .chat.completions.create({ ...request(q), ...asked, stream: true })
     .withResponse();
-  const seen = { request_id, ids: [], text: "", pieces: 0, usages: 0 };
+  const seen = { request_id, ids: [], text: "", thought: "", pieces: 0, usages: 0 };
   try {
     for await (const c of chunks) {
       if (!seen.ids.includes(c.id)) seen.ids.push(c.id);
@@ -73,15 +55,10 @@ async function stream(q) {
       }
       for (const choice of c.choices) {
         seen.finish = choice.finish_reason ?? seen.finish;
-        if (choice.delta.content) {
-          seen.text += choice.delta.content;
-          seen.pieces++;
-        }
+        seen.thought += choice.delta.reasoning_content ?? "";
+        pieces(seen, choice.delta.content, q);
       }
-      if (seen.pieces === q.leave_after) {
-        seen.left = true;
-        break; // aborts the request
-      }
+      if (seen.left) break; // aborts the request
     }
   } catch (e) {
     return { ...seen, ...failure(e), request_id };
@@ -91,16 +68,17 @@ async function stream(q) {
 
 // converse asks, carries out the calls that come, and reports their results.
 async function converse(q, ask) {
-  const r = { ...request(q), tools: [weather] };
+  const r = { ...request(q), tools: [tool] };
   const [first, fragments] = await ask(r);
   const message = first.choices[0].message;
   r.messages.push(message);
   message.tool_calls.forEach((c, n) => {
-    r.messages.push({ role: "tool", tool_call_id: c.id, content: JSON.stringify({ temperature: 20 + n }) });
+    r.messages.push({ role: "tool", tool_call_id: c.id, content: result(n) });
   });
   const [last] = await ask(r);
   return {
     ...whole(last),
+    thought: whole(first).thought,
     finishes: [first.choices[0].finish_reason, last.choices[0].finish_reason],
     calls: calls(message),
     fragments,
@@ -143,13 +121,13 @@ async function model(q) {
 async function abandon(q) {
   const controller = new AbortController();
   const ask = async () => {
-    const options = { signal: controller.signal };
-    const answer = await client(q).chat.completions.create({ ...request(q), stream: Boolean(q.stream) }, options);
+    const { signal } = controller;
+    const answer = await client(q).chat.completions.create({ ...request(q), stream: Boolean(q.stream) }, { signal });
     if (q.stream) for await (const _ of answer); // ends without an exception when it is aborted
     return { left: controller.signal.aborted };
   };
   const asked = ask().catch((e) => (e instanceof OpenAI.APIUserAbortError ? { left: true } : failure(e)));
-  await lines.next();
+  await stop();
   controller.abort();
   return asked;
 }
@@ -159,12 +137,4 @@ const failure = (e) => ({
   error: { class: e.constructor.name, status: e.status, code: e.code, type: e.type, message: String(e.message) },
 });
 
-const known = { chat, stream, tools, stream_tools, parse, stream_parse, models, model, abandon };
-
-(async () => {
-  for (let line = await lines.next(); !line.done; line = await lines.next()) {
-    const q = JSON.parse(line.value);
-    const answer = await known[q.do](q).catch(failure);
-    process.stdout.write(JSON.stringify(answer) + "\n");
-  }
-})();
+serve({ chat, stream, tools, stream_tools, parse, stream_parse, models, model, abandon }, failure);

@@ -1,0 +1,307 @@
+package sdk
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// api is what an application sees of the API that its client uses.
+type api struct {
+	done, called string // why an answer ends: it is complete, or has calls
+	types        bool   // errors have types instead of codes
+}
+
+var (
+	chatAPI       = api{"stop", "tool_calls", false}
+	responsesAPI  = api{"completed", "completed", false}
+	messagesAPI   = api{"end_turn", "tool_use", true}
+	aiAPI         = api{"stop", "tool-calls", false}
+	aiMessagesAPI = api{"stop", "tool-calls", true}
+)
+
+const aiBroken = "AI_StreamProviderError"
+
+// column is a provider.
+type column struct {
+	name  string // what stands before the names of its models
+	image string // what an image looks like there
+	sign  string // what the signature of a thought is called there; "" if it has none
+}
+
+var (
+	chatColumn      = column{"chat", `"type":"image_url"`, ""}
+	anthropicColumn = column{"anthropic", `"type":"image"`, `"signature":"`}
+	openaiColumn    = column{"openai", `"type":"input_image"`, `"encrypted_content":"`}
+)
+
+// speaker is a client, and the providers that it talks to.
+type speaker struct {
+	kind
+	api
+	columns []column
+	lacks   []lack
+}
+
+// lack is what a client has no means for, whoever answers.
+type lack string
+
+const (
+	streamParse lack = "a helper for structured answers that are streamed"
+	thinking    lack = "a way to show thoughts, or to ask for them"
+	replay      lack = "memory for the thoughts before calls"
+	obedience   lack = "respect for x-should-retry"
+)
+
+// Providers of a speaker.
+var (
+	foreign = []column{chatColumn, anthropicColumn}
+	all     = []column{chatColumn, anthropicColumn, openaiColumn} // the last has the Responses API itself
+)
+
+// What is said of an exception in the middle of a stream is a list of the classes that it may have.
+var speakers = []speaker{
+	{kind{"openai-python", python("chat.py"), official, "APIError", 2}, chatAPI, foreign, nil},
+	{kind{"openai-node", node("chat.cjs"), official, "APIError", 2}, chatAPI, foreign, nil},
+	{kind{"openai-go", newOpenAIGo, one("*openai.Error"), "*ssestream.StreamError", 2}, chatAPI, foreign, []lack{replay}},
+
+	{kind{"openai-python-responses", python("responses.py"), official, "response.failed error", 2}, responsesAPI, all, nil},
+	{kind{"openai-node-responses", node("responses.cjs"), official, "response.failed APIError", 2}, responsesAPI, all, nil},
+	{kind{"openai-go-responses", newResponsesGo, one("*openai.Error"), "response.failed error", 2}, responsesAPI, all, nil},
+
+	{kind{"anthropic-python", python("messages.py"), official, "APIStatusError", 2}, messagesAPI, foreign, nil},
+	{kind{"anthropic-node", node("messages.cjs", "@anthropic-ai/sdk"), official, "APIError", 2}, messagesAPI, foreign, nil},
+	{kind{"anthropic-node-0", node("messages.cjs", "anthropic-ai-sdk-0"), official, "APIError", 2}, messagesAPI, foreign, nil},
+	{kind{"anthropic-go-1", newAnthropicGo1, one("*anthropic.Error"), "*anthropic.Error", 2}, messagesAPI, foreign, nil},
+	{kind{"anthropic-go-2", newAnthropicGo2, one("*anthropic.Error"), "*anthropic.Error", 2}, messagesAPI, foreign, nil},
+
+	{kind{"ai-chat", node("ai.cjs", "chat"), one("AI_APICallError"), aiBroken, 2}, aiAPI, foreign, []lack{thinking, obedience}},
+	{kind{"ai-responses", node("ai.cjs", "responses"), one("AI_APICallError"), aiBroken, 2}, aiAPI, all, []lack{obedience}},
+	{kind{"ai-messages", node("ai.cjs", "messages"), one("AI_APICallError"), aiBroken, 2}, aiMessagesAPI, foreign, []lack{obedience}},
+
+	{kind{"langchain-python", python("chain.py", "chat"), langchain, "APIError", 2}, chatAPI, foreign, []lack{streamParse, thinking}},
+	{kind{"langchain-python-responses", python("chain.py", "responses"), langchain, "ValueError", 2}, responsesAPI, all, []lack{streamParse}},
+	{kind{"langchain-node", node("chain.cjs", "chat"), official, "APIError", 2}, chatAPI, foreign, []lack{streamParse, thinking}},
+	{kind{"langchain-node-responses", node("chain.cjs", "responses"), official, "TypeError APIError", 2}, responsesAPI, all, []lack{streamParse}},
+}
+
+// langchain are the exceptions of LangChain for Python, which are OpenAI's with names of its own for some.
+func langchain(status int) string {
+	switch status {
+	case 404:
+		return "OpenAIModelNotFoundError"
+	case 429:
+		return "OpenAIRateLimitError"
+	default:
+		return official(status)
+	}
+}
+
+// conversations that every speaker has with every provider.
+var conversations = []struct {
+	name string
+	see  func(*talk)
+}{
+	{"answers", (*talk).answers},
+	{"streams", (*talk).streams},
+	{"tools", (*talk).tools},
+	{"images", (*talk).images},
+	{"structured answers", (*talk).structured},
+	{"thoughts", (*talk).thoughts},
+	{"refusals", (*talk).refusals},
+	{"broken streams", (*talk).brokenStreams},
+	{"leaving a stream", (*talk).leaving},
+}
+
+func TestDialects(t *testing.T) {
+	for _, k := range speakers {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t)
+			c := k.start(t, s)
+			for _, p := range k.columns {
+				t.Run(p.name, func(t *testing.T) {
+					for _, dialogue := range conversations {
+						t.Run(dialogue.name, func(t *testing.T) {
+							dialogue.see(&talk{&desk{T: t, site: s, kind: k.kind, client: c}, k, p})
+						})
+					}
+				})
+			}
+		})
+	}
+}
+
+// talk is a client at its desk, and the provider that it talks to.
+type talk struct {
+	*desk
+	speaker speaker
+	column
+}
+
+func (d *talk) lacks(l lack) bool { return slices.Contains(d.speaker.lacks, l) }
+
+// with is a question for a model of the provider.
+func (d *talk) with(do, model, prompt string) question {
+	return question{Do: do, Model: d.column.name + "/" + model, Prompt: prompt}
+}
+
+// whole checks an answer that is all there.
+func (d *talk) whole(a seen, x exchange, text string) {
+	d.Helper()
+	if a.Error != nil {
+		d.Fatalf("%+v", *a.Error)
+	}
+	if a.Text != text || a.Finish != d.speaker.done || a.ID == "" || a.Model == "" {
+		d.Errorf("%+v, want %q", a, text)
+	}
+	if x.Status != 200 || x.Aborted || x.Usage != "reported" || x.Input == 0 || x.Output == 0 {
+		d.Errorf("logged: %+v", x)
+	}
+	if u := a.Usage; u != nil && (u.Input != x.Input+x.CacheRead || u.Output != x.Output+x.Reasoning || u.Total != u.Input+u.Output) {
+		d.Errorf("the client counts %+v, the gateway %+v", *u, x)
+	}
+}
+
+func (d *talk) answers() {
+	a, x := d.see(d.with("chat", "sim-fast", "repeat after me: "+said))
+	d.whole(a, x[0], said)
+	if a.Usage == nil {
+		d.Error("no usage")
+	}
+	if head, _ := d.sim.Last(); strings.Contains(string(head), key) || !strings.Contains(string(head), "provider-secret") {
+		d.Errorf("the provider gets:\n%s", head)
+	}
+}
+
+func (d *talk) streams() {
+	q := d.with("stream", "sim-fast", "repeat after me: "+said)
+	q.Usage = true
+	a, x := d.see(q)
+	d.whole(a, x[0], said)
+	if a.Pieces < 2 || len(a.IDs) != 1 || a.Usage == nil {
+		d.Errorf("%+v", a)
+	}
+}
+
+// A question, two calls, two results, an answer.
+func (d *talk) tools() {
+	for _, do := range []string{"tools", "stream_tools"} {
+		q := d.with(do, "sim-fast", "What is the weather in Paris and London?")
+		q.exchanges = 2
+		a, x := d.see(q)
+		d.conversed(a, x)
+	}
+}
+
+func (d *talk) conversed(a seen, x []exchange) {
+	d.Helper()
+	d.whole(a, x[1], "According to get_weather: temperature is 20.\nAccording to get_weather: temperature is 21.")
+	if !slices.Equal(a.Finishes, []string{d.speaker.called, d.speaker.done}) {
+		d.Errorf("the answers end with %v", a.Finishes)
+	}
+	if len(a.Calls) != 2 || a.Calls[0].ID == a.Calls[1].ID || a.Calls[0].ID == "" {
+		d.Fatalf("%+v", a.Calls)
+	}
+	for i, place := range []string{"Paris", "London"} {
+		if c := a.Calls[i]; c.Name != "get_weather" || c.Arguments != `{"city":"`+place+`"}` {
+			d.Errorf("%+v", c)
+		}
+	}
+}
+
+func (d *talk) images() {
+	q := d.with("chat", "sim-fast", "repeat after me: "+said)
+	q.Image = true
+	a, x := d.see(q)
+	d.whole(a, x[0], said)
+	if _, body := d.sim.Last(); !strings.Contains(string(body), pixel) || !strings.Contains(string(body), d.image) {
+		d.Errorf("the provider gets %s", body)
+	}
+}
+
+func (d *talk) structured() {
+	for _, do := range []string{"parse", "stream_parse"} {
+		if do == "stream_parse" && d.lacks(streamParse) {
+			continue
+		}
+		a, x := d.see(d.with(do, "sim-fast", "Tell me about Paris."))
+		d.whole(a, x[0], a.Text)
+		var want city
+		if err := json.Unmarshal([]byte(a.Text), &want); err != nil || a.Parsed == nil || *a.Parsed != want || want.Name == "" {
+			d.Errorf("%v: %s was parsed to %+v", err, a.Text, a.Parsed)
+		}
+	}
+}
+
+// Thoughts come before an answer, and before calls; with the calls' results they go back to where they came from.
+func (d *talk) thoughts() {
+	for _, do := range []string{"tools", "stream_tools"} {
+		q := d.with(do, "sim-fast", "What is the weather in Paris and London?")
+		q.Effort, q.exchanges = "low", 2
+		q.Refer = d.column != openaiColumn // the simulator cannot find the parts of its own answers
+		a, x := d.see(q)
+		d.conversed(a, x)
+		if a.Thought == "" && !d.lacks(thinking) {
+			d.Errorf("%s: no thought: %+v", do, a)
+		}
+		_, body := d.sim.Last()
+		if b := string(body); !strings.Contains(b, d.sign) && !strings.Contains(b, `"previous_response_id":"`) && !d.lacks(thinking) && !d.lacks(replay) {
+			d.Errorf("%s: the provider gets %s", do, body)
+		}
+	}
+}
+
+func (d *talk) refusals() {
+	f := func(model string, status int, code string, attempts int64) {
+		d.Helper()
+		for _, do := range []string{"chat", "stream"} {
+			received := d.sim.Stats().Requests
+			q := d.with(do, model, "Hello")
+			if d.lacks(obedience) {
+				q.Retries = new(int)
+			}
+			a, x := d.see(q)
+			if e := a.Error; e == nil || e.Class != d.class(status) || e.Status != status || e.Message == "" || e.Type == "" {
+				d.Errorf("%s: %+v, %+v, want %d", model, a, e, status)
+			} else if d.speaker.types && e.Type != anthropicType[status] || !d.speaker.types && e.Code != code {
+				d.Errorf("%s: %+v, want %s", model, *e, code)
+			}
+			if n := d.sim.Stats().Requests - received; n != attempts || x[0].Status != status {
+				d.Errorf("%s: %d requests at the provider; logged: %+v", model, n, x[0])
+			}
+		}
+	}
+	f("sim-fsat", 404, "model_not_found", 1)
+	f("sim-429-after0", 429, "rate_limit_exceeded", 3)
+}
+
+// anthropicType is how Anthropic calls errors with a status.
+var anthropicType = map[int]string{404: "not_found_error", 429: "rate_limit_error", 500: "api_error", 502: "api_error"}
+
+// A stream that breaks off ends with an exception: no client takes it for complete.
+func (d *talk) brokenStreams() {
+	for _, model := range []string{"sim-fast-cut-8", "sim-fast-error-8"} {
+		a, x := d.see(d.with("stream", model, "repeat after me: "+said))
+		if a.Error == nil || !slices.Contains(strings.Fields(d.broken), a.Error.Class) || a.Error.Message == "" {
+			d.Errorf("%s: %+v: %+v", model, a, a.Error)
+		}
+		if a.Text == "" || a.Finish != "" || !x[0].Aborted {
+			d.Errorf("%s: %+v; logged: %+v", model, a, x[0])
+		}
+	}
+}
+
+// A client that leaves in the middle of a stream stops the provider too.
+func (d *talk) leaving() {
+	q := d.with("stream", "sim-long", "Hello")
+	q.LeaveAfter = 3
+	gone := d.sim.Stats().GoneMid
+	a, x := d.watch(1, func() seen {
+		a := d.ask(d.Context(), q)
+		until(d.T, soon, "the provider is left", func() bool { return d.sim.Stats().GoneMid > gone })
+		return a
+	})
+	d.left(a, x[0])
+}
