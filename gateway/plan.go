@@ -14,12 +14,18 @@ type Target struct {
 	Model    string // what the provider calls it; "" for the plan's model; "*" in it stands for what a wildcard matched
 	Weight   int    // among the targets of its step
 	Via      Sender
-	Serves   map[string]bool // names of the endpoints that it can serve, in its own dialect or translated; nil: all
+	Serves   map[string]bool // names of the endpoints that it can serve, true for those that the provider has itself; nil: it has all
 	Known    *catalog.Model  // what the catalogue knows of Model; nil if nothing, or if Model is no name
 }
 
 // Can says whether the target serves an endpoint.
-func (t *Target) Can(e *Endpoint) bool { return t.Serves == nil || t.Serves[e.Name] }
+func (t *Target) Can(e *Endpoint) bool {
+	_, ok := t.Serves[e.Name]
+	return ok || t.Serves == nil
+}
+
+// Has says whether the target's provider has an endpoint itself, so that nothing is translated.
+func (t *Target) Has(e *Endpoint) bool { return t.Serves == nil || t.Serves[e.Name] }
 
 // Sender makes one attempt at a target; package upstream implements it for providers, package sim without a network.
 type Sender interface {

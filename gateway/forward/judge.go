@@ -100,7 +100,8 @@ func (a *replayed) Ready() bool { return !a.given || a.Stream.Ready() }
 // spent says whether a code means that the account has no money or quota left: waiting does not help.
 func spent(code string) bool {
 	switch code {
-	case "insufficient_quota", "credit_balance_exhausted", "organization_spend_limit_exceeded", "project_spend_limit_exceeded":
+	case "insufficient_quota", "credit_balance_exhausted", "organization_spend_limit_exceeded", "project_spend_limit_exceeded",
+		"402": // OpenRouter, inside a 200
 		return true
 	default:
 		return false

@@ -113,7 +113,8 @@ var (
 var newLimit = [2]string{"max_completion_tokens", "max_tokens"}
 
 // kinds is the table. Its sources are the providers' own documents and SDKs, as of November 2026. What a provider has is
-// what it documents under OpenAI's or Anthropic's paths and in their shapes; what it refuses stands in the issues named.
+// what it documents under OpenAI's or Anthropic's paths and in their shapes; what it refuses stands in the issues named. Responses are left out where they
+// keep nothing (Groq, OpenRouter, Ollama): translated, they can be continued.
 var kinds = []Kind{
 	{
 		Name: "openai", Auth: bearer, Speaks: chatCompletions,
@@ -155,7 +156,7 @@ var kinds = []Kind{
 	},
 	{ // console.groq.com/docs/openai: what it refuses; and AstrBot#5946: reasoning_content
 		Name: "groq", Auth: bearer, Speaks: chatCompletions,
-		Native: slices.Concat([]string{"chat.completions", "responses.create"}, speech, documents, batches),
+		Native: slices.Concat([]string{"chat.completions"}, speech, documents, batches),
 		Common: chat.Target{NoThoughts: true, NoAllowedTools: true},
 		Quirks: Quirks{Refused: []string{"logprobs", "top_logprobs", "logit_bias"}},
 	},
@@ -176,9 +177,9 @@ var kinds = []Kind{
 		Common: chat.Target{NoAllowedTools: true},
 		Quirks: Quirks{Repair: true},
 	},
-	{ // openrouter.ai/docs/api-reference. Responses are stateless; images and transcriptions have shapes of their own.
+	{ // openrouter.ai/docs/api-reference. Images and transcriptions have shapes of their own.
 		Name: "openrouter", Auth: bearer, Speaks: chatCompletions,
-		Native: slices.Concat(textual, []string{"responses.create", "messages"}),
+		Native: slices.Concat(textual, []string{"messages"}),
 		Common: chat.Target{TopK: true, NoAllowedTools: true, CacheMarks: "cache_control", Thinking: "reasoning"},
 		Quirks: Quirks{Repair: true},
 	},
@@ -201,7 +202,7 @@ var kinds = []Kind{
 	{
 		// ollama/ollama openai/openai.go: there is max_tokens only, each part of a content becomes a message, and roles are
 		// the template's. Newer ones have Messages too: who wants that names it in "endpoints".
-		Name: "ollama", Auth: bearer, Speaks: chatCompletions, Native: slices.Concat(textual, []string{"responses.create"}),
+		Name: "ollama", Auth: bearer, Speaks: chatCompletions, Native: textual,
 		Common: chat.Target{JoinText: true, NoDeveloper: true, NoAllowedTools: true},
 		Quirks: Quirks{Rename: [][2]string{newLimit}},
 	},
@@ -245,16 +246,15 @@ func (k *Kind) speaks() string {
 	return ""
 }
 
-// Serves is the set of endpoints that a provider of this kind can serve, by itself or in translation.
+// Serves is the set of endpoints that a provider of this kind can serve: true by itself, false in translation.
 func (k *Kind) Serves() map[string]bool {
 	m := map[string]bool{}
+	if k.speaks() != "" {
+		for _, name := range translatable {
+			m[name] = false
+		}
+	}
 	for _, name := range k.Native {
-		m[name] = true
-	}
-	if k.speaks() == "" {
-		return m
-	}
-	for _, name := range translatable {
 		m[name] = true
 	}
 	return m

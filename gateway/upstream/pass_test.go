@@ -19,6 +19,7 @@ func others() []gateway.Endpoint {
 		{Name: "embeddings", Method: "POST", Forward: "/embeddings", Dialect: "openai"},
 		{Name: "audio.speech", Method: "POST", Forward: "/audio/speech", Dialect: "openai", Bytes: true},
 		{Name: "audio.transcriptions", Method: "POST", Forward: "/audio/transcriptions", Dialect: "openai", Bytes: true, Body: gateway.Form},
+		{Name: "images.generations", Method: "POST", Forward: "/images/generations", Dialect: "openai"},
 		{Name: "files.create", Method: "POST", Forward: "/files", Dialect: "openai", Body: gateway.Form, Model: gateway.NoModel},
 		{Name: "files.list", Method: "GET", Forward: "/files", Dialect: "openai", Model: gateway.NoModel},
 		{Name: "files.delete", Method: "DELETE", Forward: "/files/{id}", Dialect: "openai", Model: gateway.NoModel},
@@ -117,6 +118,23 @@ func TestBytesOrEvents(t *testing.T) {
 			t.Errorf("sent %q", got.body)
 		}
 	}
+}
+
+// A stream of images ends with the last of them.
+func TestImages(t *testing.T) {
+	partial, image := `{"type":"image_generation.partial_image","b64_json":"AA=="}`, `{"type":"image_generation.completed","b64_json":"AA==","usage":{"input_tokens":1,"output_tokens":2}}`
+	check := func(n string, events_ []string, good bool) {
+		t.Helper()
+		f := newFake(t, nil, say(sseHead+events(events_...)+last))
+		r := attempt(t, openai(t, f), pass(t, "images.generations", "", &body{[]byte(`{"model":"m","stream":true` + n + `}`)}, "", ""), "m")
+		if (r.err == nil) != good || good && !slices.Equal(r.events, events_) {
+			t.Errorf("n %q: %v %q", n, r.err, r.events)
+		}
+	}
+	check("", []string{partial, image}, true)
+	check(`,"n":2`, []string{partial, image, partial, image}, true)
+	check(`,"n":2`, []string{partial, image}, false)
+	check("", []string{partial}, false)
 }
 
 func TestFormStreamsThrough(t *testing.T) {

@@ -29,6 +29,7 @@ type route struct {
 	id      bool   // there is one
 	asks    bool   // a stream's usage must be asked for
 	ids     bool   // the reply has ids that must lead back to this provider
+	images  bool   // a stream ends with the last of the images that were asked for
 	merges  bool   // small requests may go together
 	noted   bool   // the provider keeps the answer, and only its id is remembered
 
@@ -47,10 +48,10 @@ func (k *Kind) routes(c *Config) map[string]*route {
 	speaks := slices.IndexFunc(endpoints, func(e gateway.Endpoint) bool { return e.Name == k.speaks() })
 	for i := range endpoints {
 		e := &endpoints[i]
-		if e.Forward == "" || !serves[e.Name] {
+		if _, ok := serves[e.Name]; e.Forward == "" || !ok {
 			continue
 		}
-		r := &route{native: slices.Contains(k.Native, e.Name), method: e.Method}
+		r := &route{native: serves[e.Name], method: e.Method}
 		at := e
 		if !r.native {
 			if speaks < 0 {
@@ -63,6 +64,7 @@ func (k *Kind) routes(c *Config) map[string]*route {
 		r.path, r.behind, r.id = strings.Cut(at.Forward, "{id}")
 		r.asks = c.AskUsage && !k.Quirks.NoStreamOptions && (e.Name == "chat.completions" || e.Name == "completions")
 		r.ids = strings.HasPrefix(e.Name, "files.") && !e.Bytes || strings.HasPrefix(e.Name, "batches.")
+		r.images = strings.HasPrefix(e.Name, "images.")
 		r.merges = r.native && e.Name == "embeddings" && c.Merge.Window > 0
 		r.noted = r.native && e.Name == createResponse
 		r.forwarded = []gateway.Field{{Name: "Openai-Beta"}, {Name: "X-Client-Request-Id"}}

@@ -58,6 +58,7 @@ type stream struct {
 	given    bool     // an event was given
 	finished bool     // the dialect's terminal event has passed, or been made
 	keep     bool     // the connection may be used again
+	ends     int      // events that end something: each of several images ends with one
 	dropped  []string // parameters that were left out
 	strip    bool     // usage was asked for on the caller's behalf
 }
@@ -220,7 +221,8 @@ func (st *stream) look(ev sse.Event) bool {
 		st.finishes |= d.Finished(ev.Data)
 	}
 	if signs.Has(chat.End) {
-		st.finished = true
+		st.ends++
+		st.finished = !st.r.images || st.ends >= st.x.Request.Fields().N
 	}
 	if st.strip && signs.Has(chat.UsageOnly) {
 		return false

@@ -66,6 +66,9 @@ func account(x *gateway.Exchange, able []*gateway.Account) (*gateway.Account, er
 	case id != "" && len(able) > 1 && !ofResponse(x.Request.Endpoint):
 		return nil, ambiguous(id, able)
 	}
+	if i := slices.IndexFunc(able, func(a *gateway.Account) bool { return a.Targets[0].Has(x.Request.Endpoint) }); i >= 0 {
+		return able[i], nil // of a response that nobody remembers, its provider may know
+	}
 	return able[0], nil
 }
 
