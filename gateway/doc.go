@@ -11,7 +11,8 @@
 //  2. the plugins, in the configured order (default: telemetry, auth, routing); runtime has built the chain.
 //  3. forward walks the plan: attempt, verdict, next target. It commits when the first event has arrived: until then
 //     it may fail over freely, afterwards nothing is sent twice.
-//  4. upstream sends one attempt: the caller's bytes with the model name spliced in. It yields a Stream.
+//  4. upstream sends one attempt. Same dialect on both sides: the caller's bytes with the model name spliced in. Another
+//     dialect: decoded to wire/chat and encoded again, and so is the reply. It yields a Stream.
 //  5. back through the plugins: each may wrap Reply.Stream or only register OnEnd.
 //  6. serve pulls the stream and writes it: a JSON body or SSE events.
 //
@@ -20,10 +21,12 @@
 //	cmd/sluice          command line, wiring, signals; the only place that sees everything
 //	config              configuration: structs, strict loading, validation, watching, secrets
 //	gateway             this contract
-//	gateway/wire        the languages spoken: one folder a dialect (openai), chat (the neutral form), sse, peek, form
+//	gateway/wire        the languages spoken: one folder a dialect (openai, responses, anthropic), chat (the neutral form),
+//	                    shape (what codecs are built of), sse, peek, form
+//	gateway/catalog     models: context, abilities, prices, and what an attempt costs
 //	gateway/serve       fasthttp server: endpoint table, transports, disconnects, drain
 //	gateway/forward     carries out a plan: retry, failover, commit point
-//	gateway/upstream    one attempt: connection pool, TLS, deadlines, cancellation
+//	gateway/upstream    one attempt: the table of providers, connection pool, TLS, deadlines, cancellation, translation
 //	gateway/runtime     configuration -> an immutable generation; atomic swap, drain of the old
 //	gateway/admin       the operators' listener: metrics, liveness, readiness, profiles
 //	gateway/sim         the simulated provider and its faults, in process and as a server
@@ -39,12 +42,14 @@
 //
 //	exchange    one request and its reply
 //	endpoint    what can be asked: a row of serve's table
-//	dialect     a language on the wire (openai)
+//	dialect     a language on the wire (openai, responses, anthropic)
 //	event       one piece of a reply: an SSE event, or the whole body
+//	piece       one step of a streamed reply in the neutral form
 //	caller      who asks: tenant, key, subject
 //	tenant      who is served and billed: a YAML file
 //	plan        the targets of one exchange, in the order in which they are tried
-//	provider    an account at somebody who runs models
+//	provider    an account at somebody who runs models; its kind is a row of upstream's table
+//	native      of an endpoint: the provider has it itself, so that nothing is translated
 //	model       what callers ask for; a list of steps
 //	step        targets of which one is drawn by weight
 //	target      provider + key + model
