@@ -13,8 +13,6 @@ import (
 
 // A live stream holds what its encoder needs of the request, and not the conversation: five thousand streams must not hold
 // five thousand prompts.
-var dialects = []*wire.Dialect{wire.OpenAI, wire.Anthropic, wire.Responses}
-
 func TestStreamsLetGoOfPrompts(t *testing.T) {
 	for _, d := range dialects {
 		t.Run(d.Name, func(t *testing.T) {

@@ -39,6 +39,7 @@ type streamBlock struct {
 	started   bool
 	signed    bool   // nothing is thought behind a signature
 	filled    bool   // a call has some argument
+	custom    bool   // a call takes free text, which becomes the only argument of a function
 	call      int    // index of the call
 	id, name  string // of the call
 	arguments object
@@ -72,7 +73,7 @@ func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {
 		e.cite(dst, p.Citation)
 	case chat.PieceCall:
 		e.calls = true
-		b := e.push(dst, &streamBlock{kind: chat.PartCall, call: p.Index, id: callID(p.Call.ID), name: p.Call.Name})
+		b := e.push(dst, &streamBlock{kind: chat.PartCall, custom: p.Call.Kind == chat.Custom, call: p.Index, id: callID(p.Call.ID), name: p.Call.Name})
 		if args := p.Call.Arguments; args != "" {
 			inside, _ := shape.Inside(shape.AppendString(nil, args))
 			e.add(dst, b, inside)
@@ -191,6 +192,9 @@ func (e *encoder) add(dst *chat.Batch, b *streamBlock, text []byte) {
 		return
 	}
 	if b.kind == chat.PartCall {
+		if b.custom {
+			text = b.argument(text)
+		}
 		b.filled = true
 		b.arguments.read(text)
 	}
@@ -282,12 +286,30 @@ func (e *encoder) start(dst *chat.Batch, b *streamBlock) {
 func (e *encoder) close(dst *chat.Batch) {
 	b := e.blocks[0]
 	e.start(dst, b)
-	if b.kind == chat.PartCall && !b.filled {
+	switch {
+	case b.kind == chat.PartCall && !b.filled:
 		e.delta(dst, b.kind, []byte("{}"))
+	case b.custom:
+		e.delta(dst, b.kind, []byte(`\"}`))
 	}
 	e.event(dst, "content_block_stop", "}")
 	e.index++
 	e.blocks = append(e.blocks[:0], e.blocks[1:]...)
+}
+
+// argument is free text as a part of the arguments of a function, JSON in JSON; close ends it.
+func (b *streamBlock) argument(text []byte) []byte {
+	var inside []byte
+	if !b.filled {
+		inside = []byte(`{\"input\":\"`)
+	}
+	for _, c := range text {
+		if c == '\\' || c == '"' {
+			inside = append(inside, '\\')
+		}
+		inside = append(inside, c)
+	}
+	return inside
 }
 
 // event begins an event of the first block, with what follows its index.

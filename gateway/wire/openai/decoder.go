@@ -80,7 +80,10 @@ func (d *decoder) event(name string, data []byte) {
 		return
 	}
 	used := m.usage(&d.usage)
-	if !isList(m.choices) || emptyArray(m.choices) && !used {
+	switch {
+	case isList(m.choices) && (used || !emptyArray(m.choices)):
+	case used && d.begun: // some leave the empty list out
+	default:
 		return // a ping; Azure's first chunk, which has no id
 	}
 	if !d.begun {

@@ -209,7 +209,7 @@ func (e *encoder) finish(dst *chat.Batch, p *chat.Piece) {
 	}
 	e.open(dst, p.Choice)
 	dst.Buf = append(dst.Buf, `},"logprobs":null,"finish_reason":`...)
-	dst.Buf = append(shape.AppendOptional(dst.Buf, string(p.Finish)), '}')
+	dst.Buf = append(shape.AppendOptional(dst.Buf, finishWord(p.Finish)), '}')
 	e.last(dst)
 }
 

@@ -24,7 +24,7 @@ func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
 		w.message(&c.Message, c.Finish == chat.FinishLength)
 		w.logprobs(c.Message.Parts)
 		w.key("finish_reason")
-		w.b = shape.AppendOptional(w.b, string(c.Finish))
+		w.b = shape.AppendOptional(w.b, finishWord(c.Finish))
 		w.shut('}')
 	}
 	w.shut(']')
@@ -52,6 +52,16 @@ func (w *writer) head(h *chat.Head, object string) {
 	w.int("created", created)
 	w.str("model", h.Model)
 	w.list("choices")
+}
+
+// finishWord is a finish reason as OpenAI's clients know it, some of which refuse what is not on their list. What no dialect
+// had a word for when this was written is a stop.
+func finishWord(f chat.FinishReason) string {
+	switch f {
+	case "", chat.FinishStop, chat.FinishLength, chat.FinishCalls, chat.FinishFilter:
+		return string(f)
+	}
+	return string(chat.FinishStop)
 }
 
 func (w *writer) message(m *chat.Message, cut bool) {

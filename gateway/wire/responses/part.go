@@ -167,11 +167,16 @@ func someList(v []byte) []byte {
 	return bytes.Clone(v)
 }
 
-// inner is what stands between the brackets of a list.
+// inner is what stands between the brackets of a list of logprobs. Chat completions may have null for the bytes of a token,
+// here they are a list.
 func inner(list []byte) []byte {
 	list = bytes.TrimSpace(list)
 	if len(list) < 2 {
 		return nil
 	}
-	return bytes.TrimSpace(list[1 : len(list)-1])
+	list = bytes.TrimSpace(list[1 : len(list)-1])
+	if null := []byte(`"bytes":null`); bytes.Contains(list, null) { // no text has it: its quotes would be escaped
+		list = bytes.ReplaceAll(list, null, []byte(`"bytes":[]`))
+	}
+	return list
 }
