@@ -13,9 +13,10 @@ import (
 	"time"
 )
 
-// FieldError is what a plugin's Validate returns, alone or within [errors.Join], to say which of its fields is wrong.
+// FieldError is what a plugin's Validate returns, or [Options.Check], alone or within [errors.Join], to say which field is
+// wrong.
 type FieldError struct {
-	// Field is the path below the plugin's settings, such as exact.ttl.
+	// Field is the path below the plugin's settings, such as exact.ttl, or from the top of the file.
 	Field string
 	// Message says what is wrong, Hint what to write instead; Hint may be empty.
 	Message, Hint string
@@ -66,8 +67,23 @@ func (c *checker) all(endpoints []string) {
 		c.endpoints(endpoints)
 	}
 	c.models()
+	c.catalog()
 	c.chain()
 	c.plugins()
+}
+
+// others reports what a check of the program's finds.
+func (c *checker) others(check func(*Config) error) {
+	if check == nil {
+		return
+	}
+	for _, err := range flatten(check(c.cfg)) {
+		if fe, ok := errors.AsType[*FieldError](err); ok {
+			c.fail(fe.Field, fe.Hint, "%s: %s", fe.Field, fe.Message)
+		} else {
+			c.fail("", "", "%s", err)
+		}
+	}
 }
 
 // positive reports a duration or a size that must be more than 0 and is not.

@@ -51,6 +51,8 @@ type Config struct {
 	Providers []Provider `yaml:"providers" jsonschema:"required,minItems=1"`
 	// Models are the names that callers write in "model".
 	Models []Model `yaml:"models" jsonschema:"required,minItems=1"`
+	// Catalog says what models can do and what they cost, over what the built-in catalogue knows.
+	Catalog []CatalogEntry `yaml:"catalog,omitempty"`
 	// Chain names the plugins that every request passes, outermost first.
 	Chain []string `yaml:"chain" jsonschema:"uniqueItems=true"`
 	// Plugins holds the settings of each plugin, under its name: all plugins there are, each of the type that was given

@@ -24,6 +24,9 @@ type Options struct {
 	Plugins map[string]any
 	// Endpoints are the names that providers[].endpoints may hold. Nil: they are not checked.
 	Endpoints []string
+	// Check finds mistakes in a gateway file that this package cannot see, after its own. It returns FieldErrors, alone or
+	// joined, whose fields are paths from the top of the file: catalog[0].like. Nil: there are none.
+	Check func(*Config) error
 	// Flags are command line flags, by the path of the setting they set: "server.listen". Those not Changed do not count.
 	Flags map[string]*pflag.Flag
 	// Unresolved lets a reference to a variable or a file that is missing stand in the text for itself, with a warning:
@@ -164,7 +167,9 @@ func (l *Loader) gateway(d disk) (*Config, *source, error) {
 	overlay(cfg, src, l.shapes, l.opt.Flags)
 	if src.root != nil || l.opt.Path == "" {
 		l.complete(cfg)
-		(&checker{cfg, src}).all(l.opt.Endpoints)
+		c := &checker{cfg, src}
+		c.all(l.opt.Endpoints)
+		c.others(l.opt.Check)
 	}
 	return cfg, src, nil
 }

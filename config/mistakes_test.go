@@ -38,7 +38,7 @@ func TestShape(t *testing.T) {
 	}
 	// Fields.
 	f("servers: {}\n", `gateway.yaml:4:1: unknown field "servers"; did you mean "server"?`)
-	f("limits: {}\n", `gateway.yaml:4:1: unknown field "limits"; fields here: version, server, providers, models, chain, plugins, retries, telemetry, tenants`)
+	f("limits: {}\n", `gateway.yaml:4:1: unknown field "limits"; fields here: version, server, providers, models, catalog, chain, plugins, retries, telemetry, tenants`)
 	f("telemetry:\n  log: {levle: info}\n", `gateway.yaml:5:9: unknown field "levle" in telemetry.log; did you mean "level"?`)
 	f("telemetry: {Log: {}}\n", `gateway.yaml:4:13: unknown field "Log" in telemetry; did you mean "log"?`)
 	f("server: {listen: ':1'}\nserver: {}\n", `gateway.yaml:5:1: field "server" appears twice; the first is in line 4`)

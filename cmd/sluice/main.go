@@ -16,6 +16,7 @@ import (
 
 	"github.com/sluice-ai/sluice/cmd/sluice/app"
 	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/gateway/runtime"
 )
 
 // Exit codes.
@@ -126,7 +127,7 @@ func configFlag(c *cobra.Command, path *string) {
 // loadUnresolved reads a configuration for commands that need no secrets: variables and files that are missing are
 // warnings. Path "" is the demonstration. The error is of type config.Problems if there are mistakes.
 func loadUnresolved(path string) (*config.Config, error) {
-	return config.NewLoader(config.Options{Path: path, Plugins: app.Prototypes(), Endpoints: app.Endpoints(), Unresolved: true}).Load()
+	return config.NewLoader(config.Options{Path: path, Plugins: app.Prototypes(), Endpoints: app.Endpoints(), Check: runtime.Check, Unresolved: true}).Load()
 }
 
 // outputFlag adds the flag that chooses between what people and what programs read.

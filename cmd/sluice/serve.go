@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluice-ai/sluice/cmd/sluice/app"
 	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/gateway/runtime"
 	"github.com/sluice-ai/sluice/plugins/auth/key"
 )
 
@@ -42,7 +43,7 @@ A flag wins over the variable, the variable over the file.`,
 	f.String("log-level", "", "debug, info, warn or error (telemetry.log.level)")
 	f.String("log-format", "", "auto, json or console (telemetry.log.format)")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		return serve(c, config.Options{Path: path, Plugins: app.Prototypes(), Endpoints: app.Endpoints(), Flags: map[string]*pflag.Flag{
+		return serve(c, config.Options{Path: path, Plugins: app.Prototypes(), Endpoints: app.Endpoints(), Check: runtime.Check, Flags: map[string]*pflag.Flag{
 			"server.listen":        f.Lookup("listen"),
 			"server.admin_listen":  f.Lookup("admin-listen"),
 			"telemetry.log.level":  f.Lookup("log-level"),

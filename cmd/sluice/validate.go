@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-ai/sluice/cmd/sluice/app"
 	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/gateway/runtime"
 )
 
 // verdict is what validate -o json writes.
@@ -44,7 +45,7 @@ With -o json the result is one object on standard output:
 		if path == "" {
 			return wrongUse("no configuration is named: use --config or SLUICE_CONFIG")
 		}
-		loader := config.NewLoader(config.Options{Path: path, Plugins: app.Prototypes(), Endpoints: app.Endpoints()})
+		loader := config.NewLoader(config.Options{Path: path, Plugins: app.Prototypes(), Endpoints: app.Endpoints(), Check: runtime.Check})
 		cfg, err := loader.Load()
 		if output == "json" {
 			return writeVerdict(c, verdict{File: path, Warnings: loader.Warnings()}, cfg, err)

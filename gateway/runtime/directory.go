@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/upstream"
 )
 
@@ -21,7 +22,8 @@ func (r *Runtime) directory(c *config.Config, g, old *Generation) (*gateway.Dire
 		e.Created = time.Unix(old.directory.Created(), 0)
 	}
 	senders := map[string]map[string]gateway.Sender{} // provider -> key name -> sender
-	e.Models = models(c, g, senders)
+	e.Known = Known(c, g.catalog)
+	e.Models = models(c, g, senders, e.Known)
 	e.Accounts, e.Holders = accounts(c, g, senders), r.stored
 	for _, m := range c.Models {
 		for _, alias := range m.Aliases {
@@ -67,7 +69,7 @@ func accounts(c *config.Config, g *Generation, senders map[string]map[string]gat
 }
 
 // models builds the models; fallbacks are linked in a second step because they may stand later in the file.
-func models(c *config.Config, g *Generation, senders map[string]map[string]gateway.Sender) []*gateway.Model {
+func models(c *config.Config, g *Generation, senders map[string]map[string]gateway.Sender, known lookup) []*gateway.Model {
 	list := make([]*gateway.Model, len(c.Models))
 	for i := range c.Models {
 		m := &c.Models[i]
@@ -78,6 +80,7 @@ func models(c *config.Config, g *Generation, senders map[string]map[string]gatew
 				t.Model = m.Name // as a fallback it is tried for another model's exchange
 			}
 			step := targets(t, g.providers[t.Provider], senders)
+			know(step, known)
 			if m.Strategy == config.Weighted && len(steps) > 0 {
 				steps[0] = append(steps[0], step...)
 			} else {
@@ -88,7 +91,7 @@ func models(c *config.Config, g *Generation, senders map[string]map[string]gatew
 	}
 	for i := range c.Models {
 		for _, name := range c.Models[i].Fallback {
-			if m := named(name, c.Models, list); m != nil {
+			if m := named(name, c.Models, list, known); m != nil {
 				list[i].Fallback = append(list[i].Fallback, m)
 			}
 		}
@@ -96,9 +99,21 @@ func models(c *config.Config, g *Generation, senders map[string]map[string]gatew
 	return list
 }
 
+// lookup is [gateway.Directory.Known].
+type lookup func(provider, model string) *catalog.Model
+
+// know looks the models of targets up, where they have names.
+func know(targets []*gateway.Target, known lookup) {
+	for _, t := range targets {
+		if t.Model != "" && !strings.Contains(t.Model, "*") {
+			t.Known = known(t.Provider, t.Model)
+		}
+	}
+}
+
 // named finds the model that a fallback means: by its name, by an alias, or by a wildcard. For a wildcard it is a model
 // of that one name.
-func named(name string, c []config.Model, list []*gateway.Model) *gateway.Model {
+func named(name string, c []config.Model, list []*gateway.Model, known lookup) *gateway.Model {
 	for i, m := range list {
 		if string(m.Name) == name || slices.Contains(c[i].Aliases, name) {
 			return m
@@ -122,6 +137,7 @@ func named(name string, c []config.Model, list []*gateway.Model) *gateway.Model 
 			t.Model = strings.Replace(cmp.Or(t.Model, name), "*", matched, 1)
 			targets[i] = &t
 		}
+		know(targets, known)
 		one.Steps = append(one.Steps, targets)
 	}
 	return one

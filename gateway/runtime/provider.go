@@ -84,7 +84,7 @@ func (r *Runtime) newUpstream(c *config.Provider, beat time.Duration, base strin
 			Connect: t.Connect, Headers: t.Headers, FirstEvent: t.FirstEvent, Idle: t.Idle, Answer: t.Answer, Total: t.Total,
 		},
 		MaxIdle: c.MaxIdleConnections, IdleTimeout: idleUpstream, MaxBody: int(c.MaxResponse), MaxEvent: int(c.MaxEvent),
-		Budget: r.budget, AskUsage: c.AskUsage, Proxy: proxy, Guard: guard, Watch: r.watch, UserAgent: r.o.UserAgent,
+		Budget: r.budget, AskUsage: c.AskUsage, Refuse: !c.DropParams, Proxy: proxy, Guard: guard, Watch: r.watch, UserAgent: r.o.UserAgent,
 	})
 }
 

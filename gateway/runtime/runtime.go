@@ -17,6 +17,7 @@ import (
 
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/forward"
 	"github.com/sluice-ai/sluice/gateway/internal/watch"
 	"github.com/sluice-ai/sluice/gateway/serve"
@@ -139,6 +140,8 @@ type Generation struct {
 	directory *gateway.Directory
 	forward   *forward.Handler
 	models    []config.Model
+	catalog   *catalog.Catalog
+	entries   []config.CatalogEntry // over the built-in ones
 	number    int
 	plugins   []*plugin
 	providers map[string]*provider
@@ -188,13 +191,16 @@ func (g *Generation) close() {
 }
 
 func (r *Runtime) build(c *config.Config, old *Generation) (g *Generation, err error) {
-	g = &Generation{models: c.Models, providers: map[string]*provider{}, log: r.o.Log, drained: make(chan struct{})}
+	g = &Generation{models: c.Models, entries: c.Catalog, providers: map[string]*provider{}, log: r.o.Log, drained: make(chan struct{})}
 	g.users.Store(1)
 	defer func() {
 		if err != nil { // what was carried over only loses a user; what was built new is closed
 			g.close()
 		}
 	}()
+	if g.catalog, err = carryCatalog(c, old); err != nil {
+		return g, err
+	}
 	for i := range c.Providers {
 		p, err := r.carryProvider(&c.Providers[i], c, old)
 		if err != nil {
