@@ -62,6 +62,7 @@ type seen struct {
 	Count     int64    `json:"count"`      // of tokens
 
 	Vectors [][]float64 `json:"vectors"` // embeddings
+	Said    []string    `json:"said"`    // by other endpoints, in order
 }
 
 // failure is an exception.
@@ -106,7 +107,7 @@ type script struct {
 func python(arguments ...string) func(*testing.T, *site) client {
 	return func(t *testing.T, s *site) client {
 		script := filepath.Join("testdata", "python", arguments[0])
-		return run(t, s, exec.Command(installed(t, "SLUICE_SDK_PYTHON"), append([]string{"-B", script}, arguments[1:]...)...))
+		return run(t, s, exec.Command(installed(t, "SLUICE_SDK_PYTHON"), append([]string{"-B", "-W", "ignore::DeprecationWarning", script}, arguments[1:]...)...))
 	}
 }
 

@@ -112,6 +112,18 @@ var conversations = []struct {
 	{"refusals", (*talk).refusals},
 	{"broken streams", (*talk).brokenStreams},
 	{"leaving a stream", (*talk).leaving},
+	{"failing over", (*talk).failingOver},
+}
+
+// more are for those whose API has it and whose client has functions for it.
+var more = []struct {
+	name string
+	has  func(speaker) bool
+	see  func(*talk)
+}{
+	{"stored answers", func(k speaker) bool { return k.api == responsesAPI && strings.HasPrefix(k.name, "openai") }, (*talk).stored},
+	{"counts of tokens", func(k speaker) bool { return k.api == messagesAPI }, (*talk).counts},
+	{"models", func(k speaker) bool { return k.api == messagesAPI }, (*talk).models},
 }
 
 func TestDialects(t *testing.T) {
@@ -122,10 +134,14 @@ func TestDialects(t *testing.T) {
 			c := k.start(t, s)
 			for _, p := range k.columns {
 				t.Run(p.name, func(t *testing.T) {
+					at := func(t *testing.T) *talk { return &talk{&desk{T: t, site: s, kind: k.kind, client: c}, k, p} }
 					for _, dialogue := range conversations {
-						t.Run(dialogue.name, func(t *testing.T) {
-							dialogue.see(&talk{&desk{T: t, site: s, kind: k.kind, client: c}, k, p})
-						})
+						t.Run(dialogue.name, func(t *testing.T) { dialogue.see(at(t)) })
+					}
+					for _, dialogue := range more {
+						if dialogue.has(k) {
+							t.Run(dialogue.name, func(t *testing.T) { dialogue.see(at(t)) })
+						}
 					}
 				})
 			}
@@ -304,4 +320,56 @@ func (d *talk) leaving() {
 		return a
 	})
 	d.left(a, x[0])
+}
+
+// Another provider's answer comes instead of one that failed, whatever dialect either speaks.
+func (d *talk) failingOver() {
+	for _, do := range []string{"chat", "stream"} {
+		q := d.with(do, "", "repeat after me: "+said)
+		q.Model = "failing-" + d.column.name
+		a, x := d.see(q)
+		d.whole(a, x[0], said)
+		if x[0].Attempts < 2 {
+			d.Errorf("%+v", x)
+		}
+	}
+}
+
+// An answer is kept: by its provider, or by the gateway for one that cannot.
+func (d *talk) stored() {
+	a, _ := d.await(5, func() seen { return d.ask(d.Context(), d.with("stored", "sim-fast", "repeat after me: "+said)) })
+	if a.Text != said || !slices.Equal(a.Finishes, []string{said, "repeat after me: " + said}) {
+		d.Errorf("%+v", a)
+	}
+	if a.Error == nil || a.Error.Status != 404 || a.Error.Class != d.class(404) {
+		d.Errorf("after it was deleted: %+v", a.Error)
+	}
+}
+
+// Tokens are counted by a provider that can.
+func (d *talk) counts() {
+	a, _ := d.await(1, func() seen { return d.ask(d.Context(), d.with("count", "sim-fast", "How many tokens are these?")) })
+	switch {
+	case d.column == anthropicColumn:
+		if a.Error != nil || a.Count < 5 || a.Count > 50 {
+			d.Errorf("%+v %+v", a, a.Error)
+		}
+	case a.Error == nil || a.Error.Status != 400 || a.Error.Type != "invalid_request_error" || !strings.Contains(a.Error.Message, "wire-anthropic"):
+		d.Errorf("%+v %+v", a, a.Error)
+	}
+}
+
+func (d *talk) models() {
+	a, _ := d.see(question{Do: "models"})
+	if a.Error != nil || !slices.Contains(a.Models, "Qwen/Qwen3-8B") || slices.Contains(a.Models, "not-yours") {
+		d.Errorf("%v %+v", a.Models, a.Error)
+	}
+	a, _ = d.see(question{Do: "model", Model: "Qwen/Qwen3-8B"})
+	if a.Error != nil || a.ID != "Qwen/Qwen3-8B" || a.Model == "" {
+		d.Errorf("%+v %+v", a, a.Error)
+	}
+	a, _ = d.see(question{Do: "model", Model: "Qwen/none"})
+	if a.Error == nil || a.Error.Status != 404 || a.Error.Type != "not_found_error" {
+		d.Errorf("%+v %+v", a, a.Error)
+	}
 }

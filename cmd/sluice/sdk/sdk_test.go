@@ -106,14 +106,8 @@ func (d *desk) see(q question) (seen, []exchange) {
 
 func (d *desk) watch(most int, ask func() seen) (seen, []exchange) {
 	d.Helper()
-	logged, received := len(d.logs.exchanges(d.T)), d.sim.Stats().Requests
-	a := ask()
-	want := max(most, 1)
-	until(d.T, patience, "the exchanges are logged", func() bool { return len(d.logs.exchanges(d.T)) >= logged+want })
-	list := d.logs.exchanges(d.T)[logged:]
-	if len(list) != want {
-		d.Fatalf("%d exchanges, want %d: %+v", len(list), want, list)
-	}
+	received := d.sim.Stats().Requests
+	a, list := d.await(max(most, 1), ask)
 	attempts := int64(0)
 	for _, x := range list {
 		if strings.HasPrefix(x.Provider, "wire") {
@@ -122,6 +116,19 @@ func (d *desk) watch(most int, ask func() seen) (seen, []exchange) {
 	}
 	if n := d.sim.Stats().Requests - received; n != attempts {
 		d.Errorf("%d requests at the provider, %d attempts in the log", n, attempts)
+	}
+	return a, list
+}
+
+// await gives what the client saw, and as many exchanges as the gateway must have logged meanwhile.
+func (d *desk) await(want int, ask func() seen) (seen, []exchange) {
+	d.Helper()
+	logged := len(d.logs.exchanges(d.T))
+	a := ask()
+	until(d.T, patience, "the exchanges are logged", func() bool { return len(d.logs.exchanges(d.T)) >= logged+want })
+	list := d.logs.exchanges(d.T)[logged:]
+	if len(list) != want {
+		d.Fatalf("%d exchanges, want %d: %+v", len(list), want, list)
 	}
 	if a.RequestID != "" { // of the last one; the one before may have ended later
 		i := slices.IndexFunc(list, func(x exchange) bool { return x.ID == a.RequestID })

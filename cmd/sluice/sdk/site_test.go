@@ -99,6 +99,9 @@ func (s *site) configuration() string {
   - {name: "chat/*", targets: [{provider: wire, model: "*"}]}
   - {name: "anthropic/*", targets: [{provider: wire-anthropic, model: "*"}]}
   - {name: "openai/*", targets: [{provider: wire-openai, model: "*"}]}
+  - {name: failing-chat, targets: [{provider: wire-anthropic, model: sim-500}, {provider: wire, model: sim-fast}]}
+  - {name: failing-anthropic, targets: [{provider: wire, model: sim-html}, {provider: wire-anthropic, model: sim-fast}]}
+  - {name: failing-openai, targets: [{provider: wire-anthropic, model: sim-529}, {provider: wire-openai, model: sim-fast}]}
   - {name: "builtin/*", targets: [{provider: builtin, model: "*"}]}
   - {name: Qwen/Qwen3-8B, owned_by: qwen, targets: [{provider: wire, model: sim-fast}]}
   - {name: unreachable, targets: [{provider: gone}]}
