@@ -20,33 +20,6 @@ const (
 	defaultMaxTokens = 8192
 )
 
-// budget is how many tokens of thinking an effort is worth on models that are told a budget. The first three are the ones
-// that Google documents for the same effort of its models; Anthropic publishes none.
-func budget(effort string) int64 {
-	switch effort {
-	case effortMinimal, effortLow:
-		return 1024
-	case effortHigh:
-		return 24576
-	case "xhigh":
-		return 32768
-	case "max":
-		return 65536
-	}
-	return 8192
-}
-
-// worth is the effort that a budget stands for on models that take no budget.
-func worth(budget int64) string {
-	switch {
-	case budget <= 2048:
-		return effortLow
-	case budget < 16384:
-		return effortMedium
-	}
-	return effortHigh
-}
-
 // plan is what a request says of thinking, sampling and length once they agree with each other and with the target.
 type plan struct {
 	mode      chat.ThinkMode
@@ -106,7 +79,7 @@ func (p *plan) adaptive() {
 	case p.mode == chat.ThinkBudget:
 		p.mode = chat.ThinkAdaptive
 		if p.effort == "" {
-			p.effort = worth(p.budget)
+			p.effort = chat.EffortOf(p.budget)
 		}
 	}
 }
@@ -115,10 +88,10 @@ func (p *plan) adaptive() {
 func (e *requestWriter) planBudget(p *plan) {
 	switch {
 	case p.mode == chat.ThinkAdaptive, p.mode == chat.ThinkUnset && p.effort != "":
-		p.mode, p.budget = chat.ThinkBudget, fit(budget(p.effort), p.maxTokens)
+		p.mode, p.budget = chat.ThinkBudget, chat.BudgetOf(p.effort, p.maxTokens)
 	case p.mode == chat.ThinkBudget && e.q.MaxTokens == nil && p.budget >= p.maxTokens:
 		if e.t.MaxOutput > 0 {
-			p.budget = fit(p.budget, p.maxTokens)
+			p.budget = p.maxTokens - p.maxTokens/4 // the rest is for the answer
 		} else {
 			p.maxTokens += p.budget
 		}
@@ -129,22 +102,14 @@ func (e *requestWriter) planBudget(p *plan) {
 	if !e.ours() {
 		p.effort = ""
 	}
-	if p.mode == chat.ThinkBudget && p.budget < leastBudget {
+	switch {
+	case p.mode != chat.ThinkBudget || p.budget >= leastBudget:
+	case p.maxTokens > leastBudget:
+		p.budget = leastBudget
+	default:
 		e.drop("reasoning_effort") // the answer may not be that long
 		p.mode = chat.ThinkUnset
 	}
-}
-
-// fit makes a budget leave a quarter of the limit for the answer. It is 0 if that is too little to think with.
-func fit(budget, limit int64) int64 {
-	budget = min(budget, limit-limit/4)
-	if budget < leastBudget && limit > leastBudget {
-		budget = leastBudget
-	}
-	if budget < leastBudget {
-		return 0
-	}
-	return budget
 }
 
 // mayBudget says whether the API accepts a turn with a budget for thinking: calls must not be forced, and if the model

@@ -325,20 +325,15 @@ func (w *requestWriter) reasoning() {
 	}
 }
 
-// effort is that of a request, or what LiteLLM takes for a budget.
+// effort is that of a request, or what its budget stands for.
 func effort(r chat.Reasoning) string {
 	switch {
 	case r.Mode == chat.ThinkOff:
 		return "none"
 	case r.Effort != "" || r.Mode != chat.ThinkBudget:
 		return r.Effort
-	case r.Budget >= 4096:
-		return "high"
-	case r.Budget >= 2048:
-		return "medium"
-	default:
-		return "low"
 	}
+	return chat.EffortOf(r.Budget)
 }
 
 func (w *requestWriter) openRouterReasoning(r chat.Reasoning) {

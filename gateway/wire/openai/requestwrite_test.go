@@ -143,7 +143,7 @@ func TestAppendRequestTarget(t *testing.T) {
 	f(think(chat.Reasoning{Mode: chat.ThinkAdaptive, Effort: "max"}), chat.Target{}, `,"reasoning_effort":"max"`)
 	f(think(chat.Reasoning{Mode: chat.ThinkAdaptive}), chat.Target{}, ``)
 	f(think(chat.Reasoning{Mode: chat.ThinkBudget, Budget: 1024}), chat.Target{}, `,"reasoning_effort":"low"`)
-	f(think(chat.Reasoning{Mode: chat.ThinkBudget, Budget: 2048}), chat.Target{}, `,"reasoning_effort":"medium"`)
+	f(think(chat.Reasoning{Mode: chat.ThinkBudget, Budget: 8192}), chat.Target{}, `,"reasoning_effort":"medium"`)
 	f(think(chat.Reasoning{Mode: chat.ThinkBudget, Budget: 32000, Summary: "auto"}), chat.Target{}, `,"reasoning_effort":"high"`, "reasoning.summary")
 	f(think(chat.Reasoning{Mode: chat.ThinkBudget, Budget: 9}), chat.Target{Thinking: "thinking"}, `,"thinking":{"type":"enabled","budget_tokens":9}`)
 	f(think(chat.Reasoning{Mode: chat.ThinkOff}), chat.Target{Thinking: "thinking"}, `,"thinking":{"type":"disabled"}`)

@@ -200,7 +200,7 @@ func TestAppendRequest(t *testing.T) {
 		q.Sampling.PresencePenalty, q.Sampling.FrequencyPenalty, q.Sampling.TopP = new(0.5), new(0.0), new(0.25)
 		q.Messages[0].Name = "bob"
 	}, hi+`,"top_p":0.25}`, "name", "stop", "top_k", "frequency_penalty", "presence_penalty", "seed", "logit_bias")
-	f(func(q *chat.Request) { q.Reasoning = chat.Reasoning{Mode: chat.ThinkBudget, Budget: 2048} },
+	f(func(q *chat.Request) { q.Reasoning = chat.Reasoning{Mode: chat.ThinkBudget, Budget: 8192} },
 		hi+`,"reasoning":{"effort":"medium"},"include":["reasoning.encrypted_content"]}`)
 	f(func(q *chat.Request) {
 		q.Reasoning = chat.Reasoning{Mode: chat.ThinkBudget, Budget: 1024, Summary: "omitted"}

@@ -192,7 +192,7 @@ func (w *writer) think() {
 	case r.Mode == chat.ThinkOff:
 		effort = effortNone
 	case r.Mode == chat.ThinkBudget:
-		effort = effortOf(r.Budget)
+		effort = chat.EffortOf(r.Budget)
 	}
 	members := `,"reasoning":{`
 	member := func(key string) {
@@ -216,18 +216,6 @@ func (w *writer) think() {
 	}
 	if members == "," {
 		w.raw("}")
-	}
-}
-
-// effortOf is the effort that a budget of thinking tokens stands for, as for chat completions.
-func effortOf(budget int64) string {
-	switch {
-	case budget < 2048:
-		return "low"
-	case budget < 4096:
-		return "medium"
-	default:
-		return "high"
 	}
 }
 
