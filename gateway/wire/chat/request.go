@@ -191,7 +191,8 @@ const (
 	Hosted                   // whatever its provider says, who also runs it: web search and the like
 )
 
-// Tool is something the model may call.
+// Tool is something the model may call. The format of a custom tool's input is written as in the Responses API:
+// {"type":"grammar","syntax":…,"definition":…} or {"type":"text"}.
 type Tool struct {
 	Kind        ToolKind
 	Name        string // Hosted: its type

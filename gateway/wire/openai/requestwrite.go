@@ -108,7 +108,7 @@ func (w *requestWriter) tool(t *chat.Tool) {
 		w.object("custom")
 		w.str("name", t.Name)
 		w.text("description", t.Description)
-		w.raw("format", t.Parameters)
+		w.customFormat(t.Parameters)
 	} else {
 		w.str("type", "function")
 		w.object("function")
@@ -121,6 +121,26 @@ func (w *requestWriter) tool(t *chat.Tool) {
 	if w.t.CacheMarks == cacheControl {
 		w.mark(t.Cache)
 	}
+	w.shut('}')
+}
+
+// customFormat writes the format of a custom tool's input. Here, a grammar is an object of its own.
+func (w *requestWriter) customFormat(format []byte) {
+	if kind, _ := peek.String(peek.Find(format, []byte(`"type"`))); kind != "grammar" {
+		w.raw("format", format)
+		return
+	}
+	w.object("format")
+	w.str("type", "grammar")
+	w.object("grammar")
+	peek.Each(format, func(key, v []byte) bool {
+		if string(key) != "type" {
+			w.next()
+			w.b = append(append(shape.AppendString(w.b, string(key)), ':'), v...)
+		}
+		return true
+	})
+	w.shut('}')
 	w.shut('}')
 }
 

@@ -122,10 +122,23 @@ func readCustom(v []byte, t *chat.Tool) *shape.Fault {
 		case "description":
 			return shape.Text(v, &t.Description)
 		case "format":
-			return shape.Raw(v, &t.Parameters)
+			bad := shape.Raw(v, &t.Parameters)
+			if grammar := peek.Find(v, []byte(`"grammar"`)); bad == nil && grammar != nil && grammar[0] == '{' {
+				t.Parameters = withMember([]byte(`{"type":"grammar"`), grammar)
+			}
+			return bad
 		}
 		return nil
 	})
+}
+
+// withMember adds the members of an object to one that is being written, and ends it.
+func withMember(dst, object []byte) []byte {
+	peek.Each(object, func(key, v []byte) bool {
+		dst = append(append(shape.AppendString(append(dst, ','), string(key)), ':'), v...)
+		return true
+	})
+	return append(dst, '}')
 }
 
 // readToolChoice reads none, auto, required, one named tool, or a list of allowed ones.

@@ -90,10 +90,10 @@ func (e *encoder) Fail(dst *chat.Batch, failure *chat.Error) {
 
 func (e *encoder) begin(dst *chat.Batch, h *chat.Head) {
 	e.begun = true
-	if h != nil {
-		e.o.head = *h
+	if h == nil {
+		h = &chat.Head{}
 	}
-	e.o.head.ID = ID(e.o.head.ID)
+	e.o.begin(*h)
 	e.whole(dst, "response.created")
 	e.whole(dst, "response.in_progress")
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/shape"
@@ -53,6 +54,15 @@ type object struct {
 	items  []*item
 	usage  chat.Usage
 	tier   string
+}
+
+// begin takes what the provider says of its answer. Some do not say when it was made, which clients rely on.
+func (o *object) begin(h chat.Head) {
+	o.head = h
+	o.head.ID = ID(h.ID)
+	if h.Created == 0 {
+		o.head.Created = time.Now().Unix()
+	}
 }
 
 // finish sets the status that a finish reason means.
