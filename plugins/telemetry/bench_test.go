@@ -29,12 +29,14 @@ type bytesBody []byte
 func (b bytesBody) Load() ([]byte, error) { return b, nil }
 func (b bytesBody) Free()                 {}
 
-func innermost(kind gateway.Kind) gateway.Handler {
+func innermost(t testing.TB, kind gateway.Kind) gateway.Handler {
+	known := priced(t)
 	target := &gateway.Target{Provider: "openai", Key: "main", Model: "gpt-4.1-2025-04-14"}
 	return opening(gateway.HandlerFunc(func(x *gateway.Exchange) error {
 		from := ok("openai")
 		a := x.Attempting(target)
 		a.Status, a.First, a.Total, a.RequestID = from.Status, from.First, from.Total, from.RequestID
+		a.Known, a.Usage = known, usage
 		x.Usage = usage
 		x.Reply = &gateway.Reply{Status: 200, Kind: kind, Stream: gateway.Once(nil)}
 		x.Commit()
@@ -65,16 +67,17 @@ func BenchmarkExchange(b *testing.B) {
 			}
 		})
 	}
-	f("without", innermost(gateway.Events))
-	f("with", production(b).Wrap(innermost(gateway.Events)))
+	f("without", innermost(b, gateway.Events))
+	f("with", production(b).Wrap(innermost(b, gateway.Events)))
 }
 
 // TestAllocs holds what telemetry adds to an exchange: the record, its end function, and zap's list of one field.
 func TestAllocs(t *testing.T) {
 	r := gatewaytest.Request{Directory: directory(), Caller: acme(), Body: body("gpt-4.1", true)}
 	e := gatewaytest.Chat()
-	without := testing.AllocsPerRun(200, func() { exchange(innermost(gateway.Events), &r, e) })
-	h := production(t).Wrap(innermost(gateway.Events))
+	inner := innermost(t, gateway.Events)
+	without := testing.AllocsPerRun(200, func() { exchange(inner, &r, e) })
+	h := production(t).Wrap(inner)
 	with := testing.AllocsPerRun(200, func() { exchange(h, &r, e) })
 	if added := with - without; added > 3 {
 		t.Errorf("%v allocations, %v without telemetry", with, without)

@@ -6,6 +6,8 @@ import (
 
 	"go.uber.org/zap/buffer"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/sluice-ai/sluice/gateway/catalog"
 )
 
 // Encoder is json, one of zap's JSON encoders, made faster for the lines of exchanges, which are nearly all of a busy
@@ -75,11 +77,11 @@ func (p *plain) AddInt64(key string, value int64) { p.b = strconv.AppendInt(p.ke
 // AddBool adds true or false.
 func (p *plain) AddBool(key string, value bool) { p.b = strconv.AppendBool(p.key(key), value) }
 
-// AddFloat64 adds a number of thousandths, such as microseconds in milliseconds.
+// AddFloat64 adds a number of thousandths, such as microseconds in milliseconds, or of picodollars in dollars.
 func (p *plain) AddFloat64(key string, value float64) {
 	n := int64(math.Round(value * 1000))
 	if n < 0 || float64(n)/1000 != value {
-		p.unable = true
+		p.addUSD(key, value)
 		return
 	}
 	b := strconv.AppendInt(p.key(key), n/1000, 10)
@@ -90,6 +92,17 @@ func (p *plain) AddFloat64(key string, value float64) {
 		}
 	}
 	p.b = b
+}
+
+// addUSD adds a number with up to 12 decimals and 15 digits, which a float tells apart from all others of that length: the
+// shortest that reads as the float is the exact amount.
+func (p *plain) addUSD(key string, value float64) {
+	n := int64(math.Round(value * 1e12))
+	if n < 0 || n >= 1e15 || float64(n)/1e12 != value {
+		p.unable = true
+		return
+	}
+	p.b = catalog.AppendUSD(p.key(key), n)
 }
 
 // AddArray is more than it can do.

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
@@ -86,6 +87,7 @@ func (r *record) describe(to line) error {
 	if last == nil {
 		return nil
 	}
+	addCost(to, x.Cost())
 	attempts := x.Attempts()
 	to.AddInt("attempts", len(attempts))
 	if len(attempts) > 1 {
@@ -131,25 +133,46 @@ func (t try) MarshalLogObject(to zapcore.ObjectEncoder) error {
 		}
 	}
 	to.AddFloat64("total_ms", milliseconds(a.Total))
+	addCost(to, a.Cost)
 	return nil
+}
+
+// addCost adds a cost in dollars, whose decimals are exact, or why it is not known.
+func addCost(to line, c catalog.Cost) {
+	if c.Known {
+		to.AddFloat64("cost_usd", usd(c))
+		return
+	}
+	to.AddString("cost", "unknown")
+	why := c.Why.String()
+	if c.Why == catalog.NoRate {
+		why += ": " + c.Class.String()
+	}
+	to.AddString("cost_reason", why)
 }
 
 func addUsage(to line, u *chat.Usage) {
 	if u.Provenance == chat.Unknown {
 		return
 	}
+	some := func(key string, n int64) {
+		if n > 0 {
+			to.AddInt64(key, n)
+		}
+	}
 	to.AddString("usage", u.Provenance.String())
 	to.AddInt64("input_tokens", u.Input)
-	if u.CacheRead > 0 {
-		to.AddInt64("cache_read_tokens", u.CacheRead)
-	}
-	if u.CacheWrite > 0 {
-		to.AddInt64("cache_write_tokens", u.CacheWrite)
-	}
+	some("cache_read_tokens", u.CacheRead)
+	some("cache_write_tokens", u.CacheWrite)
+	some("cache_write_hour_tokens", u.CacheWriteHour)
+	some("input_audio_tokens", u.InputAudio)
+	some("input_image_tokens", u.InputImage)
 	to.AddInt64("output_tokens", u.Output)
-	if u.Reasoning > 0 {
-		to.AddInt64("reasoning_tokens", u.Reasoning)
-	}
+	some("reasoning_tokens", u.Reasoning)
+	some("output_audio_tokens", u.OutputAudio)
+	some("output_image_tokens", u.OutputImage)
+	some("recording_ms", u.Duration.Milliseconds())
+	add(to, "service_tier", u.Tier)
 }
 
 // add adds text that others wrote, unless it is empty.

@@ -2,11 +2,13 @@ package telemetry
 
 import (
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
@@ -18,12 +20,26 @@ const (
 	aborted = "aborted" // as a code: a reply that had begun and was cut short, not by the caller
 )
 
-// tokenTypes are the classes of chat.Usage, in its order.
-var tokenTypes = [...]string{"input", "cache_read", "cache_write", "output", "reasoning"}
+// tokenTypes are the classes of chat.Usage, those that most replies have first.
+var tokenTypes = [...]string{
+	"input", "cache_read", "output", "reasoning",
+	"cache_write", "cache_write_hour", "input_audio", "input_image", "output_audio", "output_image",
+}
+
+// common is how many of them have series whether or not they are used.
+const common = 4
+
+func counts(u *chat.Usage) [len(tokenTypes)]int64 {
+	return [...]int64{
+		u.Input, u.CacheRead, u.Output, u.Reasoning,
+		u.CacheWrite, u.CacheWriteHour, u.InputAudio, u.InputImage, u.OutputAudio, u.OutputImage,
+	}
+}
 
 // metrics are what is counted. Labels are resolved once for each series: afterwards an exchange costs one lookup.
 type metrics struct {
 	requests, tokens, attempts *prometheus.CounterVec
+	cost, uncounted            *prometheus.CounterVec
 	duration, first            *prometheus.HistogramVec
 	overhead                   prometheus.Histogram
 	failovers                  prometheus.Counter
@@ -40,15 +56,19 @@ type metrics struct {
 type seriesKey struct {
 	tenant, model, provider string
 	code                    int
+	why                     int // the last attempt's cost is not known: a catalog.Why, plus 1; 0 if it is
 }
 
-// series are the metrics of one seriesKey. The last four are nil if no attempt was made.
+// series are the metrics of one seriesKey. Those below duration are nil if no attempt was made.
 type series struct {
+	tenant   string // as a label
 	requests prometheus.Counter
 	duration prometheus.Observer
 	first    prometheus.Observer
 	ok       prometheus.Counter // attempts
-	tokens   *[len(tokenTypes)]prometheus.Counter
+	tokens   *[common]prometheus.Counter
+	cost     prometheus.Counter // of the last attempt
+	unknown  prometheus.Counter // likewise; nil if it is known
 }
 
 // newMetrics makes the metrics. The buckets of the first two histograms are those of OpenTelemetry's conventions for
@@ -71,6 +91,10 @@ func newMetrics(most int) *metrics {
 			"tenant", "model", "provider", "code"),
 		tokens: counters("sluice_tokens_total", "Tokens of delivered replies, in disjoint classes.",
 			"tenant", "model", "provider", "type"),
+		cost: counters("sluice_cost_usd_total", "Known costs of attempts, in US dollars, by the provider of each.",
+			"tenant", "model", "provider"),
+		uncounted: counters("sluice_cost_unknown_total", "Attempts whose cost is not known, and so in no sum, by why it is not.",
+			"model", "provider", "reason"),
 		attempts: counters("sluice_attempts_total", "Attempts at providers, by how they ended.", "provider", "outcome"),
 		duration: seconds("sluice_request_duration_seconds", "From a request's headers to the last byte of its reply.",
 			[]float64{0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68}),
@@ -92,7 +116,7 @@ func newMetrics(most int) *metrics {
 
 func (m *metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
-		m.requests, m.tokens, m.attempts, m.duration, m.first, m.overhead, m.failovers, m.streams, m.exchanges,
+		m.requests, m.tokens, m.attempts, m.cost, m.uncounted, m.duration, m.first, m.overhead, m.failovers, m.streams, m.exchanges,
 	}
 }
 
@@ -105,6 +129,9 @@ func (m *metrics) observe(r *record) {
 	}
 	if last != nil {
 		k.provider = last.Provider
+		if c := last.Cost; !c.Known {
+			k.why = int(c.Why) + 1
+		}
 	}
 	if r.aborted {
 		k.code = 0
@@ -120,14 +147,42 @@ func (m *metrics) observe(r *record) {
 		s.first.Observe(r.first.Seconds())
 	}
 	m.count(r, s)
-	if u := &x.Usage; u.Provenance != chat.Unknown {
-		for i, n := range [len(tokenTypes)]int64{u.Input, u.CacheRead, u.CacheWrite, u.Output, u.Reasoning} {
-			if n > 0 {
-				s.tokens[i].Add(float64(n))
-			}
+	m.charge(x, s, &k)
+	if x.Usage.Provenance == chat.Unknown {
+		return
+	}
+	for i, n := range counts(&x.Usage) {
+		switch {
+		case n <= 0:
+		case i < common:
+			s.tokens[i].Add(float64(n))
+		default:
+			m.tokens.WithLabelValues(s.tenant, k.model, k.provider, tokenTypes[i]).Add(float64(n))
 		}
 	}
 }
+
+// charge counts what the attempts cost.
+func (m *metrics) charge(x *gateway.Exchange, s *series, k *seriesKey) {
+	all := x.Attempts()
+	for i, a := range all {
+		switch c := a.Cost; {
+		case i == len(all)-1 && c.Known:
+			s.cost.Add(usd(c))
+		case i == len(all)-1:
+			s.unknown.Inc()
+		case c.Known && c.Picodollars > 0:
+			m.cost.WithLabelValues(s.tenant, k.model, a.Provider).Add(usd(c))
+		case !c.Known:
+			m.uncounted.WithLabelValues(k.model, a.Provider, whyLabel(c.Why)).Inc()
+		}
+	}
+}
+
+// usd is a known cost as the nearest float.
+func usd(c catalog.Cost) float64 { return float64(c.Picodollars) / 1e12 }
+
+func whyLabel(w catalog.Why) string { return strings.ReplaceAll(w.String(), " ", "_") }
 
 // count counts the attempts.
 func (m *metrics) count(r *record, s *series) {
@@ -166,15 +221,20 @@ func (m *metrics) resolve(k seriesKey) *series {
 		code = aborted
 	}
 	s := &series{
+		tenant:   tenant,
 		requests: m.requests.WithLabelValues(tenant, k.model, k.provider, code),
 		duration: m.duration.WithLabelValues(k.model, k.provider),
 	}
 	if k.provider != none {
 		s.first = m.first.WithLabelValues(k.model, k.provider)
 		s.ok = m.attempts.WithLabelValues(k.provider, "ok")
-		s.tokens = new([len(tokenTypes)]prometheus.Counter)
-		for i, t := range tokenTypes {
+		s.tokens = new([common]prometheus.Counter)
+		for i, t := range tokenTypes[:common] {
 			s.tokens[i] = m.tokens.WithLabelValues(tenant, k.model, k.provider, t)
+		}
+		s.cost = m.cost.WithLabelValues(tenant, k.model, k.provider)
+		if k.why > 0 {
+			s.unknown = m.uncounted.WithLabelValues(k.model, k.provider, whyLabel(catalog.Why(k.why-1))) //nolint:gosec // it was one
 		}
 	}
 	m.series.Store(k, s) // who comes second stores the same

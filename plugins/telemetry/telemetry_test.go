@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/gatewaytest"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/plugins/telemetry"
@@ -51,8 +52,12 @@ func events(n int) []gateway.Event {
 func ok(provider string) gateway.Attempt {
 	return gateway.Attempt{
 		Provider: provider, Key: "main", Model: "m-1", Status: 200, First: 20 * time.Millisecond, Total: time.Hour, RequestID: "req_up",
+		Cost: cents(15_000_000),
 	}
 }
+
+// cents is a known cost in hundredths of a microdollar.
+func cents(n int64) catalog.Cost { return catalog.Cost{Picodollars: n * 10, Known: true} }
 
 var usage = chat.Usage{Input: 10, CacheRead: 20, Output: 40, Reasoning: 50, Provenance: chat.Reported}
 
@@ -123,9 +128,10 @@ func TestEndings(t *testing.T) {
 
 	f("a whole reply", ask("fast", false),
 		&gatewaytest.Script{Attempts: []gateway.Attempt{ok("openai")}, Events: events(1), Usage: usage}, -1,
-		"info attempts=1 cache_read_tokens=20"+who+" input_tokens=10"+by+
+		"info attempts=1 cache_read_tokens=20 cost_usd=0.00015"+who+" input_tokens=10"+by+
 			" model=fast output_tokens=40 provider=openai reasoning_tokens=50 status=200 subject=u-1 target_model=m-1 tenant=acme upstream_request_id=req_up usage=reported", `
 attempts_total{outcome="ok",provider="openai"} 1
+cost_usd_total{model="gpt-4.1",provider="openai",tenant="acme"} 0.00015
 overhead_seconds_count 1
 request_duration_seconds_count{model="gpt-4.1",provider="openai"} 1
 requests_total{code="200",model="gpt-4.1",provider="openai",tenant="acme"} 1
@@ -136,8 +142,9 @@ tokens_total{model="gpt-4.1",provider="openai",tenant="acme",type="reasoning"} 5
 
 	f("a stream", ask("claude-x", true),
 		&gatewaytest.Script{Attempts: []gateway.Attempt{ok("openai")}, Kind: gateway.Events, Events: events(3)}, -1,
-		"info attempts=1"+who+by+" model=claude-x"+rest+" stream=true subject=u-1 target_model=m-1 tenant=acme upstream_request_id=req_up", `
+		"info attempts=1 cost_usd=0.00015"+who+by+" model=claude-x"+rest+" stream=true subject=u-1 target_model=m-1 tenant=acme upstream_request_id=req_up", `
 attempts_total{outcome="ok",provider="openai"} 1
+cost_usd_total{model="claude-*",provider="openai",tenant="acme"} 0.00015
 overhead_seconds_count 1
 request_duration_seconds_count{model="claude-*",provider="openai"} 1
 requests_total{code="200",model="claude-*",provider="openai",tenant="acme"} 1
@@ -148,9 +155,10 @@ time_to_first_token_seconds_count{model="claude-*",provider="openai"} 1`)
 			Attempts: []gateway.Attempt{ok("openai")}, Kind: gateway.Events, Events: events(3),
 			Usage: chat.Usage{Provenance: chat.Aborted},
 		}, 1,
-		"info attempts=1"+who+" error=the client left error_code=client_closed_request error_origin=client input_tokens=0"+by+
+		"info attempts=1 cost_usd=0.00015"+who+" error=the client left error_code=client_closed_request error_origin=client input_tokens=0"+by+
 			" model=gpt-4.1 output_tokens=0 provider=openai status=499 stream=true subject=u-1 target_model=m-1 tenant=acme upstream_request_id=req_up usage=aborted", `
 attempts_total{outcome="canceled",provider="openai"} 1
+cost_usd_total{model="gpt-4.1",provider="openai",tenant="acme"} 0.00015
 overhead_seconds_count 1
 request_duration_seconds_count{model="gpt-4.1",provider="openai"} 1
 requests_total{code="499",model="gpt-4.1",provider="openai",tenant="acme"} 1
@@ -160,9 +168,10 @@ time_to_first_token_seconds_count{model="gpt-4.1",provider="openai"} 1`)
 	cut.Err = errors.New("upstream: the answer broke off")
 	f("a stream that breaks off", ask("gpt-4.1", true),
 		&gatewaytest.Script{Attempts: []gateway.Attempt{cut}, Kind: gateway.Events, Events: events(2), End: cut.Err}, -1,
-		"warn aborted=true attempts=1"+who+" error=upstream: the answer broke off error_code=upstream_stream_error error_origin=upstream"+by+
+		"warn aborted=true attempts=1 cost_usd=0.00015"+who+" error=upstream: the answer broke off error_code=upstream_stream_error error_origin=upstream"+by+
 			" model=gpt-4.1"+rest+" stream=true subject=u-1 target_model=m-1 tenant=acme upstream_request_id=req_up", `
 attempts_total{outcome="cut",provider="openai"} 1
+cost_usd_total{model="gpt-4.1",provider="openai",tenant="acme"} 0.00015
 overhead_seconds_count 1
 request_duration_seconds_count{model="gpt-4.1",provider="openai"} 1
 requests_total{code="aborted",model="gpt-4.1",provider="openai",tenant="acme"} 1
@@ -175,9 +184,10 @@ time_to_first_token_seconds_count{model="gpt-4.1",provider="openai"} 1`)
 	}
 	f("a provider's error inside a stream", ask("gpt-4.1", true),
 		&gatewaytest.Script{Attempts: []gateway.Attempt{said}, Kind: gateway.Events, Events: events(1), End: said.Err}, -1,
-		"warn aborted=true attempts=1"+who+" error_code=content_policy error_origin=upstream"+by+
+		"warn aborted=true attempts=1 cost_usd=0.00015"+who+" error_code=content_policy error_origin=upstream"+by+
 			" model=gpt-4.1"+rest+" stream=true subject=u-1 target_model=m-1 tenant=acme upstream_request_id=req_up", `
 attempts_total{outcome="error",provider="openai"} 1
+cost_usd_total{model="gpt-4.1",provider="openai",tenant="acme"} 0.00015
 overhead_seconds_count 1
 request_duration_seconds_count{model="gpt-4.1",provider="openai"} 1
 requests_total{code="aborted",model="gpt-4.1",provider="openai",tenant="acme"} 1
@@ -202,9 +212,10 @@ requests_total{code="500",model="gpt-4.1",provider="none",tenant="acme"} 1`)
 
 	f("a whole reply that fails before it is written", ask("gpt-4.1", false),
 		&gatewaytest.Script{Attempts: []gateway.Attempt{ok("openai")}, End: &gateway.Error{Status: 502, Code: gateway.CodeCut, Origin: gateway.OriginUpstream}}, -1,
-		"warn attempts=1"+who+" error_code=upstream_cut error_origin=upstream"+by+
+		"warn attempts=1 cost_usd=0.00015"+who+" error_code=upstream_cut error_origin=upstream"+by+
 			" model=gpt-4.1 provider=openai status=502 subject=u-1 target_model=m-1 tenant=acme upstream_request_id=req_up", `
 attempts_total{outcome="ok",provider="openai"} 1
+cost_usd_total{model="gpt-4.1",provider="openai",tenant="acme"} 0.00015
 overhead_seconds_count 1
 request_duration_seconds_count{model="gpt-4.1",provider="openai"} 1
 requests_total{code="502",model="gpt-4.1",provider="openai",tenant="acme"} 1`)
@@ -220,7 +231,7 @@ requests_total{code="200",model="none",provider="none",tenant="acme"} 1`)
 func TestAttempts(t *testing.T) {
 	p, h := gatewaytest.Build(t, telemetry.Spec(), nil)
 	failed := func(provider, code, inner string, status int) gateway.Attempt {
-		e := &gateway.Error{Status: 502, Code: code, Origin: gateway.OriginUpstream}
+		e := &gateway.Error{Status: 502, Code: code, Origin: gateway.OriginUpstream, Sent: code != gateway.CodeUnreachable}
 		if inner != "" {
 			e.Err = errors.New(inner)
 		}
@@ -251,22 +262,25 @@ attempts_total{outcome="error",provider="a"} 1
 attempts_total{outcome="ok",provider="b"} 1
 attempts_total{outcome="timeout",provider="a"} 1
 attempts_total{outcome="unreachable",provider="a"} 1
+cost_unknown_total{model="none",provider="a",reason="model_unknown"} 3
+cost_unknown_total{model="none",provider="b",reason="model_unknown"} 1
+cost_usd_total{model="none",provider="b",tenant="acme"} 0.00015
 failovers_total 6
 overhead_seconds_count 1`
 	if got, _, _ := strings.Cut(values(t, h), "\nrequest_duration"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	const tries = "tries=[" +
-		"map[error:connection refused outcome:unreachable provider:a target_model:m total_ms:1.5] " +
-		"map[error:the head took too long outcome:timeout provider:a target_model:m total_ms:1.5] " +
-		"map[outcome:cut provider:b target_model:m total_ms:1.5] " +
-		"map[outcome:bad_response provider:a status:200 target_model:m total_ms:1.5] " +
-		"map[outcome:credentials provider:b status:401 target_model:m total_ms:1.5] " +
-		"map[outcome:error provider:a status:200 target_model:m total_ms:1.5] " +
-		"map[outcome:429 provider:b status:429 target_model:m total_ms:1] " +
-		"map[outcome:5xx provider:b status:503 target_model:m total_ms:1] " +
-		"map[outcome:4xx provider:b status:404 target_model:m total_ms:1] " +
-		"map[key:spare outcome:ok provider:b resent:true status:200 target_model:m-1 total_ms:3.6e+06]]"
+		"map[cost_usd:0 error:connection refused outcome:unreachable provider:a target_model:m total_ms:1.5] " +
+		"map[cost:unknown cost_reason:model unknown error:the head took too long outcome:timeout provider:a target_model:m total_ms:1.5] " +
+		"map[cost:unknown cost_reason:model unknown outcome:cut provider:b target_model:m total_ms:1.5] " +
+		"map[cost:unknown cost_reason:model unknown outcome:bad_response provider:a status:200 target_model:m total_ms:1.5] " +
+		"map[cost_usd:0 outcome:credentials provider:b status:401 target_model:m total_ms:1.5] " +
+		"map[cost:unknown cost_reason:model unknown outcome:error provider:a status:200 target_model:m total_ms:1.5] " +
+		"map[cost_usd:0 outcome:429 provider:b status:429 target_model:m total_ms:1] " +
+		"map[cost_usd:0 outcome:5xx provider:b status:503 target_model:m total_ms:1] " +
+		"map[cost_usd:0 outcome:4xx provider:b status:404 target_model:m total_ms:1] " +
+		"map[cost_usd:0.00015 key:spare outcome:ok provider:b resent:true status:200 target_model:m-1 total_ms:3.6e+06]]"
 	if got := line(t, h); !strings.Contains(got, "attempts=10 ") || !strings.Contains(got, " resent=true ") || !strings.Contains(got, tries) {
 		t.Errorf("got\n%s\nwant\n%s", got, tries)
 	}
