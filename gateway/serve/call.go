@@ -150,6 +150,7 @@ func (k *call) reply() {
 	k.tellAttempts(h)
 	k.cors()
 	if r.Kind == gateway.Whole {
+		k.tellCost(h)
 		k.c.corked = len(k.first.Data) > 0
 		response.SetBodyStream(k, len(k.first.Data))
 	} else {
@@ -177,6 +178,17 @@ func (k *call) tellAttempts(h *fasthttp.ResponseHeader) {
 	h.SetCanonical(hModel, []byte(a.Model))
 	if n > 1 {
 		h.SetCanonical(hAttempts, strconv.AppendInt(nil, int64(n), 10))
+	}
+}
+
+// tellCost says what a whole reply cost, if that is known. The head of a stream is written before its usage comes.
+func (k *call) tellCost(h *fasthttp.ResponseHeader) {
+	if len(k.Attempts()) == 0 {
+		return
+	}
+	if c := k.Cost(); c.Known {
+		var b [24]byte
+		h.SetCanonical(hCost, c.AppendUSD(b[:0]))
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 )
 
 // exposed are the response headers that a browser's script may read.
-const exposed = "X-Request-Id, Request-Id, X-Sluice-Provider, X-Sluice-Model, X-Sluice-Attempts, X-Ratelimit-Limit-Requests, " +
-	"X-Ratelimit-Limit-Tokens, X-Ratelimit-Remaining-Requests, X-Ratelimit-Remaining-Tokens, " +
+const exposed = "X-Request-Id, Request-Id, X-Sluice-Provider, X-Sluice-Model, X-Sluice-Attempts, X-Sluice-Cost-Usd, " +
+	"X-Ratelimit-Limit-Requests, X-Ratelimit-Limit-Tokens, X-Ratelimit-Remaining-Requests, X-Ratelimit-Remaining-Tokens, " +
 	"X-Ratelimit-Reset-Requests, X-Ratelimit-Reset-Tokens, Retry-After, Retry-After-Ms, X-Should-Retry"
 
 // preflight answers a browser that asks whether it may ask. It comes before authentication, because a preflight never

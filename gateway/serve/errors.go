@@ -19,6 +19,7 @@ var (
 	hProvider       = []byte("X-Sluice-Provider")
 	hModel          = []byte("X-Sluice-Model")
 	hAttempts       = []byte("X-Sluice-Attempts")
+	hCost           = []byte("X-Sluice-Cost-Usd")
 	hCacheControl   = []byte("Cache-Control")
 	hAccelBuffering = []byte("X-Accel-Buffering")
 	noCache         = []byte("no-cache")
