@@ -59,6 +59,7 @@ type seen struct {
 	Models    []string `json:"models"`     // the list
 	Owner     string   `json:"owner"`      // of the model that was retrieved
 	Thought   string   `json:"thought"`    // before the answer, or before the calls
+	Unordered bool     `json:"unordered"`  // a stream's events do not have the numbers 0, 1, 2 …
 	Count     int64    `json:"count"`      // of tokens
 
 	Vectors [][]float64 `json:"vectors"` // embeddings

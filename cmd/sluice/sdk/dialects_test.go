@@ -11,14 +11,16 @@ import (
 type api struct {
 	done, called string // why an answer ends: it is complete, or has calls
 	types        bool   // errors have types instead of codes
+	version      string // of Anthropic's API
 }
 
 var (
-	chatAPI       = api{"stop", "tool_calls", false}
-	responsesAPI  = api{"completed", "completed", false}
-	messagesAPI   = api{"end_turn", "tool_use", true}
-	aiAPI         = api{"stop", "tool-calls", false}
-	aiMessagesAPI = api{"stop", "tool-calls", true}
+	chatAPI       = api{done: "stop", called: "tool_calls"}
+	responsesAPI  = api{done: "completed", called: "completed"}
+	oldMessages   = api{done: "end_turn", called: "tool_use", types: true, version: "2023-06-01"}
+	newMessages   = api{done: "end_turn", called: "tool_use", types: true, version: "2026-10-21"}
+	aiAPI         = api{done: "stop", called: "tool-calls"}
+	aiMessagesAPI = api{done: "stop", called: "tool-calls", types: true, version: "2023-06-01"}
 )
 
 const aiBroken = "AI_StreamProviderError"
@@ -70,11 +72,11 @@ var speakers = []speaker{
 	{kind{"openai-node-responses", node("responses.cjs"), official, "response.failed APIError", 2}, responsesAPI, all, nil},
 	{kind{"openai-go-responses", newResponsesGo, one("*openai.Error"), "response.failed error", 2}, responsesAPI, all, nil},
 
-	{kind{"anthropic-python", python("messages.py"), official, "APIStatusError", 2}, messagesAPI, foreign, nil},
-	{kind{"anthropic-node", node("messages.cjs", "@anthropic-ai/sdk"), official, "APIError", 2}, messagesAPI, foreign, nil},
-	{kind{"anthropic-node-0", node("messages.cjs", "anthropic-ai-sdk-0"), official, "APIError", 2}, messagesAPI, foreign, nil},
-	{kind{"anthropic-go-1", newAnthropicGo1, one("*anthropic.Error"), "*anthropic.Error", 2}, messagesAPI, foreign, nil},
-	{kind{"anthropic-go-2", newAnthropicGo2, one("*anthropic.Error"), "*anthropic.Error", 2}, messagesAPI, foreign, nil},
+	{kind{"anthropic-python", python("messages.py"), official, "APIStatusError", 2}, newMessages, foreign, nil},
+	{kind{"anthropic-node", node("messages.cjs", "@anthropic-ai/sdk"), official, "APIError", 2}, newMessages, foreign, nil},
+	{kind{"anthropic-node-0", node("messages.cjs", "anthropic-ai-sdk-0"), official, "APIError", 2}, oldMessages, foreign, nil},
+	{kind{"anthropic-go-1", newAnthropicGo1, one("*anthropic.Error"), "*anthropic.Error", 2}, oldMessages, foreign, nil},
+	{kind{"anthropic-go-2", newAnthropicGo2, one("*anthropic.Error"), "*anthropic.Error", 2}, newMessages, foreign, nil},
 
 	{kind{"ai-chat", node("ai.cjs", "chat"), one("AI_APICallError"), aiBroken, 2}, aiAPI, foreign, []lack{thinking, obedience}},
 	{kind{"ai-responses", node("ai.cjs", "responses"), one("AI_APICallError"), aiBroken, 2}, aiAPI, all, []lack{obedience}},
@@ -86,16 +88,12 @@ var speakers = []speaker{
 	{kind{"langchain-node-responses", node("chain.cjs", "responses"), official, "TypeError APIError", 2}, responsesAPI, all, []lack{streamParse}},
 }
 
-// langchain are the exceptions of LangChain for Python, which are OpenAI's with names of its own for some.
+// langchain are the exceptions of LangChain for Python.
 func langchain(status int) string {
-	switch status {
-	case 404:
+	if status == 404 {
 		return "OpenAIModelNotFoundError"
-	case 429:
-		return "OpenAIRateLimitError"
-	default:
-		return official(status)
 	}
+	return "OpenAI" + official(status)
 }
 
 // conversations that every speaker has with every provider.
@@ -122,8 +120,8 @@ var more = []struct {
 	see  func(*talk)
 }{
 	{"stored answers", func(k speaker) bool { return k.api == responsesAPI && strings.HasPrefix(k.name, "openai") }, (*talk).stored},
-	{"counts of tokens", func(k speaker) bool { return k.api == messagesAPI }, (*talk).counts},
-	{"models", func(k speaker) bool { return k.api == messagesAPI }, (*talk).models},
+	{"counts of tokens", func(k speaker) bool { return k.done == newMessages.done }, (*talk).counts},
+	{"models", func(k speaker) bool { return k.done == newMessages.done }, (*talk).models},
 }
 
 func TestDialects(t *testing.T) {
@@ -186,7 +184,11 @@ func (d *talk) answers() {
 	if a.Usage == nil {
 		d.Error("no usage")
 	}
-	if head, _ := d.sim.Last(); strings.Contains(string(head), key) || !strings.Contains(string(head), "provider-secret") {
+	head, _ := d.sim.Last()
+	if version := d.speaker.version; d.column == anthropicColumn && version != "" && !strings.Contains(string(head), "nthropic-Version: "+version+"\r\n") {
+		d.Errorf("the provider gets no %s:\n%s", version, head)
+	}
+	if strings.Contains(string(head), key) || !strings.Contains(string(head), "provider-secret") {
 		d.Errorf("the provider gets:\n%s", head)
 	}
 }
@@ -196,7 +198,7 @@ func (d *talk) streams() {
 	q.Usage = true
 	a, x := d.see(q)
 	d.whole(a, x[0], said)
-	if a.Pieces < 2 || len(a.IDs) != 1 || a.Usage == nil {
+	if a.Pieces < 2 || len(a.IDs) != 1 || a.Usage == nil || a.Unordered {
 		d.Errorf("%+v", a)
 	}
 }
@@ -270,11 +272,12 @@ func (d *talk) thoughts() {
 }
 
 func (d *talk) refusals() {
+	secret := ""
 	f := func(model string, status int, code string, attempts int64) {
 		d.Helper()
 		for _, do := range []string{"chat", "stream"} {
 			received := d.sim.Stats().Requests
-			q := d.with(do, model, "Hello")
+			q := question{Do: do, Model: model, Prompt: "Hello", Key: secret}
 			if d.lacks(obedience) {
 				q.Retries = new(int)
 			}
@@ -289,12 +292,16 @@ func (d *talk) refusals() {
 			}
 		}
 	}
-	f("sim-fsat", 404, "model_not_found", 1)
-	f("sim-429-after0", 429, "rate_limit_exceeded", 3)
+	f("none", 404, "model_not_found", 0)
+	f("not-yours", 403, "model_not_allowed", 0)
+	f(d.column.name+"/sim-fsat", 404, "model_not_found", 1)
+	f(d.column.name+"/sim-429-after0", 429, "rate_limit_exceeded", 3)
+	secret = "wrong"
+	f(d.column.name+"/sim-fast", 401, "invalid_api_key", 0)
 }
 
 // anthropicType is how Anthropic calls errors with a status.
-var anthropicType = map[int]string{404: "not_found_error", 429: "rate_limit_error", 500: "api_error", 502: "api_error"}
+var anthropicType = map[int]string{401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 // A stream that breaks off ends with an exception: no client takes it for complete.
 func (d *talk) brokenStreams() {

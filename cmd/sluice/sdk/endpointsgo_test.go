@@ -114,7 +114,8 @@ func (g endpointsGo) sound(ctx context.Context, q question, a *seen) error {
 	if err != nil {
 		return err
 	}
-	translated, err := g.Audio.Translations.New(ctx, openai.AudioTranslationNewParams{Model: q.Model, File: file()})
+	again := openai.AudioTranslationNewParams{Model: q.Model, File: file()}
+	translated, err := g.Audio.Translations.New(ctx, again) //nolint:staticcheck // deprecated, but OpenAI has it still
 	if err != nil {
 		return err
 	}

@@ -110,9 +110,7 @@ func (responsesGo) stream(
 	defer stream.Close()
 	for number := int64(0); stream.Next(); number++ {
 		e := stream.Current()
-		if e.SequenceNumber != number && e.Type != "error" {
-			return nil, fmt.Errorf("event %d has the number %d", number, e.SequenceNumber)
-		}
+		a.Unordered = a.Unordered || e.SequenceNumber != number
 		if id := e.Response.ID; id != "" && !slices.Contains(a.IDs, id) {
 			a.IDs = append(a.IDs, id)
 		}

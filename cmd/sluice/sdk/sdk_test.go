@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -130,7 +131,10 @@ func (d *desk) await(want int, ask func() seen) (seen, []exchange) {
 	if len(list) != want {
 		d.Fatalf("%d exchanges, want %d: %+v", len(list), want, list)
 	}
-	if a.RequestID != "" { // of the last one; the one before may have ended later
+	// They are logged when they end, and the one before may have ended later than the last. That is known by its id, or is
+	// longer because it has the others in it.
+	slices.SortStableFunc(list, func(x, y exchange) int { return cmp.Compare(x.Input+x.CacheRead, y.Input+y.CacheRead) })
+	if a.RequestID != "" {
 		i := slices.IndexFunc(list, func(x exchange) bool { return x.ID == a.RequestID })
 		if i < 0 {
 			d.Fatalf("the request id that the client knows is %s, the log has %+v", a.RequestID, list)

@@ -48,6 +48,12 @@ type site struct {
 // start starts a site; the test's end stops it.
 func start(t *testing.T) *site {
 	t.Helper()
+	return startWith(t, "", "")
+}
+
+// startWith starts a site that has more providers and models than others, as lines of YAML.
+func startWith(t *testing.T, providers, models string) *site {
+	t.Helper()
 	s := &site{t: t, logs: &logs{}}
 	dir := t.TempDir()
 	write := func(name, text string) {
@@ -55,7 +61,7 @@ func start(t *testing.T) *site {
 			t.Fatal(err)
 		}
 	}
-	write("sluice.yaml", s.configuration())
+	write("sluice.yaml", s.configuration(providers, models))
 	if err := os.Mkdir(filepath.Join(dir, "tenants"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +91,7 @@ models: {deny: [not-yours]}
 }
 
 // configuration is the gateway file. The models sim-* are answered over a network, the models builtin/* without one.
-func (s *site) configuration() string {
+func (s *site) configuration(moreProviders, moreModels string) string {
 	const account = `keys: [{name: main, key: provider-secret}]`
 	providers := fmt.Sprintf(`
   - {name: wire, type: openai-compatible, base_url: "http://%[1]s/v1", %[3]s}
@@ -122,7 +128,7 @@ server: {listen: "127.0.0.1:0", admin_listen: "127.0.0.1:0", drain_timeout: 5s, 
 providers: %s
 models: %s
 retries: {max: 2, backoff: 1ms..20ms, budget: 100%%}
-`, beat, providers, models)
+`, beat, providers+moreProviders, models+moreModels)
 }
 
 func (s *site) simulate() (address string) {

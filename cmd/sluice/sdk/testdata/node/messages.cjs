@@ -27,7 +27,7 @@ function request(q) {
 }
 
 const usage = (u) => {
-  const input = u.input_tokens + (u.cache_read_input_tokens ?? 0) + (u.cache_creation_input_tokens ?? 0);
+  const input = (u.input_tokens ?? 0) + (u.cache_read_input_tokens ?? 0) + (u.cache_creation_input_tokens ?? 0);
   return { input, output: u.output_tokens, total: input + u.output_tokens };
 };
 

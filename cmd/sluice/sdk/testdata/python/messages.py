@@ -27,7 +27,7 @@ def request(q):
 
 
 def usage(u):
-    total = u.input_tokens + (u.cache_read_input_tokens or 0) + (u.cache_creation_input_tokens or 0)
+    total = (u.input_tokens or 0) + (u.cache_read_input_tokens or 0) + (u.cache_creation_input_tokens or 0)
     return {"input": total, "output": u.output_tokens, "total": total + u.output_tokens}
 
 

@@ -61,8 +61,7 @@ def stream(q):
         seen["request_id"] = events.response.headers.get("x-request-id")
         try:
             for number, e in enumerate(events):
-                if e.sequence_number != number and e.type != "error":
-                    raise ValueError(f"event {number} has the number {e.sequence_number}")
+                seen["unordered"] = seen.get("unordered", False) or e.sequence_number != number
                 take(seen, e)
                 if e.type == "response.output_text.delta" and pieces(seen, e.delta, q) or "error" in seen:
                     return seen
