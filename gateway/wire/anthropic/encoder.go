@@ -206,13 +206,10 @@ func (e *encoder) add(dst *chat.Batch, b *streamBlock, text []byte) {
 	e.delta(dst, b.kind, text)
 }
 
-// sign writes a signature: of the thoughts before it, or of a call. The latter becomes a thinking block before the call,
-// which clients send back as it is; it is lost if the call has been started.
+// sign writes a signature: of the thoughts before it, or of a call.
 func (e *encoder) sign(dst *chat.Batch, p *chat.Piece) {
 	if p.Call != nil {
-		if b := e.called(p.Index); b != nil && !b.started {
-			b.signature = append(b.signature, p.Text...)
-		}
+		e.signCall(dst, p)
 		return
 	}
 	var b *streamBlock
@@ -228,6 +225,26 @@ func (e *encoder) sign(dst *chat.Batch, p *chat.Piece) {
 	}
 	e.start(dst, b)
 	e.signature(dst, p.Text)
+}
+
+// signCall carries the signature of a call in a block before it, or in one behind it if the call has been started.
+func (e *encoder) signCall(dst *chat.Batch, p *chat.Piece) {
+	b := e.called(p.Index)
+	if b != nil && !b.started {
+		if len(b.signature) == 0 {
+			b.signature = append(b.signature, carried(b.id)...)
+		}
+		b.signature = append(b.signature, p.Text...)
+		return
+	}
+	id := wireID(p.Call.ID)
+	if b != nil {
+		id = b.id
+	}
+	late := &streamBlock{kind: chat.PartReasoning, signed: true, signature: append([]byte(carried(id)), p.Text...)}
+	if e.push(dst, late); late == e.blocks[0] {
+		e.start(dst, late)
+	}
 }
 
 // cite writes a citation of the text before it.

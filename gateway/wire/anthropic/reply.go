@@ -273,11 +273,12 @@ func (w *writer) part(p *chat.Part) {
 		w.element("redacted_thinking")
 		w.text("data", p.Signature)
 	case chat.PartCall:
+		id := callID(p.Call.ID)
 		if p.Signature != "" {
-			w.thought("", p.Signature) // clients send it back as it is, before the call
+			w.thought("", carried(id)+p.Signature)
 		}
 		w.element("tool_use")
-		w.text("id", callID(p.Call.ID))
+		w.text("id", id)
 		w.text("name", p.Call.Name)
 		w.key("input")
 		if !w.input(p.Call) { // what the model wrote is kept, for the client to refuse

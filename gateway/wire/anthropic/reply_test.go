@@ -39,7 +39,7 @@ func TestAppendReply(t *testing.T) {
 	// Thoughts without a signature, the signature of a call (Gemini), ids with other characters.
 	signed := call("f:0", "f", "{}")
 	signed.Signature = "S"
-	f(`{"type":"thinking","thinking":"Hm","signature":""},{"type":"thinking","thinking":"","signature":"S"},{"type":"tool_use","id":"sluice_Zjow","name":"f","input":{}}`,
+	f(`{"type":"thinking","thinking":"Hm","signature":""},{"type":"thinking","thinking":"","signature":"sluice_call.sluice_Zjow.S"},{"type":"tool_use","id":"sluice_Zjow","name":"f","input":{}}`,
 		"tool_use", said(chat.FinishCalls, chat.Part{Kind: chat.PartReasoning, Text: "Hm"}, signed))
 	// Parts of other dialects have no place, those of this one do.
 	f(`{"type":"mcp_tool_use","id":"a"}`, "end_turn", said(chat.FinishStop,

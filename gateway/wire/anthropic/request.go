@@ -54,6 +54,7 @@ func decode(body []byte) (*chat.Request, *shape.Fault) {
 	for _, turn := range r.turns {
 		q.Messages = append(q.Messages, turn...)
 	}
+	q.Messages = restoreSignatures(q.Messages)
 	if q.Reasoning.Mode == chat.ThinkOff && q.Reasoning.Effort == "" {
 		q.Reasoning.Effort = "none"
 	}

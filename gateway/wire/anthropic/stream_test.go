@@ -141,10 +141,13 @@ func TestEncoderCalls(t *testing.T) {
 	f(`0:tool_usef 0[{"a":"}"] 0[}] 0. 1:tool_useg 1[{}] 1.`, called(0, "a", "f"), escaped, called(1, "b", "g"), arguments(0, `}`))
 	// A call may bring its arguments with it, and unknown ones are passed over.
 	f(`0:tool_usef 0[{"a":1}] 0.`, chat.Piece{Kind: chat.PieceCall, Call: &chat.ToolCall{ID: "a", Name: "f", Arguments: `{"a":1}`}}, arguments(5, "{}"))
-	// The signature of a call (Gemini's) comes before it, for clients that send thoughts back; one that is late is lost.
-	sign := chat.Piece{Kind: chat.PieceSignature, Call: &chat.ToolCall{}, Text: inside("S")}
-	f(`0:thinking 0[S] 0. 1:tool_usef 1[{}] 1.`, called(0, "a", "f"), sign, arguments(0, `{}`))
-	f(`0:tool_usef 0[{}] 0.`, called(0, "a", "f"), arguments(0, `{}`), sign)
+	// The signature of a call (Gemini's) comes before it, for clients that send thoughts back; or behind it if it is late.
+	sign := chat.Piece{Kind: chat.PieceSignature, Call: &chat.ToolCall{ID: "a"}, Text: inside("S")}
+	f(`0:thinking 0[sluice_call.a.S] 0. 1:tool_usef 1[{}] 1.`, called(0, "a", "f"), sign, arguments(0, `{}`))
+	f(`0:thinking 0[sluice_call.a.SS] 0. 1:tool_usef 1[{}] 1.`, called(0, "a", "f"), sign, sign)
+	f(`0:tool_usef 0[{}] 0. 1:thinking 1[sluice_call.a.S] 1.`, called(0, "a", "f"), arguments(0, `{}`), sign)
+	f(`0:tool_usef 0[{] 0[}] 0. 1:thinking 1[sluice_call.a.S] 1. 2:text 2[x] 2.`, called(0, "a", "f"), arguments(0, `{`), sign, said("x"), arguments(0, `}`))
+	f(`0:tool_usef 0[{}] 0. 1:text 1[x] 1. 2:thinking 2[sluice_call.a.S] 2. 3:text 3[y] 3.`, called(0, "a", "f"), arguments(0, `{}`), said("x"), sign, said("y"))
 	// Signatures and citations of what waits.
 	f(`0:tool_usef 0[{] 0[}] 0. 1:thinking 1[T] 1[S] 1. 2:text 2[x] 2[] 2. 3:redacted_thinkingzz 3.`, called(0, "a", "f"), arguments(0, `{`),
 		thought("T"), chat.Piece{Kind: chat.PieceSignature, Text: inside("S")}, said("x"),

@@ -64,14 +64,14 @@ func (d *decoder) called(a *answer, f *callFragment) {
 		d.calls = append(d.calls, chat.ToolCall{ID: c.id, Kind: f.kind, Name: name})
 		d.out = append(d.out, chat.Piece{Kind: chat.PieceCall, Choice: a.index, Index: n, Call: &d.calls[len(d.calls)-1]})
 	}
-	if len(f.arguments) > 0 {
-		d.out = append(d.out, chat.Piece{Kind: chat.PieceArguments, Choice: a.index, Index: n, Text: f.arguments})
-	}
-	if len(f.signature) > 0 && c.told {
+	if len(f.signature) > 0 && c.told { // at once: other dialects have it in front of the call
 		d.calls = append(d.calls, chat.ToolCall{ID: c.id, Kind: f.kind})
 		d.out = append(d.out, chat.Piece{
 			Kind: chat.PieceSignature, Choice: a.index, Index: n, Call: &d.calls[len(d.calls)-1], Text: f.signature,
 		})
+	}
+	if len(f.arguments) > 0 {
+		d.out = append(d.out, chat.Piece{Kind: chat.PieceArguments, Choice: a.index, Index: n, Text: f.arguments})
 	}
 }
 

@@ -19,6 +19,15 @@ type encoder struct {
 	head    []byte // of each chunk, up to its choices
 	usage   chat.Usage
 	choices []*spoken
+
+	begun beginning // what the last piece did
+}
+
+// beginning is a chunk that begins a call, in the batch.
+type beginning struct {
+	choice, index int // of the call
+	at            int // where the call's object ends
+	end           int // of the chunk; 0 if there is none
 }
 
 // spoken is how far one choice has come.
@@ -39,6 +48,8 @@ func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {
 	if e.head == nil {
 		e.begin(dst, p)
 	}
+	begun := e.begun
+	e.begun = beginning{}
 	switch p.Kind {
 	case chat.PieceText:
 		e.text(dst, p, `"content":"`)
@@ -47,7 +58,13 @@ func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {
 	case chat.PieceReasoning:
 		s := e.text(dst, p, `"reasoning_content":"`)
 		s.thought = append(s.thought, p.Text...)
-	case chat.PieceSignature, chat.PieceRedacted:
+	case chat.PieceSignature:
+		if p.Call != nil {
+			e.signCall(dst, p, &begun)
+			break
+		}
+		e.sign(dst, p)
+	case chat.PieceRedacted:
 		e.sign(dst, p)
 	case chat.PieceCitation:
 		e.open(dst, p.Choice)
@@ -140,16 +157,8 @@ func (e *encoder) text(dst *chat.Batch, p *chat.Piece, key string) *spoken {
 	return s
 }
 
-// sign writes what a provider wants back as it was: a whole block, as LiteLLM does, or Gemini's signature of a call.
+// sign writes a whole block, which its provider wants back as it was, as LiteLLM does.
 func (e *encoder) sign(dst *chat.Batch, p *chat.Piece) {
-	if p.Kind == chat.PieceSignature && p.Call != nil {
-		e.open(dst, p.Choice)
-		dst.Buf = strconv.AppendInt(append(dst.Buf, `"tool_calls":[{"index":`...), int64(p.Index), 10)
-		dst.Buf = append(append(dst.Buf, `,"extra_content":{"google":{"thought_signature":"`...), p.Text...)
-		dst.Buf = append(dst.Buf, `"}}}]`...)
-		e.shut(dst)
-		return
-	}
 	s := e.open(dst, p.Choice)
 	if p.Kind == chat.PieceRedacted {
 		dst.Buf = append(append(dst.Buf, `"thinking_blocks":[{"type":"redacted_thinking","data":"`...), p.Text...)
@@ -162,6 +171,20 @@ func (e *encoder) sign(dst *chat.Batch, p *chat.Piece) {
 	e.shut(dst)
 }
 
+// signCall writes Gemini's signature of a call: into the chunk that begins the call, if that is still here, as Gemini does,
+// for Vercel's AI SDK looks for it nowhere else.
+func (e *encoder) signCall(dst *chat.Batch, p *chat.Piece, begun *beginning) {
+	if begun.end > 0 && begun.end == len(dst.Buf) && !dst.Empty() && begun.choice == p.Choice && begun.index == p.Index {
+		dst.Buf = dst.Buf[:begun.at]
+	} else {
+		e.open(dst, p.Choice)
+		dst.Buf = strconv.AppendInt(append(dst.Buf, `"tool_calls":[{"index":`...), int64(p.Index), 10)
+	}
+	dst.Buf = append(append(dst.Buf, `,"extra_content":{"google":{"thought_signature":"`...), p.Text...)
+	dst.Buf = append(dst.Buf, `"}}}]`...)
+	e.shut(dst)
+}
+
 // call writes the beginning of a call or more of its arguments.
 func (e *encoder) call(dst *chat.Batch, p *chat.Piece) {
 	s := e.open(dst, p.Choice)
@@ -171,8 +194,10 @@ func (e *encoder) call(dst *chat.Batch, p *chat.Piece) {
 		w := writer{b: dst.Buf, more: true}
 		w.call(&chat.Part{Call: &chat.ToolCall{ID: p.Call.ID, Kind: p.Call.Kind, Name: p.Call.Name}}, true)
 		dst.Buf = w.b
+		e.begun = beginning{choice: p.Choice, index: p.Index, at: len(dst.Buf) - 1}
 		dst.Buf = append(dst.Buf, ']')
 		e.shut(dst)
+		e.begun.end = len(dst.Buf)
 		return
 	}
 	custom := false

@@ -83,6 +83,16 @@ func TestEncoder(t *testing.T) {
 		`{"index":0,"delta":{},"logprobs":null,"finish_reason":"length"}]}`,
 	}, call(0, chat.Function, "f"), chat.Piece{Kind: chat.PieceFinish, Finish: chat.FinishLength})
 
+	// A signature that comes at once stands where the call begins, as Gemini has it.
+	signed := chat.Piece{Kind: chat.PieceSignature, Index: 2, Call: &chat.ToolCall{}, Text: []byte("s")}
+	f(nil, []string{
+		role,
+		`{"index":0,"delta":{"tool_calls":[{"index":2,"id":"ch","type":"function","function":{"name":"h","arguments":""},"extra_content":{"google":{"thought_signature":"s"}}}]}`,
+		`{"index":0,"delta":{"tool_calls":[{"index":2,"extra_content":{"google":{"thought_signature":"s"}}}]}`,
+		`{"index":0,"delta":{"tool_calls":[{"index":3,"id":"ci","type":"function","function":{"name":"i","arguments":""}}]}`,
+		`{"index":0,"delta":{"tool_calls":[{"index":2,"extra_content":{"google":{"thought_signature":"s"}}}]}`,
+	}, call(2, chat.Function, "h"), signed, signed, call(3, chat.Function, "i"), signed)
+
 	// Other choices tell their role when they begin.
 	f(nil, []string{
 		role, `{"index":1,"delta":{"role":"assistant","content":"","refusal":null}`, `{"index":1,"delta":{"content":"b"}`, `{"index":0,"delta":{"content":"a"}`,
@@ -96,6 +106,23 @@ func TestEncoder(t *testing.T) {
 	openai.NewEncoder(nil).Fail(&batch, &chat.Error{Message: "m", Type: "server_error"})
 	if _, data, ok := batch.Next(); !ok || string(data) != `{"error":{"message":"m","type":"server_error","param":null,"code":null}}` {
 		t.Errorf("got %s", data)
+	}
+}
+
+// A chunk that is on its way to the client stays as it is.
+func TestEncoderSignsLate(t *testing.T) {
+	var batch chat.Batch
+	e := openai.NewEncoder(nil)
+	e.Encode(&batch, &chat.Piece{Kind: chat.PieceCall, Call: &chat.ToolCall{ID: "c", Name: "f"}})
+	var begun []byte
+	for !batch.Empty() {
+		_, begun, _ = batch.Next()
+	}
+	was := string(begun)
+	e.Encode(&batch, &chat.Piece{Kind: chat.PieceSignature, Call: &chat.ToolCall{}, Text: []byte("s")})
+	_, data, ok := batch.Next()
+	if string(begun) != was || !ok || !strings.Contains(string(data), `"tool_calls":[{"index":0,"extra_content":{"google":{"thought_signature":"s"}}}]`) {
+		t.Errorf("got %s, then %s", begun, data)
 	}
 }
 
