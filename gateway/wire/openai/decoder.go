@@ -76,7 +76,8 @@ func (d *decoder) event(name string, data []byte) {
 		d.err = ErrMalformed
 		return
 	case m.failed() || name == "error":
-		d.err = m.failure(data)
+		failed, _ := DecodeError(data)
+		d.err = &failed
 		return
 	}
 	used := m.usage(&d.usage)

@@ -44,6 +44,7 @@ func Ends(name string, data []byte) bool {
 //	{"error":"text","code":…}                                   xAI, Ollama
 //	{"object":"error","message":…,"type":…,"code":…}           older vLLM; Mistral, whose message may be a detail
 //	{"message":…}  {"detail":"text"}  {"detail":[{"msg":…}]}  FastAPI and others
+//	{"choices":[],"x_groq":{"error":"text"}}                    Groq, inside of a stream
 //
 // It is false if data is none of these.
 func DecodeError(data []byte) (chat.Error, bool) {
@@ -58,6 +59,12 @@ func DecodeError(data []byte) (chat.Error, bool) {
 	if json.Unmarshal(data, &outer) != nil {
 		return chat.Error{}, false
 	}
+	if v := outer.Error; len(v) == 0 || string(v) == "null" {
+		var groq errorShape
+		if json.Unmarshal(outer.Groq, &groq) == nil {
+			outer.Error = groq.Error
+		}
+	}
 	if v := outer.Error; len(v) > 0 && v[0] == '{' && json.Unmarshal(v, &inner) == nil {
 		return inner.error(), true
 	}
@@ -71,6 +78,8 @@ func DecodeError(data []byte) (chat.Error, bool) {
 // errorShape has each member in any type, so that one of an unexpected type does not hide the others.
 type errorShape struct {
 	Error, Message, Msg, Detail, Type, Param, Code, Status json.RawMessage
+
+	Groq json.RawMessage `json:"x_groq"`
 }
 
 func (s *errorShape) error() chat.Error {

@@ -35,6 +35,9 @@ func TestDecodeError(t *testing.T) {
 	f(`{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`, "Overloaded", "overloaded_error", "", "")
 	f(`{"error":{"message":17,"type":["odd"],"param":{},"code":true}}`, "17", "odd", "", "")
 	f(`{"error":{}}`, "", "", "", "")
+	f(`{"choices":[],"x_groq":{"id":"req_1","error":"over capacity"}}`, "over capacity", "", "", "")
+	f(`{"error":null,"x_groq":{"error":{"message":"busy","type":"server_error","code":503}}}`, "busy", "server_error", "", "503")
+	f(`{"error":"first","x_groq":{"error":"second"}}`, "first", "", "", "")
 
 	none := func(body string) {
 		t.Helper()
@@ -50,6 +53,8 @@ func TestDecodeError(t *testing.T) {
 	none(`{"error":null}`)
 	none(`{"error":[]}`)
 	none(`{"id":"chatcmpl-1","choices":[]}`)
+	none(`{"choices":[],"x_groq":{"id":"req_1","usage":{"total_tokens":1}}}`)
+	none(`{"x_groq":{"x_groq":{"error":"deep"}}}`)
 	none(`{"message":` + strings.Repeat(`{"message":`, 2000) + `"deep"` + strings.Repeat(`}`, 2001))
 }
 

@@ -21,7 +21,8 @@ func DecodeReply(body []byte) (*chat.Reply, error) {
 		return nil, ErrMalformed
 	}
 	if m.failed() {
-		return nil, m.failure(body)
+		e, _ := DecodeError(body)
+		return nil, &e
 	}
 	r := &chat.Reply{}
 	m.usage(&r.Usage)
@@ -54,15 +55,6 @@ func DecodeReply(body []byte) (*chat.Reply, error) {
 		p.Citations = cited
 	}
 	return r, nil
-}
-
-// failure is what the provider says of it.
-func (m *members) failure(data []byte) error {
-	e, ok := DecodeError(data)
-	if !ok {
-		e, _ = DecodeError(m.groq)
-	}
-	return &e
 }
 
 func readHead(h *chat.Head, key, val []byte) {
