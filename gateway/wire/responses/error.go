@@ -15,8 +15,11 @@ import (
 func AppendError(dst []byte, e chat.Error) []byte { return openai.AppendError(dst, e) }
 
 // AppendFailure adds the error event that ends a stream about which nothing else is known. Its sequence number is 0.
-func AppendFailure(dst []byte, e chat.Error) []byte {
-	return sse.Append(dst, "error", appendFlat(nil, &e, 0))
+func AppendFailure(dst []byte, e chat.Error) []byte { return AppendFailureAfter(dst, e, 0) }
+
+// AppendFailureAfter adds the error event that ends a stream of so many events.
+func AppendFailureAfter(dst []byte, e chat.Error, events int64) []byte {
+	return sse.Append(dst, "error", appendFlat(nil, &e, events))
 }
 
 // appendFlat writes an error as the data of an event, where it is not nested.
