@@ -1,7 +1,10 @@
 package catalog_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -124,6 +127,20 @@ func TestBuiltinData(t *testing.T) {
 	}
 	if c.Date() == "" || len(c.Sources()) < 3 {
 		t.Errorf("of %s, from %v", c.Date(), c.Sources())
+	}
+}
+
+// Every member of the built-in file means something.
+func TestBuiltinMembers(t *testing.T) {
+	text, err := os.ReadFile("models.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f catalog.File
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&f); err != nil || len(f.Models) < 450 {
+		t.Errorf("%d models, %v", len(f.Models), err)
 	}
 }
 

@@ -200,6 +200,9 @@ func (e *Entry) model(configured bool) *Model {
 		Retires: e.Retires, Sources: e.Sources,
 		yes: abilities(e.Can), no: abilities(e.Cannot),
 	}
+	if len(e.Prices) > 0 {
+		m.Tariffs = make([]Tariff, 0, len(e.Prices))
+	}
 	for i := range e.Prices {
 		m.Tariffs = append(m.Tariffs, e.tariff(&e.Prices[i], m, configured))
 	}
