@@ -160,8 +160,8 @@ type body []byte
 func (b body) Load() ([]byte, error) { return b, nil }
 func (b body) Free()                 {}
 
-// ask is the whole reply to a request at an endpoint; id is the one in its path, "" for none.
-func ask(t *testing.T, p gateway.Sender, endpoint, request, id string) []byte {
+// exchangeAt is a request at an endpoint; id is the one in its path, "" for none.
+func exchangeAt(t *testing.T, endpoint, request, id string) *gateway.Exchange {
 	t.Helper()
 	x := &gateway.Exchange{}
 	for _, e := range serve.Endpoints() {
@@ -174,14 +174,20 @@ func ask(t *testing.T, p gateway.Sender, endpoint, request, id string) []byte {
 		}
 		x.Init("req_test", &e, noHeader{}, b)
 	}
-	defer x.End(nil)
 	x.Request.Param = id
 	if err := x.Request.Open(); err != nil {
-		t.Error(err)
-		return nil
+		t.Errorf("%s: %v", request, err)
 	}
 	x.Caller.Tenant = &gateway.Tenant{ID: "t"}
 	x.Plan.Model = x.Request.Model()
+	return x
+}
+
+// ask is the whole reply to such a request.
+func ask(t *testing.T, p gateway.Sender, endpoint, request, id string) []byte {
+	t.Helper()
+	x := exchangeAt(t, endpoint, request, id)
+	defer x.End(nil)
 	target := &gateway.Target{Provider: "p", Model: "m", Via: p}
 	reply, err := target.Via.Send(x, target, x.Attempting(target))
 	if err != nil {
