@@ -123,6 +123,11 @@ func (p *Provider) note(x *gateway.Exchange, ev gateway.Event) {
 	}
 }
 
+// failNumbered ends a stream of the Responses API that was passed on: its events are numbered, and so is the error.
+func (st *stream) failNumbered(dst []byte, e chat.Error) []byte {
+	return responses.AppendFailureAfter(dst, e, st.passed)
+}
+
 // kept answers what is asked about an answer that is stored here.
 func (p *Provider) kept(x *gateway.Exchange) (*gateway.Reply, error) {
 	tenant, id := x.Caller.Tenant.ID, x.Request.Param

@@ -138,6 +138,7 @@ func (st *stream) begin(s *sender, t *translation) error {
 		return st.holdIDs()
 	case st.r.noted && st.reply.Status < 300:
 		st.p.note(st.x, st.event)
+		st.reply.Failure = st.failNumbered
 	}
 	return nil
 }

@@ -58,6 +58,7 @@ type stream struct {
 	given    bool     // an event was given
 	finished bool     // the dialect's terminal event has passed, or been made
 	keep     bool     // the connection may be used again
+	passed   int64    // events that were given
 	ends     int      // events that end something: each of several images ends with one
 	dropped  []string // parameters that were left out
 	strip    bool     // usage was asked for on the caller's behalf
@@ -71,6 +72,7 @@ func (st *stream) Next() (gateway.Event, error) {
 		return gateway.Event{}, st.err
 	}
 	st.pending, st.given, st.beat = false, true, 0
+	st.passed++
 	return st.event, nil
 }
 

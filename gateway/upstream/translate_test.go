@@ -348,3 +348,26 @@ func TestStoredStream(t *testing.T) {
 		t.Errorf("it was not to be stored: %q", got.events)
 	}
 }
+
+// Events of the Responses API are numbered, and so is the error that ends them where the provider's own pass through.
+func TestNumberedFailure(t *testing.T) {
+	created := `{"type":"response.created","sequence_number":0,"response":{"id":"resp_9","object":"response","status":"in_progress"}}`
+	added := `{"type":"response.output_item.added","sequence_number":1,"output_index":0,"item":{"id":"msg_9","type":"message","role":"assistant","content":[]}}`
+	f := newFake(t, nil, func(c net.Conn, _ int) bool {
+		_, _ = io.WriteString(c, named(created, added))
+		return false
+	})
+	store := upstream.NewStored(1<<20, patience)
+	p := provider(t, f.url(), func(c *upstream.Config) { c.Endpoints, c.Stored = conversations(), store })
+	x := at(t, "responses.create", `{"model":"m","input":"hi","stream":true}`, "", "")
+	r := attempt(t, p, x, "m")
+	if r.err == nil || !slices.Equal(r.events, []string{created, added}) {
+		t.Fatalf("%v %q", r.err, r.events)
+	}
+	if got := string(r.reply.Failure(nil, chat.Error{Message: "it broke"})); !strings.Contains(got, `"sequence_number":2}`) || !strings.HasPrefix(got, "event: error\n") {
+		t.Errorf("%s", got)
+	}
+	if got := store.Holder("t", "resp_9"); got != "fake" {
+		t.Errorf("held by %q", got)
+	}
+}
