@@ -18,7 +18,7 @@ import (
 var document []byte
 
 // Events names the schema of each event of a streamed response, by the event's type.
-var Events = map[string]string{ //nolint:gochecknoglobals // immutable
+var Events = map[string]string{
 	"response.created":                       "ResponseCreatedEvent",
 	"response.in_progress":                   "ResponseInProgressEvent",
 	"response.output_item.added":             "ResponseOutputItemAddedEvent",
@@ -45,7 +45,7 @@ var Events = map[string]string{ //nolint:gochecknoglobals // immutable
 }
 
 // Names lists the schemas that [Check] knows beside those of events.
-var Names = []string{ //nolint:gochecknoglobals // immutable
+var Names = []string{
 	"CreateChatCompletionRequest", "CreateChatCompletionResponse", "CreateChatCompletionStreamResponse",
 	"CreateResponse", "Response", "ResponseItemList", "TokenCountsResource",
 	"CreateEmbeddingResponse", "ListModelsResponse", "Model", "ErrorResponse",
@@ -80,7 +80,7 @@ func compile() (map[string]*jsonschema.Schema, error) {
 
 // nullable are the places where the schemas do not allow null, and OpenAI's own examples have it: usage of a response in
 // progress.
-var nullable = [][]string{ //nolint:gochecknoglobals // immutable
+var nullable = [][]string{
 	{"$defs", "ResponseUsage"},
 }
 

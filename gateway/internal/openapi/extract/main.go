@@ -1,6 +1,6 @@
 // Command extract writes the part of OpenAI's OpenAPI document that package openapi needs:
 //
-//	go run ./gateway/internal/openapi/extract path/to/openapi.json > gateway/internal/openapi/openai.json
+//	go run ./gateway/internal/openapi/extract < openapi.json > gateway/internal/openapi/openai.json
 //
 // Descriptions, examples and defaults are left out. oneOf becomes anyOf, because its alternatives overlap, and OpenAPI 3.0's
 // nullable, which the document mixes with 3.1, a type of JSON Schema.
@@ -8,8 +8,8 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -19,26 +19,19 @@ import (
 )
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	if err := run(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "extract:", err)
 		os.Exit(1)
 	}
 }
 
-func run(args []string) error {
-	if len(args) != 1 {
-		return errors.New("give the path of openapi.json")
-	}
-	text, err := os.ReadFile(args[0])
-	if err != nil {
-		return err
-	}
+func run(from io.Reader, to io.Writer) error {
 	var doc struct {
 		Components struct {
 			Schemas map[string]any `json:"schemas"`
 		} `json:"components"`
 	}
-	if err := json.Unmarshal(text, &doc); err != nil {
+	if err := json.NewDecoder(from).Decode(&doc); err != nil {
 		return err
 	}
 	e := extract{all: doc.Components.Schemas, defs: map[string]any{}}
@@ -51,7 +44,7 @@ func run(args []string) error {
 	if len(e.missing) > 0 {
 		return fmt.Errorf("no such schemas: %s", strings.Join(e.missing, ", "))
 	}
-	out := json.NewEncoder(os.Stdout)
+	out := json.NewEncoder(to)
 	out.SetEscapeHTML(false)
 	return out.Encode(map[string]any{"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": e.defs})
 }
