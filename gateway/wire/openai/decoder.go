@@ -290,25 +290,26 @@ func isList(v []byte) bool { return len(v) > 0 && v[0] == '[' }
 
 // block reads one of thinking_blocks (LiteLLM) or reasoning_details (OpenRouter).
 func (d *decoder) block(a *answer, v []byte) {
-	var text, signature, data []byte
-	peek.Each(v, func(key, val []byte) bool {
-		switch string(key) {
-		case "thinking", "text", "summary":
-			text = val
-		case "signature":
-			signature = val
-		case "data":
-			data = val
-		}
-		return true
-	})
-	if a.thought != inText && d.inside(chat.PieceReasoning, a, text) {
+	var t detail
+	if !t.read(v) || !t.known() {
+		return
+	}
+	if a.thought != inText && d.inside(chat.PieceReasoning, a, t.text) {
 		a.thought = inBlocks
 	}
-	if d.inside(chat.PieceSignature, a, signature) {
+	if t.foreign() {
+		from := len(d.buf)
+		d.buf = shape.AppendString(d.buf, string(seal(v, t.kind)))
+		if whole := d.buf[from:len(d.buf):len(d.buf)]; t.hidden() {
+			t.signature, t.data = nil, whole
+		} else {
+			t.signature, t.data = whole, nil
+		}
+	}
+	if d.inside(chat.PieceSignature, a, t.signature) {
 		a.thought = nowhere // the next thought is another
 	}
-	d.inside(chat.PieceRedacted, a, data)
+	d.inside(chat.PieceRedacted, a, t.data)
 }
 
 func (d *decoder) annotate(a *answer, v []byte) {

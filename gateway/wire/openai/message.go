@@ -2,7 +2,7 @@ package openai
 
 import (
 	"bytes"
-	"encoding/json"
+	"slices"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/shape"
@@ -86,6 +86,9 @@ func thoughts(blocks, details []chat.Part, text string) []chat.Part {
 	case len(blocks) > 0:
 		return blocks
 	case len(details) > 0:
+		if told := func(p chat.Part) bool { return p.Text != "" }; text != "" && !slices.ContainsFunc(details, told) {
+			details = slices.Insert(details, 0, chat.Part{Kind: chat.PartReasoning, Text: text})
+		}
 		return details
 	case text != "":
 		return []chat.Part{{Kind: chat.PartReasoning, Text: text}}
@@ -267,24 +270,4 @@ func readID(v []byte, id *string) *shape.Fault {
 		}
 		return nil
 	})
-}
-
-// detailParts are the thoughts in OpenRouter's reasoning_details. What is not known there is left out.
-func detailParts(v []byte) []chat.Part {
-	var list []struct{ Type, Text, Summary, Signature, Data string }
-	if json.Unmarshal(v, &list) != nil {
-		return nil
-	}
-	var parts []chat.Part
-	for _, d := range list {
-		switch d.Type {
-		case "reasoning.text":
-			parts = append(parts, chat.Part{Kind: chat.PartReasoning, Text: d.Text, Signature: d.Signature})
-		case "reasoning.summary":
-			parts = append(parts, chat.Part{Kind: chat.PartReasoning, Text: d.Summary})
-		case "reasoning.encrypted":
-			parts = append(parts, chat.Part{Kind: chat.PartRedacted, Signature: d.Data})
-		}
-	}
-	return parts
 }

@@ -176,16 +176,31 @@ func (w *requestWriter) assistant(m *chat.Message) {
 		w.str("id", audio)
 		w.shut('}')
 	}
-	if !w.t.NoThoughts {
-		w.thoughts(m.Parts)
+	parts := m.Parts
+	switch {
+	case w.t.NoThoughts:
+		parts = unsigned(parts)
+	case w.t.Thinking == "reasoning":
+		w.details(parts)
+	default:
+		w.thoughts(parts)
 	}
 	if calls > 0 {
-		w.calls(m.Parts, false)
+		w.calls(parts, false)
 		if last := &m.Parts[len(m.Parts)-1]; last.Kind == chat.PartCall && w.t.CacheMarks == cacheControl {
 			w.mark(last.Cache)
 		}
 	}
 	w.shut('}')
+}
+
+// unsigned are the parts without the signatures of calls, which are of thoughts, too.
+func unsigned(parts []chat.Part) []chat.Part {
+	parts = slices.Clone(parts)
+	for i := range parts {
+		parts[i].Signature = ""
+	}
+	return parts
 }
 
 // calls writes those among the parts.

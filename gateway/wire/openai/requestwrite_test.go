@@ -103,6 +103,12 @@ func TestAppendMessages(t *testing.T) {
 	f(plain, `{"role":"assistant","content":"","thinking_blocks":[{"type":"redacted_thinking","data":"r"}]}`,
 		chat.Message{Role: chat.RoleAssistant, Parts: thinking.Parts[2:3]})
 
+	signed := call
+	signed.Parts = []chat.Part{call.Parts[0]}
+	signed.Parts[0].Signature = "s"
+	f(plain, strings.TrimSuffix(callText, "}]}")+`,"extra_content":{"google":{"thought_signature":"s"}}}]}`, signed)
+	f(chat.Target{NoThoughts: true}, callText, signed) // Mistral refuses whatever it does not know
+
 	// Marks are written as the target has them.
 	marked := user(chat.Part{Text: "x", Cache: "1h"}, chat.Part{Text: "y", Cache: "default"})
 	f(chat.Target{CacheMarks: "prompt_cache_breakpoint"}, `{"role":"user","content":[{"type":"text","text":"x","prompt_cache_breakpoint":{"mode":"explicit","ttl":"12h"}},`+
