@@ -41,12 +41,15 @@ type begunCall struct {
 	named bool
 }
 
-var toolCalls = []byte(`"tool_calls"`)
+var (
+	toolCalls    = []byte(`"tool_calls"`)
+	finishReason = []byte(`finish_reason"`)
+)
 
 // mend gives the data of an event, or of a whole reply, as it is or mended. finish says that a choice may end in it; without
 // that and without calls nothing is looked at. broken is the finish reason of an answer that failed.
 func (m *mender) mend(data []byte, finish bool) (mended []byte, broken string) {
-	if !finish && !bytes.Contains(data, toolCalls) {
+	if !bytes.Contains(data, toolCalls) && (!finish || len(m.choices) == 0 && ordinary(data)) {
 		return data, ""
 	}
 	m.data, m.e, m.broken = data, m.e[:0], nil
@@ -66,6 +69,21 @@ func (m *mender) mend(data []byte, finish bool) (mended []byte, broken string) {
 	}
 	slices.SortStableFunc(m.e, func(a, b peek.Edit) int { return cmp.Compare(a.At, b.At) })
 	return peek.Append(nil, data, m.e), ""
+}
+
+// ordinary says that every finish reason in the data is one that needs no mending where there are no calls. Inside of
+// texts the quote behind the key would be escaped, so nothing is parsed to see that.
+func ordinary(data []byte) bool {
+	for {
+		_, rest, found := bytes.Cut(data, finishReason)
+		if !found {
+			return true
+		}
+		data = bytes.TrimLeft(rest, ": \t\r\n")
+		if !bytes.HasPrefix(data, []byte(`"stop"`)) && !bytes.HasPrefix(data, []byte(`"length"`)) && !bytes.HasPrefix(data, []byte("null")) {
+			return false
+		}
+	}
 }
 
 // replace notes that a value in the data becomes another.
