@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -177,6 +179,55 @@ func TestCheck(t *testing.T) {
 	f(config.CatalogEntry{Provider: "openai", Model: "m", Prices: []config.Price{{Input: config.NewUSD("1.0000001"), Hours: "at night"}, {Output: config.NewUSD("1000001")}}},
 		"catalog[1].prices[0].input: ", "catalog[1].prices[0].hours: ", "catalog[1].prices[1].output: ")
 	if err := runtime.Check(&config.Config{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// The words that the configuration takes are those that the catalogue has.
+func TestCatalogWords(t *testing.T) {
+	words := func(field string) (list []string) {
+		f, _ := reflect.TypeFor[config.CatalogEntry]().FieldByName(field)
+		for rule := range strings.SplitSeq(f.Tag.Get("jsonschema"), ",") {
+			if word, ok := strings.CutPrefix(rule, "enum="); ok {
+				list = append(list, word)
+			}
+		}
+		return list
+	}
+	all, err := runtime.Catalog(&config.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]map[string]bool{"Mode": {}, "Can": {}, "Sampling": {}, "Thinking": {}}
+	for m := range all.Models() {
+		seen["Mode"][m.Mode], seen["Sampling"][m.Sampling.String()], seen["Thinking"][m.Thinking.String()] = true, true, true
+		can, cannot := m.Abilities()
+		for _, name := range append(can, cannot...) {
+			seen["Can"][name] = true
+		}
+	}
+	for field, names := range seen {
+		delete(names, "")
+		if len(names) < 3 {
+			t.Errorf("%s: only %v", field, names)
+		}
+		for name := range names {
+			if !slices.Contains(words(field), name) {
+				t.Errorf("%s: the configuration does not take %q", field, name)
+			}
+		}
+	}
+	if !slices.Equal(words("Can"), words("Cannot")) {
+		t.Error("can and cannot take different words")
+	}
+	c := &config.Config{Catalog: []config.CatalogEntry{{Provider: "sim", Model: "m", Can: words("Can")}, {Provider: "sim", Model: "n", Cannot: words("Cannot")}}}
+	for _, word := range words("Sampling") {
+		c.Catalog = append(c.Catalog, config.CatalogEntry{Provider: "sim", Model: "s-" + word, Sampling: word})
+	}
+	for _, word := range words("Thinking") {
+		c.Catalog = append(c.Catalog, config.CatalogEntry{Provider: "sim", Model: "t-" + word, Thinking: word})
+	}
+	if err := runtime.Check(c); err != nil {
 		t.Error(err)
 	}
 }
