@@ -135,3 +135,34 @@ func (d *talk) chaos() {
 		d.Errorf("%+v %+v", a, a.Error)
 	}
 }
+
+// TestAimockEndpoints has the endpoints of OpenAI that hold no conversations answered by aimock.
+func TestAimockEndpoints(t *testing.T) {
+	providers, models := mocks(aimock(t))
+	for _, k := range workers {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			s := startWith(t, providers, models)
+			c := k.start(t, s)
+			ask := func(do, prompt string) seen {
+				return c.ask(t.Context(), question{Do: do, Model: "mock-openai/any", Provider: "mock-openai", Prompt: prompt})
+			}
+			if v := ask("embeddings", "a wave").Vectors; len(v) != 2 || len(v[0]) < 8 || !same(v[0], v[1]) {
+				t.Errorf("embeddings: %v", v)
+			}
+			if a := ask("moderate", "I will kill you"); !slices.Equal(a.Said, []string{"violence"}) {
+				t.Errorf("%q %+v", a.Said, a.Error)
+			}
+			if a := ask("picture", "a wave"); !slices.Equal(a.Said, []string{pixel, pixel}) {
+				t.Errorf("%q %+v", a.Said, a.Error)
+			}
+			if a := ask("sound", "a wave"); !slices.Equal(a.Said, []string{"RIFF", "11", "A wave.", "A wave."}) {
+				t.Errorf("%q %+v", a.Said, a.Error)
+			}
+			a := ask("files", line)
+			if !strings.HasSuffix(a.ID, "~mock-openai") || !slices.Equal(a.Said, []string{a.ID, "lines.jsonl", line, "true"}) || a.Error == nil || a.Error.Status != 404 {
+				t.Errorf("%+v %+v", a, a.Error)
+			}
+		})
+	}
+}

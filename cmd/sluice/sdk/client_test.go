@@ -32,6 +32,7 @@ type question struct {
 	Retries    *int   `json:"retries,omitempty"`     // not the client's default
 	Image      bool   `json:"image,omitempty"`       // with one beside the prompt
 	Effort     string `json:"effort,omitempty"`      // of reasoning
+	Provider   string `json:"provider,omitempty"`    // where no model names one
 	Refer      bool   `json:"refer"`                 // leave thoughts with the other side, and refer to them
 
 	exchanges int // that the gateway will see; 0: one

@@ -35,6 +35,8 @@ type column struct {
 var (
 	chatColumn      = column{"chat", `"type":"image_url"`, ""}
 	anthropicColumn = column{"anthropic", `"type":"image"`, `"signature":"`}
+	// A provider that has nothing but the Responses API.
+	responsesColumn = column{"responses", `"type":"input_image"`, `"encrypted_content":"`}
 	openaiColumn    = column{"openai", `"type":"input_image"`, `"encrypted_content":"`}
 )
 
@@ -58,34 +60,34 @@ const (
 
 // Providers of a speaker.
 var (
-	foreign = []column{chatColumn, anthropicColumn}
-	all     = []column{chatColumn, anthropicColumn, openaiColumn} // the last has the Responses API itself
+	usual   = []column{chatColumn, anthropicColumn, responsesColumn}
+	keeping = []column{chatColumn, anthropicColumn, openaiColumn} // the last keeps answers itself
 )
 
 // What is said of an exception in the middle of a stream is a list of the classes that it may have.
 var speakers = []speaker{
-	{kind{"openai-python", python("chat.py"), official, "APIError", 2}, chatAPI, foreign, nil},
-	{kind{"openai-node", node("chat.cjs"), official, "APIError", 2}, chatAPI, foreign, nil},
-	{kind{"openai-go", newOpenAIGo, one("*openai.Error"), "*ssestream.StreamError", 2}, chatAPI, foreign, []lack{replay}},
+	{kind{"openai-python", python("chat.py"), official, "APIError", 2}, chatAPI, usual, nil},
+	{kind{"openai-node", node("chat.cjs"), official, "APIError", 2}, chatAPI, usual, nil},
+	{kind{"openai-go", newOpenAIGo, one("*openai.Error"), "*ssestream.StreamError", 2}, chatAPI, usual, []lack{replay}},
 
-	{kind{"openai-python-responses", python("responses.py"), official, "response.failed error", 2}, responsesAPI, all, nil},
-	{kind{"openai-node-responses", node("responses.cjs"), official, "response.failed APIError", 2}, responsesAPI, all, nil},
-	{kind{"openai-go-responses", newResponsesGo, one("*openai.Error"), "response.failed error", 2}, responsesAPI, all, nil},
+	{kind{"openai-python-responses", python("responses.py"), official, "response.failed error", 2}, responsesAPI, keeping, nil},
+	{kind{"openai-node-responses", node("responses.cjs"), official, "response.failed APIError", 2}, responsesAPI, keeping, nil},
+	{kind{"openai-go-responses", newResponsesGo, one("*openai.Error"), "response.failed error", 2}, responsesAPI, keeping, nil},
 
-	{kind{"anthropic-python", python("messages.py"), official, "APIStatusError", 2}, newMessages, foreign, nil},
-	{kind{"anthropic-node", node("messages.cjs", "@anthropic-ai/sdk"), official, "APIError", 2}, newMessages, foreign, nil},
-	{kind{"anthropic-node-0", node("messages.cjs", "anthropic-ai-sdk-0"), official, "APIError", 2}, oldMessages, foreign, nil},
-	{kind{"anthropic-go-1", newAnthropicGo1, one("*anthropic.Error"), "*anthropic.Error", 2}, oldMessages, foreign, nil},
-	{kind{"anthropic-go-2", newAnthropicGo2, one("*anthropic.Error"), "*anthropic.Error", 2}, newMessages, foreign, nil},
+	{kind{"anthropic-python", python("messages.py"), official, "APIStatusError", 2}, newMessages, usual, nil},
+	{kind{"anthropic-node", node("messages.cjs", "@anthropic-ai/sdk"), official, "APIError", 2}, newMessages, usual, nil},
+	{kind{"anthropic-node-0", node("messages.cjs", "anthropic-ai-sdk-0"), official, "APIError", 2}, oldMessages, usual, nil},
+	{kind{"anthropic-go-1", newAnthropicGo1, one("*anthropic.Error"), "*anthropic.Error", 2}, oldMessages, usual, nil},
+	{kind{"anthropic-go-2", newAnthropicGo2, one("*anthropic.Error"), "*anthropic.Error", 2}, newMessages, usual, nil},
 
-	{kind{"ai-chat", node("ai.cjs", "chat"), one("AI_APICallError"), aiBroken, 2}, aiAPI, foreign, []lack{thinking, obedience}},
-	{kind{"ai-responses", node("ai.cjs", "responses"), one("AI_APICallError"), aiBroken, 2}, aiAPI, all, []lack{obedience}},
-	{kind{"ai-messages", node("ai.cjs", "messages"), one("AI_APICallError"), aiBroken, 2}, aiMessagesAPI, foreign, []lack{obedience}},
+	{kind{"ai-chat", node("ai.cjs", "chat"), one("AI_APICallError"), aiBroken, 2}, aiAPI, usual, []lack{thinking, obedience}},
+	{kind{"ai-responses", node("ai.cjs", "responses"), one("AI_APICallError"), aiBroken, 2}, aiAPI, keeping, []lack{obedience}},
+	{kind{"ai-messages", node("ai.cjs", "messages"), one("AI_APICallError"), aiBroken, 2}, aiMessagesAPI, usual, []lack{obedience}},
 
-	{kind{"langchain-python", python("chain.py", "chat"), langchain, "APIError", 2}, chatAPI, foreign, []lack{streamParse, thinking}},
-	{kind{"langchain-python-responses", python("chain.py", "responses"), langchain, "ValueError", 2}, responsesAPI, all, []lack{streamParse}},
-	{kind{"langchain-node", node("chain.cjs", "chat"), official, "APIError", 2}, chatAPI, foreign, []lack{streamParse, thinking}},
-	{kind{"langchain-node-responses", node("chain.cjs", "responses"), official, "TypeError APIError", 2}, responsesAPI, all, []lack{streamParse}},
+	{kind{"langchain-python", python("chain.py", "chat"), langchain, "APIError", 2}, chatAPI, usual, []lack{streamParse, thinking}},
+	{kind{"langchain-python-responses", python("chain.py", "responses"), langchain, "ValueError", 2}, responsesAPI, keeping, []lack{streamParse}},
+	{kind{"langchain-node", node("chain.cjs", "chat"), official, "APIError", 2}, chatAPI, usual, []lack{streamParse, thinking}},
+	{kind{"langchain-node-responses", node("chain.cjs", "responses"), official, "TypeError APIError", 2}, responsesAPI, keeping, []lack{streamParse}},
 }
 
 // langchain are the exceptions of LangChain for Python.

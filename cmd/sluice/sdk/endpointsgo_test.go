@@ -15,13 +15,19 @@ import (
 )
 
 // endpointsGo is OpenAI's client for Go, at the endpoints that hold no conversations.
-type endpointsGo struct{ openai.Client }
-
-func newEndpointsGo(_ *testing.T, s *site) client {
-	return endpointsGo{openai.NewClient(option.WithBaseURL(s.baseURL), option.WithAPIKey(key))}
+type endpointsGo struct {
+	openai.Client
+	baseURL string
 }
 
+func newEndpointsGo(_ *testing.T, s *site) client { return endpointsGo{baseURL: s.baseURL} }
+
 func (g endpointsGo) ask(ctx context.Context, q question) (a seen) {
+	options := []option.RequestOption{option.WithBaseURL(g.baseURL), option.WithAPIKey(key)}
+	if q.Provider != "" {
+		options = append(options, option.WithHeader("X-Sluice-Provider", q.Provider))
+	}
+	g.Client = openai.NewClient(options...)
 	known := map[string]func(context.Context, question, *seen) error{
 		"embeddings": g.embeddings, "complete": g.complete, "moderate": g.moderate, "picture": g.picture, "sound": g.sound,
 		"files": g.files, "batch": g.batch,

@@ -97,6 +97,7 @@ func (s *site) configuration(moreProviders, moreModels string) string {
   - {name: wire, type: openai-compatible, base_url: "http://%[1]s/v1", %[3]s}
   - {name: wire-anthropic, type: anthropic, base_url: "http://%[1]s/v1", %[3]s}
   - {name: wire-openai, type: openai, base_url: "http://%[1]s/v1", %[3]s}
+  - {name: wire-responses, type: openai, base_url: "http://%[1]s/v1", endpoints: [responses.create], %[3]s}
   - {name: builtin, type: sim, sim: {first_token: 5ms, tokens_per_second: 1000, seed: 7}}
   - {name: gone, type: openai-compatible, base_url: "http://%[2]s/v1"}
 `, s.simulate(), deadAddress(s.t), account)
@@ -105,6 +106,8 @@ func (s *site) configuration(moreProviders, moreModels string) string {
   - {name: "chat/*", targets: [{provider: wire, model: "*"}]}
   - {name: "anthropic/*", targets: [{provider: wire-anthropic, model: "*"}]}
   - {name: "openai/*", targets: [{provider: wire-openai, model: "*"}]}
+  - {name: "responses/*", targets: [{provider: wire-responses, model: "*"}]}
+  - {name: failing-responses, targets: [{provider: wire, model: sim-empty}, {provider: wire-responses, model: sim-fast}]}
   - {name: failing-chat, targets: [{provider: wire-anthropic, model: sim-500}, {provider: wire, model: sim-fast}]}
   - {name: failing-anthropic, targets: [{provider: wire, model: sim-html}, {provider: wire-anthropic, model: sim-fast}]}
   - {name: failing-openai, targets: [{provider: wire-anthropic, model: sim-529}, {provider: wire-openai, model: sim-fast}]}

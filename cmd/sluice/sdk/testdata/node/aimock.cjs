@@ -3,6 +3,7 @@
 "use strict";
 
 const { LLMock } = require("@copilotkit/aimock");
+const { pixel } = require("./desk.cjs");
 
 const said = { content: "Hello from a mock, which says this in several pieces." };
 
@@ -30,6 +31,13 @@ mock.addFixture({ match: { model: "malformed" }, response: said, chaos: { malfor
 mock.addFixture({ match: { model: "disconnect" }, response: said, chaos: { disconnectRate: 1 } });
 mock.addFixture({ match: { model: "limit" }, response: said, chaos: { rateLimitRate: 1 } });
 mock.addFixture({ match: { model: "cut" }, response: said, chunkSize: 5, latency: 20, truncateAfterChunks: 7 });
+
+// What is not a conversation.
+mock.addFixture({ match: { endpoint: "image" }, response: { images: [{ b64Json: pixel }] } });
+mock.addFixture({ match: { endpoint: "speech" }, response: { audio: Buffer.from("RIFF, or so").toString("base64"), format: "wav" } });
+mock.addFixture({ match: { endpoint: "transcription" }, response: { transcription: { text: "A wave." } } });
+mock.addFixture({ match: { endpoint: "translation" }, response: { transcription: { text: "A wave." } } });
+mock.onModerate("kill", { flagged: true, categories: { violence: true }, category_scores: { violence: 0.9 } });
 
 mock.start().then((url) => process.stdout.write(url + "\n"));
 process.stdin.on("end", () => mock.stop().then(() => process.exit(0))).resume();

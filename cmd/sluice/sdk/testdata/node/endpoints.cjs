@@ -5,7 +5,8 @@ const OpenAI = require("openai");
 const { toFile } = require("openai");
 const { serve, options, pixel } = require("./desk.cjs");
 
-const client = (q) => new OpenAI(options(q));
+// client names the provider where no model does.
+const client = (q) => new OpenAI({ ...options(q), defaultHeaders: q.provider ? { "x-sluice-provider": q.provider } : {} });
 
 // embeddings are asked for in the client's own way, which is base64, and as numbers.
 async function embeddings(q) {

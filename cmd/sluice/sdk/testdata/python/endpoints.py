@@ -8,7 +8,9 @@ from desk import PIXEL, failure, options, serve
 
 
 def client(q):
-    return openai.OpenAI(**options(q))
+    """Names the provider where no model does."""
+    headers = {"x-sluice-provider": q["provider"]} if "provider" in q else {}
+    return openai.OpenAI(**options(q), default_headers=headers)
 
 
 def embeddings(q):
