@@ -24,8 +24,8 @@ func (c *checker) providers() {
 		} else {
 			first[p.Name] = i
 		}
-		if strings.Contains(p.Name, "~") {
-			c.fail(at+".name", "ids of files and batches end with ~ and the provider's name", "%s.name: %q contains ~", at, p.Name)
+		if strings.ContainsAny(p.Name, "~/%?#") {
+			c.fail(at+".name", "the name stands in the ids of files and batches: leave out ~ / % ? #", "%s.name: %q does not fit into a URL", at, p.Name)
 		}
 		if !printable(p.Name) {
 			c.fail(at+".name", nameHint, "%s.name: %q is not a name", at, p.Name)

@@ -87,6 +87,9 @@ type Server struct {
 	MaxHead Bytes `yaml:"max_head"`
 	// MaxBody bounds one request's body.
 	MaxBody Bytes `yaml:"max_body"`
+	// MaxForm bounds one request that is a form: a file, a recording, an image. No more than max_body of it is held; the
+	// rest passes through as it comes.
+	MaxForm Bytes `yaml:"max_form"`
 	// MaxInFlightBody bounds the bodies of all requests together. It is at least max_body.
 	MaxInFlightBody Bytes `yaml:"max_in_flight_body"`
 	// MaxInFlightResponse bounds the memory of all whole replies and long events that wait in the gateway. It is at least
@@ -291,6 +294,7 @@ func (c *Config) SetDefaults() {
 		DrainTimeout:        60 * time.Second,
 		MaxHead:             minHead,
 		MaxBody:             32 << 20,
+		MaxForm:             512 << 20,
 		MaxInFlightBody:     1 << 30,
 		MaxInFlightResponse: 1 << 30,
 		ReadTimeout:         30 * time.Second,

@@ -36,7 +36,7 @@ models: [{name: demo, targets: [{provider: a}]}]
 		Version: 1,
 		Server: config.Server{
 			Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:9090", DrainTimeout: time.Minute,
-			MaxHead: 4 << 10, MaxBody: 32 << 20, MaxInFlightBody: 1 << 30, MaxInFlightResponse: 1 << 30,
+			MaxHead: 4 << 10, MaxBody: 32 << 20, MaxForm: 512 << 20, MaxInFlightBody: 1 << 30, MaxInFlightResponse: 1 << 30,
 			ReadTimeout: 30 * time.Second, IdleTimeout: 75 * time.Second, WriteTimeout: 30 * time.Second, Heartbeat: 15 * time.Second,
 		},
 		Providers: []config.Provider{
@@ -78,6 +78,7 @@ server:
   drain_delay: 5s
   max_head: 64KiB
   max_body: 1000
+  max_form: 2000
   max_in_flight_body: 1MB
   max_in_flight_response: 64MiB
   read_timeout: 1m30s
@@ -138,7 +139,7 @@ cors: {origins: ["https://acme.example"]}
 	want := &config.Config{
 		Version: 1,
 		Server: config.Server{
-			Listen: "[::1]:0", DrainDelay: 5 * time.Second, MaxHead: 64 << 10, MaxBody: 1000, MaxInFlightBody: 1e6, MaxInFlightResponse: 64 << 20, ReadTimeout: 90 * time.Second,
+			Listen: "[::1]:0", DrainDelay: 5 * time.Second, MaxHead: 64 << 10, MaxBody: 1000, MaxForm: 2000, MaxInFlightBody: 1e6, MaxInFlightResponse: 64 << 20, ReadTimeout: 90 * time.Second,
 			IdleTimeout: 2 * time.Second, WriteTimeout: 3 * time.Second, MaxConnectionsPerIP: 4,
 			TLS: config.TLS{Cert: "c.pem", Key: "k.pem"}, CORS: config.CORS{Origins: []string{"*"}},
 		},
@@ -189,8 +190,8 @@ cors: {origins: ["https://acme.example"]}
 		t.Error(diff)
 	}
 	expect(t, warnings, `
-		gateway.yaml:24:24: providers[0].keys[0].key is written out; keep secrets out of files: use ${env:NAME} or ${file:/path}
-		gateway.yaml:47:10: plugin cache is not in the chain: its settings do nothing`)
+		gateway.yaml:25:24: providers[0].keys[0].key is written out; keep secrets out of files: use ${env:NAME} or ${file:/path}
+		gateway.yaml:48:10: plugin cache is not in the chain: its settings do nothing`)
 	if p := opt.Plugins["cache"].(*lax); p.Mode != "soft" || p.Opt.Size != 9 || p.Extra != nil {
 		t.Errorf("loading changed the prototype: %+v", p)
 	}

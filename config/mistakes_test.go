@@ -182,7 +182,7 @@ func TestProviders(t *testing.T) {
 	f("type: opnai", `gateway.yaml:4:21: providers[0].type: "opnai" is not one of `+strings.Join(config.ProviderTypes(), ", ")+`; did you mean "openai"?`)
 	f("type: sim}\n  - {name: a, type: sim", `gateway.yaml:5:12: provider "a" is defined twice; the first is providers[0]`)
 	f("type: sim}\n  - {name: 'a b', type: sim", `gateway.yaml:5:12: providers[1].name: "a b" is not a name; use printable ASCII without spaces, up to 256 characters`)
-	f("type: sim}\n  - {name: 'a~b', type: sim", `gateway.yaml:5:12: providers[1].name: "a~b" contains ~; ids of files and batches end with ~ and the provider's name`)
+	f("type: sim}\n  - {name: 'a~b', type: sim", `gateway.yaml:5:12: providers[1].name: "a~b" does not fit into a URL; the name stands in the ids of files and batches: leave out ~ / % ? #`)
 	f("type: anthropic", `gateway.yaml:4:5: providers[0].keys is missing: type anthropic needs a key`)
 	f("type: azure, "+key, `gateway.yaml:4:5: providers[0].base_url is missing; write where the API begins, such as https://my-resource.openai.azure.com`)
 	f("type: openai, api_version: 2024-10-21, "+key, `gateway.yaml:4:42: providers[0].api_version has no meaning for type openai`)

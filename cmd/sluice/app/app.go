@@ -110,7 +110,7 @@ func Start(o Options) (a *App, err error) {
 func (a *App) listen(registry *prometheus.Registry) error {
 	s := a.config.Server
 	o := serve.Options{
-		MaxHead: int(s.MaxHead), MaxBody: int64(s.MaxBody), MaxInFlight: int64(s.MaxInFlightBody), MaxConnsPerIP: s.MaxConnectionsPerIP,
+		MaxHead: int(s.MaxHead), MaxBody: int64(s.MaxBody), MaxForm: int64(s.MaxForm), MaxInFlight: int64(s.MaxInFlightBody), MaxConnsPerIP: s.MaxConnectionsPerIP,
 		ReadTimeout: s.ReadTimeout, IdleTimeout: s.IdleTimeout, WriteTimeout: s.WriteTimeout,
 		Log: a.o.Log.Named("serve"), Metrics: registry,
 	}
