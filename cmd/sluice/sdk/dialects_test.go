@@ -307,12 +307,12 @@ var anthropicType = map[int]string{401: "authentication_error", 403: "permission
 
 // A stream that breaks off ends with an exception: no client takes it for complete.
 func (d *talk) brokenStreams() {
-	for _, model := range []string{"sim-fast-cut-8", "sim-fast-error-8"} {
+	for _, model := range []string{"sim-fast-cut-8", "sim-fast-error-8", "sim-fast-badjson-8", "sim-fast-nofinish"} {
 		a, x := d.see(d.with("stream", model, "repeat after me: "+said))
 		if a.Error == nil || !slices.Contains(strings.Fields(d.broken), a.Error.Class) || a.Error.Message == "" {
 			d.Errorf("%s: %+v: %+v", model, a, a.Error)
 		}
-		if a.Text == "" || a.Finish != "" || !x[0].Aborted {
+		if a.Text == "" || a.Finish != "" || a.Unordered || !x[0].Aborted {
 			d.Errorf("%s: %+v; logged: %+v", model, a, x[0])
 		}
 	}
