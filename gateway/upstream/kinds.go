@@ -79,6 +79,7 @@ func (k *Kind) describe(t *chat.Target) {
 	t.JoinText = t.JoinText || c.JoinText
 	t.NoDeveloper = t.NoDeveloper || c.NoDeveloper
 	t.NoThoughts = t.NoThoughts || c.NoThoughts
+	t.NoCustomTools = t.NoCustomTools || c.NoCustomTools
 	t.NoAllowedTools = t.NoAllowedTools || c.NoAllowedTools
 	t.CacheMarks = cmp.Or(t.CacheMarks, c.CacheMarks)
 	t.Thinking = cmp.Or(t.Thinking, c.Thinking)
@@ -135,7 +136,7 @@ var kinds = []Kind{
 		// refused: openhanako#394 (store), ed-donner/agents#45 (metadata), openhanako#2494 (prompt_cache_key),
 		// ChatterUI#227 (seed, frequency_penalty).
 		Name: "gemini", Auth: bearer, Speaks: chatCompletions, Native: []string{"chat.completions", "embeddings", "images.generations"},
-		Common: chat.Target{NoAllowedTools: true},
+		Common: chat.Target{NoCustomTools: true, NoAllowedTools: true},
 		Quirks: Quirks{Refused: []string{"store", "metadata", "prompt_cache_key", "seed", "frequency_penalty"}, Repair: true},
 	},
 	{
@@ -144,7 +145,7 @@ var kinds = []Kind{
 		// their own.
 		Name: "mistral", Auth: bearer, Speaks: chatCompletions,
 		Native: slices.Concat([]string{"chat.completions", "embeddings", "moderations", "audio.transcriptions"}, documents),
-		Common: chat.Target{NoDeveloper: true, NoThoughts: true, NoAllowedTools: true},
+		Common: chat.Target{NoDeveloper: true, NoThoughts: true, NoCustomTools: true, NoAllowedTools: true},
 		Quirks: Quirks{
 			Rename: [][2]string{newLimit, {"seed", "random_seed"}, {"dimensions", "output_dimension"}},
 			Refused: []string{
@@ -157,14 +158,14 @@ var kinds = []Kind{
 	{ // console.groq.com/docs/openai: what it refuses; and AstrBot#5946: reasoning_content
 		Name: "groq", Auth: bearer, Speaks: chatCompletions,
 		Native: slices.Concat([]string{"chat.completions"}, speech, documents, batches),
-		Common: chat.Target{NoThoughts: true, NoAllowedTools: true},
+		Common: chat.Target{NoThoughts: true, NoCustomTools: true, NoAllowedTools: true},
 		Quirks: Quirks{Refused: []string{"logprobs", "top_logprobs", "logit_bias"}},
 	},
 	{
 		// api-docs.deepseek.com. max_completion_tokens is ignored (earendil-works/pi#8018), the role developer refused.
 		// Completions and Anthropic's dialect have base URLs of their own.
 		Name: "deepseek", Auth: bearer, Speaks: chatCompletions, Native: []string{"chat.completions"},
-		Common: chat.Target{NoDeveloper: true, NoAllowedTools: true, Thinking: "thinking"},
+		Common: chat.Target{NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true, Thinking: "thinking"},
 		Quirks: Quirks{Rename: [][2]string{newLimit}, Repair: true},
 	},
 	{
@@ -174,36 +175,36 @@ var kinds = []Kind{
 		Native: slices.Concat([]string{
 			"chat.completions", "responses.create", "responses.retrieve", "responses.delete", "images.generations",
 		}, documents),
-		Common: chat.Target{NoAllowedTools: true},
+		Common: chat.Target{NoCustomTools: true, NoAllowedTools: true},
 		Quirks: Quirks{Repair: true},
 	},
 	{ // openrouter.ai/docs/api-reference. Images and transcriptions have shapes of their own.
 		Name: "openrouter", Auth: bearer, Speaks: chatCompletions,
 		Native: slices.Concat(textual, []string{"messages"}),
-		Common: chat.Target{TopK: true, NoAllowedTools: true, CacheMarks: "cache_control", Thinking: "reasoning"},
+		Common: chat.Target{TopK: true, NoCustomTools: true, NoAllowedTools: true, CacheMarks: "cache_control", Thinking: "reasoning"},
 		Quirks: Quirks{Repair: true},
 	},
 	{ // docs.together.ai/docs/inference/openai-compatibility; together-python, chat_completions.py; openai-dotnet#267: eos
 		Name: "together", Auth: bearer, Speaks: chatCompletions, Native: slices.Concat(textual, pictures[:1], speech),
-		Common: chat.Target{TopK: true, NoDeveloper: true, NoAllowedTools: true},
+		Common: chat.Target{TopK: true, NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true},
 		Quirks: Quirks{Rename: [][2]string{newLimit}, Repair: true},
 	},
 	{ // docs.fireworks.ai/tools-sdks: openai-compatibility, anthropic-compatibility, and the guide to Responses
 		Name: "fireworks", Auth: bearer, Speaks: chatCompletions,
 		Native: slices.Concat(textual, []string{"responses.create", "responses.retrieve", "responses.delete", "messages"}),
-		Common: chat.Target{TopK: true, NoAllowedTools: true},
+		Common: chat.Target{TopK: true, NoCustomTools: true, NoAllowedTools: true},
 		Quirks: Quirks{Rename: [][2]string{newLimit}},
 	},
 	{ // docs.cohere.com/docs/compatibility-api; that it takes no stream_options: strandsagents.com, "Cohere"
 		Name: "cohere", Auth: bearer, Speaks: chatCompletions, Native: []string{"chat.completions", "embeddings"},
-		Common: chat.Target{NoThoughts: true, NoAllowedTools: true},
+		Common: chat.Target{NoThoughts: true, NoCustomTools: true, NoAllowedTools: true},
 		Quirks: Quirks{Rename: [][2]string{newLimit}, NoStreamOptions: true},
 	},
 	{
 		// ollama/ollama openai/openai.go: there is max_tokens only, each part of a content becomes a message, and roles are
 		// the template's. Newer ones have Messages too: who wants that names it in "endpoints".
 		Name: "ollama", Auth: bearer, Speaks: chatCompletions, Native: textual,
-		Common: chat.Target{JoinText: true, NoDeveloper: true, NoAllowedTools: true},
+		Common: chat.Target{JoinText: true, NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true},
 		Quirks: Quirks{Rename: [][2]string{newLimit}},
 	},
 	{
@@ -213,13 +214,13 @@ var kinds = []Kind{
 		Native: slices.Concat(textual, []string{
 			"responses.create", "responses.retrieve", "responses.cancel", "audio.transcriptions", "audio.translations",
 		}),
-		Common: chat.Target{TopK: true, NoDeveloper: true, NoAllowedTools: true},
+		Common: chat.Target{TopK: true, NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true},
 	},
 	{Name: "tei", Auth: bearer, Native: []string{"embeddings"}}, // text-embeddings-inference, router/src/http/server.rs
 	{ // nobody knows which
 		Name: "openai-compatible", Auth: bearer, Speaks: chatCompletions,
 		Native: slices.Concat(textual, []string{"moderations"}, pictures, speech, documents, batches),
-		Common: chat.Target{NoAllowedTools: true},
+		Common: chat.Target{NoCustomTools: true, NoAllowedTools: true},
 		Quirks: Quirks{Repair: true},
 	},
 }

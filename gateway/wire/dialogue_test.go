@@ -157,6 +157,7 @@ var options = map[string]func(t *chat.Target, value string){
 	"jointext":   func(t *chat.Target, _ string) { t.JoinText = true },
 	"nodev":      func(t *chat.Target, _ string) { t.NoDeveloper = true },
 	"nothoughts": func(t *chat.Target, _ string) { t.NoThoughts = true },
+	"nocustom":   func(t *chat.Target, _ string) { t.NoCustomTools = true },
 	"noallowed":  func(t *chat.Target, _ string) { t.NoAllowedTools = true },
 	"nousage":    func(t *chat.Target, _ string) { t.NoUsageOption = true },
 	"marks":      func(t *chat.Target, v string) { t.CacheMarks = v },

@@ -369,7 +369,7 @@ func (e *requestWriter) tool(t *chat.Tool) {
 		e.text("description", t.Description)
 	}
 	if t.Kind == chat.Custom {
-		e.json("input_schema", []byte(`{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}`))
+		e.json("input_schema", []byte(chat.CustomParameters))
 	} else {
 		e.json("input_schema", orEmptySchema(t.Parameters))
 	}

@@ -9,7 +9,53 @@ import (
 )
 
 // A tool that takes free text is offered to providers that know only functions as one with that text for its only argument,
-// "input". What follows makes calls of such a tool again what the caller expects.
+// "input". What follows makes functions of custom tools, and calls of such a function again what the caller expects.
+
+// CustomParameters is the schema of the arguments of a function that a custom tool becomes.
+const CustomParameters = `{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}`
+
+// CustomArguments are the arguments of that function that say a custom tool's input.
+func CustomArguments(input string) string { return `{"input":"` + string(escape(input)) + `"}` }
+
+// WithoutCustom is q with functions in the place of custom tools and of their calls. It is q itself if there are none; else
+// it shares with q whatever is the same.
+func WithoutCustom(q *Request) *Request {
+	c := *q
+	same := true
+	for i := range c.Tools {
+		if t := &c.Tools[i]; t.Kind == Custom {
+			if same {
+				same, c.Tools = false, slices.Clone(c.Tools)
+				t = &c.Tools[i]
+			}
+			t.Kind, t.Parameters = Function, json.RawMessage(CustomParameters)
+		}
+	}
+	owned := false
+	for i := range c.Messages {
+		if !slices.ContainsFunc(c.Messages[i].Parts, isCustomCall) {
+			continue
+		}
+		if same = false; !owned {
+			owned, c.Messages = true, slices.Clone(c.Messages)
+		}
+		m := &c.Messages[i]
+		m.Parts = slices.Clone(m.Parts)
+		for k := range m.Parts {
+			if p := &m.Parts[k]; isCustomCall(*p) {
+				call := *p.Call
+				call.Kind, call.Arguments = Function, CustomArguments(call.Arguments)
+				p.Call = &call
+			}
+		}
+	}
+	if same {
+		return q
+	}
+	return &c
+}
+
+func isCustomCall(p Part) bool { return p.Kind == PartCall && p.Call.Kind == Custom }
 
 // RestoreCustom is an encoder that gives e the calls of q's custom tools as such, with the plain input, also where they
 // come as calls of functions. It is e itself if q, which may be nil and is not kept, has no custom tools.

@@ -138,6 +138,30 @@ func TestRestoreCustomOthers(t *testing.T) {
 	}
 }
 
+func TestWithoutCustom(t *testing.T) {
+	said := func(c chat.ToolCall) []chat.Message {
+		return []chat.Message{{Parts: []chat.Part{{Text: "x"}}}, {Parts: []chat.Part{{Kind: chat.PartCall, Call: &c}}}}
+	}
+	custom, plain := chat.ToolCall{Kind: chat.Custom, Name: "p", Arguments: "a \"b\"\n"}, chat.ToolCall{Name: "p", Arguments: "{}"}
+	q := &chat.Request{Tools: []chat.Tool{{Name: "f"}, {Kind: chat.Custom, Name: "p"}}, Messages: said(custom)}
+	got := chat.WithoutCustom(q)
+	if tool := got.Tools[1]; tool.Kind != chat.Function || string(tool.Parameters) != chat.CustomParameters || tool.Name != "p" {
+		t.Errorf("tool %+v", tool)
+	}
+	if c := got.Messages[1].Calls()[0]; c.Kind != chat.Function || c.Arguments != `{"input":"a \"b\"\n"}` {
+		t.Errorf("call %+v", c)
+	}
+	if q.Tools[1].Kind != chat.Custom || q.Messages[1].Calls()[0] != custom {
+		t.Error("the request was changed")
+	}
+	if q := (&chat.Request{Tools: []chat.Tool{{Name: "f"}}, Messages: said(plain)}); chat.WithoutCustom(q) != q {
+		t.Error("there was nothing to do")
+	}
+	if q := (&chat.Request{Messages: said(custom)}); chat.WithoutCustom(q).Messages[1].Calls()[0].Kind != chat.Function {
+		t.Error("calls of a tool that is not offered any more stayed")
+	}
+}
+
 func FuzzRestoreCustom(f *testing.F) {
 	f.Add(`{"input":"a\n"}`, 3)
 	f.Add(`{"input":"\ud83d`, 1)

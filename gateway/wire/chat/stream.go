@@ -133,7 +133,8 @@ type Target struct {
 	JoinText       bool   // contents of several texts must be one string
 	NoDeveloper    bool   // does not know the role developer: system instead
 	NoThoughts     bool   // refuses the reasoning of earlier turns
+	NoCustomTools  bool   // knows functions only: custom tools become some, see WithoutCustom
 	NoAllowedTools bool   // tool_choice cannot allow some of the tools: the others are not offered
 	CacheMarks     string // member of a part that marks the end of a prefix: cache_control, prompt_cache_breakpoint; empty: none
-	Thinking       string // member that says how to think: reasoning (OpenRouter), thinking (DeepSeek); empty: reasoning_effort
+	Thinking       string // member that says how to think: reasoning (OpenRouter, which wants thoughts back in reasoning_details), thinking (DeepSeek); empty: reasoning_effort
 }

@@ -14,6 +14,9 @@ import (
 // OpenAI's words: seed, reasoning.summary, tools.web_search. A mark of a prefix to cache is only a hint and not named. What
 // would change the meaning is an error, a *chat.Error that names the field.
 func AppendRequest(dst []byte, q *chat.Request, t *chat.Target) (body []byte, dropped []string, err error) {
+	if t.NoCustomTools {
+		q = chat.WithoutCustom(q)
+	}
 	w := requestWriter{writer: writer{b: dst}, q: q, t: t}
 	w.open('{')
 	w.str("model", cmp.Or(t.Model, q.Model))
