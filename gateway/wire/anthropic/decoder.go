@@ -1,6 +1,8 @@
 package anthropic
 
 import (
+	"cmp"
+
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
 	"github.com/sluice-ai/sluice/gateway/wire/shape"
@@ -85,6 +87,7 @@ func (d *decoder) begin(v *event) chat.Piece {
 			d.head.Model, _ = peek.String(val)
 		case "usage":
 			if addUsage(val, &d.usage) {
+				d.usage.Tier = tierIn(val)
 				p.Usage = &d.usage
 			}
 		}
@@ -230,6 +233,7 @@ func (d *decoder) ending(dst []chat.Piece, v *event) []chat.Piece {
 		dst = append(dst, chat.Piece{Kind: chat.PieceFinish, Finish: finishOf(reason), Stop: sequence})
 	}
 	if addUsage(v.usage, &d.usage) {
+		d.usage.Tier = cmp.Or(tierIn(v.usage), d.usage.Tier)
 		dst = append(dst, chat.Piece{Kind: chat.PieceUsage, Usage: &d.usage})
 	}
 	return dst

@@ -1,6 +1,8 @@
 package anthropic
 
 import (
+	"cmp"
+
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
 	"github.com/sluice-ai/sluice/gateway/wire/shape"
@@ -32,6 +34,7 @@ func Look(name string, data []byte, u *chat.Usage) chat.Signs {
 		}
 	case ending:
 		if addUsage(v.usage, u) {
+			u.Tier = cmp.Or(tierIn(v.usage), u.Tier)
 			s = chat.UsageSeen
 		}
 		if v.stops() {

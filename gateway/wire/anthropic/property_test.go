@@ -390,7 +390,9 @@ func (m maker) pieces(r *chat.Reply) []chat.Piece {
 			calls = append(calls[:n], calls[n+1:]...)
 		}
 	}
-	return append(list, chat.Piece{Kind: chat.PieceFinish, Finish: c.Finish, Stop: c.Stop}, chat.Piece{Kind: chat.PieceUsage, Usage: &r.Usage}, chat.Piece{Kind: chat.PieceEnd})
+	used := r.Usage
+	used.Tier = r.ServiceTier
+	return append(list, chat.Piece{Kind: chat.PieceFinish, Finish: c.Finish, Stop: c.Stop}, chat.Piece{Kind: chat.PieceUsage, Usage: &used}, chat.Piece{Kind: chat.PieceEnd})
 }
 
 // The pieces of a stream, encoded and decoded, make the same reply.
@@ -398,7 +400,7 @@ func TestStreamProperty(t *testing.T) {
 	m := maker{rand.New(rand.NewPCG(5, 6))}
 	for range rounds {
 		r := m.reply()
-		r.ServiceTier = "" // not told in a stream
+		r.ServiceTier = chat.ServedTier([]byte(r.ServiceTier)) // what a stream tells of it
 		for i := range r.Choices[0].Message.Parts {
 			if p := &r.Choices[0].Message.Parts[i]; p.Kind == chat.PartRefusal {
 				p.Kind = chat.PartText // that it is one, a stream tells by its end only

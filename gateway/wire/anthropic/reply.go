@@ -223,13 +223,11 @@ func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
 	w.stopped(reasonOf(c.Finish, c.Stop, calls), c.Stop)
 	w.key("usage")
 	w.raw("{")
-	w.usage(&r.Usage)
-	if tier := r.ServiceTier; tier != "" {
-		if tier == tierDefault {
-			tier = "standard"
-		}
-		w.text("service_tier", tier)
+	used := r.Usage
+	if used.Tier = r.ServiceTier; used.Tier == tierDefault {
+		used.Tier = "standard"
 	}
+	w.usage(&used)
 	w.raw("}}")
 	return w.b
 }

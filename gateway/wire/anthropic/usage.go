@@ -96,4 +96,7 @@ func (w *writer) usage(u *chat.Usage) {
 		w.whole("thinking_tokens", u.Reasoning)
 		w.raw("}")
 	}
+	if u.Tier != "" {
+		w.text("service_tier", u.Tier)
+	}
 }

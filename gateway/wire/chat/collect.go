@@ -60,7 +60,8 @@ func (c *Collector) Reply() *Reply {
 
 func (c *Collector) use(u *Usage) {
 	if u != nil {
-		c.reply.Usage = *u
+		c.reply.Usage, c.reply.ServiceTier = *u, u.Tier
+		c.reply.Usage.Tier = ""
 	}
 }
 

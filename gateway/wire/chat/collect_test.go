@@ -34,7 +34,7 @@ func TestCollector(t *testing.T) {
 		chat.Piece{Kind: chat.PieceFinish, Finish: chat.FinishCalls},
 		chat.Piece{Kind: chat.PieceText, Choice: 1, Text: inside("other")},
 		chat.Piece{Kind: chat.PieceFinish, Choice: 1, Finish: chat.FinishStop, Stop: "."},
-		chat.Piece{Kind: chat.PieceUsage, Usage: &chat.Usage{Input: 3, Provenance: chat.Reported}},
+		chat.Piece{Kind: chat.PieceUsage, Usage: &chat.Usage{Input: 3, Provenance: chat.Reported, Tier: "flex"}},
 		chat.Piece{Kind: chat.PieceEnd},
 	)
 	want := &chat.Reply{
@@ -50,7 +50,8 @@ func TestCollector(t *testing.T) {
 			}}},
 			{Index: 1, Finish: chat.FinishStop, Stop: ".", Message: chat.Message{Role: chat.RoleAssistant, Parts: []chat.Part{{Text: "other"}}}},
 		},
-		Usage: chat.Usage{Input: 3, Provenance: chat.Reported},
+		Usage:       chat.Usage{Input: 3, Provenance: chat.Reported},
+		ServiceTier: "flex",
 	}
 	if got := c.Reply(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -152,7 +152,7 @@ type Part struct {
 	Text string
 
 	// Signature goes back to the provider as it came, or the provider refuses the turn: the signature of a thought
-	// (Anthropic), its encrypted content (Responses), the thought signature of a call (Gemini).
+	// (Anthropic), its encrypted content (Responses), what OpenRouter says of it, the thought signature of a call (Gemini).
 	Signature string
 
 	ID        string // of the item that holds it (Responses), or empty

@@ -21,7 +21,8 @@ type Usage struct {
 	Provenance Provenance
 
 	// Tier is the service tier that served the request, where it was not the ordinary one: flex, priority, batch. Prices
-	// depend on it. It is read in passing (see wire.Dialect); a codec has it in [Reply.ServiceTier].
+	// depend on it. It is read in passing (see wire.Dialect), and the pieces of a stream have it; a decoded reply has it in
+	// [Reply.ServiceTier].
 	Tier string
 }
 

@@ -81,6 +81,9 @@ func (d *decoder) event(name string, data []byte) {
 		return
 	}
 	used := m.usage(&d.usage)
+	if used {
+		d.usage.Tier = m.served()
+	}
 	switch {
 	case isList(m.choices) && (used || !emptyArray(m.choices)):
 	case used && d.begun: // some leave the empty list out
@@ -108,7 +111,7 @@ func (d *decoder) event(name string, data []byte) {
 
 // end ends the reply. A choice without a finish reason has one now: the provider says that it is done.
 func (d *decoder) end() {
-	if !d.begun {
+	if len(d.choices) == 0 { // nothing but an end, or a usage before it
 		d.err = ErrMalformed
 		return
 	}

@@ -242,7 +242,11 @@ func (e *encoder) end(dst *chat.Batch) {
 	if e.asked && e.usage.Provenance != chat.Unknown {
 		dst.Event("")
 		dst.Buf = append(append(dst.Buf, e.head...), `],"usage":`...)
-		dst.Buf = append(appendUsage(dst.Buf, e.usage), '}')
+		dst.Buf = appendUsage(dst.Buf, e.usage)
+		if e.usage.Tier != "" {
+			dst.Buf = shape.AppendString(append(dst.Buf, `,"service_tier":`...), e.usage.Tier)
+		}
+		dst.Buf = append(dst.Buf, '}')
 	}
 	dst.Event("")
 	dst.Buf = append(dst.Buf, "[DONE]"...)

@@ -65,6 +65,9 @@ func usageText(u chat.Usage) string {
 	if u.Duration > 0 {
 		text += ", lasting " + u.Duration.String()
 	}
+	if u.Tier != "" {
+		text += ", served as " + u.Tier
+	}
 	return text + "\n"
 }
 

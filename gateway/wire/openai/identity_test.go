@@ -268,7 +268,9 @@ func (m maker) pieces() []chat.Piece {
 	for i := range choices {
 		list = append(list, chat.Piece{Kind: chat.PieceFinish, Choice: i, Finish: oneOf(m, chat.FinishLength, chat.FinishFilter)})
 	}
-	return append(list, chat.Piece{Kind: chat.PieceUsage, Usage: new(m.usage())}, chat.Piece{Kind: chat.PieceEnd})
+	used := m.usage()
+	used.Tier = oneOf(m, "", "flex", "priority")
+	return append(list, chat.Piece{Kind: chat.PieceUsage, Usage: &used}, chat.Piece{Kind: chat.PieceEnd})
 }
 
 // TestStreamIdentity checks that a stream that is written says what it was to say.

@@ -106,7 +106,7 @@ func (d *decoder) Decode(dst []chat.Piece, name string, data []byte) ([]chat.Pie
 // fail reads the error that ends a stream, and the usage until then.
 func (d *decoder) fail(dst []chat.Piece, e *event, data []byte) ([]chat.Piece, error) {
 	d.ended = true
-	if d.begun && readUsage(peek.Find(e.response, []byte(`"usage"`)), &d.usage) {
+	if d.begun && lookUsage(e.response, &d.usage) {
 		dst = append(dst, chat.Piece{Kind: chat.PieceUsage, Usage: &d.usage})
 	}
 	failed, ok := DecodeError(data)
@@ -147,7 +147,7 @@ func (d *decoder) end(dst []chat.Piece, e *event) ([]chat.Piece, error) {
 	}
 	d.ended = true
 	dst = append(dst, chat.Piece{Kind: chat.PieceFinish, Finish: a.finish(d.calls > 0)})
-	if readUsage(a.usage, &d.usage) {
+	if lookUsage(e.response, &d.usage) {
 		dst = append(dst, chat.Piece{Kind: chat.PieceUsage, Usage: &d.usage})
 	}
 	return append(dst, chat.Piece{Kind: chat.PieceEnd}), nil

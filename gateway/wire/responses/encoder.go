@@ -64,7 +64,7 @@ func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {
 		e.end(dst)
 	}
 	if p.Usage != nil && p.Kind != chat.PieceBegin { // what is known before the answer is no usage of it
-		e.o.usage = *p.Usage
+		e.o.usage, e.o.tier = *p.Usage, p.Usage.Tier
 	}
 }
 

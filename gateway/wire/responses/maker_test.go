@@ -313,6 +313,7 @@ func (m *maker) stream() []chat.Piece {
 	if u.Provenance == chat.Unknown {
 		u = chat.Usage{Input: 3, Output: 4, Provenance: chat.Reported}
 	}
+	u.Tier = oneOf(m, "", "flex", "priority")
 	return append(list, chat.Piece{Kind: chat.PieceUsage, Usage: &u}, chat.Piece{Kind: chat.PieceEnd})
 }
 
