@@ -12,8 +12,9 @@ import (
 type encoder struct {
 	o        object
 	sequence int64
-	current  *item   // the thought or message that is open, or nil
-	calls    []*item // by their index in the neutral form; nil for indices that did not come
+	current  *item           // the thought or message that is open, or nil
+	calls    []*item         // by their index in the neutral form; nil for indices that did not come
+	sources  []chat.Citation // of the next text
 	begun    bool
 	finished bool
 	ended    bool
@@ -222,6 +223,12 @@ func (e *encoder) say(dst *chat.Batch, p *chat.Piece, refusal bool) {
 		e.inPart(dst, it)
 		dst.Buf = append(it.parts[n-1].append(append(dst.Buf, `,"part":`...)), '}')
 	}
+	if !refusal {
+		for i := range e.sources {
+			e.source(dst, it, &e.sources[i])
+		}
+		e.sources = e.sources[:0]
+	}
 	t := &it.parts[n-1]
 	t.text.inside = append(t.text.inside, p.Text...)
 	kind := "response.output_text.delta"
@@ -270,12 +277,23 @@ func (e *encoder) partDone(dst *chat.Batch, it *item) {
 	dst.Buf = append(t.append(append(dst.Buf, `,"part":`...)), '}')
 }
 
-// cite adds a source to the text that is being said. Without one there is nothing that it could belong to.
+// cite adds a source to the text that is being said. Anthropic tells it before the text: then it waits for that.
 func (e *encoder) cite(dst *chat.Batch, c *chat.Citation) {
 	it := e.current
-	if c == nil || it == nil || it.kind != messageItem || it.parts[len(it.parts)-1].refusal {
-		return
+	switch {
+	case c == nil:
+	case it != nil && it.kind == messageItem && !it.parts[len(it.parts)-1].refusal:
+		e.source(dst, it, c)
+	case len(e.sources) < maxSources:
+		e.sources = append(e.sources, *c)
 	}
+}
+
+// maxSources bounds those that wait.
+const maxSources = 1 << 10
+
+// source adds a source to the last part of a message.
+func (e *encoder) source(dst *chat.Batch, it *item, c *chat.Citation) {
 	t := &it.parts[len(it.parts)-1]
 	note := t.cite(c)
 	e.of(dst, "response.output_text.annotation.added", it)
