@@ -14,6 +14,9 @@ func (w *requestWriter) messages() {
 	w.list("messages")
 	for i := range w.q.Messages {
 		m := &w.q.Messages[i]
+		if len(m.Parts) > 0 && len(w.readable(m.Parts)) == 0 && m.Role != chat.RoleTool {
+			continue // a message that says nothing is refused by some
+		}
 		switch m.Role {
 		case chat.RoleTool:
 			w.result(m)
@@ -28,6 +31,9 @@ func (w *requestWriter) messages() {
 		}
 	}
 	w.seen()
+	if !w.more && len(w.q.Messages) > 0 {
+		w.refuse("messages", "says nothing that this provider can read")
+	}
 	w.shut(']')
 }
 
@@ -69,7 +75,7 @@ func (w *requestWriter) turn(at int, m *chat.Message) {
 // withoutMedia puts media aside, under a heading if there is one, and leaves a text where they were.
 func (w *requestWriter) withoutMedia(parts []chat.Part, heading string) []chat.Part {
 	var rest []chat.Part
-	for _, p := range readable(parts) {
+	for _, p := range w.readable(parts) {
 		if p.Media == nil {
 			rest = append(rest, p)
 			continue
@@ -94,23 +100,29 @@ func mediaName(k chat.PartKind) string {
 	return "file"
 }
 
-// readable turns documents that are plain texts into what they say.
-func readable(parts []chat.Part) []chat.Part {
-	same := true
-	for i := range parts {
-		p := &parts[i]
-		if p.Kind != chat.PartFile {
+// readable turns documents that are plain texts, and parts that only another dialect knows, into what they say, and leaves
+// out those of the latter that say nothing.
+func (w *requestWriter) readable(parts []chat.Part) []chat.Part {
+	if !slices.ContainsFunc(parts, func(p chat.Part) bool { return p.Kind == chat.PartFile || p.Kind == chat.PartOther }) {
+		return parts
+	}
+	rest := make([]chat.Part, 0, len(parts))
+	for _, p := range parts {
+		switch {
+		case p.Kind == chat.PartFile:
+			if text, ok := plainText(&p); ok {
+				p = chat.Part{Text: text, Cache: p.Cache}
+			}
+		case p.Kind != chat.PartOther || w.own():
+		case p.Text != "":
+			p = chat.Part{Text: p.Text, Cache: p.Cache}
+		default:
+			w.drop("messages.content." + typeOf(p.Raw))
 			continue
 		}
-		if text, ok := plainText(p); ok {
-			if same {
-				same, parts = false, slices.Clone(parts)
-				p = &parts[i]
-			}
-			*p = chat.Part{Text: text, Cache: p.Cache}
-		}
+		rest = append(rest, p)
 	}
-	return parts
+	return rest
 }
 
 // result writes what a tool answered: text only, and without a word for failure.
@@ -275,7 +287,7 @@ func (w *writer) thoughts(parts []chat.Part) {
 
 // content writes parts as a string where that says it all.
 func (w *requestWriter) content(at int, parts []chat.Part) {
-	parts = readable(parts)
+	parts = w.readable(parts)
 	if text, ok := w.plain(parts); ok {
 		w.str("content", text)
 		return
@@ -322,12 +334,8 @@ func (w *requestWriter) part(i, k int, p *chat.Part) {
 	case chat.PartImage, chat.PartAudio, chat.PartFile:
 		w.media(i, k, p)
 	case chat.PartOther:
-		if w.own() {
-			w.next()
-			w.b = append(w.b, p.Raw...)
-		} else {
-			w.drop("messages.content." + typeOf(p.Raw))
-		}
+		w.next()
+		w.b = append(w.b, p.Raw...)
 	}
 }
 

@@ -60,6 +60,11 @@ func TestAppendMessages(t *testing.T) {
 	f(chat.Target{JoinText: true}, `{"role":"user","content":"x\ny"}`, user(text("x"), text("y")))
 	f(chat.Target{NoDeveloper: true}, `{"role":"system","content":"x"}`, chat.Message{Role: chat.RoleDeveloper, Parts: []chat.Part{text("x")}})
 
+	// What other dialects alone know is said as they would have it.
+	found := chat.Part{Kind: chat.PartOther, Text: "found", Raw: []byte(`{"type":"search_result"}`)}
+	f(plain, `{"role":"user","content":"found"}`, user(found))
+	f(plain, callText+`,{"role":"tool","tool_call_id":"a","content":[{"type":"text","text":"x"},{"type":"text","text":"found"}]}`, call, result(text("x"), found))
+
 	// Media out of a result wait for a turn that may hold them, behind all results.
 	f(plain, callText+`,{"role":"tool","tool_call_id":"a","content":[{"type":"text","text":"a plot"},{"type":"text","text":"(image in the next message of the user)"}]},`+
 		`{"role":"tool","tool_call_id":"a","content":"x"},`+
@@ -181,7 +186,15 @@ func TestAppendRequestTarget(t *testing.T) {
 		`,"response_format":{"type":"json_schema","json_schema":{"name":"answer","schema":{}}}`)
 	f(func(q *chat.Request) {
 		q.Messages[0].Parts = append(q.Messages[0].Parts, chat.Part{Kind: chat.PartOther, Raw: []byte(`{"type":"search_result"}`)})
-	}, chat.Target{}, `[{"role":"user","content":[{"type":"text","text":"x"}]}]`, "messages.content.search_result")
+	}, chat.Target{}, "", "messages.content.search_result")
+	// A message of nothing but what others know is left out, but for the result of a call.
+	silent := []chat.Part{{Kind: chat.PartOther, Raw: []byte(`{"type":"server_tool_use"}`)}}
+	f(func(q *chat.Request) {
+		q.Messages = append(q.Messages, chat.Message{Role: chat.RoleAssistant, Parts: silent}, user(silent...), chat.Message{Role: chat.RoleSystem, Parts: silent})
+	}, chat.Target{}, "", "messages.content.server_tool_use")
+	f(func(q *chat.Request) {
+		q.Messages[0] = chat.Message{Role: chat.RoleTool, CallID: "a", Parts: silent}
+	}, chat.Target{}, `[{"role":"tool","tool_call_id":"a","content":""}]`, "messages.content.server_tool_use")
 }
 
 func TestAppendRequestRefuses(t *testing.T) {
@@ -200,6 +213,9 @@ func TestAppendRequestRefuses(t *testing.T) {
 	}
 	f("messages[0].content[1]", chat.Target{}, add(media(chat.PartImage, chat.Media{ID: "file-1"})))
 	f("messages[0].content[1]", chat.Target{}, add(media(chat.PartAudio, chat.Media{URL: "https://example.org/a.wav"})))
+	f("messages", chat.Target{}, func(q *chat.Request) {
+		q.Messages[0].Parts = []chat.Part{{Kind: chat.PartOther, Raw: []byte(`{"type":"container_upload"}`)}}
+	})
 	f("previous_response_id", chat.Target{}, func(q *chat.Request) { q.Previous = "resp_1" })
 	f("conversation", chat.Target{}, func(q *chat.Request) { q.Extra = []chat.Member{{Name: "conversation", Value: []byte(`"c"`)}} })
 	f("background", chat.Target{}, func(q *chat.Request) { q.Extra = []chat.Member{{Name: "background", Value: []byte(`true`)}} })
