@@ -18,7 +18,6 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway/internal/openapi"
 	"github.com/sluice-ai/sluice/gateway/wire"
-	"github.com/sluice-ai/sluice/gateway/wire/anthropic"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/sse"
 )
@@ -187,8 +186,6 @@ func (d *dialogue) sent(t *testing.T, to *wire.Dialect, words []string) []byte {
 		fits(t, "CreateChatCompletionRequest", body)
 	case wire.Responses:
 		fits(t, "CreateResponse", body)
-	case wire.Anthropic:
-		text = fmt.Appendf(text, "anthropic-version: %s\n", anthropic.Version(d.q, &target))
 	}
 	if len(dropped) > 0 {
 		text = fmt.Appendf(text, "dropped: %s\n", strings.Join(dropped, ", "))

@@ -1,10 +1,6 @@
 package anthropic
 
-import (
-	"strings"
-
-	"github.com/sluice-ai/sluice/gateway/wire/chat"
-)
+import "github.com/sluice-ai/sluice/gateway/wire/chat"
 
 const (
 	effortNone    = "none"
@@ -30,8 +26,6 @@ type plan struct {
 	temperature, topP *float64
 	topK              *int64
 }
-
-func (p *plan) samples() bool { return p.temperature != nil || p.topP != nil || p.topK != nil }
 
 // plan decides, and drops what the target refuses.
 func (e *requestWriter) plan() plan {
@@ -167,29 +161,3 @@ func (e *requestWriter) planSampling(p *plan) {
 		p.topK = nil
 	}
 }
-
-// Version is the anthropic-version that an encoded request needs: 2023-06-01 if sampling parameters or documents in an
-// assistant's turn are sent, which 2026-10-21 refuses, else 2026-10-21.
-func Version(q *chat.Request, t *chat.Target) string {
-	e := requestWriter{q: q, t: t}
-	if p := e.plan(); p.samples() {
-		return Version2023
-	}
-	for i := range q.Messages {
-		if m := &q.Messages[i]; m.Role == chat.RoleAssistant {
-			for k := range m.Parts {
-				if p := &m.Parts[k]; p.Kind == chat.PartFile ||
-					p.Kind == chat.PartOther && strings.Contains(string(p.Raw), `"document"`) {
-					return Version2023
-				}
-			}
-		}
-	}
-	return Version2026
-}
-
-// Versions of the API, as the header anthropic-version names them.
-const (
-	Version2023 = "2023-06-01"
-	Version2026 = "2026-10-21"
-)

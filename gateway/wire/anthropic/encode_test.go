@@ -281,32 +281,24 @@ func TestThinkingDropped(t *testing.T) {
 }
 
 func TestSampling(t *testing.T) {
-	f := func(s chat.Sampling, effort string, target chat.Target, dropped, temperature, topP, topK, version string) {
+	f := func(s chat.Sampling, effort string, target chat.Target, dropped, temperature, topP, topK string) {
 		t.Helper()
 		q := chat.Request{Sampling: s, Reasoning: chat.Reasoning{Effort: effort}, Dialect: "openai"}
 		checkSent(t, q, target, dropped, "temperature", temperature, "top_p", topP, "top_k", topK)
-		if got := anthropic.Version(&q, &target); got != version {
-			t.Errorf("version %s, want %s", got, version)
-		}
 	}
 	var old chat.Target
 	newer := chat.Target{NoSampling: true, Adaptive: true}
-	f(chat.Sampling{}, "", old, "", "", "", "", anthropic.Version2026)
-	f(chat.Sampling{Temperature: new(0.0)}, "", old, "", "0", "", "", anthropic.Version2023)
-	f(chat.Sampling{Temperature: new(1.7)}, "", old, "", "1", "", "", anthropic.Version2023)
-	f(chat.Sampling{TopP: new(0.3), TopK: new(int64(5))}, "", old, "", "", "0.3", "5", anthropic.Version2023)
-	f(chat.Sampling{Temperature: new(0.2), TopP: new(0.3)}, "", old, "top_p", "0.2", "", "", anthropic.Version2023)
-	f(chat.Sampling{Temperature: new(0.2), TopP: new(1.0)}, "", old, "", "0.2", "", "", anthropic.Version2023)
-	f(chat.Sampling{Temperature: new(0.2), TopP: new(0.3), TopK: new(int64(5))}, "", newer, "temperature top_p top_k", "", "", "", anthropic.Version2026)
-	f(chat.Sampling{Temperature: new(0.2), TopP: new(0.3), TopK: new(int64(5))}, "low", old, "temperature top_p top_k", "", "", "", anthropic.Version2026)
-	f(chat.Sampling{Temperature: new(1.0)}, "low", old, "", "1", "", "", anthropic.Version2023)
-	f(chat.Sampling{TopP: new(0.96)}, "low", old, "", "", "0.96", "", anthropic.Version2023)
-	f(chat.Sampling{Temperature: new(0.2)}, "none", old, "", "0.2", "", "", anthropic.Version2023)
-
-	seen := chat.Request{Messages: []chat.Message{assistant(chat.Part{Kind: chat.PartFile, Media: &chat.Media{ID: "f"}})}}
-	if got := anthropic.Version(&seen, &newer); got != anthropic.Version2023 {
-		t.Errorf("a document in an assistant's turn: version %s", got)
-	}
+	f(chat.Sampling{}, "", old, "", "", "", "")
+	f(chat.Sampling{Temperature: new(0.0)}, "", old, "", "0", "", "")
+	f(chat.Sampling{Temperature: new(1.7)}, "", old, "", "1", "", "")
+	f(chat.Sampling{TopP: new(0.3), TopK: new(int64(5))}, "", old, "", "", "0.3", "5")
+	f(chat.Sampling{Temperature: new(0.2), TopP: new(0.3)}, "", old, "top_p", "0.2", "", "")
+	f(chat.Sampling{Temperature: new(0.2), TopP: new(1.0)}, "", old, "", "0.2", "", "")
+	f(chat.Sampling{Temperature: new(0.2), TopP: new(0.3), TopK: new(int64(5))}, "", newer, "temperature top_p top_k", "", "", "")
+	f(chat.Sampling{Temperature: new(0.2), TopP: new(0.3), TopK: new(int64(5))}, "low", old, "temperature top_p top_k", "", "", "")
+	f(chat.Sampling{Temperature: new(1.0)}, "low", old, "", "1", "", "")
+	f(chat.Sampling{TopP: new(0.96)}, "low", old, "", "", "0.96", "")
+	f(chat.Sampling{Temperature: new(0.2)}, "none", old, "", "0.2", "", "")
 }
 
 func TestRest(t *testing.T) {

@@ -88,7 +88,11 @@ func TestRequests(t *testing.T) {
 				out(section, err.Error()+"\n")
 				return
 			}
-			out(section, indent(t, body)+strings.Join(append([]string{"version " + anthropic.Version(q, &target)}, dropped...), "\ndropped ")+"\n")
+			text := indent(t, body)
+			for _, name := range dropped {
+				text += "dropped " + name + "\n"
+			}
+			out(section, text)
 		}
 		encode("encoded", target)
 		encode("for an old model", chat.Target{Model: "claude-sonnet-4-5"})
