@@ -56,22 +56,23 @@ func (d *decoder) called(a *answer, f *callFragment) {
 	n := a.find(f)
 	c := &a.calls[n]
 	if !c.told && (f.name != nil || len(f.arguments) > 0) {
-		c.told = true
+		c.told, c.place = true, a.told
+		a.told++
 		if !c.given {
 			c.id = madeID(d.head.ID, n)
 		}
 		name, _ := peek.String(f.name)
 		d.calls = append(d.calls, chat.ToolCall{ID: c.id, Kind: f.kind, Name: name})
-		d.out = append(d.out, chat.Piece{Kind: chat.PieceCall, Choice: a.index, Index: n, Call: &d.calls[len(d.calls)-1]})
+		d.out = append(d.out, chat.Piece{Kind: chat.PieceCall, Choice: a.index, Index: c.place, Call: &d.calls[len(d.calls)-1]})
 	}
 	if len(f.signature) > 0 && c.told { // at once: other dialects have it in front of the call
 		d.calls = append(d.calls, chat.ToolCall{ID: c.id, Kind: f.kind})
 		d.out = append(d.out, chat.Piece{
-			Kind: chat.PieceSignature, Choice: a.index, Index: n, Call: &d.calls[len(d.calls)-1], Text: f.signature,
+			Kind: chat.PieceSignature, Choice: a.index, Index: c.place, Call: &d.calls[len(d.calls)-1], Text: f.signature,
 		})
 	}
 	if len(f.arguments) > 0 {
-		d.out = append(d.out, chat.Piece{Kind: chat.PieceArguments, Choice: a.index, Index: n, Text: f.arguments})
+		d.out = append(d.out, chat.Piece{Kind: chat.PieceArguments, Choice: a.index, Index: c.place, Text: f.arguments})
 	}
 }
 

@@ -35,6 +35,7 @@ type answer struct {
 	thought  source
 	last     []byte // the last piece of reasoning
 	calls    []begunCall
+	told     int // of the calls
 }
 
 // source is where reasoning is read that stands in several places.
@@ -52,6 +53,7 @@ type begunCall struct {
 	id    string // as the provider gave it, or made
 	given bool   // by the provider
 	told  bool   // its beginning was passed on
+	place int    // among those that were told
 }
 
 // Decode implements chat.Decoder.
