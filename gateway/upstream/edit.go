@@ -20,6 +20,9 @@ func (st *stream) edit() []peek.Edit {
 	x, p := st.x, st.p
 	body := x.Request.Body()
 	e := x.Request.Edits(st.edits[:0], st.attempt.Model, st.strip)
+	if x.Request.ContentType() != "" {
+		return e // of a form nothing else is read: files arrive as they are
+	}
 	n := len(e)
 	if st.r.dialect.DecodeRequest != nil {
 		t := p.describe(st.attempt)
