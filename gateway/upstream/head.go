@@ -251,18 +251,20 @@ func (st *stream) frame(f framing) error {
 	st.keep = f.keep
 	switch {
 	case st.reply.Status >= 300:
-	case is(st.reply.ContentType, "text/event-stream"):
-		st.reply.Kind = gateway.Events
 	case st.isBytes():
 		st.reply.Kind = gateway.Bytes
+	case is(st.reply.ContentType, "text/event-stream"):
+		st.reply.Kind = gateway.Events
 	}
 	return nil
 }
 
-// isBytes says whether the body is a file, a recording or a text, which passes as it comes.
+// isBytes says whether the body is a file, a recording or a text, which passes as it comes. A file may be of any type; what
+// else may be bytes is none of the dialect's own types, and no page of a proxy's.
 func (st *stream) isBytes() bool {
+	t := st.reply.ContentType
 	return st.r.native && st.x.Request.Endpoint.Bytes && st.reply.Status < 300 &&
-		!is(st.reply.ContentType, "application/json") && !is(st.reply.ContentType, "text/event-stream")
+		(st.r.file || !is(t, "application/json") && !is(t, "text/event-stream") && !is(t, "text/html"))
 }
 
 // is says whether a content type is of a media type, whatever its parameters are.

@@ -203,3 +203,40 @@ func TestDots(t *testing.T) {
 		t.Error("the provider was asked")
 	}
 }
+
+// Files are nobody's JSON: what looks like an id in one stays as it is.
+func TestFileStaysAsItIs(t *testing.T) {
+	f := newFake(t, nil, say(whole("200 OK", `{"id":"file-1","object":"file"}`)))
+	form := "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.jsonl\"\r\n\r\n" +
+		`{"body":{"file_id":"file-abc~fake","messages":[{"role":"developer"}]}}` + "\r\n--x--\r\n"
+	r := attempt(t, openai(t, f), pass(t, "files.create", "multipart/form-data; boundary=x", &body{[]byte(form)}, "", ""), "")
+	if got := f.seen()[0].body; r.err != nil || got != form {
+		t.Errorf("%v, sent %q", r.err, got)
+	}
+}
+
+// A file may look like an error or like events, and may be empty: it is no reply of the provider's dialect.
+func TestFileOfAnyType(t *testing.T) {
+	check := func(contentType, file string) {
+		t.Helper()
+		f := newFake(t, nil, say("HTTP/1.1 200 OK\r\nContent-Type: "+contentType+"\r\nContent-Length: "+itoa(len(file))+"\r\n\r\n"+file))
+		r := attempt(t, openai(t, f), pass(t, "files.content", "", nil, "file-1", ""), "")
+		if r.err != nil || r.reply.Kind != gateway.Bytes || strings.Join(r.events, "") != file {
+			t.Errorf("%s %q: %v %q", contentType, file, r.err, r.events)
+		}
+	}
+	check("application/json", `{"error":{"message":"in a log"}}`)
+	check("application/json", "{\"custom_id\":\"1\"}\n{\"custom_id\":\"2\"}\n")
+	check("application/json; charset=utf-8", "")
+	check("text/event-stream", "data: recorded\n\n")
+	check("text/html", "<html>")
+}
+
+// A proxy's page is no recording.
+func TestPageIsNoRecording(t *testing.T) {
+	f := newFake(t, nil, say("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>"))
+	r := attempt(t, openai(t, f), pass(t, "audio.speech", "", &body{[]byte(`{"model":"m","input":"hi","voice":"v"}`)}, "", ""), "tts")
+	if codeOf(r.err) != gateway.CodeBadResponse {
+		t.Errorf("%v %q", r.err, r.events)
+	}
+}

@@ -31,6 +31,7 @@ type route struct {
 	ids     bool   // the reply has ids that must lead back to this provider
 	images  bool   // a stream ends with the last of the images that were asked for
 	merges  bool   // small requests may go together
+	file    bool   // a successful reply is somebody's file, whatever is in it
 	noted   bool   // the provider keeps the answer, and only its id is remembered
 
 	// forwarded are the request headers that pass to the provider when the caller sent them, with what is sent otherwise.
@@ -65,6 +66,7 @@ func (k *Kind) routes(c *Config) map[string]*route {
 		r.asks = c.AskUsage && !k.Quirks.NoStreamOptions && (e.Name == "chat.completions" || e.Name == "completions")
 		r.ids = strings.HasPrefix(e.Name, "files.") && !e.Bytes || strings.HasPrefix(e.Name, "batches.")
 		r.images = strings.HasPrefix(e.Name, "images.")
+		r.file = e.Bytes && e.Method == "GET"
 		r.merges = r.native && e.Name == "embeddings" && c.Merge.Window > 0
 		r.noted = r.native && e.Name == createResponse
 		r.forwarded = []gateway.Field{{Name: "Openai-Beta"}, {Name: "X-Client-Request-Id"}}
