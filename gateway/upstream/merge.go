@@ -3,7 +3,9 @@ package upstream
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -33,8 +35,9 @@ type merger struct {
 
 // terms are what requests must agree in to go together.
 type terms struct {
-	model string
-	rest  string // members other than input and model
+	model  string
+	rest   string // members other than input and model
+	tokens bool   // the inputs are lists of tokens; OpenAI refuses those beside texts
 }
 
 // merged is one request to the provider, made of several callers'.
@@ -96,7 +99,7 @@ func separate(body []byte, model string) (inputs [][]byte, t terms) {
 		}
 		return true
 	})
-	return inputs, terms{model: model, rest: string(rest)}
+	return inputs, terms{model: model, rest: string(rest), tokens: len(inputs) > 0 && inputs[0][0] == '['}
 }
 
 // listed is what is to be embedded: of a string or a list of tokens one, of a list of those several.
@@ -198,6 +201,11 @@ func (b *merged) Free() {}
 func (b *merged) run(r *route) {
 	defer close(b.done)
 	defer b.x.End(nil)
+	defer func() { // no transport stands below this goroutine that would do it
+		if r := recover(); r != nil {
+			b.err = fmt.Errorf("panic in merged embeddings: %v\n%s", r, debug.Stack())
+		}
+	}()
 	if b.err = b.x.Request.Open(); b.err != nil {
 		return
 	}
@@ -222,21 +230,22 @@ func (b *merged) run(r *route) {
 	}
 }
 
-// read finds the embedding of each input; false if one is missing.
+// read finds the embedding of each input; false unless there is exactly one for each: what belongs to whom is not guessed.
 func (b *merged) read() bool {
 	b.data = make([][]byte, len(b.inputs))
-	at := 0
+	at, sure := 0, true
 	peek.Elements(peek.Find(b.body, []byte(`"data"`)), func(e []byte) bool {
 		i, ok := peek.Int(peek.Find(e, []byte(`"index"`)))
 		if !ok {
 			i = int64(at)
 		}
-		if at++; i >= 0 && i < int64(len(b.data)) {
+		at++
+		if sure = i >= 0 && i < int64(len(b.data)) && b.data[i] == nil; sure {
 			b.data[i] = peek.Find(e, []byte(`"embedding"`))
 		}
-		return true
+		return sure
 	})
-	return !slices.ContainsFunc(b.data, func(d []byte) bool { return d == nil })
+	return sure && !slices.ContainsFunc(b.data, func(d []byte) bool { return d == nil })
 }
 
 // share is one member's reply: the elements of its inputs, from one on, and its part of the usage.

@@ -3,6 +3,7 @@ package upstream_test
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -73,23 +74,47 @@ func together(t *testing.T, p *upstream.Provider, asks ...string) []result {
 func TestMerge(t *testing.T) {
 	var f *fake
 	f = newFake(t, nil, func(c net.Conn, n int) bool { return embedder(&f)(c, n) })
-	results := together(t, merging(t, f, patience, 5), embed(`"a"`), embed(`["b","c"]`), embed(`[1,2]`), embed(`[[3]]`))
-	want := []string{
-		`{"object":"list","data":[{"object":"embedding","index":0,"embedding":"a"}],"model":"e-1","usage":{"prompt_tokens":`,
-		`{"object":"list","data":[{"object":"embedding","index":0,"embedding":"b"},{"object":"embedding","index":1,"embedding":"c"}],"model":"e-1","usage":{"prompt_tokens":`,
-		`{"object":"list","data":[{"object":"embedding","index":0,"embedding":[1,2]}],"model":"e-1","usage":{"prompt_tokens":`,
-		`{"object":"list","data":[{"object":"embedding","index":0,"embedding":[3]}],"model":"e-1","usage":{"prompt_tokens":`,
+	asks := []string{
+		`"a"`, `["b","c"]`, `["d","e"]`, // texts
+		`[1,2]`, `[[3],[4]]`, `[[5],[6]]`, // tokens, which do not go beside them
+	}
+	want := [][]string{{`"a"`}, {`"b"`, `"c"`}, {`"d"`, `"e"`}, {`[1,2]`}, {`[3]`, `[4]`}, {`[5]`, `[6]`}}
+	var bodies []string
+	for _, input := range asks {
+		bodies = append(bodies, embed(input))
 	}
 	var tokens int64
-	for i, r := range results {
-		if r.err != nil || !strings.HasPrefix(r.events[0], want[i]) {
-			t.Errorf("%d: %v %q", i, r.err, r.events)
+	for i, r := range together(t, merging(t, f, patience, 5), bodies...) {
+		var data []string
+		for k, embedding := range want[i] {
+			data = append(data, fmt.Sprintf(`{"object":"embedding","index":%d,"embedding":%s}`, k, embedding))
+		}
+		begin := `{"object":"list","data":[` + strings.Join(data, ",") + `],"model":"e-1","usage":{"prompt_tokens":`
+		if r.err != nil || !strings.HasPrefix(r.events[0], begin) {
+			t.Errorf("%s: %v %q", asks[i], r.err, r.events)
 		}
 		tokens += r.x.Usage.Input
 	}
-	if n := len(f.seen()); n != 1 || tokens != 50 {
+	if n := len(f.seen()); n != 2 || tokens != 100 {
 		t.Errorf("%d requests, %d tokens: %q", n, tokens, f.seen())
 	}
+}
+
+// What cannot be told apart is given to nobody: it may be another tenant's.
+func TestMergeUnclear(t *testing.T) {
+	check := func(data string) {
+		t.Helper()
+		f := newFake(t, nil, say(whole("200 OK", `{"object":"list","data":`+data+`}`)))
+		for i, r := range together(t, merging(t, f, patience, 2), embed(`"a"`), embed(`"b"`)) {
+			if codeOf(r.err) != gateway.CodeBadResponse {
+				t.Errorf("%s: %d: %v %q", data, i, r.err, r.events)
+			}
+		}
+	}
+	check(`[{"index":0,"embedding":[0]},{"index":0,"embedding":[9]},{"index":1,"embedding":[1]}]`)
+	check(`[{"index":0,"embedding":[0]},{"index":1,"embedding":[1]},{"index":2,"embedding":[2]}]`)
+	check(`[{"index":0,"embedding":[0]}]`)
+	check(`[{"index":0,"embedding":[0]},{"index":-1,"embedding":[1]}]`)
 }
 
 // Requests that differ in more than their inputs, that are large or of an unknown shape go by themselves; and nobody
@@ -156,4 +181,18 @@ func TestMergeLeave(t *testing.T) {
 	exchanges[1].Cancel(gateway.ErrGone)
 	<-gone
 	all.Wait()
+}
+
+// What goes wrong in the goroutine that asks for all of them is an error for each, and not the end of the process.
+func TestMergePanic(t *testing.T) {
+	f := newFake(t, nil, say(""))
+	p := openai(t, f, func(c *upstream.Config) {
+		c.Merge = upstream.Merge{Window: patience, Inputs: 2}
+		c.Guard = func(netip.AddrPort) error { panic("a bug") }
+	})
+	for i, r := range together(t, p, embed(`"a"`), embed(`"b"`)) {
+		if r.err == nil || !strings.Contains(r.err.Error(), "a bug") || gateway.AsError(r.err).Status != 500 {
+			t.Errorf("%d: %v", i, r.err)
+		}
+	}
 }
