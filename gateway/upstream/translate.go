@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/sluice-ai/sluice/gateway"
@@ -96,6 +97,9 @@ func (t *translation) wrap(st *stream) error {
 			w.kept = &conversation{asked: t.q, own: t.own}
 		}
 		r.Stream, r.Failure = w, w.fail
+		if w.pull(); w.err != nil { // nobody has heard of it yet, so another provider may be asked
+			return w.err
+		}
 		return nil
 	}
 	ev, err := st.Next()
@@ -154,12 +158,32 @@ func (t *translation) wrapError(st *stream) error {
 // statusOverloaded is Anthropic's own.
 const statusOverloaded = 529
 
-// dropped is the header that names the parameters which the provider did not get.
+// mostDropped is how many bytes of names the header has: many clients take no more than 8 KiB of headers altogether.
+const mostDropped = 1 << 10
+
+// dropped is the header that names the parameters which the provider did not get, or as many of them as fit. Names may be
+// the caller's, so whatever a field cannot hold in every client's eyes becomes a question mark.
 func dropped(names []string) []gateway.Field {
 	if len(names) == 0 {
 		return nil
 	}
-	return []gateway.Field{{Name: "x-sluice-dropped", Value: strings.Join(names, ", ")}}
+	var value []byte
+	for i, name := range names {
+		if len(value)+len(name) > mostDropped {
+			value = append(strconv.AppendInt(append(value, "and "...), int64(len(names)-i), 10), " more"...)
+			break
+		}
+		value = append(value, name...)
+		if i < len(names)-1 {
+			value = append(value, ", "...)
+		}
+	}
+	for i, c := range value {
+		if c < ' ' || c > '~' {
+			value[i] = '?'
+		}
+	}
+	return []gateway.Field{{Name: "x-sluice-dropped", Value: string(value)}}
 }
 
 // rendered is a whole reply with another body: that of the stream was read, and is kept until the end of the exchange.

@@ -371,3 +371,37 @@ func TestNumberedFailure(t *testing.T) {
 		t.Errorf("held by %q", got)
 	}
 }
+
+// The names of what was left out are the caller's: the header holds neither all of them nor whatever is in them.
+func TestDroppedFits(t *testing.T) {
+	f := newFake(t, nil, say(whole("200 OK", message)))
+	p := claude(t, f, nil)
+	check := func(members, want string) {
+		t.Helper()
+		r := attempt(t, p, at(t, "chat.completions", `{"model":"m","messages":[{"role":"user","content":"hi"}]`+members+`}`, "", ""), "m")
+		if r.err != nil || len(r.reply.Header) != 1 {
+			t.Fatalf("%v %v", r.err, r.reply)
+		}
+		if got := r.reply.Header[0]; got.Name != "x-sluice-dropped" || got.Value != want {
+			t.Errorf("%s: %q, want %q", got.Name, got.Value, want)
+		}
+	}
+	check(`,"a\r\nSet-Cookie: b":1,"ü":2`, `a??Set-Cookie: b, ??`)
+	long := strings.Repeat("k", 1000)
+	check(`,"`+long+`":1,"`+long+`2":2,"c":3`, long+", and 2 more")
+	check(`,"`+long+`k`+long+`":1`, "and 1 more")
+}
+
+// The first event is translated before anything is promised: a stream that says nothing is an error of the attempt.
+func TestFirstEventUnreadable(t *testing.T) {
+	f := newFake(t, nil, say(sseHead+events(done)+last))
+	for endpoint, ask := range map[string]string{
+		"messages":         `{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]}`,
+		"responses.create": `{"model":"m","stream":true,"input":"hi"}`,
+	} {
+		r := attempt(t, compatible(t, f, nil), at(t, endpoint, ask, "", ""), "m")
+		if r.sent || codeOf(r.err) != gateway.CodeBadResponse {
+			t.Errorf("%s: sent %v, %v %q", endpoint, r.sent, r.err, r.events)
+		}
+	}
+}
