@@ -29,6 +29,13 @@ func (b *Budget) take(n int64) error {
 	return nil
 }
 
+// give takes bytes back that were counted.
+func (b *Budget) give(n int64) {
+	if n > 0 {
+		b.held.Add(-n)
+	}
+}
+
 // errBusy is the gateway's own fault, so no other target is asked. The provider's work is lost.
 var errBusy = &gateway.Error{
 	Status: 503, Type: gateway.TypeServer, Code: "gateway_busy", RetryAfter: time.Second, Sent: true,

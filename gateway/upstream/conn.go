@@ -139,10 +139,8 @@ func (c *conn) grow(most int) error {
 func (c *conn) dropBuffer() {
 	buf.Put(c.buf)
 	c.buf = nil
-	if c.held > 0 { // rarely: what all connections share is not touched for each event
-		c.p.c.Budget.held.Add(-c.held)
-		c.held = 0
-	}
+	c.p.c.Budget.give(c.held) // of 0, rarely anything else, it does nothing: what all connections share is not touched for each event
+	c.held = 0
 }
 
 // near says whether an armed deadline serves for the one wanted: setting one costs more than waking up once too early.

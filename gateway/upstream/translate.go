@@ -92,12 +92,13 @@ func (t *translation) wrap(st *stream) error {
 	case r.Status >= 300:
 		return t.wrapError(st)
 	case r.Kind == gateway.Events:
-		w := &translated{st: st, decoder: t.to.NewDecoder(), encoder: t.from.NewEncoder(t.own)}
+		w := &translated{st: st, decoder: t.to.NewDecoder(), encoder: t.from.NewEncoder(t.own), repeats: t.from == wire.Responses}
 		if st.p.keeps(st.x, t.q) {
 			w.kept = &conversation{asked: t.q, own: t.own}
 		}
 		r.Stream, r.Failure = w, w.fail
 		if w.pull(); w.err != nil { // nobody has heard of it yet, so another provider may be asked
+			w.release()
 			return w.err
 		}
 		return nil
@@ -216,6 +217,10 @@ type translated struct {
 	err     error         // behind what is in the batch
 	kept    *conversation // what the answer belongs to, if it is to be stored; nil: it is not
 	said    chat.Collector
+
+	length  int64 // bytes of all that has been said
+	repeats bool  // the encoder keeps it, to repeat it at the end
+	held    int64 // bytes of it that are counted in the budget
 }
 
 var _ gateway.Stream = (*translated)(nil)
@@ -252,6 +257,10 @@ func (w *translated) pull() {
 	w.pieces, err = w.decoder.Decode(w.pieces[:0], ev.Name, ev.Data)
 	for i := range w.pieces {
 		p := &w.pieces[i]
+		if tooMuch := w.gather(p); tooMuch != nil {
+			w.err, w.st.err = tooMuch, tooMuch
+			return
+		}
 		if p.Kind == chat.PieceBegin && p.Head != nil {
 			w.head = *p.Head
 			name(w.st.x, &w.head)
@@ -270,6 +279,29 @@ func (w *translated) pull() {
 	}
 	w.err = w.st.unreadable(err)
 	w.st.err = w.err
+}
+
+// gather counts what a piece adds to the answer. It may have no more than a whole reply, because encoders keep parts of it,
+// that of the Responses API all.
+func (w *translated) gather(p *chat.Piece) error {
+	w.length += int64(len(p.Text) + len(p.Logprobs))
+	if w.length > int64(w.st.p.c.MaxBody) {
+		return errTooLarge
+	}
+	const step = 16 << 10 // most answers have less, and what all replies share is not touched for each event
+	if more := w.length - w.held; w.repeats && more >= step {
+		if err := w.st.p.c.Budget.take(more); err != nil {
+			return err
+		}
+		w.held += more
+	}
+	return nil
+}
+
+// release takes back what was counted.
+func (w *translated) release() {
+	w.st.p.c.Budget.give(w.held)
+	w.held = 0
 }
 
 // unreadable is what it means that a reply or an event could not be decoded: the provider reports a failure, or is at fault.
@@ -295,4 +327,7 @@ func (w *translated) fail(dst []byte, e chat.Error) []byte {
 }
 
 // Close implements gateway.Stream.
-func (w *translated) Close() error { return w.st.Close() }
+func (w *translated) Close() error {
+	w.release()
+	return w.st.Close()
+}

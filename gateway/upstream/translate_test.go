@@ -405,3 +405,35 @@ func TestFirstEventUnreadable(t *testing.T) {
 		}
 	}
 }
+
+// An answer without an end fills the memory of nobody: encoders keep what they have to repeat.
+func TestEndlessAnswer(t *testing.T) {
+	piece := event(`{"choices":[{"index":0,"delta":{"content":"` + strings.Repeat("x", 10_000) + `"}}]}`)
+	f := newFake(t, nil, func(c net.Conn, _ int) bool {
+		_, err := io.WriteString(c, sseHead)
+		for err == nil {
+			_, err = io.WriteString(c, piece)
+		}
+		return false
+	})
+	check := func(endpoint, ask string, budget int64, want func(error) bool) {
+		t.Helper()
+		all := upstream.NewBudget(budget)
+		p := provider(t, f.url(), func(c *upstream.Config) {
+			c.Kind, _ = upstream.KindOf("together")
+			c.Endpoints, c.MaxBody, c.Budget = conversations(), 100_000, all
+		})
+		r := attempt(t, p, at(t, endpoint, ask, "", ""), "m")
+		if !want(r.err) || all.Held() != 0 {
+			t.Errorf("%s: %v after %d events, %d bytes are counted", endpoint, r.err, len(r.events), all.Held())
+		}
+		if size := len(strings.Join(r.events, "")); size > 300_000 {
+			t.Errorf("%s: %d bytes were passed on", endpoint, size)
+		}
+	}
+	busy := func(err error) bool { return codeOf(err) == "gateway_busy" }
+	large := func(err error) bool { return err != nil && codeOf(err) == "" }
+	check("responses.create", `{"model":"m","stream":true,"input":"hi"}`, 1<<20, large)
+	check("responses.create", `{"model":"m","stream":true,"input":"hi"}`, 50_000, busy)
+	check("messages", `{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]}`, 50_000, large)
+}
