@@ -153,6 +153,7 @@ type Directory struct {
 	accounts  []*Account
 	holders   Holders
 	known     func(provider, model string) *catalog.Model
+	shared    bool
 }
 
 // Account is a provider by itself, for endpoints that name no model.
@@ -178,6 +179,7 @@ type Entries struct {
 	Created   time.Time
 	Accounts  []*Account // as configured
 	Holders   Holders    // nil: nothing is held
+	Disabled  bool       // there are tenants besides who are refused at present; what they have in the accounts is still theirs
 
 	// Known is what the catalogue knows of a model by the name of its provider, as configured, and the name that it has
 	// there; nil if nothing.
@@ -188,7 +190,7 @@ type Entries struct {
 func NewDirectory(e Entries) *Directory {
 	d := &Directory{
 		anonymous: e.Anonymous, keys: e.Keys, models: e.Models, origins: e.Origins, browsers: len(e.Origins) > 0, created: e.Created.Unix(),
-		accounts: e.Accounts, holders: e.Holders, known: e.Known,
+		accounts: e.Accounts, holders: e.Holders, known: e.Known, shared: e.Disabled || len(e.Tenants) > 1,
 		tenants: make(map[string]*Tenant, len(e.Tenants)), names: make(map[string]*Model, len(e.Models)+len(e.Aliases)),
 	}
 	for _, t := range e.Tenants {
@@ -280,7 +282,8 @@ func (t *Tenant) mayUse(m *Model) bool {
 	if !m.Name.Wild() {
 		return t.Allows(string(m.Name))
 	}
-	if slices.Contains(t.Deny, m.Name) || slices.Contains(t.Deny, "*") {
+	covers := func(p Pattern) bool { return p.Match(string(m.Name)) } // nothing but a "*" matches a "*"
+	if slices.ContainsFunc(t.Deny, covers) {
 		return false
 	}
 	overlaps := func(p Pattern) bool {
@@ -307,7 +310,7 @@ func (d *Directory) Known(provider, model string) *catalog.Model {
 }
 
 // Shared says whether there are several tenants, so that things of more than one may be in the operator's accounts.
-func (d *Directory) Shared() bool { return len(d.tenants) > 1 }
+func (d *Directory) Shared() bool { return d.shared }
 
 // Created is when the generation was made, in Unix seconds: the "created" of its models.
 func (d *Directory) Created() int64 { return d.created }

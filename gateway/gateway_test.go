@@ -369,6 +369,36 @@ func TestDirectory(t *testing.T) {
 	origins("https://evil.example", nil, false)
 }
 
+// A tenant reaches the accounts of the models that it may use, and no others.
+func TestDirectoryAccounts(t *testing.T) {
+	check := func(name string, allow, deny []gateway.Pattern, want bool) {
+		t.Helper()
+		tenant := &gateway.Tenant{ID: "acme", Allow: allow, Deny: deny}
+		d := gateway.NewDirectory(gateway.Entries{
+			Models:   []*gateway.Model{{Name: gateway.Pattern(name), Steps: [][]*gateway.Target{{{Provider: "p"}}}}},
+			Tenants:  []*gateway.Tenant{tenant},
+			Accounts: []*gateway.Account{{Name: "p"}, {Name: "q"}},
+		})
+		if got := d.Accounts(tenant); (len(got) == 1) != want || len(got) > 1 {
+			t.Errorf("%s, of %q but not %q: %d accounts", name, allow, deny, len(got))
+		}
+	}
+	only := func(p ...gateway.Pattern) []gateway.Pattern { return p }
+	check("gpt-5", nil, nil, true)
+	check("gpt-5", only("gpt-*"), nil, true)
+	check("gpt-5", only("claude"), nil, false)
+	check("gpt-5", nil, only("g*"), false)
+	check("gpt-*", nil, nil, true)
+	check("gpt-*", only("gpt-5"), nil, true)
+	check("gpt-*", only("*"), nil, true)
+	check("gpt-*", only("claude-*"), nil, false)
+	check("gpt-*", nil, only("gpt-5"), true) // others are left
+	check("gpt-*", nil, only("gpt-*"), false)
+	check("gpt-*", nil, only("g*"), false)
+	check("openai/gpt-*", only("*"), only("openai/*"), false)
+	check("*", nil, only("*"), false)
+}
+
 func TestParseDigest(t *testing.T) {
 	for _, s := range []string{"", "sha256", "md5:" + strings.Repeat("ab", 32), "sha256:" + strings.Repeat("ab", 31), "sha256:" + strings.Repeat("ab", 33), "sha256:" + strings.Repeat("zz", 32)} {
 		if _, err := gateway.ParseDigest(s); err == nil {

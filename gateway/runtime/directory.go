@@ -32,6 +32,7 @@ func (r *Runtime) directory(c *config.Config, g, old *Generation) (*gateway.Dire
 	}
 	for _, t := range c.Tenants.List {
 		if t.Disabled {
+			e.Disabled = true
 			continue
 		}
 		tenant, err := r.tenant(t, c, g, old)

@@ -287,3 +287,25 @@ func TestTenantCredentials(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What a disabled tenant has in an account is not for the only other one to list.
+func TestSharedWithTheDisabled(t *testing.T) {
+	r := newRuntime(t, &life{})
+	check := func(tenants []*config.Tenant, want bool) {
+		t.Helper()
+		c := base("http://localhost")
+		c.Tenants.List = tenants
+		apply(t, r, c)
+		g := r.Acquire()
+		defer g.Release()
+		if g.Directory().Shared() != want {
+			t.Errorf("%d tenants: %v", len(tenants), !want)
+		}
+	}
+	check([]*config.Tenant{{ID: "acme"}}, false)
+	check([]*config.Tenant{{ID: "acme"}, {ID: "other"}}, true)
+	check([]*config.Tenant{{ID: "acme"}, {ID: "other", Disabled: true}}, true)
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
