@@ -124,7 +124,7 @@ func TestQuery(t *testing.T) {
 		f(q, 400, "bad_query")
 	}
 	f(strings.Repeat("x", 2049), 414, "bad_query")
-	for _, q := range []string{"key=x", "a=b&api_key=x", "API-Key=x", "access_token=x", "x-api-key=", "apikey"} {
+	for _, q := range []string{"key=x", "a=b&api_key=x", "API-Key=x", "access_token=x", "x-api-key=", "apikey", "%6Bey=x", "api%5fkey=x"} {
 		f(q, 400, "credential_in_query")
 	}
 }

@@ -174,11 +174,15 @@ func checkQuery(query string) *gateway.Error {
 	if strings.ContainsFunc(query, func(r rune) bool { return notInSegment(r) && !strings.ContainsRune("/?%[]", r) }) {
 		return errQuery
 	}
-	if _, err := url.QueryUnescape(query); err != nil {
-		return errQuery
-	}
 	for pair := range strings.SplitSeq(query, "&") {
-		name, _, _ := strings.Cut(pair, "=")
+		name, value, _ := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(name)
+		if err != nil {
+			return errQuery
+		}
+		if _, err := url.QueryUnescape(value); err != nil {
+			return errQuery
+		}
 		switch strings.ToLower(strings.ReplaceAll(name, "-", "_")) {
 		case "key", "api_key", "apikey", "x_api_key", "access_token", "authorization":
 			return errCredential
