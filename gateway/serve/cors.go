@@ -9,7 +9,7 @@ import (
 )
 
 // exposed are the response headers that a browser's script may read.
-const exposed = "X-Request-Id, Request-Id, X-Sluice-Provider, X-Sluice-Model, X-Sluice-Attempts, X-Sluice-Cost-Usd, " +
+const exposed = "X-Request-Id, Request-Id, X-Sluice-Provider, X-Sluice-Model, X-Sluice-Attempts, X-Sluice-Cost-Usd, X-Sluice-Dropped, " +
 	"X-Ratelimit-Limit-Requests, X-Ratelimit-Limit-Tokens, X-Ratelimit-Remaining-Requests, X-Ratelimit-Remaining-Tokens, " +
 	"X-Ratelimit-Reset-Requests, X-Ratelimit-Reset-Tokens, Retry-After, Retry-After-Ms, X-Should-Retry"
 

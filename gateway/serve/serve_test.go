@@ -391,8 +391,10 @@ func TestCORS(t *testing.T) {
 		if got := r.Header.Get("Access-Control-Allow-Origin"); got != allowed || r.Header.Get("Vary") != "Origin" {
 			t.Errorf("%s: %v", origin, r.Header)
 		}
-		if allowed != "" && !strings.Contains(r.Header.Get("Access-Control-Expose-Headers"), "X-Request-Id") {
-			t.Errorf("%v", r.Header)
+		for _, name := range []string{"X-Request-Id", "X-Sluice-Cost-Usd", "X-Sluice-Dropped"} {
+			if allowed != "" && !strings.Contains(r.Header.Get("Access-Control-Expose-Headers"), name) {
+				t.Errorf("%s is hidden: %v", name, r.Header)
+			}
 		}
 	}
 	actual("https://app.example", "https://app.example")
