@@ -199,6 +199,12 @@ func TestDots(t *testing.T) {
 			t.Errorf("%q: %v", id, r.err)
 		}
 	}
+	azure := openai(t, f, func(c *upstream.Config) { c.Kind, _ = upstream.KindOf("azure-classic") })
+	for _, model := range []string{"..", "."} { // where a wildcard lets callers write it
+		if r := attempt(t, azure, pass(t, "embeddings", "", &body{[]byte(`{"model":"m"}`)}, "", ""), model); gateway.AsError(r.err).Status != 404 {
+			t.Errorf("deployment %q: %v", model, r.err)
+		}
+	}
 	if f.connections() > 0 {
 		t.Error("the provider was asked")
 	}

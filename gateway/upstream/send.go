@@ -31,7 +31,7 @@ func (s *sender) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt
 	switch {
 	case !ok:
 		return nil, s.impossible(errEndpoint)
-	case r.id && isDots(x.Request.Param):
+	case r.id && isDots(x.Request.Param), s.p.c.Kind.Quirks.Deployments && a.Model != "" && isDots(a.Model):
 		return nil, errDots
 	case r.kept:
 		return s.p.kept(x)
@@ -51,7 +51,7 @@ func (s *sender) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt
 	return s.send(x, a, r, t)
 }
 
-// isDots says whether an id would lead out of its place in a path (RFC 3986, section 5.2.4).
+// isDots says whether an id, or the name of a deployment, would lead out of its place in a path (RFC 3986, section 5.2.4).
 func isDots(held string) bool {
 	id, _ := gateway.SplitID(held)
 	return strings.Trim(id, ".") == ""
