@@ -125,6 +125,13 @@ func (f *fake) seen() []request {
 	return append([]request(nil), f.requests...)
 }
 
+// forget drops what was received.
+func (f *fake) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.requests = nil
+}
+
 func (f *fake) connections() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -235,9 +235,16 @@ func (w *translated) Next() (gateway.Event, error) {
 			return gateway.Event{}, w.err
 		}
 		w.batch.Reset()
+		if cap(w.batch.Buf) > mostKept {
+			w.batch.Buf = nil
+		}
 		w.pull()
 	}
 }
+
+// mostKept is how large the buffer for translated events may be while a stream waits. Few events need more: those with which
+// the Responses API begins, which repeat the request's instructions and tools twice.
+const mostKept = 8 << 10
 
 // Ready implements gateway.Stream. What it gathers is added behind the last event, which stays as it is.
 func (w *translated) Ready() bool {

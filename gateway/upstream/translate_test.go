@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -436,4 +437,50 @@ func TestEndlessAnswer(t *testing.T) {
 	check("responses.create", `{"model":"m","stream":true,"input":"hi"}`, 1<<20, large)
 	check("responses.create", `{"model":"m","stream":true,"input":"hi"}`, 50_000, busy)
 	check("messages", `{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]}`, 50_000, large)
+}
+
+// While a stream goes on it holds what it has to repeat at its end, and not once more what it has said.
+func TestLiveStreamIsSmall(t *testing.T) {
+	const streams, size = 20, 200_000
+	f := newFake(t, nil, func(c net.Conn, _ int) bool {
+		_, _ = io.WriteString(c, sseHead+events(hello, hello))
+		untilGone(c)
+		return false
+	})
+	p := compatible(t, f, nil)
+	ask := `{"model":"m","stream":true,"input":"x","instructions":"` + strings.Repeat("p", size) + `"}`
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	var live []*gateway.Exchange
+	before := heap()
+	for range streams {
+		x := at(t, "responses.create", ask, "", "")
+		target := &gateway.Target{Provider: "fake", Model: "m", Via: p.WithKey("k")}
+		var err error
+		if x.Reply, err = target.Via.Send(x, target, x.Attempting(target)); err != nil {
+			t.Fatal(err)
+		}
+		x.Commit()
+		live = append(live, x)
+		for said := 0; said < 2; {
+			ev, err := x.Reply.Stream.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(ev.Data), `"response.output_text.delta"`) {
+				said++
+			}
+		}
+	}
+	f.forget()
+	if each := (heap() - before) / streams; each > 3*size { // of which the fake provider keeps more than one
+		t.Errorf("%d bytes each", each)
+	}
+	for _, x := range live {
+		_ = x.Reply.Stream.Close()
+	}
 }
