@@ -43,8 +43,9 @@ func (r *Runtime) carryProvider(c *config.Provider, all *config.Config, old *Gen
 		s := sim.New(c.Name, sim.Options{
 			FirstToken: c.Sim.FirstToken, TokensPerSecond: c.Sim.TokensPerSecond, Jitter: float64(c.Sim.Jitter),
 			ErrorRate: float64(c.Sim.ErrorRate), Seed: c.Sim.Seed, Beat: p.beat,
+			Kept: func(tenant, id string) { r.stored.Note(tenant, id, p.config.Name) },
 		})
-		p.key, p.serves = func(string) gateway.Sender { return s }, simulated
+		p.key, p.serves = func(string) gateway.Sender { return s }, sim.Serves()
 		return p, nil
 	}
 	u, err := r.newUpstream(c, p.beat, c.BaseURL, nil)
@@ -87,9 +88,6 @@ func (r *Runtime) newUpstream(c *config.Provider, beat time.Duration, base strin
 		Budget: r.budget, AskUsage: c.AskUsage, Refuse: !c.DropParams, Proxy: proxy, Guard: guard, Watch: r.watch, UserAgent: r.o.UserAgent,
 	})
 }
-
-// simulated are the endpoints of the provider that runs in this process.
-var simulated = map[string]bool{"chat.completions": true, "responses.create": true, "messages": true}
 
 // kind is the provider's row of the table, with what the configuration changes in it.
 func kind(c *config.Provider) upstream.Kind {

@@ -120,7 +120,7 @@ func (k *client) answer(q request) bool {
 	h := &q.r.Header
 	keep := !h.ConnectionClose() && h.IsHTTP11()
 	c := &call{
-		s: k.s, method: string(h.Method()), path: string(q.r.URI().Path()), query: string(q.r.URI().QueryString()), body: q.r.Body(),
+		engine: k.s.engine, method: string(h.Method()), path: string(q.r.URI().Path()), query: string(q.r.URI().QueryString()), body: q.r.Body(),
 		contentType: string(h.ContentType()), version: string(h.Peek("anthropic-version")), dialect: wire.OpenAI,
 	}
 	if d := talks(strings.TrimPrefix(c.path, "/v1")); d != nil {
@@ -139,6 +139,8 @@ func (k *client) answer(q request) bool {
 		k.s.requests.Add(1)
 		k.s.record(q.r)
 		return k.chat(k.s.engine.script(asked{dialect: c.dialect, body: c.body, version: c.version}), keep, h.IsHTTP11())
+	case c.path == "/stats" && c.method == "GET":
+		a = c.json(k.s.Stats())
 	default:
 		a = c.answer()
 	}
@@ -168,8 +170,15 @@ func (k *client) refuse(status int, code, message string, keep bool) bool {
 
 // whole sends an answer that is no conversation.
 func (k *client) whole(a *answer, keep bool) bool {
-	k.head(a.status, a.contentType, a.fields+"Content-Length: "+strconv.Itoa(len(a.body))+"\r\n", keep)
-	k.out = append(k.out, a.body...)
+	body, fields := a.body, ""
+	for _, e := range a.events {
+		body = sse.Append(body, e.name, e.data)
+	}
+	if a.retry != "" {
+		fields = "Retry-After: " + a.retry + "\r\n"
+	}
+	k.head(a.status, a.contentType, fields+"Content-Length: "+strconv.Itoa(len(body))+"\r\n", keep)
+	k.out = append(k.out, body...)
 	return k.flush() && keep
 }
 

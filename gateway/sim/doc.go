@@ -8,12 +8,14 @@
 // Conversations are held in every dialect that package wire knows: chat completions, Anthropic's Messages, Responses. The
 // answer is neutral; only what carries it differs.
 //
-// There are two front ends. A Provider is a gateway.Sender without a network. A Server speaks HTTP, and counts the
-// clients that leave. It also has the other endpoints of OpenAI: embeddings of which those of similar texts are near to
-// each other, moderations, completions, small pictures and tones, transcriptions that describe the recording, files, and
-// batches that are done at once; and it counts tokens. What it keeps (responses, files, batches) it keeps in memory, the
-// last 1,000 of each. There the name of a model asks for statuses only. For what no well-behaved server can do there are Faults: byte-exact dialogues with pauses, cuts
-// and resets.
+// There are two front ends with the same endpoints. A Provider is a gateway.Sender without a network, for those who have no
+// key. A Server speaks HTTP, and counts the clients that leave.
+//
+// Beside conversations there are OpenAI's other endpoints: embeddings of which those of similar texts are near to each other,
+// moderations, completions, small pictures and tones, transcriptions that describe the recording, files, and batches that
+// are done at once; and tokens are counted. What is kept (responses, files, batches) is kept in memory, the last 1,000 of
+// each. There the name of a model asks for statuses only. For what no well-behaved server can do there are Faults: byte-exact
+// dialogues with pauses, cuts and resets.
 //
 // # Model names
 //

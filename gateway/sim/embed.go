@@ -93,7 +93,7 @@ func (c *call) embeddings() answer {
 	var used embeddingUsage
 	data := make([]embedding, len(q.Input))
 	for i, text := range q.Input {
-		v := embed(text, size, c.s.Options.Seed)
+		v := embed(text, size, c.engine.o.Seed)
 		data[i] = embedding{"embedding", i, v}
 		if q.Format == "base64" {
 			data[i].Embedding = packed(v)
@@ -157,13 +157,9 @@ func (c *call) judge(model string) *answer {
 		a := c.wrong("model", "is required")
 		return &a
 	}
-	s := c.s.engine.begin(c.dialect)
-	if !c.s.engine.refuses(s, model) {
+	s := c.engine.begin(c.dialect)
+	if !c.engine.refuses(s, model) {
 		return nil
 	}
-	a := answer{status: s.status, contentType: s.contentType(), body: s.body()}
-	if v := s.retry(); v != "" {
-		a.fields = "Retry-After: " + v + "\r\n"
-	}
-	return &a
+	return &answer{status: s.status, contentType: s.contentType(), body: s.body(), retry: s.retry()}
 }

@@ -8,11 +8,12 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
-// archive keeps the last files and batches, oldest first.
+// archive keeps the last files and batches, oldest first. The zero value is empty.
 type archive struct {
 	mu      sync.Mutex
 	files   []*file
@@ -28,6 +29,7 @@ type file struct {
 	Purpose  string `json:"purpose"`
 	Status   string `json:"status"`
 
+	owner   string // the tenant
 	content []byte
 }
 
@@ -50,6 +52,8 @@ type batch struct {
 		Completed int `json:"completed"`
 		Failed    int `json:"failed"`
 	} `json:"request_counts"`
+
+	owner string
 }
 
 // maxLines is how many requests a batch may have.
@@ -66,15 +70,31 @@ func (a *archive) add(f *file) *file {
 	return f
 }
 
-func (a *archive) file(id string) *file {
+// file is one of the caller's, or nil.
+func (c *call) file(id string) *file {
+	a := &c.engine.archive
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, f := range a.files {
-		if f.ID == id {
+		if f.ID == id && f.owner == c.tenant {
 			return f
 		}
 	}
 	return nil
+}
+
+// add keeps a file of the caller's.
+func (c *call) add(name, purpose string, content []byte) *file {
+	return c.engine.archive.add(&file{ID: c.newID("file-"), Filename: name, Purpose: purpose, owner: c.tenant, content: content})
+}
+
+// newID is an id that tells what it is of from all others, and who holds that.
+func (c *call) newID(prefix string) string {
+	id := prefix + c.serial(24)
+	if c.holder != "" {
+		id = gateway.HeldID(id, c.holder)
+	}
+	return id
 }
 
 func (c *call) createFile() answer {
@@ -87,36 +107,36 @@ func (c *call) createFile() answer {
 	case f["purpose"] == "":
 		return c.wrong("purpose", "is required")
 	}
-	return c.json(c.s.archive.add(&file{ID: "file-" + c.serial(24), Filename: name, Purpose: f["purpose"], content: content}))
+	return c.json(c.add(name, f["purpose"], content))
 }
 
 func (c *call) listFiles() answer {
-	a := &c.s.archive
+	a := &c.engine.archive
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return c.json(page(a.files, func(f *file) string { return f.ID }))
+	return c.json(page(a.files, func(f *file) (id, owner string) { return f.ID, f.owner }, c.tenant))
 }
 
 func (c *call) retrieveFile() answer {
-	if f := c.s.archive.file(c.id); f != nil {
+	if f := c.file(c.id); f != nil {
 		return c.json(f)
 	}
 	return c.missing("file")
 }
 
 func (c *call) fileContent() answer {
-	if f := c.s.archive.file(c.id); f != nil {
+	if f := c.file(c.id); f != nil {
 		return answer{status: 200, contentType: "application/octet-stream", body: f.content}
 	}
 	return c.missing("file")
 }
 
 func (c *call) deleteFile() answer {
-	a := &c.s.archive
+	a := &c.engine.archive
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i, f := range a.files {
-		if f.ID == c.id {
+		if f.ID == c.id && f.owner == c.tenant {
 			a.files = append(a.files[:i:i], a.files[i+1:]...)
 			return c.json(deleted{c.id, "file", true})
 		}
@@ -139,13 +159,17 @@ type list[T any] struct {
 	More   bool   `json:"has_more"`
 }
 
-func page[T any](all []T, id func(T) string) list[T] {
+func page[T any](all []T, describe func(T) (id, owner string), tenant string) list[T] {
 	l := list[T]{Object: "list", Data: []T{}}
 	for _, v := range slices.Backward(all) {
-		l.Data = append(l.Data, v)
-	}
-	if len(l.Data) > 0 {
-		l.First, l.Last = id(l.Data[0]), id(l.Data[len(l.Data)-1])
+		id, owner := describe(v)
+		if owner != tenant {
+			continue
+		}
+		if len(l.Data) == 0 {
+			l.First = id
+		}
+		l.Data, l.Last = append(l.Data, v), id
 	}
 	return l
 }
@@ -161,10 +185,10 @@ func (c *call) createBatch() answer {
 		return *bad
 	}
 	b := &batch{
-		ID: "batch_" + c.serial(24), Object: "batch", Status: "completed", Created: now(),
+		ID: c.newID("batch_"), owner: c.tenant, Object: "batch", Status: "completed", Created: now(),
 		Input: q.Input, Endpoint: q.Endpoint, Window: q.Window, Metadata: q.Metadata,
 	}
-	in := c.s.archive.file(b.Input)
+	in := c.file(b.Input)
 	switch {
 	case in == nil:
 		c.id = b.Input
@@ -175,9 +199,9 @@ func (c *call) createBatch() answer {
 		return c.wrong("endpoint", "is none that batches are for")
 	}
 	out := c.run(b, bytes.Split(bytes.TrimSpace(in.content), []byte("\n")))
-	b.Output = c.s.archive.add(&file{ID: "file-" + c.serial(24), Filename: b.ID + "_output.jsonl", Purpose: "batch_output", content: out}).ID
+	b.Output = c.add(b.ID+"_output.jsonl", "batch_output", out).ID
 	b.InProgress, b.Finalizing, b.Completed = now(), now(), now()
-	a := &c.s.archive
+	a := &c.engine.archive
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.batches = append(a.batches, b); len(a.batches) > maxShelf {
@@ -198,7 +222,7 @@ func (c *call) run(b *batch, lines [][]byte) []byte {
 		}
 		a := c.wrong("line "+strconv.Itoa(i+1), "is no request for "+b.Endpoint)
 		if json.Unmarshal(line, &q) == nil && q.URL == b.Endpoint && q.Method == "POST" {
-			a = c.s.perform(q.URL, q.Body)
+			a = c.perform(q.URL, q.Body)
 		}
 		if b.Counts.Total++; a.status == 200 {
 			b.Counts.Completed++
@@ -227,32 +251,35 @@ func (c *call) run(b *batch, lines [][]byte) []byte {
 	return out
 }
 
-// perform answers a POST without a connection. Faults that need one are errors here.
-func (s *Server) perform(path string, body []byte) answer {
+// perform answers a line of a batch. Faults that need a connection are errors here.
+func (c *call) perform(path string, body []byte) answer {
 	if d := talks(strings.TrimPrefix(path, "/v1")); d != nil {
-		x := s.engine.script(asked{dialect: d, body: body})
+		x := c.engine.script(asked{dialect: d, body: body, tenant: c.tenant})
 		if b := x.body(); len(b) > 0 && min(x.cut, x.stall) == never && !x.stream {
 			return answer{status: x.status, contentType: x.contentType(), body: b}
 		}
 		return answer{status: 502, contentType: applicationJSON, body: d.AppendError(nil, broken())}
 	}
-	c := call{s: s, method: "POST", path: path, contentType: applicationJSON, body: body, dialect: wire.OpenAI}
-	return c.answer()
+	one := call{
+		engine: c.engine, tenant: c.tenant, holder: c.holder,
+		method: "POST", path: path, contentType: applicationJSON, body: body, dialect: wire.OpenAI,
+	}
+	return one.answer()
 }
 
 func (c *call) listBatches() answer {
-	a := &c.s.archive
+	a := &c.engine.archive
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return c.json(page(a.batches, func(b *batch) string { return b.ID }))
+	return c.json(page(a.batches, func(b *batch) (id, owner string) { return b.ID, b.owner }, c.tenant))
 }
 
 func (c *call) retrieveBatch() answer {
-	a := &c.s.archive
+	a := &c.engine.archive
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, b := range a.batches {
-		if b.ID == c.id {
+		if b.ID == c.id && b.owner == c.tenant {
 			return c.json(b)
 		}
 	}

@@ -129,7 +129,10 @@ func (c *call) images() answer {
 	for i := range min(partial, 3) {
 		events = append(events, event{kind + ".partial_image", list[0].Data, now(), new(i), nil})
 	}
-	return c.values(append(events, event{kind + ".completed", list[0].Data, now(), nil, &usage})...)
+	for i := range list { // of each image one
+		events = append(events, event{kind + ".completed", list[i].Data, now(), nil, &usage})
+	}
+	return c.values(events...)
 }
 
 type imageUsage struct {

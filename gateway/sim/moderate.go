@@ -115,7 +115,7 @@ func (c *call) completions() answer {
 	var used chat.Usage
 	for _, prompt := range q.Prompt {
 		r := &chat.Request{Model: q.Model, N: q.N, MaxTokens: q.MaxTokens, Messages: []chat.Message{{Role: chat.RoleUser, Parts: []chat.Part{{Text: prompt}}}}}
-		reply := Answer(r, c.s.Options.Seed)
+		reply := Answer(r, c.engine.o.Seed)
 		used.Input += reply.Usage.Prompt()
 		used.Output += reply.Usage.Completion()
 		for i := range reply.Choices {

@@ -84,7 +84,7 @@ func (s *script) play() *player {
 	if s.empty || s.inBand || s.status != 200 {
 		p.phase = over
 	}
-	if s.events() {
+	if s.events() && s.ready == nil {
 		p.encoder = s.dialect.NewEncoder(s.request)
 	}
 	return p
@@ -93,8 +93,11 @@ func (s *script) play() *player {
 // next is what happens next and how long after the act before it. The event is valid until the call after the next.
 func (p *player) next() (after time.Duration, what act, e event) {
 	s := p.s
-	if !s.events() {
+	switch {
+	case !s.events():
 		return p.whole()
+	case s.ready != nil:
+		return p.recite()
 	}
 	switch {
 	case p.failed:
@@ -130,6 +133,16 @@ func (p *player) encode(write func(b *chat.Batch)) {
 	if write(b); !b.Empty() {
 		p.which = 1 - p.which
 	}
+}
+
+// recite is next for a stream that is ready.
+func (p *player) recite() (after time.Duration, what act, e event) {
+	list := p.s.ready.events
+	if p.given == len(list) {
+		return 0, end, event{}
+	}
+	p.given++
+	return 0, emit, list[p.given-1]
 }
 
 // whole is next for a reply that is no stream: one event holds all of it.

@@ -359,18 +359,6 @@ func TestErrorRate(t *testing.T) {
 	}
 }
 
-func TestOtherEndpoint(t *testing.T) {
-	x := new(gateway.Exchange)
-	x.Init("test", &gateway.Endpoint{Forward: "/embeddings"}, noHeader{}, body(`{"model":"m","input":"x"}`))
-	if err := x.Request.Open(); err != nil {
-		t.Fatal(err)
-	}
-	r := send(x, sim.New("p", sim.Options{}), -1)
-	if r.reply == nil || r.reply.Status != 404 || !strings.Contains(r.events[0], "/v1/embeddings") {
-		t.Errorf("got %+v", r)
-	}
-}
-
 // The target's name for the model counts, not the caller's.
 func TestTargetModel(t *testing.T) {
 	x := exchange(t, ask("demo", "hi", ""))

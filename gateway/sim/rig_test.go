@@ -122,6 +122,11 @@ func gate(t testing.TB, base string, patience time.Duration) *upstream.Provider 
 
 func gateAt(t testing.TB, kindName string, e *gateway.Endpoint, base string, patience time.Duration) *upstream.Provider {
 	t.Helper()
+	return gateOf(t, kindName, []gateway.Endpoint{*e}, base, patience)
+}
+
+func gateOf(t testing.TB, kindName string, table []gateway.Endpoint, base string, patience time.Duration) *upstream.Provider {
+	t.Helper()
 	u, err := url.Parse(base)
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +136,7 @@ func gateAt(t testing.TB, kindName string, e *gateway.Endpoint, base string, pat
 		t.Fatal(kindName)
 	}
 	p, err := upstream.New(upstream.Config{
-		Name: "p", BaseURL: u, Kind: kind, Endpoints: []gateway.Endpoint{*e}, Headers: []gateway.Field{{Name: "anthropic-version", Value: "2023-06-01"}},
+		Name: "p", BaseURL: u, Kind: kind, Endpoints: table,
 		MaxIdle: 4, IdleTimeout: time.Minute, MaxBody: 1 << 20, MaxEvent: 1 << 20,
 		AskUsage: true,
 		Timeouts: upstream.Timeouts{Connect: patience, Headers: patience, FirstEvent: patience, Idle: patience, Answer: patience},

@@ -10,12 +10,13 @@ import (
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/openai"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
-	"github.com/sluice-ai/sluice/gateway/wire/sse"
 )
 
 // call is a request to an endpoint that holds no conversation, and is answered at once.
 type call struct {
-	s                    *Server
+	engine               *engine
+	tenant               string // whose files, batches and responses it is about
+	holder               string // the name that ids end with; "" for none
 	method, path, query  string
 	contentType, version string // the latter: of Anthropic's API
 	body                 []byte
@@ -28,7 +29,8 @@ type answer struct {
 	status      int
 	contentType string
 	body        []byte
-	fields      string // further lines of the head
+	events      []event // instead of a body
+	retry       string  // for Retry-After, or ""
 }
 
 // route is an endpoint; {id} stands for a part of the path, {id...} for all that is left of it.
@@ -41,7 +43,6 @@ func routes() []route {
 	return []route{
 		{"GET", "/v1/models", (*call).models},
 		{"GET", "/v1/models/{id...}", (*call).model},
-		{"GET", "/stats", (*call).stats},
 		{"POST", "/v1/chat/completions", nil}, // conversations are answered elsewhere
 		{"POST", "/v1/messages", nil},
 		{"POST", "/v1/messages/count_tokens", (*call).countTokens},
@@ -159,21 +160,19 @@ func (c *call) model() answer {
 	return c.refuse(404, unknownModel(c.id))
 }
 
-func (c *call) stats() answer { return c.json(c.s.Stats()) }
-
 // events answers with a stream, all at once.
 func (c *call) events(list ...[]byte) answer {
-	var b []byte
+	a := answer{status: 200, contentType: "text/event-stream; charset=utf-8"}
 	for _, data := range list {
 		name, _ := peek.String(peek.Find(data, []byte(`"type"`)))
-		b = sse.Append(b, name, data)
+		a.events = append(a.events, event{name, data})
 	}
-	return answer{status: 200, contentType: "text/event-stream; charset=utf-8", body: b}
+	return a
 }
 
 // serial is n random letters and digits, others at each call.
 func (c *call) serial(n int) string {
-	return serial(source(c.s.engine.count.Add(1), chanceHead), n)
+	return serial(source(c.engine.count.Add(1), chanceHead), n)
 }
 
 func now() int64 { return time.Now().Unix() }

@@ -23,6 +23,8 @@ type Options struct {
 
 	// Beat is how often a Provider calls Exchange.Idle while it waits; 0: never.
 	Beat time.Duration
+	// Kept is told of each response that a Provider keeps for a tenant; nil: nobody is.
+	Kept func(tenant, id string)
 }
 
 // talks says in which dialect a path below /v1 holds conversations; nil if it does not.
@@ -40,9 +42,10 @@ func talks(path string) *wire.Dialect {
 
 // engine makes scripts. Requests are numbered, so that a repeated request does not fail again and again.
 type engine struct {
-	o      Options
-	count  atomic.Uint64
-	stored shelf
+	o       Options
+	count   atomic.Uint64
+	stored  shelf
+	archive archive
 }
 
 // script is what happens to one request.
@@ -55,7 +58,9 @@ type script struct {
 	refused   chat.Error // for a status that is not 200
 	reply     chat.Reply
 
-	stream     bool // the caller asked for events
+	ready      *answer // what the reply is, if it is no conversation
+	kept       bool    // the reply is stored
+	stream     bool    // the caller asked for events
 	first, gap time.Duration
 	jitter     float64
 	digest     uint64
@@ -67,6 +72,7 @@ type asked struct {
 	body    []byte
 	model   string // the name to go by; "" for the one in the body
 	version string // the header anthropic-version, if there is one
+	tenant  string // who asks, for what is kept
 }
 
 // script decides what happens to a request.
@@ -91,7 +97,7 @@ func (e *engine) script(a asked) *script {
 		}
 		return s
 	}
-	whole, err := e.stored.whole(r)
+	whole, err := e.stored.whole(a.tenant, r)
 	if err != nil {
 		s.status, s.refused = 400, badRequest(err)
 		return s
@@ -99,7 +105,8 @@ func (e *engine) script(a asked) *script {
 	s.answer(whole, e.o)
 	s.pace(e.o)
 	if s.dialect == wire.Responses && !s.inBand && !s.empty && (r.Store == nil || *r.Store) {
-		e.stored.keep(&stored{request: whole, said: r, reply: &s.reply})
+		s.kept = true
+		e.stored.keep(a.tenant, &stored{request: whole, said: r, reply: &s.reply})
 	}
 	return s
 }
@@ -161,6 +168,8 @@ func (s *script) pace(o Options) {
 // contentType is that of the reply.
 func (s *script) contentType() string {
 	switch {
+	case s.ready != nil:
+		return s.ready.contentType
 	case s.html && s.status != 200:
 		return "text/html"
 	case s.events():
@@ -171,14 +180,22 @@ func (s *script) contentType() string {
 }
 
 // events says whether the reply is a stream of events.
-func (s *script) events() bool { return s.status == 200 && s.stream && !s.inBand }
+func (s *script) events() bool {
+	if s.ready != nil {
+		return s.ready.events != nil
+	}
+	return s.status == 200 && s.stream && !s.inBand
+}
 
 // mute says whether not even the head of a reply comes.
 func (s *script) mute() bool { return s.cut == 0 || s.stall == 0 }
 
 // retry is the value of Retry-After, "" for none.
 func (s *script) retry() string {
-	if s.retryAfter == 0 || s.status < 400 {
+	switch {
+	case s.ready != nil:
+		return s.ready.retry
+	case s.retryAfter == 0 || s.status < 400:
 		return ""
 	}
 	return strconv.Itoa(s.retryAfter)
@@ -187,6 +204,8 @@ func (s *script) retry() string {
 // body is that of a reply that is no stream.
 func (s *script) body() []byte {
 	switch {
+	case s.ready != nil:
+		return s.ready.body
 	case s.status != 200 && s.html:
 		return []byte(htmlPage)
 	case s.status != 200:

@@ -18,7 +18,6 @@ type Server struct {
 	Record  bool   // keep the last request of a conversation, for Last
 
 	engine    *engine
-	archive   archive
 	mu        sync.Mutex
 	closed    bool
 	listeners map[net.Listener]struct{}

@@ -17,26 +17,30 @@ type stored struct {
 	reply   *chat.Reply
 }
 
+// place is where a response is kept: nobody reaches those of another tenant.
+type place struct{ tenant, id string }
+
 // maxShelf is how many responses, files and batches are kept, of each; the oldest makes room.
 const maxShelf = 1000
 
 // shelf keeps the last responses. The zero value is empty.
 type shelf struct {
 	mu    sync.Mutex
-	kept  map[string]*stored
-	order []string
+	kept  map[place]*stored
+	order []place
 }
 
-func (s *shelf) keep(r *stored) {
+func (s *shelf) keep(tenant string, r *stored) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.kept == nil {
-		s.kept = map[string]*stored{}
+		s.kept = map[place]*stored{}
 	}
-	if _, again := s.kept[r.reply.ID]; !again {
-		s.order = append(s.order, r.reply.ID)
+	at := place{tenant, r.reply.ID}
+	if _, again := s.kept[at]; !again {
+		s.order = append(s.order, at)
 	}
-	s.kept[r.reply.ID] = r
+	s.kept[at] = r
 	if len(s.order) > maxShelf {
 		delete(s.kept, s.order[0])
 		s.order = s.order[1:]
@@ -44,27 +48,27 @@ func (s *shelf) keep(r *stored) {
 }
 
 // find is a response, or nil.
-func (s *shelf) find(id string) *stored {
+func (s *shelf) find(at place) *stored {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.kept[id]
+	return s.kept[at]
 }
 
 // remove says whether there was something to remove.
-func (s *shelf) remove(id string) bool {
+func (s *shelf) remove(at place) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, had := s.kept[id]
-	delete(s.kept, id)
+	_, had := s.kept[at]
+	delete(s.kept, at)
 	return had
 }
 
 // whole is a request with the conversation that it continues.
-func (s *shelf) whole(r *chat.Request) (*chat.Request, error) {
+func (s *shelf) whole(tenant string, r *chat.Request) (*chat.Request, error) {
 	if r.Previous == "" {
 		return r, nil
 	}
-	before := s.find(r.Previous)
+	before := s.find(place{tenant, r.Previous})
 	if before == nil {
 		return nil, &chat.Error{
 			Type: "invalid_request_error", Code: "previous_response_not_found", Param: "previous_response_id",
@@ -76,7 +80,7 @@ func (s *shelf) whole(r *chat.Request) (*chat.Request, error) {
 
 // response shows a response. It is complete when it is made, so to cancel it changes nothing.
 func (c *call) response() answer {
-	r := c.s.engine.stored.find(c.id)
+	r := c.engine.stored.find(place{c.tenant, c.id})
 	if r == nil {
 		return c.missing("response")
 	}
@@ -84,14 +88,14 @@ func (c *call) response() answer {
 }
 
 func (c *call) deleteResponse() answer {
-	if !c.s.engine.stored.remove(c.id) {
+	if !c.engine.stored.remove(place{c.tenant, c.id}) {
 		return c.missing("response")
 	}
 	return answer{status: 200, contentType: applicationJSON, body: responses.AppendDeleted(nil, c.id)}
 }
 
 func (c *call) inputItems() answer {
-	r := c.s.engine.stored.find(c.id)
+	r := c.engine.stored.find(place{c.tenant, c.id})
 	if r == nil {
 		return c.missing("response")
 	}

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway"
@@ -29,6 +30,7 @@ type stream struct {
 	pending  bool   // event is there and not yet given
 	given    bool   // an event was given
 	finished bool   // the terminal event has passed, or been made
+	ends     int    // terminal events
 	finishes uint64 // choices that have finished, a bit for each index
 	usage    chat.Usage
 	err      error // what Next says once nothing is left
@@ -48,18 +50,23 @@ func (st *stream) begin() error {
 		st.attempt.Status, st.attempt.RequestID = s.status, s.requestID
 	}
 	st.reply = gateway.Reply{Status: s.status, ContentType: s.contentType(), Stream: st}
-	if s.events() {
+	switch {
+	case s.events():
 		st.reply.Kind = gateway.Events
+	case st.x.Request.Endpoint.Bytes && s.status < 300 && st.reply.ContentType != applicationJSON:
+		st.reply.Kind = gateway.Bytes
 	}
 	if v := s.retry(); v != "" {
 		st.reply.Header = []gateway.Field{{Name: "retry-after", Value: v}}
 	}
-	if s.status < 300 && !s.mute() && st.x.Request.Stream() != s.events() {
+	if bytes := st.x.Request.Endpoint.Bytes; !bytes && s.status < 300 && !s.mute() && st.x.Request.Stream() != s.events() {
 		return errNoStream
 	}
 	switch st.pending = st.advance(); {
 	case st.pending:
 		return nil
+	case errors.Is(st.err, io.EOF) && st.reply.Kind == gateway.Bytes:
+		return nil // an empty file
 	case errors.Is(st.err, io.EOF):
 		return errCut // a success without a body
 	default:
@@ -113,7 +120,7 @@ func (st *stream) advance() bool {
 // over says what it means that nothing more comes.
 func (st *stream) over() bool {
 	switch {
-	case st.what == end && st.reply.Kind == gateway.Whole:
+	case st.what == end && st.reply.Kind != gateway.Events:
 		st.err = io.EOF
 	case st.reply.Kind == gateway.Events && len(st.script.dialect.Terminal.Data) > 0 &&
 		wire.Complete(st.finishes, st.x.Request.Fields().N):
@@ -137,7 +144,7 @@ func (st *stream) look(e event) bool {
 	switch {
 	case st.reply.Kind == gateway.Events:
 		signs = d.Look(e.name, e.data, &st.usage)
-	case st.reply.Status < 300:
+	case st.reply.Kind == gateway.Whole && st.reply.Status < 300:
 		signs = d.LookWhole(e.data, &st.usage)
 	}
 	switch {
@@ -152,8 +159,11 @@ func (st *stream) look(e event) bool {
 		st.finishes |= d.Finished(e.data)
 	}
 	if signs.Has(chat.End) {
-		st.finished = true
-		st.report()
+		st.ends++
+		images := strings.HasPrefix(st.x.Request.Endpoint.Name, "images.") // which end one by one
+		if st.finished = !images || st.ends >= st.x.Request.Fields().N; st.finished {
+			st.report()
+		}
 	}
 	st.event = gateway.Event{Name: e.name, Data: e.data}
 	return true
@@ -226,13 +236,15 @@ func (st *stream) stop() {
 	}
 }
 
-// short says that the usage of a success is missing, or that of a stream which was cut short: Anthropic's begin with some.
+// short says that the usage of a success which was cut short is missing, or only that of its beginning: Anthropic's streams
+// begin with some.
 func (st *stream) short() bool {
-	switch st.usage.Provenance {
-	case chat.Unknown:
+	switch p := st.usage.Provenance; {
+	case st.finished || errors.Is(st.err, io.EOF):
+	case p == chat.Unknown:
 		return st.given
-	case chat.Reported:
-		return st.reply.Kind == gateway.Events && !st.finished && !wire.Complete(st.finishes, st.x.Request.Fields().N)
+	case p == chat.Reported:
+		return st.reply.Kind == gateway.Events && !wire.Complete(st.finishes, st.x.Request.Fields().N)
 	}
 	return false
 }

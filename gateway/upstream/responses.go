@@ -119,7 +119,7 @@ func (p *Provider) note(x *gateway.Exchange, ev gateway.Event) {
 		object = inner
 	}
 	if id, ok := peek.String(peek.Find(object, []byte(`"id"`))); ok {
-		p.c.Stored.put(x.Caller.Tenant.ID, id, &answer{provider: p.c.Name})
+		p.c.Stored.Note(x.Caller.Tenant.ID, id, p.c.Name)
 	}
 }
 

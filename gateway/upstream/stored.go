@@ -68,6 +68,9 @@ func (s *Stored) put(tenant, id string, a *answer) {
 	}
 }
 
+// Note remembers that a provider keeps an answer of its own, for [Stored.Holder].
+func (s *Stored) Note(tenant, id, provider string) { s.put(tenant, id, &answer{provider: provider}) }
+
 // get finds an answer; nil if there is none, or not any more.
 func (s *Stored) get(tenant, id string) *answer {
 	if s == nil {
