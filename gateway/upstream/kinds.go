@@ -120,14 +120,17 @@ var kinds = []Kind{
 	{
 		Name: "openai", Auth: bearer, Speaks: chatCompletions,
 		Native: slices.Concat(textual, stored, []string{"moderations"}, pictures, speech, documents, batches),
+		Common: chat.Target{NoThoughts: true}, // chat completions know no such members; Responses have them
 	},
 	{ // learn.microsoft.com, "Azure OpenAI in Microsoft Foundry Models v1 API"; openai-node azure.ts
 		Name: "azure", Auth: apiKey, Speaks: chatCompletions,
 		Native: slices.Concat(textual, stored, pictures[:2], speech, documents, batches),
+		Common: chat.Target{NoThoughts: true},
 	},
 	{
 		Name: "azure-classic", Auth: apiKey, Speaks: chatCompletions,
 		Native: slices.Concat(textual, pictures[:2], speech, documents, batches),
+		Common: chat.Target{NoThoughts: true},
 		Quirks: Quirks{Deployments: true},
 	},
 	{Name: "anthropic", Auth: xAPIKey, Speaks: messages, Native: []string{"messages", "messages.count_tokens"}},
