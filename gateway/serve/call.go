@@ -175,7 +175,9 @@ func (k *call) tellAttempts(h *fasthttp.ResponseHeader) {
 	}
 	a := k.Attempts()[n-1]
 	h.SetCanonical(hProvider, []byte(a.Provider))
-	h.SetCanonical(hModel, []byte(a.Model))
+	if a.Model != "" { // files and batches have none
+		h.SetCanonical(hModel, []byte(a.Model))
+	}
 	if n > 1 {
 		h.SetCanonical(hAttempts, strconv.AppendInt(nil, int64(n), 10))
 	}

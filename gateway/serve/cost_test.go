@@ -1,6 +1,7 @@
 package serve_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/sluice-ai/sluice/gateway"
@@ -40,4 +41,24 @@ func TestCostHeader(t *testing.T) {
 	f("no usage", "", gateway.Whole, gateway.Attempt{Known: known, Status: 200})
 	f("nobody was asked", "", gateway.Whole)
 	f("a stream", "", gateway.Events, answer)
+}
+
+// Every reply to which a provider was asked says which, and as what model, if there is one.
+func TestTargetHeaders(t *testing.T) {
+	check := func(model string, want ...string) {
+		t.Helper()
+		s := start(t, func(x *gateway.Exchange) error {
+			x.Attempting(&gateway.Target{Provider: "p", Model: model})
+			x.Reply = &gateway.Reply{Status: 200, ContentType: "application/json", Stream: gateway.Once([]byte("{}"))}
+			return nil
+		})
+		c := s.dial()
+		c.send(request("POST", "/v1/chat/completions", minimal, "Content-Type: application/json"))
+		r, _ := c.response()
+		if r.Header.Get("X-Sluice-Provider") != "p" || !slices.Equal(r.Header.Values("X-Sluice-Model"), want) {
+			t.Errorf("%q: %v", model, r.Header)
+		}
+	}
+	check("m", "m")
+	check("") // of a file
 }
