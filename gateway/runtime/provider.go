@@ -80,7 +80,8 @@ func (r *Runtime) newUpstream(c *config.Provider, beat time.Duration, base strin
 	}
 	t := c.Timeouts
 	return upstream.New(upstream.Config{
-		Name: c.Name, BaseURL: u, Kind: kind(c), Query: query(c), Endpoints: serve.Endpoints(), Stored: r.stored, Merge: upstream.Merge{Window: c.MergeEmbeddings, Inputs: mergedInputs}, Headers: headers, Beat: beat,
+		Name: c.Name, BaseURL: u, Kind: kind(c), Query: query(c), Headers: headers, Endpoints: serve.Endpoints(), Beat: beat,
+		Stored: r.stored, Merge: upstream.Merge{Window: c.MergeEmbeddings, Inputs: mergedInputs},
 		Timeouts: upstream.Timeouts{
 			Connect: t.Connect, Headers: t.Headers, FirstEvent: t.FirstEvent, Idle: t.Idle, Answer: t.Answer, Total: t.Total,
 		},
