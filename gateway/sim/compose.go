@@ -113,7 +113,7 @@ func compose(r *chat.Request, b behaviour, digest uint64) chat.Reply {
 // think is what a model thinks before it answers, as far as it shows it: a summary of up to room tokens, and a signature
 // that the caller is to send back with it.
 func think(r *chat.Request, rng *rand.Rand, room int) chat.Part {
-	p := chat.Part{Kind: chat.PartReasoning, Signature: "sim" + serial(rng, 40)}
+	p := chat.Part{Kind: chat.PartReasoning, Signature: signed + serial(rng, 40)}
 	if r.Reasoning.Summary == "omitted" {
 		return p
 	}

@@ -6,7 +6,8 @@
 // date, the failures drawn by Options.ErrorRate and the x-request-id differ from one request to the next.
 //
 // Conversations are held in every dialect that package wire knows: chat completions, Anthropic's Messages, Responses. The
-// answer is neutral; only what carries it differs.
+// answer is neutral; only what carries it differs. As Anthropic does, a Messages request with a budget for thinking is refused
+// if the calls in it come back without the signed thought before them.
 //
 // There are two front ends with the same endpoints. A Provider is a gateway.Sender without a network, for those who have no
 // key. A Server speaks HTTP, and counts the clients that leave.

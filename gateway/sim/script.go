@@ -97,6 +97,10 @@ func (e *engine) script(a asked) *script {
 		}
 		return s
 	}
+	if bad := unthought(r); bad != nil && a.dialect == wire.Anthropic {
+		s.status, s.refused = 400, *bad
+		return s
+	}
 	whole, err := e.stored.whole(a.tenant, r)
 	if err != nil {
 		s.status, s.refused = 400, badRequest(err)
