@@ -286,10 +286,21 @@ func (t *Tenant) mayUse(m *Model) bool {
 	if slices.ContainsFunc(t.Deny, covers) {
 		return false
 	}
-	overlaps := func(p Pattern) bool {
-		return p.Match(string(m.Name)) || m.Name.Match(strings.ReplaceAll(string(p), "*", ""))
+	meets := func(p Pattern) bool { return meet(string(p), string(m.Name)) }
+	return len(t.Allow) == 0 || slices.ContainsFunc(t.Allow, meets)
+}
+
+// meet says whether there is a name that two patterns describe.
+func meet(a, b string) bool {
+	switch {
+	case strings.HasPrefix(a, "*"):
+		return meet(a[1:], b) || b != "" && meet(a, b[1:])
+	case strings.HasPrefix(b, "*"):
+		return meet(b, a)
+	case a == "" || b == "":
+		return a == b
 	}
-	return len(t.Allow) == 0 || slices.ContainsFunc(t.Allow, overlaps)
+	return a[0] == b[0] && meet(a[1:], b[1:])
 }
 
 // Holder is the provider that holds what a tenant calls by an id; "" if nothing is known of it.

@@ -392,6 +392,11 @@ func TestDirectoryAccounts(t *testing.T) {
 	check("gpt-*", only("gpt-5"), nil, true)
 	check("gpt-*", only("*"), nil, true)
 	check("gpt-*", only("claude-*"), nil, false)
+	check("gpt-*", only("*-mini"), nil, true)
+	check("*-mini", only("gpt-*"), nil, true)
+	check("gpt-*-mini", only("*-5-*"), nil, true)
+	check("gpt-*", only("g"), nil, false)
+	check("*-mini", only("gpt-*-large"), nil, false)
 	check("gpt-*", nil, only("gpt-5"), true) // others are left
 	check("gpt-*", nil, only("gpt-*"), false)
 	check("gpt-*", nil, only("g*"), false)
