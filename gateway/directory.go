@@ -35,6 +35,9 @@ func (t *Tenant) Allows(name string) bool {
 	return len(t.Allow) == 0 || slices.ContainsFunc(t.Allow, matches)
 }
 
+// Restricted says whether there are models that the tenant may not use.
+func (t *Tenant) Restricted() bool { return len(t.Allow)+len(t.Deny) > 0 }
+
 // Pattern is a name in which each "*" stands for any text. Names of models have one at most, rules any number.
 type Pattern string
 
@@ -164,8 +167,9 @@ type Account struct {
 
 // Holders knows who holds what callers refer to by an id that says nothing of its provider: stored responses.
 type Holders interface {
-	// Holder is the provider that holds something of a tenant's; "" if nothing is known of that id.
-	Holder(tenant, id string) (provider string)
+	// Holder is the provider that holds something of a tenant's; "" if nothing is known of that id. kept says that the
+	// gateway has it itself: then any provider can go on from it whose conversations are translated.
+	Holder(tenant, id string) (provider string, kept bool)
 }
 
 // Entries are what a directory is made of. Names and references have been checked by the configuration.
@@ -303,10 +307,11 @@ func meet(a, b string) bool {
 	return a[0] == b[0] && meet(a[1:], b[1:])
 }
 
-// Holder is the provider that holds what a tenant calls by an id; "" if nothing is known of it.
-func (d *Directory) Holder(tenant, id string) string {
+// Holder is the provider that holds what a tenant calls by an id, and whether the gateway keeps it itself; "" if nothing is
+// known of it.
+func (d *Directory) Holder(tenant, id string) (provider string, kept bool) {
 	if d.holders == nil {
-		return ""
+		return "", false
 	}
 	return d.holders.Holder(tenant, id)
 }

@@ -69,6 +69,11 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		s.refuse(ctx, s.noEndpoint(ctx, endpoints))
 		return
 	}
+	if endpoint.Bytes && !ctx.Request.Header.IsHTTP11() { // before anything is paid for
+		ctx.SetConnectionClose()
+		s.refuse(ctx, errLength)
+		return
+	}
 	k := &call{s: s, ctx: ctx, c: below(ctx.Conn()), generation: s.generations.Acquire(), dialect: wire.ByName(endpoint.Dialect)}
 	var body gateway.Body
 	if endpoint.Body != gateway.NoBody {
@@ -110,13 +115,10 @@ func (k *call) run(param, query []byte) (err error) {
 	if k.Reply == nil {
 		return errNoReply
 	}
-	switch {
-	case k.Reply.Kind == gateway.Whole:
+	if k.Reply.Kind == gateway.Whole {
 		if k.first, err = k.Reply.Stream.Next(); err == io.EOF { //nolint:errorlint // the contract gives it bare
 			k.first, err = gateway.Event{}, nil
 		}
-	case k.Request.NoStream != nil: // bytes of a length that nobody knows yet: it was not asked for a stream
-		return errLength
 	}
 	return err
 }

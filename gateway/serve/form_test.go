@@ -328,5 +328,4 @@ func TestBytes(t *testing.T) {
 	if r, body := c.response(); r.StatusCode != 400 || code(t, body) != "http_version" {
 		t.Errorf("%d %s", r.StatusCode, body)
 	}
-	<-(<-out).done
 }

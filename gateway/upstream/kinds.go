@@ -32,6 +32,8 @@ type Quirks struct {
 	// Refused lists those that make the provider refuse a request, and without which it means nearly the same. They are
 	// left out, and the caller is told.
 	Refused []string
+	// Models lists the members of a request that name further models.
+	Models []string
 	// NoStreamOptions says that stream_options is refused. It is left out: usage comes unasked, or not at all.
 	NoStreamOptions bool
 	// Deployments says that the path names the model (Azure's classic API).
@@ -185,7 +187,7 @@ var kinds = []Kind{
 		Name: "openrouter", Auth: bearer, Speaks: chatCompletions,
 		Native: slices.Concat(textual, []string{"messages"}),
 		Common: chat.Target{TopK: true, NoCustomTools: true, NoAllowedTools: true, CacheMarks: "cache_control", Thinking: "reasoning"},
-		Quirks: Quirks{Repair: true},
+		Quirks: Quirks{Models: []string{"models", "preset"}, Repair: true},
 	},
 	{ // docs.together.ai/docs/inference/openai-compatibility; together-python, chat_completions.py; openai-dotnet#267: eos
 		Name: "together", Auth: bearer, Speaks: chatCompletions, Native: slices.Concat(textual, pictures[:1], speech),

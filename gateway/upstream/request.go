@@ -20,19 +20,20 @@ import (
 
 // route is how one endpoint is served: immutable, shared by all exchanges.
 type route struct {
-	native  bool          // the provider has the endpoint; otherwise the conversation is translated
-	kept    bool          // the answer is stored here, and the provider not asked
-	dialect *wire.Dialect // that is spoken with the provider
-	method  string
-	path    string // below the base URL, up to the id
-	behind  string // the id
-	id      bool   // there is one
-	asks    bool   // a stream's usage must be asked for
-	ids     bool   // the reply has ids that must lead back to this provider
-	images  bool   // a stream ends with the last of the images that were asked for
-	merges  bool   // small requests may go together
-	file    bool   // a successful reply is somebody's file, whatever is in it
-	noted   bool   // the provider keeps the answer, and only its id is remembered
+	native   bool          // the provider has the endpoint; otherwise the conversation is translated
+	kept     bool          // the answer is stored here, and the provider not asked
+	dialect  *wire.Dialect // that is spoken with the provider
+	method   string
+	path     string // below the base URL, up to the id
+	behind   string // the id
+	id       bool   // there is one
+	asks     bool   // a stream's usage must be asked for
+	ids      bool   // the reply has ids that must lead back to this provider
+	images   bool   // a stream ends with the last of the images that were asked for
+	merges   bool   // small requests may go together
+	file     bool   // a successful reply is somebody's file, whatever is in it
+	response bool   // it is about a response that the provider keeps, or goes on from one
+	noted    bool   // the provider keeps the answer, and only its id is remembered
 
 	// forwarded are the request headers that pass to the provider when the caller sent them, with what is sent otherwise.
 	// Everything else stays here.
@@ -68,6 +69,7 @@ func (k *Kind) routes(c *Config) map[string]*route {
 		r.images = strings.HasPrefix(e.Name, "images.")
 		r.file = e.Bytes && e.Method == "GET"
 		r.merges = r.native && e.Name == "embeddings" && c.Merge.Window > 0
+		r.response = r.native && at.Dialect == "responses"
 		r.noted = r.native && e.Name == createResponse
 		r.forwarded = []gateway.Field{{Name: "Openai-Beta"}, {Name: "X-Client-Request-Id"}}
 		if at.Dialect == "anthropic" {

@@ -111,7 +111,7 @@ func (p *Provider) remember(x *gateway.Exchange, c *conversation, reply *chat.Re
 
 // note remembers that this provider keeps an answer which it made itself. ev is the first event of the reply, or all of it.
 func (p *Provider) note(x *gateway.Exchange, ev gateway.Event) {
-	if p.c.Stored == nil || x.Request.Endpoint.Name != createResponse {
+	if p.c.Stored == nil || string(peek.Find(x.Request.Body(), []byte(`"store"`))) == "false" {
 		return
 	}
 	object := ev.Data

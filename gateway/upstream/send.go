@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
 )
 
 // sender is a provider called with one key.
@@ -33,6 +35,10 @@ func (s *sender) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt
 		return nil, s.impossible(errEndpoint)
 	case r.id && isDots(x.Request.Param), s.p.c.Kind.Quirks.Deployments && a.Model != "" && isDots(a.Model):
 		return nil, errDots
+	case r.response && s.p.c.Stored.foreign(x.Caller.Tenant.ID, responseID(x)):
+		return nil, errForeign
+	case r.native && x.Caller.Tenant.Restricted() && s.p.namesModels(x):
+		return nil, errOtherModels
 	case r.kept:
 		return s.p.kept(x)
 	case r.native && r.merges:
@@ -59,6 +65,30 @@ func isDots(held string) bool {
 
 var errDots = &gateway.Error{
 	Status: 404, Type: gateway.TypeInvalidRequest, Code: "not_found", Origin: gateway.OriginClient, Message: "There is nothing with this id.",
+}
+
+// responseID is that of the response which an exchange is about, or goes on from.
+func responseID(x *gateway.Exchange) string {
+	if x.Request.Param != "" {
+		return x.Request.Param
+	}
+	return x.Request.Member(`"previous_response_id"`)
+}
+
+var errForeign = &gateway.Error{
+	Status: 404, Type: gateway.TypeInvalidRequest, Code: "not_found", Origin: gateway.OriginClient, Message: "There is no response with this id.",
+}
+
+// namesModels says whether a request names models beside the one that was allowed.
+func (p *Provider) namesModels(x *gateway.Exchange) bool {
+	return slices.ContainsFunc(p.c.Kind.Quirks.Models, func(name string) bool {
+		return peek.Find(x.Request.Body(), []byte(`"`+name+`"`)) != nil
+	})
+}
+
+var errOtherModels = &gateway.Error{
+	Status: 403, Type: gateway.TypePermission, Code: "model_not_allowed", Param: "models", Origin: gateway.OriginClient,
+	Message: "The request names models beside \"model\", and you may use only some. Name one model.",
 }
 
 // send repeats the attempt only on a reused connection that the provider closed before a single byte came back: then the

@@ -13,38 +13,47 @@ import (
 
 // Stored keeps the answers of the Responses API for providers that have no such API, so that a later request can go on
 // from one of them; of the other providers' answers it only knows who keeps them. It belongs to the process and is bounded:
-// what was not used for longest goes first, and everything goes with a restart.
+// the tenant that holds most gives first, what it did not use for longest, and everything goes with a restart.
 type Stored struct {
-	most int64 // bytes
+	most int64 // bytes of answers
 	life time.Duration
 
-	mu    sync.Mutex
-	bytes int64
-	lru   *simplelru.LRU[storedKey, *answer]
+	mu      sync.Mutex
+	bytes   int64
+	tenants map[string]*shelf
+	notes   *simplelru.LRU[string, note] // of the answers that providers keep, by their ids
 }
 
-var _ gateway.Holders = (*Stored)(nil)
-
-// storedKey has the tenant in it: nobody reaches another tenant's answers, whatever id is asked for.
-type storedKey struct{ tenant, id string }
+// shelf is what one tenant holds: nobody reaches another tenant's answers, whatever id is asked for.
+type shelf struct {
+	bytes   int64
+	answers *simplelru.LRU[string, *answer]
+}
 
 // answer is one stored response.
 type answer struct {
 	provider string // that made it
 	expires  gateway.Instant
 	size     int64
-
-	// The rest is empty if the provider keeps the answer itself.
-	body  []byte            // the response object
-	input []json.RawMessage // the items of the request that it answers
-	turns []chat.Message    // the whole conversation up to and with the answer
+	body     []byte            // the response object
+	input    []json.RawMessage // the items of the request that it answers
+	turns    []chat.Message    // the whole conversation up to and with the answer
 }
+
+// note says who keeps an answer, and whose it is.
+type note struct{ tenant, provider string }
+
+var _ gateway.Holders = (*Stored)(nil)
+
+const (
+	mostNotes   = 100_000 // of some 200 bytes each
+	mostAnswers = 1 << 20 // the bound is in bytes, and an answer has 200 and more
+)
 
 // NewStored makes a store of so many bytes, in which answers live for so long.
 func NewStored(most int64, life time.Duration) *Stored {
-	s := &Stored{most: most, life: life}
-	const entries = 1 << 20 // the bound is in bytes; an entry has 200 and more
-	s.lru, _ = simplelru.NewLRU(entries, func(_ storedKey, a *answer) { s.bytes -= a.size })
+	s := &Stored{most: most, life: life, tenants: map[string]*shelf{}}
+	s.notes, _ = simplelru.NewLRU[string, note](mostNotes, nil) // only a size that is not positive is an error
 	return s
 }
 
@@ -60,16 +69,58 @@ func (s *Stored) put(tenant, id string, a *answer) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := storedKey{tenant, id}
-	s.lru.Remove(k)
-	s.lru.Add(k, a)
+	t := s.tenants[tenant]
+	if t == nil {
+		t = &shelf{}
+		t.answers, _ = simplelru.NewLRU(mostAnswers, func(_ string, a *answer) {
+			t.bytes -= a.size
+			s.bytes -= a.size
+		})
+		s.tenants[tenant] = t
+	}
+	t.answers.Remove(id)
+	t.answers.Add(id, a)
+	t.bytes += a.size
 	for s.bytes += a.size; s.bytes > s.most; {
-		s.lru.RemoveOldest()
+		s.makeRoom()
+	}
+}
+
+// makeRoom takes the oldest answer of the tenant that holds most.
+func (s *Stored) makeRoom() {
+	var fullest string
+	for tenant, t := range s.tenants {
+		if f := s.tenants[fullest]; f == nil || t.bytes > f.bytes {
+			fullest = tenant
+		}
+	}
+	t := s.tenants[fullest]
+	t.answers.RemoveOldest()
+	if t.answers.Len() == 0 {
+		delete(s.tenants, fullest)
 	}
 }
 
 // Note remembers that a provider keeps an answer of its own, for [Stored.Holder].
-func (s *Stored) Note(tenant, id, provider string) { s.put(tenant, id, &answer{provider: provider}) }
+func (s *Stored) Note(tenant, id, provider string) {
+	if id == "" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notes.Add(id, note{tenant, provider})
+}
+
+// foreign says whether a provider's answer is known to be another tenant's.
+func (s *Stored) foreign(tenant, id string) bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, ok := s.notes.Get(id)
+	return ok && n.tenant != tenant
+}
 
 // get finds an answer; nil if there is none, or not any more.
 func (s *Stored) get(tenant, id string) *answer {
@@ -78,10 +129,13 @@ func (s *Stored) get(tenant, id string) *answer {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := storedKey{tenant, id}
-	a, ok := s.lru.Get(k)
+	t := s.tenants[tenant]
+	if t == nil {
+		return nil
+	}
+	a, ok := t.answers.Get(id)
 	if ok && gateway.Now() >= a.expires {
-		s.lru.Remove(k)
+		t.answers.Remove(id)
 		return nil
 	}
 	return a
@@ -90,15 +144,22 @@ func (s *Stored) get(tenant, id string) *answer {
 func (s *Stored) remove(tenant, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lru.Remove(storedKey{tenant, id})
+	if t := s.tenants[tenant]; t != nil {
+		t.answers.Remove(id)
+	}
 }
 
 // Holder implements gateway.Holders.
-func (s *Stored) Holder(tenant, id string) string {
+func (s *Stored) Holder(tenant, id string) (provider string, kept bool) {
 	if a := s.get(tenant, id); a != nil {
-		return a.provider
+		return a.provider, true
 	}
-	return ""
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n, ok := s.notes.Get(id); ok && n.tenant == tenant {
+		return n.provider, false
+	}
+	return "", false
 }
 
 // sizeOf is about how many bytes a conversation holds.

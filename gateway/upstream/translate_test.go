@@ -333,10 +333,10 @@ func TestStoredStream(t *testing.T) {
 	completed := r.events[len(r.events)-1]
 	var id string
 	_ = json.Unmarshal([]byte(field(t, completed, "response.id")), &id)
-	if got := store.Holder("t", id); got != "fake" {
+	if got, kept := store.Holder("t", id); got != "fake" || !kept {
 		t.Errorf("held by %q", got)
 	}
-	if got := store.Holder("other", id); got != "" {
+	if got, _ := store.Holder("other", id); got != "" {
 		t.Errorf("another tenant finds it at %q", got)
 	}
 	got := attempt(t, p, at(t, "responses.retrieve", "", id, ""), "")
@@ -368,7 +368,7 @@ func TestNumberedFailure(t *testing.T) {
 	if got := string(r.reply.Failure(nil, chat.Error{Message: "it broke"})); !strings.Contains(got, `"sequence_number":2}`) || !strings.HasPrefix(got, "event: error\n") {
 		t.Errorf("%s", got)
 	}
-	if got := store.Holder("t", "resp_9"); got != "fake" {
+	if got, kept := store.Holder("t", "resp_9"); got != "fake" || kept {
 		t.Errorf("held by %q", got)
 	}
 }
@@ -482,5 +482,54 @@ func TestLiveStreamIsSmall(t *testing.T) {
 	}
 	for _, x := range live {
 		_ = x.Reply.Stream.Close()
+	}
+}
+
+// What a provider keeps for one tenant is not another's, who may share the account; what nobody remembers, the provider
+// decides.
+func TestForeignResponse(t *testing.T) {
+	f := newFake(t, nil, say(whole("200 OK", `{"id":"resp_1","object":"response","status":"completed","output":[]}`)))
+	store := upstream.NewStored(1<<20, patience)
+	p := provider(t, f.url(), func(c *upstream.Config) { c.Endpoints, c.Stored = conversations(), store })
+	ask := func(tenant, endpoint, body, id string) error {
+		x := at(t, endpoint, body, id, "")
+		x.Caller.Tenant = &gateway.Tenant{ID: tenant}
+		return attempt(t, p, x, "m").err
+	}
+	if err := ask("one", "responses.create", `{"model":"m","input":"hi"}`, ""); err != nil {
+		t.Fatal(err)
+	}
+	for tenant, good := range map[string]bool{"one": true, "two": false} {
+		for _, err := range []error{
+			ask(tenant, "responses.retrieve", "", "resp_1"), ask(tenant, "responses.delete", "", "resp_1"),
+			ask(tenant, "responses.create", `{"model":"m","input":"hi","previous_response_id":"resp_1"}`, ""),
+		} {
+			if (err == nil) != good || !good && gateway.AsError(err).Status != 404 {
+				t.Errorf("%s: %v", tenant, err)
+			}
+		}
+	}
+	if err := ask("two", "responses.retrieve", "", "resp_of_nobody"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A tenant that may use some models does not reach others through what OpenRouter reads beside "model".
+func TestOtherModels(t *testing.T) {
+	f := newFake(t, nil, say(whole("200 OK", answer)))
+	p := provider(t, f.url(), func(c *upstream.Config) {
+		c.Kind, _ = upstream.KindOf("openrouter")
+		c.Endpoints = conversations()
+	})
+	ask := `{"model":"m","models":["dear"],"messages":[{"role":"user","content":"hi"}]}`
+	for allow, status := range map[string]int{"m": 403, "": 0} {
+		x := at(t, "chat.completions", ask, "", "")
+		x.Caller.Tenant = &gateway.Tenant{ID: "t"}
+		if allow != "" {
+			x.Caller.Tenant.Allow = []gateway.Pattern{gateway.Pattern(allow)}
+		}
+		if r := attempt(t, p, x, "m"); (r.err == nil) != (status == 0) || r.err != nil && gateway.AsError(r.err).Status != status {
+			t.Errorf("allowed %q: %v", allow, r.err)
+		}
 	}
 }

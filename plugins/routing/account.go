@@ -24,6 +24,9 @@ func planAccount(x *gateway.Exchange) error {
 	if err != nil {
 		return err
 	}
+	if x.Request.Endpoint.Name == "batches.create" && x.Caller.Tenant.Restricted() && x.Caller.Tenant.Own[a.Name] == nil {
+		return errBatch
+	}
 	x.Plan = gateway.Plan{Targets: a.Targets}
 	return nil
 }
@@ -38,10 +41,14 @@ func capable(x *gateway.Exchange) []*gateway.Account {
 // account is the provider that is meant: by an id, by the header, or because there is no other. What creates or lists
 // something goes to the first that can, and so does a stored response of which nothing is known any more.
 func account(x *gateway.Exchange, able []*gateway.Account) (*gateway.Account, error) {
-	id, provider := held(x)
+	id, provider, kept := held(x)
 	if provider != "" {
 		if a := named(able, provider); a != nil {
 			return a, nil
+		}
+		translated := func(a *gateway.Account) bool { return !a.Targets[0].Has(x.Request.Endpoint) }
+		if i := slices.IndexFunc(able, translated); kept && i >= 0 {
+			return able[i], nil // any of them finds what the gateway keeps
 		}
 		return nil, notHeld(id)
 	}
@@ -73,16 +80,16 @@ func account(x *gateway.Exchange, able []*gateway.Account) (*gateway.Account, er
 }
 
 // held is the id of what the request is about, and the provider that holds it; both "" if it is about nothing that exists,
-// the provider alone if nobody knows who holds it.
-func held(x *gateway.Exchange) (id, provider string) {
+// the provider alone if nobody knows who holds it. kept says that the gateway has it itself.
+func held(x *gateway.Exchange) (id, provider string, kept bool) {
 	id = x.Request.Param
 	if x.Request.Endpoint.Name == "batches.create" {
 		id = x.Request.Member(`"input_file_id"`)
 	}
 	if _, provider = gateway.SplitID(id); provider == "" && ofResponse(x.Request.Endpoint) {
-		provider = x.Directory.Holder(x.Caller.Tenant.ID, id)
+		provider, kept = x.Directory.Holder(x.Caller.Tenant.ID, id)
 	}
-	return id, provider
+	return id, provider, kept
 }
 
 func ofResponse(e *gateway.Endpoint) bool { return strings.HasPrefix(e.Name, "responses.") }
@@ -101,15 +108,18 @@ func private(x *gateway.Exchange, a *gateway.Account) bool {
 	return x.Caller.Tenant.Own[a.Name] != nil || !x.Directory.Shared()
 }
 
-// goOn leaves in the plan only the provider that holds the response from which the request goes on. If nobody knows who does,
-// the plan stays: the provider may know.
+// goOn leaves in the plan only the provider that holds the response from which the request goes on; or, if the gateway keeps
+// it, those whose conversations are translated. If nobody knows who does, the plan stays: the provider may know.
 func goOn(x *gateway.Exchange) error {
 	id := x.Request.Member(`"previous_response_id"`)
 	if id == "" {
 		return nil
 	}
-	holder := x.Directory.Holder(x.Caller.Tenant.ID, id)
+	holder, kept := x.Directory.Holder(x.Caller.Tenant.ID, id)
 	elsewhere := func(t *gateway.Target) bool { return t.Provider != holder }
+	if kept {
+		elsewhere = func(t *gateway.Target) bool { return t.Has(x.Request.Endpoint) }
+	}
 	if holder == "" || !slices.ContainsFunc(x.Plan.Targets, elsewhere) {
 		return nil
 	}

@@ -13,7 +13,10 @@ import (
 // held knows who holds responses: by tenant and id.
 type held map[string]string
 
-func (h held) Holder(tenant, id string) string { return h[tenant+" "+id] }
+func (h held) Holder(tenant, id string) (provider string, kept bool) {
+	provider, kept = strings.CutSuffix(h[tenant+" "+id], " kept")
+	return provider, kept
+}
 
 // bank is a directory of providers that can do different things.
 //
@@ -24,6 +27,7 @@ func (h held) Holder(tenant, id string) string { return h[tenant+" "+id] }
 type bank struct {
 	*gateway.Directory
 	all, own, chats, nobody *gateway.Tenant
+	free                    *gateway.Tenant // may use everything
 	accounts                map[string]*gateway.Account
 }
 
@@ -32,6 +36,7 @@ func newBank(tenants int) *bank {
 		all:    &gateway.Tenant{ID: "all", Deny: []gateway.Pattern{"lab/*"}},
 		own:    &gateway.Tenant{ID: "own", Deny: []gateway.Pattern{"lab/*"}, Own: map[string]gateway.Sender{"two": nil}},
 		chats:  &gateway.Tenant{ID: "chats", Allow: []gateway.Pattern{"claude"}},
+		free:   &gateway.Tenant{ID: "free"},
 		nobody: &gateway.Tenant{ID: "nobody", Deny: []gateway.Pattern{"*"}},
 
 		accounts: map[string]*gateway.Account{},
@@ -43,7 +48,7 @@ func newBank(tenants int) *bank {
 		serves["two"][name] = true
 	}
 	for _, name := range []string{"messages", "chat.completions", "responses.create", "responses.retrieve"} {
-		serves["claude"][name] = true
+		serves["claude"][name] = name == "messages" // the others in translation
 	}
 	at := func(names ...string) (targets []*gateway.Target) {
 		for _, name := range names {
@@ -71,7 +76,7 @@ func newBank(tenants int) *bank {
 		},
 		Tenants:  []*gateway.Tenant{b.all, b.own, b.chats, b.nobody}[:tenants],
 		Accounts: []*gateway.Account{{Name: "claude", Targets: at("claude/")}, {Name: "one", Targets: at("one/")}, {Name: "two", Targets: at("two:a/", "two:b/")}, {Name: "lab", Targets: at("lab/")}},
-		Holders:  held{"all resp_1": "one", "all resp_2": "claude", "all resp_3": "gone"},
+		Holders:  held{"all resp_1": "one", "all resp_2": "claude", "all resp_3": "gone", "all resp_4": "gone kept"},
 	}
 	for _, a := range e.Accounts {
 		b.accounts[a.Name] = a
@@ -140,26 +145,28 @@ func TestAccounts(t *testing.T) {
 	f(b.all, "files.content", "a~b~two", "", "", "two")
 	f(b.all, "batches.retrieve", "batch_1~one", "", "", "one")
 	f(b.all, "batches.cancel", "batch_1~two", "", "", "two")
-	f(b.all, "batches.create", "", "", `{"input_file_id":"file-1~two"}`, "two")
-	f(b.all, "batches.create", "", "one", `{"metadata":{"input_file_id":"x~one"},"input_file_id":"file-1~two"}`, "two")
+	f(b.free, "batches.create", "", "", `{"input_file_id":"file-1~two"}`, "two")
+	f(b.free, "batches.create", "", "one", `{"metadata":{"input_file_id":"x~one"},"input_file_id":"file-1~two"}`, "two")
 	// By the header.
 	f(b.all, "files.retrieve", "file-1", "two", "", "two")
-	f(b.all, "batches.create", "", "two", `{"input_file_id":"file-1"}`, "two")
+	f(b.free, "batches.create", "", "two", `{"input_file_id":"file-1"}`, "two")
 	f(b.own, "files.list", "", "two", "", "two")
 	// Because somebody must.
 	f(b.all, "files.create", "", "", `{"purpose":"batch"}`, "one")
 	f(b.all, "files.create", "", "two", `{"purpose":"batch"}`, "two")
-	f(b.all, "batches.create", "", "", `{}`, "one")
+	f(b.free, "batches.create", "", "", `{}`, "one")
 	f(b.own, "files.list", "", "", "", "two") // the first that is the tenant's own
 	f(b.own, "batches.list", "", "", "", "two")
+	f(b.own, "batches.create", "", "two", `{}`, "two") // in its own account a tenant may name any model
 	// Responses are found by who is known to hold them.
 	f(b.all, "responses.retrieve", "resp_1", "", "", "one")
 	f(b.all, "responses.retrieve", "resp_2", "one", "", "claude")
-	f(b.all, "responses.retrieve", "resp_9", "", "", "claude")
+	f(b.all, "responses.retrieve", "resp_9", "", "", "one") // who has the endpoint itself may know
 	f(b.all, "responses.retrieve", "resp_9", "one", "", "one")
-	f(b.own, "responses.retrieve", "resp_1", "", "", "claude") // what another tenant holds says nothing
+	f(b.own, "responses.retrieve", "resp_1", "", "", "one") // what another tenant holds says nothing
 	f(b.all, "responses.delete", "resp_9", "", "", "one")
 	f(b.all, "responses.cancel", "resp_1", "", "", "one")
+	f(b.all, "responses.retrieve", "resp_4", "", "", "claude") // the gateway has it, whoever made it
 	f(b.all, "responses.input_items", "resp_1", "", "", "one")
 
 	// A form that names no model is read all the same.
@@ -243,6 +250,7 @@ func TestCapable(t *testing.T) {
 	f(b.all, "responses.create", `{"model":"gpt","previous_response_id":"resp_2"}`, "gpt", "claude/g")
 	f(b.all, "responses.create", `{"model":"gpt","previous_response_id":"resp_9"}`, "gpt", "claude/g one/gpt")
 	f(b.own, "responses.create", `{"model":"gpt","previous_response_id":"resp_1"}`, "gpt", "claude/g one/gpt")
+	f(b.all, "responses.create", `{"model":"gpt","previous_response_id":"resp_4"}`, "gpt", "claude/g") // any that is translated
 	f(b.all, "responses.create", `{"model":"claude","previous_response_id":"resp_2"}`, "claude", "claude/c")
 	f(b.all, "responses.create", `{"model":"gpt","previous_response_id":null}`, "gpt", "claude/g one/gpt")
 	f(b.all, "chat.completions", `{"model":"gpt","previous_response_id":"resp_1"}`, "gpt", "claude/g one/gpt two/gpt")
@@ -270,7 +278,9 @@ func TestCapableErrors(t *testing.T) {
 	f(b.chats, "images.generations", `{}`, 403, "model_not_allowed", "model", `You may not use the model "dall-e-2". GET /v1/models lists those `+
 		`that you may use; the gateway's operator can add others under models.allow of your tenant.`)
 	f(b.all, "embeddings", `{}`, 400, "missing_required_parameter", "model", `The request has no "model". Name the model that should answer.`)
-	f(b.all, "batches.create", `[]`, 400, "invalid_json", "", "the body must be one JSON object (at offset 0)")
+	f(b.all, "batches.create", `{"input_file_id":"file-1~one"}`, 403, "model_not_allowed", "input_file_id", "The lines of a batch can name any "+
+		"model of the provider's, and you may use only some. The gateway's operator can add an account of your own under credentials of your tenant.")
+	f(b.free, "batches.create", `[]`, 400, "invalid_json", "", "the body must be one JSON object (at offset 0)")
 }
 
 // TestSharedStays makes sure that leaving targets out changes no model.

@@ -102,6 +102,13 @@ func notPrivate(able []*gateway.Account) error {
 	}
 }
 
+// errBatch is read-only.
+var errBatch = &gateway.Error{
+	Status: 403, Type: gateway.TypePermission, Code: "model_not_allowed", Param: "input_file_id", Origin: gateway.OriginClient,
+	Message: "The lines of a batch can name any model of the provider's, and you may use only some. The gateway's operator can " +
+		"add an account of your own under credentials of your tenant.",
+}
+
 func notThere(x *gateway.Exchange, id, holder string) error {
 	return &gateway.Error{
 		Status: 404, Type: gateway.TypeInvalidRequest, Code: "previous_response_not_found", Param: "previous_response_id",
