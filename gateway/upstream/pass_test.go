@@ -182,7 +182,7 @@ func TestHeldIDs(t *testing.T) {
 			t.Errorf("sent %s\n%s", got.head, got.body)
 		}
 	}
-	check(pass(t, "files.list", "", nil, "", "limit=2&after=file-0~fake&order=asc"), "", "GET /v1/files?limit=2&after=file-0&order=asc", "",
+	check(pass(t, "files.list", "", nil, "", "limit=2&after=file-0%7Efake&order=asc"), "", "GET /v1/files?limit=2&after=file-0&order=asc", "",
 		`{"object":"list","data":[{"id":"file-1~fake"}, {"id":"file-2~fake"}],"first_id":"file-1~fake","last_id":"file-2~fake","has_more":false}`)
 	check(pass(t, "batches.create", "", &body{[]byte(`{"input_file_id":"file-1~fake","endpoint":"/v1/embeddings"}`)}, "", ""), "", "POST /v1/batches",
 		`{"input_file_id":"file-1","endpoint":"/v1/embeddings"}`, `{"id":"batch_1~fake","input_file_id":"file-1~fake","output_file_id":null}`)

@@ -40,6 +40,9 @@ type route struct {
 	forwarded []gateway.Field
 }
 
+// escapedMark is for clients that escape in a query what needs no escape.
+var escapedMark = strings.NewReplacer("%7E", "~", "%7e", "~")
+
 const maxForwarded = 512 // bytes of a forwarded header's value
 
 // routes is the table of what a provider serves.
@@ -113,7 +116,7 @@ func (r *route) query(x *gateway.Exchange) string {
 	parts := strings.Split(x.Request.Query, "&")
 	for i, p := range parts {
 		if strings.HasPrefix(p, "after=") || strings.HasPrefix(p, "before=") {
-			parts[i], _ = gateway.SplitID(p)
+			parts[i], _ = gateway.SplitID(escapedMark.Replace(p))
 		}
 	}
 	return strings.Join(parts, "&")

@@ -1,9 +1,9 @@
 package upstream
 
 import (
+	"bytes"
 	"errors"
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/sluice-ai/sluice/gateway"
@@ -44,11 +44,19 @@ func (s *sender) translate(x *gateway.Exchange, r *route, a *gateway.Attempt) (*
 		t.free()
 		return nil, s.impossible(err)
 	}
+	t.unmark(s.p.mark)
 	if err := t.leaveOut(&s.p.c.Kind.Quirks, target.Refuse); err != nil {
 		t.free()
 		return nil, s.impossible(err)
 	}
 	return t, nil
+}
+
+// unmark takes the mark off the ids of files that the provider holds.
+func (t *translation) unmark(mark []byte) {
+	if bytes.Contains(*t.body, mark) {
+		*t.body = append((*t.body)[:0], peek.Append(nil, *t.body, appendIDs(nil, *t.body, mark))...)
+	}
 }
 
 // leaveOut takes out of the body what its dialect knows and this provider refuses.
@@ -159,32 +167,13 @@ func (t *translation) wrapError(st *stream) error {
 // statusOverloaded is Anthropic's own.
 const statusOverloaded = 529
 
-// mostDropped is how many bytes of names the header has: many clients take no more than 8 KiB of headers altogether.
-const mostDropped = 1 << 10
-
-// dropped is the header that names the parameters which the provider did not get, or as many of them as fit. Names may be
-// the caller's, so whatever a field cannot hold in every client's eyes becomes a question mark.
+// dropped is the header that names the parameters which the provider did not get. The codecs bound the names, see
+// [chat.Dropped].
 func dropped(names []string) []gateway.Field {
 	if len(names) == 0 {
 		return nil
 	}
-	var value []byte
-	for i, name := range names {
-		if len(value)+len(name) > mostDropped {
-			value = append(strconv.AppendInt(append(value, "and "...), int64(len(names)-i), 10), " more"...)
-			break
-		}
-		value = append(value, name...)
-		if i < len(names)-1 {
-			value = append(value, ", "...)
-		}
-	}
-	for i, c := range value {
-		if c < ' ' || c > '~' {
-			value[i] = '?'
-		}
-	}
-	return []gateway.Field{{Name: "x-sluice-dropped", Value: string(value)}}
+	return []gateway.Field{{Name: "x-sluice-dropped", Value: strings.Join(names, ", ")}}
 }
 
 // rendered is a whole reply with another body: that of the stream was read, and is kept until the end of the exchange.
