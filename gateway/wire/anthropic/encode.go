@@ -1,7 +1,6 @@
 package anthropic
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 
@@ -26,7 +25,7 @@ func AppendRequest(dst []byte, q *chat.Request, t *chat.Target) (body []byte, dr
 	if e.bad != nil {
 		return nil, nil, e.bad
 	}
-	return e.b, e.dropped, nil
+	return e.b, e.dropped.Names(), nil
 }
 
 // requestWriter writes one request.
@@ -35,7 +34,7 @@ type requestWriter struct {
 	q *chat.Request
 	t *chat.Target
 
-	dropped []string
+	dropped chat.Dropped
 	bad     *chat.Error // the first
 	spare   int         // cache marks to leave out: there are too many
 	open    []openCall  // calls of the last turn of the assistant, without their results
@@ -51,9 +50,7 @@ func (e *requestWriter) drop(name string) {
 	if e.t.Refuse {
 		e.refuse(name, "cannot be carried to the model's provider; leave it out, or allow parameters to be dropped")
 	}
-	if !slices.Contains(e.dropped, name) {
-		e.dropped = append(e.dropped, name)
-	}
+	e.dropped.Add(name)
 }
 
 // refuse notes what makes the request impossible.
@@ -313,15 +310,20 @@ func (e *requestWriter) cache(c chat.Cache) {
 // tools writes the tools that may be called, and which of them must.
 func (e *requestWriter) tools() {
 	c, open := &e.q.Choice, false
-	named := c.Mode == chat.ChoiceRequired && len(c.Only) == 1
+	allowed, demanded := c.Allowed(), "" // the name of the one that must be called
 	for i := range e.q.Tools {
 		t := &e.q.Tools[i]
-		if len(c.Only) > 0 && !named && !slices.Contains(c.Only, t.Name) && !slices.Contains(c.Only, calledName(t)) {
+		if t.Kind == chat.Hosted && !e.ours() && !dated(t.Name) {
+			e.drop("tools." + t.Name)
 			continue
 		}
-		if t.Kind == chat.Hosted && !e.ours() && !dated(t.Name) {
-			e.drop("tools[" + strconv.Itoa(i) + "]")
+		called := calledName(t)
+		chosen := allowed[t.Name] || allowed[called]
+		if allowed != nil && !c.Named() && !chosen {
 			continue
+		}
+		if c.Named() && chosen {
+			demanded = called
 		}
 		if !open {
 			e.key("tools")
@@ -337,7 +339,12 @@ func (e *requestWriter) tools() {
 		return
 	}
 	e.raw("]")
-	e.toolChoice()
+	if c.Named() && demanded == "" {
+		if demanded = c.Only[0]; !e.ours() { // else it may be one of a server's, which are not listed
+			e.refuse("tool_choice", "demands "+c.Only[0]+", which is not among the tools that the model's provider knows")
+		}
+	}
+	e.toolChoice(demanded)
 }
 
 // calledName is the name by which a tool is called: a hosted tool's own is its type.
@@ -396,13 +403,14 @@ func orEmptySchema(schema []byte) []byte {
 	return schema
 }
 
-func (e *requestWriter) toolChoice() {
+// toolChoice writes which tools must be called; demanded is the name of the only one.
+func (e *requestWriter) toolChoice(demanded string) {
 	c, single := &e.q.Choice, e.q.Parallel != nil && !*e.q.Parallel
 	kind := ""
 	switch {
 	case c.Mode == chat.ChoiceNone:
 		kind, single = "none", false // which takes no more members
-	case c.Mode == chat.ChoiceRequired && len(c.Only) == 1:
+	case c.Named():
 		kind = "tool"
 	case c.Mode == chat.ChoiceRequired:
 		kind = "any"
@@ -415,7 +423,7 @@ func (e *requestWriter) toolChoice() {
 	e.raw("{")
 	e.text("type", kind)
 	if kind == "tool" {
-		e.text("name", c.Only[0])
+		e.text("name", demanded)
 	}
 	if single {
 		e.bool("disable_parallel_tool_use", true)

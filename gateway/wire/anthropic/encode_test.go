@@ -174,6 +174,9 @@ func TestTools(t *testing.T) {
 	hosted.Tools = append([]chat.Tool{{Kind: chat.Hosted, Name: "bash_20250124", Parameters: json.RawMessage(`{"type":"bash_20250124","name":"bash"}`)}}, tools...)
 	f(hosted, "", `[{"type":"bash_20250124","name":"bash"},{"name":"h","input_schema":{"type":"object"}}]`, `{"type":"auto"}`)
 	f(chat.Request{Choice: chat.ToolChoice{Mode: chat.ChoiceAuto}}, "", "", "") // the API refuses a choice without tools
+	// A hosted tool is chosen by its name, whatever other dialects call it by.
+	hosted.Choice = chat.ToolChoice{Mode: chat.ChoiceRequired, Only: []string{"bash_20250124"}}
+	f(hosted, "", `[{"type":"bash_20250124","name":"bash"},`+all[1:], `{"type":"tool","name":"bash"}`)
 
 	// One call at a time needs a choice to say so.
 	single := func(mode chat.ChoiceMode, parallel bool) chat.Request {
@@ -194,7 +197,7 @@ func TestTools(t *testing.T) {
 	f(one(chat.Tool{Name: "p", Kind: chat.Custom, Parameters: json.RawMessage(`{"type":"text"}`)}), "",
 		`[{"name":"p","input_schema":{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}}]`, "")
 	// Another provider's own tools cannot be had; Anthropic's can, whoever asks for them.
-	f(one(chat.Tool{Kind: chat.Hosted, Name: "web_search", Parameters: json.RawMessage(`{"type":"web_search"}`)}), "tools[0]", "", "")
+	f(one(chat.Tool{Kind: chat.Hosted, Name: "web_search", Parameters: json.RawMessage(`{"type":"web_search"}`)}), "tools.web_search", "", "")
 	f(one(chat.Tool{Kind: chat.Hosted, Name: "web_search_20250305", Parameters: json.RawMessage(`{"type":"web_search_20250305","name":"web_search"}`)}), "",
 		`[{"type":"web_search_20250305","name":"web_search"}]`, "")
 }
@@ -338,7 +341,7 @@ func TestRest(t *testing.T) {
 	// Parts of another dialect are said if they have words.
 	f(chat.Request{Messages: []chat.Message{{Role: chat.RoleUser, Parts: []chat.Part{
 		{Kind: chat.PartOther, Raw: json.RawMessage(`{"type":"x"}`)}, {Kind: chat.PartOther, Raw: json.RawMessage(`{"type":"y"}`), Text: "found"},
-	}}}}, "messages[0].content[0]", "messages", `[{"role":"user","content":[{"type":"text","text":"found"}]}]`)
+	}}}}, "messages.content.x", "messages", `[{"role":"user","content":[{"type":"text","text":"found"}]}]`)
 }
 
 func TestRefusals(t *testing.T) {
@@ -382,6 +385,10 @@ func TestRefusals(t *testing.T) {
 	}
 	f(chat.Request{Choice: chat.ToolChoice{Mode: chat.ChoiceRequired}}, old, "tool_choice", "no tool")
 	f(chat.Request{Tools: []chat.Tool{function("f")}, Choice: chat.ToolChoice{Mode: chat.ChoiceRequired, Only: []string{"x", "y"}}}, old, "tool_choice", "no tool")
+	f(chat.Request{
+		Tools:  []chat.Tool{{Kind: chat.Hosted, Name: "web_search", Parameters: json.RawMessage(`{"type":"web_search"}`)}, function("f")},
+		Choice: chat.ToolChoice{Mode: chat.ChoiceRequired, Only: []string{"web_search"}},
+	}, old, "tool_choice", "web_search")
 	f(chat.Request{Messages: []chat.Message{user(" ")}}, old, "messages", "say something")
 	f(chat.Request{Messages: []chat.Message{}}, old, "messages", "say something")
 

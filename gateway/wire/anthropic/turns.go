@@ -193,7 +193,8 @@ func (e *requestWriter) dropParts(i int) {
 func (e *requestWriter) dropPart(p *chat.Part, i, k int) {
 	switch {
 	case p.Kind == chat.PartOther:
-		e.drop(at(i, k))
+		kind, _ := peek.String(peek.Find(p.Raw, []byte(`"type"`)))
+		e.drop("messages.content." + kind)
 	case p.Kind == chat.PartReasoning && !blank(p.Text):
 		e.drop("reasoning_content")
 	}

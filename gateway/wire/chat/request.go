@@ -228,6 +228,21 @@ type ToolChoice struct {
 	Only []string // names of tools that may be called; empty: all
 }
 
+// Named says whether one tool, Only[0], must be called, and no other.
+func (c *ToolChoice) Named() bool { return c.Mode == ChoiceRequired && len(c.Only) == 1 }
+
+// Allowed is Only as a set; nil if all tools may be called.
+func (c *ToolChoice) Allowed() map[string]bool {
+	if len(c.Only) == 0 {
+		return nil
+	}
+	set := make(map[string]bool, len(c.Only))
+	for _, name := range c.Only {
+		set[name] = true
+	}
+	return set
+}
+
 // FormatKind says what an answer must look like.
 type FormatKind uint8
 

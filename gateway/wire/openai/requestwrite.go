@@ -29,13 +29,14 @@ func AppendRequest(dst []byte, q *chat.Request, t *chat.Target) (body []byte, dr
 	w.delivery()
 	w.extra()
 	w.shut('}')
-	if w.bad == nil && t.Refuse && len(w.dropped) > 0 {
-		w.refuse(w.dropped[0], "is nothing that this provider takes")
+	dropped = w.dropped.Names()
+	if w.bad == nil && t.Refuse && len(dropped) > 0 {
+		w.refuse(dropped[0], "is nothing that this provider takes")
 	}
 	if w.bad != nil {
 		return dst, nil, w.bad
 	}
-	return w.b, w.dropped, nil
+	return w.b, dropped, nil
 }
 
 type requestWriter struct {
@@ -43,16 +44,12 @@ type requestWriter struct {
 	q       *chat.Request
 	t       *chat.Target
 	pending []chat.Part // media out of messages that cannot hold any, for the next turn of the user
-	dropped []string
+	dropped chat.Dropped
 	bad     *chat.Error // the first
 }
 
-// drop names what is left out, once.
-func (w *requestWriter) drop(name string) {
-	if !slices.Contains(w.dropped, name) {
-		w.dropped = append(w.dropped, name)
-	}
-}
+// drop names what is left out.
+func (w *requestWriter) drop(name string) { w.dropped.Add(name) }
 
 func (w *requestWriter) refuse(param, why string) {
 	if w.bad == nil {
@@ -65,23 +62,25 @@ func (w *requestWriter) refuse(param, why string) {
 // own says whether the request came in this dialect, so that whatever it says may be said again.
 func (w *requestWriter) own() bool { return w.q.Dialect == Name }
 
-// offered says whether a tool is on the target's list. Tools that one dialect's provider runs itself are unknown to the
-// others.
-func (w *requestWriter) offered(t *chat.Tool) bool {
-	if t.Kind == chat.Hosted && !w.own() {
-		return false
-	}
-	return !w.t.NoAllowedTools || len(w.q.Choice.Only) < 2 || slices.Contains(w.q.Choice.Only, t.Name)
+// withheld says that tools which may not be called are not offered, because the target cannot be told.
+func (w *requestWriter) withheld() bool {
+	return w.t.NoAllowedTools && len(w.q.Choice.Only) > 0 && !w.q.Choice.Named()
 }
 
+// tools writes the tools on offer. Those that one dialect's provider runs itself are unknown to the others.
 func (w *requestWriter) tools() {
 	q, some := w.q, false
+	var allowed map[string]bool
+	if w.withheld() {
+		allowed = q.Choice.Allowed()
+	}
 	for i := range q.Tools {
 		t := &q.Tools[i]
-		if !w.offered(t) {
-			if t.Kind == chat.Hosted && !w.own() {
-				w.drop("tools." + t.Name)
-			}
+		if t.Kind == chat.Hosted && !w.own() {
+			w.drop("tools." + t.Name)
+			continue
+		}
+		if allowed != nil && !allowed[t.Name] {
 			continue
 		}
 		if !some {
@@ -153,12 +152,13 @@ func (w *requestWriter) choice() {
 	c := w.q.Choice
 	switch {
 	case c.Mode == chat.ChoiceUnset:
-	case c.Mode == chat.ChoiceNone || len(c.Only) == 0 || w.t.NoAllowedTools && len(c.Only) > 1:
+	case c.Mode == chat.ChoiceNone || len(c.Only) == 0 || w.withheld():
 		w.str("tool_choice", modes[c.Mode])
-	case c.Mode == chat.ChoiceRequired && len(c.Only) == 1:
+	case c.Named():
 		w.object("tool_choice")
-		w.toolName(c.Only[0])
+		w.toolName(c.Only[0], w.kinds())
 	default:
+		kinds := w.kinds()
 		w.object("tool_choice")
 		w.str("type", "allowed_tools")
 		w.object("allowed_tools")
@@ -166,7 +166,7 @@ func (w *requestWriter) choice() {
 		w.list("tools")
 		for _, name := range c.Only {
 			w.element()
-			w.toolName(name)
+			w.toolName(name, kinds)
 		}
 		w.shut(']')
 		w.shut('}')
@@ -174,13 +174,20 @@ func (w *requestWriter) choice() {
 	}
 }
 
-// toolName refers to a tool, and ends the object that does.
-func (w *requestWriter) toolName(name string) {
-	kind := chat.Function
-	if i := slices.IndexFunc(w.q.Tools, func(t chat.Tool) bool { return t.Name == name }); i >= 0 {
-		kind = w.q.Tools[i].Kind
+// kinds are those of the tools that are no functions, by name.
+func (w *requestWriter) kinds() map[string]chat.ToolKind {
+	kinds := map[string]chat.ToolKind{}
+	for i := range w.q.Tools {
+		if t := &w.q.Tools[i]; t.Kind != chat.Function {
+			kinds[t.Name] = t.Kind
+		}
 	}
-	switch kind {
+	return kinds
+}
+
+// toolName refers to a tool, and ends the object that does.
+func (w *requestWriter) toolName(name string, kinds map[string]chat.ToolKind) {
+	switch kinds[name] {
 	case chat.Hosted:
 		if !w.own() {
 			w.refuse("tool_choice", "demands "+name+", which the provider does not know")

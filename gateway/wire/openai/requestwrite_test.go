@@ -174,6 +174,10 @@ func TestAppendRequestTarget(t *testing.T) {
 		`,"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[`+tool+`,{"type":"custom","custom":{"name":"g"}}]}}`, "tools.web_search")
 	f(tools(chat.ToolChoice{Mode: chat.ChoiceRequired, Only: []string{"f", "h"}}), chat.Target{NoAllowedTools: true},
 		`,"tools":[`+tool+`],"tool_choice":"required"`, "tools.web_search")
+	f(tools(chat.ToolChoice{Mode: chat.ChoiceAuto, Only: []string{"f"}}), chat.Target{NoAllowedTools: true},
+		`,"tools":[`+tool+`],"tool_choice":"auto"`, "tools.web_search")
+	f(tools(chat.ToolChoice{Mode: chat.ChoiceRequired, Only: []string{"f"}}), chat.Target{NoAllowedTools: true},
+		both+`,"tool_choice":`+tool, "tools.web_search")
 
 	extra := func(name, value string) func(q *chat.Request) {
 		return func(q *chat.Request) { q.Extra = []chat.Member{{Name: name, Value: []byte(value)}} }

@@ -175,33 +175,38 @@ func appendChoice(dst []byte, c *chat.ToolChoice, tools []chat.Tool) []byte {
 	case chat.ChoiceRequired:
 		mode = `"required"`
 	}
-	switch {
-	case len(c.Only) == 0:
+	if len(c.Only) == 0 {
 		return append(dst, mode...)
-	case len(c.Only) == 1 && c.Mode == chat.ChoiceRequired:
-		return appendToolName(dst, c.Only[0], tools)
+	}
+	special := map[string]*chat.Tool{} // those that are no functions
+	for i := range tools {
+		if t := &tools[i]; t.Kind != chat.Function {
+			special[t.Name] = t
+		}
+	}
+	if c.Named() {
+		return appendToolName(dst, c.Only[0], special)
 	}
 	dst = append(append(append(dst, `{"type":"allowed_tools","mode":`...), mode...), `,"tools":[`...)
 	for i, name := range c.Only {
-		dst = appendToolName(comma(dst, i), name, tools)
+		dst = appendToolName(comma(dst, i), name, special)
 	}
 	return append(dst, "]}"...)
 }
 
-func appendToolName(dst []byte, name string, tools []chat.Tool) []byte {
-	for i := range tools {
-		if t := &tools[i]; t.Name == name && t.Kind != chat.Function {
-			if t.Kind == chat.Hosted {
-				dst = shape.AppendString(append(dst, `{"type":`...), name)
-				if server := peek.Find(t.Parameters, []byte(`"server_label"`)); server != nil { // mcp
-					dst = append(append(dst, `,"server_label":`...), server...)
-				}
-				return append(dst, '}')
-			}
-			return append(shape.AppendString(append(dst, `{"type":"custom","name":`...), name), '}')
+func appendToolName(dst []byte, name string, special map[string]*chat.Tool) []byte {
+	switch t := special[name]; {
+	case t == nil:
+		dst = shape.AppendString(append(dst, `{"type":"function","name":`...), name)
+	case t.Kind == chat.Custom:
+		dst = shape.AppendString(append(dst, `{"type":"custom","name":`...), name)
+	default:
+		dst = shape.AppendString(append(dst, `{"type":`...), name)
+		if server := peek.Find(t.Parameters, []byte(`"server_label"`)); server != nil { // mcp
+			dst = append(append(dst, `,"server_label":`...), server...)
 		}
 	}
-	return append(shape.AppendString(append(dst, `{"type":"function","name":`...), name), '}')
+	return append(dst, '}')
 }
 
 // comma divides the elements of a list.

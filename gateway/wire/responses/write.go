@@ -3,7 +3,6 @@ package responses
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -20,13 +19,14 @@ import (
 func AppendRequest(dst []byte, q *chat.Request, t *chat.Target) (body []byte, dropped []string, err error) {
 	w := writer{dst: dst, q: q, t: t}
 	w.request()
-	if w.err == nil && t.Refuse && len(w.dropped) > 0 {
-		w.refuse(w.dropped[0], "cannot be carried over to the Responses API")
+	dropped = w.dropped.Names()
+	if w.err == nil && t.Refuse && len(dropped) > 0 {
+		w.refuse(dropped[0], "cannot be carried over to the Responses API")
 	}
 	if w.err != nil {
 		return dst, nil, w.err
 	}
-	return w.dst, w.dropped, nil
+	return w.dst, dropped, nil
 }
 
 // writer is a request being written.
@@ -34,7 +34,7 @@ type writer struct {
 	dst     []byte
 	q       *chat.Request
 	t       *chat.Target
-	dropped []string
+	dropped chat.Dropped
 	err     *chat.Error
 
 	written int             // items
@@ -46,11 +46,7 @@ type writer struct {
 func (w *writer) own() bool { return w.q.Dialect == Name }
 
 // drop notes what is left out.
-func (w *writer) drop(name string) {
-	if !slices.Contains(w.dropped, name) {
-		w.dropped = append(w.dropped, name)
-	}
-}
+func (w *writer) drop(name string) { w.dropped.Add(name) }
 
 // refuse notes the first thing that is wrong.
 func (w *writer) refuse(param, text string) {
