@@ -17,7 +17,11 @@ func readImage(v []byte, m *chat.Media) *shape.Fault {
 		return bad
 	}
 	if v[0] == '"' {
-		return read(v)
+		bad := read(v)
+		if bad == nil && link == "" {
+			bad = shape.Must("a URL")
+		}
+		return bad
 	}
 	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
 		switch string(key) {

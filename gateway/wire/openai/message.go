@@ -3,6 +3,7 @@ package openai
 import (
 	"bytes"
 	"slices"
+	"strconv"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/shape"
@@ -24,19 +25,14 @@ func readMessage(v []byte, m *chat.Message) *shape.Fault {
 	if bad := shape.Object(v, d.member); bad != nil {
 		return bad
 	}
-	m.Parts = append(m.Parts, thoughts(d.blocks, d.details, d.reasoning)...)
-	if len(d.content) == 1 && d.role == "assistant" && d.content[0].Kind == chat.PartText && d.content[0].Text == "" {
-		d.content = nil // clients write "" beside calls, and others refuse empty texts
+	if m.Parts = d.content; d.role == "assistant" {
+		m.Parts = d.said()
 	}
-	m.Parts = append(m.Parts, d.content...)
-	if d.refusal != "" {
-		m.Parts = append(m.Parts, chat.Part{Kind: chat.PartRefusal, Text: d.refusal})
+	bad := setRole(m, d.role)
+	if bad == nil && d.role != "assistant" {
+		bad = d.misplaced()
 	}
-	if d.audio != "" {
-		m.Parts = append(m.Parts, chat.Part{Kind: chat.PartAudio, Media: &chat.Media{ID: d.audio}})
-	}
-	m.Parts = append(m.Parts, d.calls...)
-	if bad := setRole(m, d.role); bad != nil {
+	if bad != nil {
 		return bad
 	}
 	switch {
@@ -45,6 +41,35 @@ func readMessage(v []byte, m *chat.Message) *shape.Fault {
 		m.Cache = d.cache
 	default:
 		m.Parts[len(m.Parts)-1].Cache = d.cache
+	}
+	return nil
+}
+
+// said is what an assistant thought, said and called.
+func (d *messageReader) said() []chat.Part {
+	parts := thoughts(d.blocks, d.details, d.reasoning)
+	if c := d.content; len(c) != 1 || c[0].Kind != chat.PartText || c[0].Text != "" {
+		parts = append(parts, c...) // clients write "" beside calls, and others refuse empty texts
+	}
+	if d.refusal != "" {
+		parts = append(parts, chat.Part{Kind: chat.PartRefusal, Text: d.refusal})
+	}
+	if d.audio != "" {
+		parts = append(parts, chat.Part{Kind: chat.PartAudio, Media: &chat.Media{ID: d.audio}})
+	}
+	return append(parts, d.calls...)
+}
+
+// misplaced is the fault of what only an assistant says.
+func (d *messageReader) misplaced() *shape.Fault {
+	fault := &shape.Fault{Text: "may only stand in a message of the role assistant"}
+	if len(d.calls) > 0 {
+		return fault.In("tool_calls")
+	}
+	for i := range d.content {
+		if d.content[i].Kind == chat.PartReasoning || d.content[i].Kind == chat.PartRedacted {
+			return fault.In("[" + strconv.Itoa(i) + "]").In("content")
+		}
 	}
 	return nil
 }
@@ -71,9 +96,13 @@ func (d *messageReader) member(key, v []byte) *shape.Fault {
 		return readID(v, &d.audio)
 	case "tool_calls":
 		return shape.List(v, &d.calls, readCall)
-	case "function_call":
-		d.calls = append(d.calls, chat.Part{Kind: chat.PartCall, Call: new(chat.ToolCall)})
-		return readCalled(v, d.calls[len(d.calls)-1].Call)
+	case "function_call": // deprecated
+		c := new(chat.ToolCall)
+		d.calls = append(d.calls, chat.Part{Kind: chat.PartCall, Call: c})
+		if bad := readCalled(v, c); bad != nil || c.Name != "" {
+			return bad
+		}
+		return shape.Missing("name")
 	case "cache_control":
 		return readMark(v, &d.cache)
 	}
