@@ -40,6 +40,7 @@ func exchangeAt(t testing.TB, e *gateway.Endpoint, request string) *gateway.Exch
 	t.Helper()
 	x := new(gateway.Exchange)
 	x.Init("test", e, noHeader{}, body(request))
+	x.Caller.Tenant = &gateway.Tenant{ID: "t"}
 	if err := x.Request.Open(); err != nil {
 		t.Fatal(err)
 	}
