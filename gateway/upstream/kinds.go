@@ -3,6 +3,7 @@ package upstream
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
@@ -256,8 +257,11 @@ func (k *Kind) speaks() string {
 func (k *Kind) Serves() map[string]bool {
 	m := map[string]bool{}
 	if k.speaks() != "" {
+		keeps := slices.Contains(k.Native, createResponse) // then what there is to do with its answers is the provider's affair
 		for _, name := range translatable {
-			m[name] = false
+			if !keeps || !strings.HasPrefix(name, "responses.") {
+				m[name] = false
+			}
 		}
 	}
 	for _, name := range k.Native {
