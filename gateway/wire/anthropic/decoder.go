@@ -10,7 +10,8 @@ import (
 
 // NewDecoder reads a stream of the Messages API. Calls are numbered by a counter of their own, not by the index of their
 // block (litellm #5231), and one without any fragment has the arguments {}. Blocks that only this dialect knows (server
-// tools and their results) say nothing.
+// tools and their results) say nothing. Messages, blocks, deltas and texts of an unexpected type are ErrMalformed, and so are
+// more calls than [chat.MaxCalls]; other members of an unexpected type are left out.
 func NewDecoder() chat.Decoder { return new(decoder) }
 
 type decoder struct {
@@ -25,6 +26,7 @@ type decoder struct {
 	open  openBlock // that is being read
 	input []byte    // of an open call that began with all its arguments, escaped
 	said  bool      // some text was
+	odd   bool      // something had an unexpected type
 }
 
 // openBlock is what the open block is.
@@ -54,6 +56,9 @@ func (d *decoder) Decode(dst []chat.Piece, name string, data []byte) ([]chat.Pie
 		}
 		return dst, &e
 	}
+	if v.kind != other && !(shape.Maybe(v.message, "{") && shape.Maybe(v.block, "{") && shape.Maybe(v.delta, "{")) {
+		return dst, ErrMalformed
+	}
 	if !d.begun && v.kind != pinged && v.kind != other {
 		d.begun = true
 		dst = append(dst, d.begin(&v))
@@ -69,6 +74,9 @@ func (d *decoder) Decode(dst []chat.Piece, name string, data []byte) ([]chat.Pie
 		dst = d.ending(d.close(dst), &v)
 	case ended:
 		dst = d.end(d.close(dst))
+	}
+	if d.odd || d.calls > chat.MaxCalls {
+		return dst, ErrMalformed
 	}
 	return dst, nil
 }
@@ -173,6 +181,7 @@ func (d *decoder) delta(dst []chat.Piece, v []byte) []chat.Piece {
 	case `"signature_delta"`:
 		return d.add(dst, chat.PieceSignature, text)
 	case `"input_json_delta"`:
+		d.odd = d.odd || !shape.Maybe(text, `"`)
 		if inside, _ := shape.Inside(text); len(inside) > 0 && (d.open == blockCall || d.open == blockCallFilled) {
 			d.open = blockCallFilled
 			return append(dst, chat.Piece{Kind: chat.PieceArguments, Index: d.calls - 1, Text: inside})
@@ -188,6 +197,7 @@ func (d *decoder) delta(dst []chat.Piece, v []byte) []chat.Piece {
 
 // add adds a piece with a text, unless that is empty.
 func (d *decoder) add(dst []chat.Piece, kind chat.PieceKind, text []byte) []chat.Piece {
+	d.odd = d.odd || !shape.Maybe(text, `"`)
 	inside, _ := shape.Inside(text)
 	if len(inside) == 0 {
 		return dst

@@ -25,9 +25,10 @@ type encoder struct {
 	model       string // for providers that do not say it
 	begun, over bool
 
-	index  int            // of the first block that is not finished
-	blocks []*streamBlock // that are not finished: the open one, and those that wait behind it
-	calls  bool           // some block was a call
+	index  int                  // of the first block that is not finished
+	blocks []*streamBlock       // that are not finished: the open one, and those that wait behind it
+	called map[int]*streamBlock // the calls among them, by their index
+	calls  bool                 // some block was a call
 	finish chat.FinishReason
 	stop   string
 	usage  chat.Usage
@@ -73,14 +74,19 @@ func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {
 		e.cite(dst, p.Citation)
 	case chat.PieceCall:
 		e.calls = true
-		b := e.push(dst, &streamBlock{kind: chat.PartCall, custom: p.Call.Kind == chat.Custom, call: p.Index, id: callID(p.Call.ID), name: p.Call.Name})
+		if e.called == nil {
+			e.called = map[int]*streamBlock{}
+		}
+		b := &streamBlock{kind: chat.PartCall, custom: p.Call.Kind == chat.Custom, call: p.Index, id: callID(p.Call.ID), name: p.Call.Name}
+		e.called[p.Index] = b
+		e.push(dst, b)
 		if args := p.Call.Arguments; args != "" {
 			inside, _ := shape.Inside(shape.AppendString(nil, args))
 			e.add(dst, b, inside)
 		}
 		e.add(dst, b, p.Text)
 	case chat.PieceArguments:
-		if b := e.called(p.Index); b != nil {
+		if b := e.called[p.Index]; b != nil {
 			e.add(dst, b, p.Text)
 			e.advance(dst)
 		}
@@ -160,16 +166,6 @@ func (e *encoder) push(dst *chat.Batch, b *streamBlock) *streamBlock {
 	return b
 }
 
-// called is the unfinished block of a call, nil if there is none.
-func (e *encoder) called(index int) *streamBlock {
-	for _, b := range e.blocks {
-		if b.kind == chat.PartCall && b.call == index {
-			return b
-		}
-	}
-	return nil
-}
-
 // advance ends blocks that others wait for, up to a call whose arguments are incomplete.
 func (e *encoder) advance(dst *chat.Batch) {
 	for len(e.blocks) > 1 && (e.blocks[0].kind != chat.PartCall || e.blocks[0].arguments.complete()) {
@@ -229,7 +225,7 @@ func (e *encoder) sign(dst *chat.Batch, p *chat.Piece) {
 
 // signCall carries the signature of a call in a block before it, or in one behind it if the call has been started.
 func (e *encoder) signCall(dst *chat.Batch, p *chat.Piece) {
-	b := e.called(p.Index)
+	b := e.called[p.Index]
 	if b != nil && !b.started {
 		if len(b.signature) == 0 {
 			b.signature = append(b.signature, carried(b.id)...)
@@ -311,7 +307,14 @@ func (e *encoder) close(dst *chat.Batch) {
 	}
 	e.event(dst, "content_block_stop", "}")
 	e.index++
-	e.blocks = append(e.blocks[:0], e.blocks[1:]...)
+	if b.kind == chat.PartCall {
+		delete(e.called, b.call)
+	}
+	if e.blocks[0] = nil; len(e.blocks) == 1 {
+		e.blocks = e.blocks[:0]
+	} else {
+		e.blocks = e.blocks[1:] // not moved: many may wait
+	}
 }
 
 // argument is free text as a part of the arguments of a function, JSON in JSON; close ends it.

@@ -51,8 +51,9 @@ func reasonOf(f chat.FinishReason, stop string, calls bool) string {
 	return stopEndTurn
 }
 
-// DecodeReply reads a message. Members of an unexpected type count as absent. What the model says when it refuses is a
-// refusal. The error is a *chat.Error for an error in the place of a message, or ErrMalformed.
+// DecodeReply reads a message. What the model says when it refuses is a refusal. The error is a *chat.Error for an error in
+// the place of a message, or ErrMalformed for what has no content, or has a content, blocks or texts of an unexpected type;
+// other members of an unexpected type count as absent.
 func DecodeReply(body []byte) (*chat.Reply, error) {
 	r := &chat.Reply{Choices: []chat.Choice{{Message: chat.Message{Role: chat.RoleAssistant}}}}
 	c := &r.Choices[0]
@@ -88,11 +89,16 @@ func DecodeReply(body []byte) (*chat.Reply, error) {
 		return nil, ErrMalformed
 	}
 	peek.Elements(content, func(v []byte) bool {
-		if p, ok := decodeBlock(v); ok {
+		p, says, fits := decodeBlock(v)
+		if says {
 			c.Message.Parts = append(c.Message.Parts, p)
 		}
-		return true
+		ok = fits
+		return fits
 	})
+	if !ok {
+		return nil, ErrMalformed
+	}
 	if c.Finish = finishOf(reason); reason == stopRefusal {
 		refuse(&c.Message, details)
 	}
@@ -124,8 +130,8 @@ func servedTier(usage []byte) string {
 	return tier
 }
 
-// decodeBlock reads a block of a reply; false if it says nothing.
-func decodeBlock(v []byte) (chat.Part, bool) {
+// decodeBlock reads a block of a reply: whether it says something, and whether its shape is right.
+func decodeBlock(v []byte) (p chat.Part, says, fits bool) {
 	var kind string
 	var m members
 	var citations []byte
@@ -140,9 +146,9 @@ func decodeBlock(v []byte) (chat.Part, bool) {
 		}
 		return true
 	}) {
-		return chat.Part{}, false
+		return p, false, false
 	}
-	var p chat.Part
+	fits = true
 	switch kind {
 	case "text":
 		p.Text, _ = peek.String(m.text)
@@ -152,12 +158,12 @@ func decodeBlock(v []byte) (chat.Part, bool) {
 			}
 			return true
 		})
-		return p, p.Text != ""
+		return p, p.Text != "", shape.Maybe(m.text, `"`)
 	case "thinking":
 		p.Kind = chat.PartReasoning
 		p.Text, _ = peek.String(m.thinking)
 		p.Signature, _ = peek.String(m.signature)
-		return p, p.Text != "" || p.Signature != ""
+		return p, p.Text != "" || p.Signature != "", shape.Maybe(m.thinking, `"`)
 	case "redacted_thinking":
 		p.Kind = chat.PartRedacted
 		p.Signature, _ = peek.String(m.data)
@@ -172,7 +178,7 @@ func decodeBlock(v []byte) (chat.Part, bool) {
 	default:
 		p.Kind, p.Raw = chat.PartOther, bytes.Clone(v)
 	}
-	return p, true
+	return p, true, fits
 }
 
 // citation reads a source on the web; false for places in documents of the request, which have no address.

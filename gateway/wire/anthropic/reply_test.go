@@ -62,9 +62,24 @@ func TestDecodeReplyErrors(t *testing.T) {
 	}
 	f(`{"type":"error","error":{"type":"api_error","message":"boom"}}`, chat.Error{Message: "boom", Type: "server_error"})
 	f(`{"error":"boom","content":[]}`, chat.Error{Message: "boom"})
-	for _, body := range []string{``, `null`, `[]`, `{}`, `{"content":null}`, `{"content":"x"}`, `{"content":[]`, `{"type":"error"}`} {
+	for _, body := range []string{``, `null`, `[]`, `{}`, `{"content":null}`, `{"content":"x"}`, `{"content":[]`, `{"type":"error"}`,
+		`{"content":{}}`, `{"content":["x"]}`, `{"content":[null]}`, `{"content":[{"type":"text","text":7}]}`, `{"content":[{"type":"text","text":{}}]}`,
+		`{"content":[{"type":"thinking","thinking":[]}]}`,
+	} {
 		if r, err := anthropic.DecodeReply([]byte(body)); r != nil || !errors.Is(err, anthropic.ErrMalformed) {
 			t.Errorf("%s: %+v, %v", body, r, err)
+		}
+	}
+}
+
+// What a reply need not have may be odd.
+func TestDecodeReplyTolerates(t *testing.T) {
+	for _, body := range []string{
+		`{"content":[]}`, `{"content":[{"type":"text","text":null},{"type":"text","text":"x","citations":7},{"type":"new","text":7}],"usage":7,"stop_reason":7,"id":{}}`,
+		`{"content":[{"type":"thinking","thinking":"x","signature":null},{"type":"tool_use","id":"a","name":"f","input":null}]}`,
+	} {
+		if _, err := anthropic.DecodeReply([]byte(body)); err != nil {
+			t.Errorf("%s: %v", body, err)
 		}
 	}
 }

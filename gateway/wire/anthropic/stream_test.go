@@ -257,4 +257,22 @@ func TestDecoderErrors(t *testing.T) {
 	malformed(`{"type":"message_stop"`)
 	malformed(`{"choices":[]}`)
 	malformed(`[DONE]`)
+	malformed(`{"type":"message_start","message":[]}`)
+	malformed(`{"type":"content_block_start","content_block":"x"}`)
+	malformed(`{"type":"content_block_start","content_block":{"type":"text","text":7}}`)
+	malformed(`{"type":"content_block_delta","delta":"x"}`)
+	malformed(`{"type":"content_block_delta","delta":{"type":"text_delta","text":{}}}`)
+	malformed(`{"type":"content_block_delta","delta":{"type":"thinking_delta","thinking":["x"]}}`)
+	malformed(`{"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":{}}}`)
+	malformed(`{"type":"message_delta","delta":7}`)
+
+	d, call := anthropic.NewDecoder(), []byte(`{"type":"content_block_start","content_block":{"type":"tool_use","id":"a","name":"f"}}`)
+	for range 1024 {
+		if _, err := d.Decode(nil, "", call); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := d.Decode(nil, "", call); !errors.Is(err, anthropic.ErrMalformed) {
+		t.Errorf("too many calls: %v", err)
+	}
 }

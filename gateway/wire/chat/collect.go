@@ -15,6 +15,7 @@ type Collector struct {
 type collected struct {
 	index  int
 	parts  []collectedPart
+	calls  map[int]int // where the calls are among the parts, by the index of each among the calls
 	finish FinishReason
 	stop   string
 }
@@ -22,7 +23,6 @@ type collected struct {
 type collectedPart struct {
 	Part
 	text, signature []byte
-	call            int // index among the choice's calls, for PartCall
 	logprobs        []json.RawMessage
 }
 
@@ -101,7 +101,11 @@ func (s *collected) add(p *Piece) {
 	case PieceCall:
 		call := *p.Call
 		t := s.open(PartCall)
-		t.Call, t.call, t.text = &call, p.Index, append(escape(call.Arguments), p.Text...)
+		t.Call, t.text = &call, append(escape(call.Arguments), p.Text...)
+		if s.calls == nil {
+			s.calls = map[int]int{}
+		}
+		s.calls[p.Index] = len(s.parts) - 1
 	case PieceArguments:
 		if t := s.called(p.Index); t != nil {
 			t.text = append(t.text, p.Text...)
@@ -135,10 +139,8 @@ func (s *collected) signed(p *Piece) *collectedPart {
 }
 
 func (s *collected) called(index int) *collectedPart {
-	for i := range s.parts {
-		if s.parts[i].Kind == PartCall && s.parts[i].call == index {
-			return &s.parts[i]
-		}
+	if at, ok := s.calls[index]; ok {
+		return &s.parts[at]
 	}
 	return nil
 }

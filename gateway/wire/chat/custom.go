@@ -78,7 +78,7 @@ func RestoreCustomCalls(q *Request, r *Reply) *Reply {
 		m := &c.Choices[i].Message
 		m.Parts = slices.Clone(m.Parts)
 		for k := range m.Parts {
-			if p := &m.Parts[k]; p.Kind == PartCall && p.Call.Kind == Function && slices.Contains(names, p.Call.Name) {
+			if p := &m.Parts[k]; p.Kind == PartCall && p.Call.Kind == Function && names[p.Call.Name] {
 				call := *p.Call
 				call.Kind, call.Arguments = Custom, inputOf(call.Arguments)
 				p.Call = &call
@@ -88,13 +88,17 @@ func RestoreCustomCalls(q *Request, r *Reply) *Reply {
 	return &c
 }
 
-func customTools(q *Request) (names []string) {
+// customTools are the names of a request's custom tools.
+func customTools(q *Request) (names map[string]bool) {
 	if q == nil {
 		return nil
 	}
 	for i := range q.Tools {
 		if t := &q.Tools[i]; t.Kind == Custom {
-			names = append(names, t.Name)
+			if names == nil {
+				names = map[string]bool{}
+			}
+			names[t.Name] = true
 		}
 	}
 	return names
@@ -109,7 +113,7 @@ func inputOf(arguments string) string {
 
 // restorer makes calls of functions into calls of custom tools on their way to an encoder.
 type restorer struct {
-	names []string
+	names map[string]bool
 	to    Encoder
 	calls []restored
 	piece Piece // that is given to the encoder in the place of another
@@ -126,7 +130,7 @@ type restored struct {
 func (r *restorer) Encode(dst *Batch, p *Piece) {
 	switch p.Kind {
 	case PieceCall:
-		if p.Call.Kind != Function || !slices.Contains(r.names, p.Call.Name) {
+		if p.Call.Kind != Function || !r.names[p.Call.Name] {
 			break
 		}
 		r.call, r.piece = *p.Call, *p

@@ -45,6 +45,13 @@ type Piece struct {
 	Stop     string // the stop sequence that was met, if the dialect says
 }
 
+// How much one streamed reply may hold, so that a hostile provider cannot make the parts of it expensive to tell apart: more
+// is what no dialect allows. OpenAI gives at most 128 choices, and takes 128 tools.
+const (
+	MaxChoices = 128
+	MaxCalls   = 1024 // of one choice
+)
+
 // Decoder reads the events of one stream.
 type Decoder interface {
 	// Decode adds what an event says to dst. An event that says nothing to a caller (a ping) adds nothing. The error is an

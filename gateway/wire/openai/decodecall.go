@@ -19,6 +19,10 @@ type callFragment struct {
 }
 
 func (d *decoder) call(a *answer, v []byte) {
+	if !isObject(v) {
+		d.err = ErrMalformed
+		return
+	}
 	f := callFragment{index: -1}
 	peek.Each(v, func(key, val []byte) bool {
 		switch string(key) {
@@ -54,6 +58,10 @@ func (d *decoder) called(a *answer, f *callFragment) {
 		return true
 	})
 	n := a.find(f)
+	if n == chat.MaxCalls {
+		d.err = ErrMalformed
+		return
+	}
 	c := &a.calls[n]
 	if !c.told && (f.name != nil || len(f.arguments) > 0) {
 		c.told, c.place = true, a.told

@@ -8,8 +8,9 @@ import (
 	"github.com/sluice-ai/sluice/gateway/wire/shape"
 )
 
-// NewDecoder reads a stream of chat.completion.chunk. What has an unexpected type is left out. Errors are a *chat.Error for
-// what the provider reports, and ErrMalformed.
+// NewDecoder reads a stream of chat.completion.chunk. Errors are a *chat.Error for what the provider reports, and
+// ErrMalformed for choices, deltas, contents and calls of an unexpected type, and for more of them than [chat.MaxChoices]
+// and [chat.MaxCalls]; other members of an unexpected type are left out.
 func NewDecoder() chat.Decoder { return &decoder{} }
 
 // decoder is how far a stream has come.
@@ -87,6 +88,9 @@ func (d *decoder) event(name string, data []byte) {
 		d.usage.Tier = m.served()
 	}
 	switch {
+	case !shape.Maybe(m.choices, "["):
+		d.err = ErrMalformed
+		return
 	case isList(m.choices) && (used || !emptyArray(m.choices)):
 	case used && d.begun: // some leave the empty list out
 	default:
@@ -128,12 +132,15 @@ func (d *decoder) end() {
 	d.out = append(d.out, chat.Piece{Kind: chat.PieceEnd})
 }
 
-// answer finds or begins a choice.
+// answer finds or begins a choice; nil if there are too many.
 func (d *decoder) answer(index int) *answer {
 	for _, a := range d.choices {
 		if a.index == index {
 			return a
 		}
+	}
+	if len(d.choices) == chat.MaxChoices {
+		return nil
 	}
 	a := &answer{index: index}
 	d.choices = append(d.choices, a)
@@ -166,13 +173,25 @@ func (d *decoder) choice(event, v []byte, at int) {
 		}
 		return true
 	})
+	if v[0] != '{' || !shape.Maybe(f.delta, "{") {
+		d.err = ErrMalformed
+		return
+	}
 	a := d.answer(index)
+	if a == nil {
+		d.err = ErrMalformed
+		return
+	}
 	if a.finished {
 		return // some repeat the reason, or add annotations
 	}
-	if f.delta != nil {
-		peek.Each(f.delta, f.member)
-		d.say(a, &f)
+	peek.Each(f.delta, f.member)
+	if !shape.Maybe(f.content, `"[`) || !shape.Maybe(f.calls, "[") || !shape.Maybe(f.function, "{") {
+		d.err = ErrMalformed
+		return
+	}
+	if d.say(a, &f); d.err != nil {
+		return
 	}
 	if len(f.reason) > 0 {
 		if !d.cited && index == 0 {
@@ -226,10 +245,10 @@ func (d *decoder) say(a *answer, f *fragment) {
 	if f.calls != nil {
 		peek.Elements(f.calls, func(val []byte) bool {
 			d.call(a, val)
-			return true
+			return d.err == nil
 		})
 	}
-	if f.function != nil { // deprecated: the one call, without id
+	if isObject(f.function) { // deprecated: the one call, without id
 		d.called(a, &callFragment{function: f.function})
 	}
 }
@@ -248,6 +267,10 @@ func (d *decoder) content(a *answer, f *fragment) {
 		return
 	}
 	peek.Elements(f.content, func(part []byte) bool { // Mistral: texts and thoughts
+		if !isObject(part) {
+			d.err = ErrMalformed
+			return false
+		}
 		d.inside(chat.PieceText, a, peek.Find(part, []byte(`"text"`)))
 		peek.Elements(peek.Find(part, []byte(`"thinking"`)), func(thought []byte) bool {
 			d.inside(chat.PieceReasoning, a, peek.Find(thought, []byte(`"text"`)))
@@ -292,6 +315,8 @@ func (d *decoder) reason(a *answer, f *fragment) {
 }
 
 func isList(v []byte) bool { return len(v) > 0 && v[0] == '[' }
+
+func isObject(v []byte) bool { return len(v) > 0 && v[0] == '{' }
 
 // block reads one of thinking_blocks (LiteLLM) or reasoning_details (OpenRouter).
 func (d *decoder) block(a *answer, v []byte) {

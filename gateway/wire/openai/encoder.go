@@ -201,9 +201,10 @@ func (e *encoder) call(dst *chat.Batch, p *chat.Piece) {
 		return
 	}
 	custom := false
-	for i := range s.calls {
+	for i := len(s.calls) - 1; i >= 0; i-- {
 		if c := &s.calls[i]; c.index == p.Index {
 			c.some, custom = true, c.custom
+			break
 		}
 	}
 	e.arguments(dst, p.Index, custom, p.Text)

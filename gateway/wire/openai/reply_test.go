@@ -2,6 +2,7 @@ package openai_test
 
 import (
 	"encoding/json"
+	"errors"
 	"testing"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -52,6 +53,25 @@ func TestAppendReply(t *testing.T) {
 		`{"id":"b","type":"custom","custom":{"name":"g","input":"y"}}]},"logprobs":null,"finish_reason":"tool_calls"},`+
 		`{"index":1,"message":{"role":"assistant","content":null,"refusal":"No","annotations":[]},"logprobs":null,"finish_reason":"content_filter"},`+
 		`{"index":2,"message":{"role":"assistant","content":"","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":null}]}`)
+}
+
+func TestDecodeReplyShapes(t *testing.T) {
+	for _, choice := range []string{
+		`7`, `null`, `{"message":"x"}`, `{"message":[]}`, `{"message":{"content":{"text":"x"}}}`, `{"message":{"content":7}}`,
+		`{"message":{"content":["x"]}}`, `{"message":{"tool_calls":{}}}`, `{"message":{"tool_calls":"x"}}`, `{"message":{"tool_calls":[7]}}`,
+		`{"message":{"function_call":"f"}}`,
+	} {
+		if r, err := openai.DecodeReply([]byte(`{"choices":[` + choice + `]}`)); r != nil || !errors.Is(err, openai.ErrMalformed) {
+			t.Errorf("%s: %+v, %v", choice, r, err)
+		}
+	}
+	for _, choice := range []string{
+		`{}`, `{"message":null}`, `{"message":{"content":null,"tool_calls":null,"function_call":null,"refusal":7,"audio":"x","other":[]},"logprobs":7}`,
+	} {
+		if _, err := openai.DecodeReply([]byte(`{"choices":[` + choice + `]}`)); err != nil {
+			t.Errorf("%s: %v", choice, err)
+		}
+	}
 }
 
 func TestAppendModels(t *testing.T) {

@@ -13,8 +13,9 @@ import (
 // ErrMalformed says that a reply or an event is not what the dialect allows.
 var ErrMalformed = errors.New("openai: malformed reply")
 
-// DecodeReply reads the body of a chat.completion. What has an unexpected type is left out; the error is a *chat.Error for
-// a failure that the provider reports in spite of the status, and ErrMalformed for what has no choices.
+// DecodeReply reads the body of a chat.completion. The error is a *chat.Error for a failure that the provider reports in
+// spite of the status, and ErrMalformed for what has no choices, or has choices, messages, contents or calls of an
+// unexpected type; other members of an unexpected type are left out.
 func DecodeReply(body []byte) (*chat.Reply, error) {
 	var m members
 	if !m.read(body) {
@@ -98,6 +99,7 @@ func readChoice(v []byte, c *chat.Choice, id string) error {
 		case "index":
 			setIndex(&c.Index, val)
 		case "message":
+			d.malformed = d.malformed || !shape.Maybe(val, "{")
 			peek.Each(val, d.member)
 		case "finish_reason":
 			reason, _ = shape.Inside(val)
@@ -108,6 +110,9 @@ func readChoice(v []byte, c *chat.Choice, id string) error {
 		}
 		return true
 	})
+	if !isObject(v) || d.malformed {
+		return ErrMalformed
+	}
 	c.Message = chat.Message{Role: chat.RoleAssistant, Parts: d.parts()}
 	attachLogprobs(c.Message.Parts, logprobs)
 	if len(reason) == 0 {
@@ -171,11 +176,13 @@ type answerReader struct {
 	reasoning, refusal       string
 	audio                    *chat.Part
 	cited                    []chat.Citation
+	malformed                bool
 }
 
 func (d *answerReader) member(key, v []byte) bool {
 	switch string(key) {
 	case "content":
+		d.malformed = d.malformed || !shape.Maybe(v, `"[`) || isList(v) && !allObjects(v)
 		d.content = contentParts(v)
 	case "refusal":
 		d.refusal, _ = peek.String(v)
@@ -188,11 +195,13 @@ func (d *answerReader) member(key, v []byte) bool {
 	case "reasoning_details":
 		d.details = detailParts(v)
 	case "tool_calls":
+		d.malformed = d.malformed || !shape.Maybe(v, "[") || !allObjects(v)
 		peek.Elements(v, func(val []byte) bool {
 			d.call(val)
 			return true
 		})
 	case "function_call": // deprecated
+		d.malformed = d.malformed || !shape.Maybe(v, "{")
 		p := chat.Part{Kind: chat.PartCall, Call: &chat.ToolCall{ID: madeID(d.id, 0)}}
 		if called(v, p.Call); p.Call.Name != "" {
 			d.calls = append(d.calls, p)
@@ -205,6 +214,16 @@ func (d *answerReader) member(key, v []byte) bool {
 		d.images = contentParts(v)
 	}
 	return true
+}
+
+// allObjects says whether a list has nothing else.
+func allObjects(list []byte) bool {
+	all := true
+	peek.Elements(list, func(v []byte) bool {
+		all = isObject(v)
+		return all
+	})
+	return all
 }
 
 func (d *answerReader) parts() []chat.Part {

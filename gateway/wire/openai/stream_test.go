@@ -2,6 +2,7 @@ package openai_test
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -131,7 +132,14 @@ func TestDecoderErrors(t *testing.T) {
 		_, err := openai.NewDecoder().Decode(nil, name, []byte(data))
 		return err
 	}
-	for _, data := range []string{`[]`, `{"choices":`, `[DONE]`, ``} {
+	for _, data := range []string{
+		`[]`, `{"choices":`, `[DONE]`, ``,
+		`{"choices":{}}`, `{"choices":"x"}`, `{"choices":[7]}`, `{"choices":[null]}`, `{"choices":[{"delta":"x"}]}`, `{"choices":[{"delta":[]}]}`,
+		`{"choices":[{"delta":{"content":{"text":"x"}}}]}`, `{"choices":[{"delta":{"content":7}}]}`, `{"choices":[{"delta":{"content":["x"]}}]}`,
+		`{"choices":[{"delta":{"tool_calls":{}}}]}`, `{"choices":[{"delta":{"tool_calls":["x"]}}]}`, `{"choices":[{"delta":{"function_call":"f"}}]}`,
+		`{"choices":[` + strings.Repeat(`{"index":7},`, 4) + strings.Join(choices(129), ",") + `]}`,
+		`{"choices":[{"delta":{"tool_calls":[` + strings.Join(calls(1025), ",") + `]}}]}`,
+	} {
 		if err := decode("", data); !errors.Is(err, openai.ErrMalformed) {
 			t.Errorf("%s: got %v", data, err)
 		}
@@ -148,6 +156,35 @@ func TestDecoderErrors(t *testing.T) {
 	f("error", `{"message":"gone"}`, chat.Error{Message: "gone"})
 	f("", `{"choices":[{"delta":{},"finish_reason":"error"}]}`,
 		chat.Error{Message: "The provider broke off its answer: error.", Type: "server_error", Code: "error"})
+}
+
+// What a reply need not have may be null or odd, and much is not too much.
+func TestDecoderTolerates(t *testing.T) {
+	for _, data := range []string{
+		`{"choices":[{"delta":null}]}`, `{"choices":null,"usage":null}`,
+		`{"choices":[{"delta":{"content":null,"tool_calls":null,"function_call":null,"refusal":7,"annotations":"x","other":[]},"logprobs":7,"finish_reason":7}]}`,
+		`{"choices":[` + strings.Join(choices(128), ",") + `]}`,
+		`{"choices":[{"delta":{"tool_calls":[` + strings.Join(calls(1024), ",") + `]}}]}`,
+	} {
+		if _, err := openai.NewDecoder().Decode(nil, "", []byte(data)); err != nil {
+			t.Errorf("%.100s: %v", data, err)
+		}
+	}
+}
+
+// choices are n of them that say nothing, calls n that have begun.
+func choices(n int) (list []string) {
+	for i := range n {
+		list = append(list, `{"index":`+strconv.Itoa(i)+`}`)
+	}
+	return list
+}
+
+func calls(n int) (list []string) {
+	for i := range n {
+		list = append(list, `{"index":`+strconv.Itoa(i)+`,"id":"c`+strconv.Itoa(i)+`","function":{"name":"f"}}`)
+	}
+	return list
 }
 
 // TestStreamKeepsEscapes checks that text is passed on as it stands, because half of a surrogate pair alone cannot be read.

@@ -8,10 +8,11 @@ import (
 
 // decoder reads the events of one stream.
 type decoder struct {
-	items []progress
+	items map[int64]*progress // by their index
 	calls int
 	begun bool
 	ended bool
+	odd   bool   // something had an unexpected type
 	name  []byte // of an event whose data has no type
 
 	// What pieces point to.
@@ -21,16 +22,16 @@ type decoder struct {
 
 // progress is how far an item has come.
 type progress struct {
-	index int64 // among the output items
-	call  int   // among the calls, -1 for other items
-	said  bool  // a delta of it has come
-	done  bool
-	raw   bool  // its thoughts come as they are, not as a summary
-	part  int64 // of its thoughts, the last
+	call int  // among the calls, -1 for other items
+	said bool // a delta of it has come
+	done bool
+	raw  bool  // its thoughts come as they are, not as a summary
+	part int64 // of its thoughts, the last
 }
 
 // NewDecoder reads a stream of a provider's. Events of unknown types say nothing. An item of which nothing came before it
-// was done is one piece, and so is everything if a stream has nothing but its end.
+// was done is one piece, and so is everything if a stream has nothing but its end. Responses, items, contents and texts of an
+// unexpected type are ErrMalformed, and so are more calls than [chat.MaxCalls].
 func NewDecoder() chat.Decoder { return &decoder{} }
 
 // event is an event being read.
@@ -38,6 +39,7 @@ type event struct {
 	kind                                             []byte
 	delta, item, response, annotation, logprobs, err []byte
 	output, part, summary                            int64
+	odd                                              bool // delta is no text
 }
 
 func (e *event) read(data []byte) bool {
@@ -47,6 +49,7 @@ func (e *event) read(data []byte) bool {
 			e.kind, _ = shape.Inside(val)
 		case "delta":
 			e.delta, _ = shape.Inside(val)
+			e.odd = !shape.Maybe(val, `"`)
 		case "item":
 			e.item = val
 		case "response":
@@ -94,13 +97,17 @@ func (d *decoder) Decode(dst []chat.Piece, name string, data []byte) ([]chat.Pie
 	if !d.begun {
 		dst = d.begin(dst, e.response)
 	}
+	var err error
 	switch step {
 	case content:
-		return d.content(dst, &e), nil
+		dst = d.content(dst, &e)
 	case ends:
-		return d.end(dst, &e)
+		dst, err = d.end(dst, &e)
 	}
-	return dst, nil
+	if d.odd || d.calls > chat.MaxCalls {
+		err = ErrMalformed
+	}
+	return dst, err
 }
 
 // fail reads the error that ends a stream, and the usage until then.
@@ -127,7 +134,7 @@ func (d *decoder) begin(dst []chat.Piece, response []byte) []chat.Piece {
 // end reads the terminal event.
 func (d *decoder) end(dst []chat.Piece, e *event) ([]chat.Piece, error) {
 	var a answer
-	if !a.read(e.response) {
+	if !a.read(e.response) || !shape.Maybe(a.output, "[") {
 		return dst, ErrMalformed
 	}
 	if failed, ok := failure(e.response, &a); ok {
@@ -139,7 +146,7 @@ func (d *decoder) end(dst []chat.Piece, e *event) ([]chat.Piece, error) {
 		peek.Elements(a.output, func(v []byte) bool {
 			dst = d.done(dst, at, v)
 			at++
-			return true
+			return !d.odd
 		})
 	}
 	if a.status == "" && string(e.kind) == "response.incomplete" {
@@ -165,6 +172,7 @@ func (d *decoder) content(dst []chat.Piece, e *event) []chat.Piece {
 	case "response.reasoning_text.delta":
 		return d.think(dst, e, e.part, true, e.delta)
 	case "response.function_call_arguments.delta", "response.custom_tool_call_input.delta":
+		d.odd = d.odd || e.odd
 		return d.argue(dst, e.output, e.delta)
 	case "response.output_item.added":
 		return d.added(dst, e)
@@ -181,20 +189,23 @@ func (d *decoder) content(dst []chat.Piece, e *event) []chat.Piece {
 
 // item is the progress of an item, from its first event on.
 func (d *decoder) item(index int64) *progress {
-	for i := len(d.items) - 1; i >= 0; i-- {
-		if d.items[i].index == index {
-			return &d.items[i]
-		}
+	if it := d.items[index]; it != nil {
+		return it
 	}
 	return d.fresh(index)
 }
 
 func (d *decoder) fresh(index int64) *progress {
-	d.items = append(d.items, progress{index: index, call: -1})
-	return &d.items[len(d.items)-1]
+	if d.items == nil {
+		d.items = map[int64]*progress{}
+	}
+	it := &progress{call: -1}
+	d.items[index] = it
+	return it
 }
 
 func (d *decoder) say(dst []chat.Piece, e *event, kind chat.PieceKind, said []byte) []chat.Piece {
+	d.odd = d.odd || e.odd
 	p := chat.Piece{Kind: kind, Text: said}
 	if len(inner(e.logprobs)) > 0 {
 		p.Logprobs = e.logprobs
@@ -208,6 +219,7 @@ func (d *decoder) say(dst []chat.Piece, e *event, kind chat.PieceKind, said []by
 
 // think reads a delta of a thought or of its summary, whichever comes first.
 func (d *decoder) think(dst []chat.Piece, e *event, part int64, raw bool, said []byte) []chat.Piece {
+	d.odd = d.odd || e.odd
 	it := d.item(e.output)
 	if len(said) == 0 || it.said && it.raw != raw {
 		return dst
@@ -233,10 +245,11 @@ func (d *decoder) argue(dst []chat.Piece, index int64, said []byte) []chat.Piece
 // added begins an item. Only a call says something by that.
 func (d *decoder) added(dst []chat.Piece, e *event) []chat.Piece {
 	it := d.fresh(e.output)
+	d.odd = d.odd || !shape.Maybe(e.item, "{")
 	if kind := kindOf(e.item); kind != "function_call" && kind != "custom_tool_call" {
 		return dst
 	}
-	parts := readOutput(e.item)
+	parts, _ := readOutput(e.item)
 	return d.called(dst, it, parts[0].Call)
 }
 
@@ -253,7 +266,9 @@ func (d *decoder) done(dst []chat.Piece, index int64, v []byte) []chat.Piece {
 		return dst
 	}
 	it.done = true
-	for _, p := range readOutput(v) {
+	parts, fits := readOutput(v)
+	d.odd = d.odd || !fits
+	for _, p := range parts {
 		said := chat.Piece{Text: inside(p.Text)}
 		switch p.Kind {
 		case chat.PartText:

@@ -340,11 +340,8 @@ func (e *encoder) sign(dst *chat.Batch, p *chat.Piece) {
 	}
 }
 
-// maxCalls bounds what an absurd index can cost.
-const maxCalls = 1 << 12
-
 func (e *encoder) call(dst *chat.Batch, p *chat.Piece) {
-	if p.Call == nil || p.Index < 0 || p.Index >= maxCalls {
+	if p.Call == nil || p.Index < 0 || p.Index >= chat.MaxCalls { // which no decoder gives
 		return
 	}
 	e.close(dst)

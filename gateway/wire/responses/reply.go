@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
+	"github.com/sluice-ai/sluice/gateway/wire/shape"
 )
 
 // ErrMalformed says that a reply or an event is not what the dialect allows.
@@ -81,11 +82,11 @@ func (a *answer) finish(calls bool) chat.FinishReason {
 	}
 }
 
-// DecodeReply reads the body of a unary reply. What has an unexpected type is left out, and items of unknown types are
-// kept as they are.
+// DecodeReply reads the body of a unary reply. Items of unknown types are kept as they are.
 //
 // The error is a *chat.Error for a response that failed or was cancelled, ErrMalformed for what is none or is still in
-// progress.
+// progress, and for an output, items, contents or texts of an unexpected type; other members of an unexpected type are left
+// out.
 func DecodeReply(body []byte) (*chat.Reply, error) {
 	var a answer
 	if !a.read(body) {
@@ -94,20 +95,26 @@ func DecodeReply(body []byte) (*chat.Reply, error) {
 	if e, ok := failure(body, &a); ok {
 		return nil, &e
 	}
-	if !a.whole || a.status == inProgress || a.status == "queued" {
+	if !a.whole || a.status == inProgress || a.status == "queued" || !shape.Maybe(a.output, "[") {
 		return nil, ErrMalformed
 	}
 	r := &chat.Reply{Head: a.Head, ServiceTier: a.tier}
 	readUsage(a.usage, &r.Usage)
 	m := chat.Message{Role: chat.RoleAssistant}
 	calls := false
+	fits := true
 	peek.Elements(a.output, func(v []byte) bool {
-		for _, p := range readOutput(v) {
-			calls = calls || p.Kind == chat.PartCall
-			m.Parts = append(m.Parts, p)
+		var parts []chat.Part
+		parts, fits = readOutput(v)
+		for i := range parts {
+			calls = calls || parts[i].Kind == chat.PartCall
 		}
-		return true
+		m.Parts = append(m.Parts, parts...)
+		return fits
 	})
+	if !fits {
+		return nil, ErrMalformed
+	}
 	r.Choices = []chat.Choice{{Message: m, Finish: a.finish(calls)}}
 	return r, nil
 }
@@ -158,13 +165,22 @@ func argumentsOf(v []byte) string {
 	return ""
 }
 
-// readOutput reads one item of a reply.
-func readOutput(v []byte) []chat.Part {
+// readOutput reads one item of a reply; false if its shape is wrong.
+func readOutput(v []byte) ([]chat.Part, bool) {
 	var o output
+	if !shape.Maybe(v, "{") {
+		return nil, false
+	}
 	o.read(v)
-	switch o.kind {
-	case "message":
+	if o.kind == "message" {
 		return o.said()
+	}
+	return o.parts(v), true
+}
+
+// parts are what an item other than a message says.
+func (o *output) parts(v []byte) []chat.Part {
+	switch o.kind {
 	case "reasoning":
 		p := chat.Part{Kind: chat.PartReasoning, ID: o.id, Text: thoughts(o.content)}
 		if p.Text == "" {
@@ -190,19 +206,19 @@ func readOutput(v []byte) []chat.Part {
 	return []chat.Part{{Kind: chat.PartOther, Raw: bytes.Clone(v)}}
 }
 
-// said are the texts and refusals of a message.
-func (o *output) said() []chat.Part {
-	var parts []chat.Part
+// said are the texts and refusals of a message; false if its shape is wrong.
+func (o *output) said() (parts []chat.Part, fits bool) {
+	fits = shape.Maybe(o.content, "[")
 	peek.Elements(o.content, func(v []byte) bool {
 		p := chat.Part{ID: o.id}
 		var kind string
-		var refusal []byte
+		var text, refusal []byte
 		peek.Each(v, func(key, val []byte) bool {
 			switch string(key) {
 			case "type":
 				kind, _ = peek.String(val)
 			case "text":
-				p.Text, _ = peek.String(val)
+				text = val
 			case "refusal":
 				refusal = val
 			case "annotations":
@@ -212,16 +228,20 @@ func (o *output) said() []chat.Part {
 			}
 			return true
 		})
+		fits = v[0] == '{'
 		switch kind {
 		case "output_text", "text":
+			p.Text, _ = peek.String(text)
 			parts = append(parts, p)
+			fits = shape.Maybe(text, `"`)
 		case "refusal":
 			said, _ := peek.String(refusal)
 			parts = append(parts, chat.Part{Kind: chat.PartRefusal, ID: o.id, Text: said})
+			fits = shape.Maybe(refusal, `"`)
 		}
-		return true
+		return fits
 	})
-	return parts
+	return parts, fits
 }
 
 // thoughts joins the texts of a thought or of its summary.

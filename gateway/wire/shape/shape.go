@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
+	"strings"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
@@ -78,6 +79,12 @@ func List[T any](v []byte, to *[]T, element func(v []byte, to *T) *Fault) *Fault
 		return true
 	})
 	return bad
+}
+
+// Maybe says whether a member of a reply is absent, null, or begins with one of some bytes: { for an object, [ for a list,
+// a quote for a string.
+func Maybe(v []byte, first string) bool {
+	return len(v) == 0 || string(v) == "null" || strings.IndexByte(first, v[0]) >= 0
 }
 
 // Text reads a string.
