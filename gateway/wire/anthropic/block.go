@@ -170,10 +170,14 @@ func readBlock(v []byte, b *block) *shape.Fault {
 		return need(m.text, "text", &b.Text, shape.Text)
 	case "thinking":
 		b.Kind = chat.PartReasoning // without a signature if another dialect's provider thought it
-		return first(need(m.thinking, "thinking", &b.Text, shape.Text), may(m.signature, "signature", &b.Signature, shape.Text))
+		bad := first(need(m.thinking, "thinking", &b.Text, shape.Text), may(m.signature, "signature", &b.Signature, shape.Text))
+		b.untag()
+		return bad
 	case "redacted_thinking":
 		b.Kind = chat.PartRedacted
-		return need(m.data, "data", &b.Signature, shape.Text)
+		bad := need(m.data, "data", &b.Signature, shape.Text)
+		b.untag()
+		return bad
 	case "image":
 		b.Kind, b.Media = chat.PartImage, new(chat.Media)
 		return need(m.source, "source", &b.Part, readSource)
@@ -192,6 +196,13 @@ func readBlock(v []byte, b *block) *shape.Fault {
 		b.Text = searchResult(&m)
 	}
 	return nil
+}
+
+// untag says whose the signature is. That of a call keeps its tag until the call is found.
+func (b *block) untag() {
+	if !strings.HasPrefix(b.Signature, carrier) {
+		b.Signature, b.Owner = chat.Untag(b.Signature, chat.Anthropic)
+	}
 }
 
 // need reads a member that must be there, may one that need not.

@@ -203,7 +203,11 @@ func (d *decoder) add(dst []chat.Piece, kind chat.PieceKind, text []byte) []chat
 		return dst
 	}
 	d.said = d.said || kind == chat.PieceText
-	return append(dst, chat.Piece{Kind: kind, Text: inside})
+	p := chat.Piece{Kind: kind, Text: inside}
+	if kind == chat.PieceSignature || kind == chat.PieceRedacted {
+		p.Owner = chat.Anthropic
+	}
+	return append(dst, p)
 }
 
 // close ends the open block: a call that got no fragment gets its arguments now.

@@ -67,7 +67,9 @@ func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {
 			e.add(dst, e.last(dst, chat.PartReasoning), p.Text)
 		}
 	case chat.PieceRedacted:
-		e.add(dst, e.push(dst, &streamBlock{kind: chat.PartRedacted}), p.Text)
+		b := e.push(dst, &streamBlock{kind: chat.PartRedacted})
+		b.waiting = append(b.waiting, p.Owner.Tag(chat.Anthropic)...)
+		e.add(dst, b, p.Text)
 	case chat.PieceSignature:
 		e.sign(dst, p)
 	case chat.PieceCitation:
@@ -214,13 +216,16 @@ func (e *encoder) sign(dst *chat.Batch, p *chat.Piece) {
 	} else {
 		b = e.push(dst, &streamBlock{kind: chat.PartReasoning})
 	}
-	b.signed = true
+	var owner string
+	if !b.signed {
+		b.signed, owner = true, p.Owner.Tag(chat.Anthropic)
+	}
 	if b != e.blocks[0] {
-		b.signature = append(b.signature, p.Text...)
+		b.signature = append(append(b.signature, owner...), p.Text...)
 		return
 	}
 	e.start(dst, b)
-	e.signature(dst, p.Text)
+	e.signature(dst, owner, p.Text)
 }
 
 // signCall carries the signature of a call in a block before it, or in one behind it if the call has been started.
@@ -263,7 +268,7 @@ func (e *encoder) start(dst *chat.Batch, b *streamBlock) {
 	b.started = true
 	if b.kind == chat.PartCall && len(b.signature) > 0 {
 		e.event(dst, "content_block_start", `,"content_block":{"type":"thinking","thinking":"","signature":""}}`)
-		e.signature(dst, b.signature)
+		e.signature(dst, "", b.signature)
 		e.event(dst, "content_block_stop", "}")
 		e.index++
 		b.signature = nil
@@ -290,7 +295,7 @@ func (e *encoder) start(dst *chat.Batch, b *streamBlock) {
 		b.waiting = nil
 	}
 	if len(b.signature) > 0 {
-		e.signature(dst, b.signature)
+		e.signature(dst, "", b.signature)
 	}
 	e.citations(dst, b)
 }
@@ -352,9 +357,9 @@ func (e *encoder) delta(dst *chat.Batch, kind chat.PartKind, text []byte) {
 	dst.Buf = append(append(dst.Buf, text...), `"}}`...)
 }
 
-func (e *encoder) signature(dst *chat.Batch, text []byte) {
+func (e *encoder) signature(dst *chat.Batch, owner string, text []byte) {
 	e.event(dst, "content_block_delta", `,"delta":{"type":"signature_delta","signature":"`)
-	dst.Buf = append(append(dst.Buf, text...), `"}}`...)
+	dst.Buf = append(append(append(dst.Buf, owner...), text...), `"}}`...)
 }
 
 // citations writes those of the first block that are not written.

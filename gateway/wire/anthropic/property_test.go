@@ -179,10 +179,10 @@ func (m maker) call() chat.Part {
 func (m maker) said() []chat.Part {
 	var parts []chat.Part
 	if m.chance() {
-		parts = append(parts, chat.Part{Kind: chat.PartReasoning, Text: m.text(), Signature: m.text()})
+		parts = append(parts, chat.Part{Kind: chat.PartReasoning, Text: m.text(), Signature: m.text(), Owner: chat.Anthropic})
 	}
 	if m.chance() {
-		parts = append(parts, chat.Part{Kind: chat.PartRedacted, Signature: m.text()})
+		parts = append(parts, chat.Part{Kind: chat.PartRedacted, Signature: m.text(), Owner: chat.Anthropic})
 	}
 	parts = append(parts, chat.Part{Text: m.text()})
 	for range m.IntN(3) {
@@ -369,9 +369,9 @@ func (m maker) pieces(r *chat.Reply) []chat.Piece {
 		p := &c.Message.Parts[i]
 		switch p.Kind {
 		case chat.PartReasoning:
-			list = append(append(list, cut(p.Text, chat.PieceReasoning, 0)...), chat.Piece{Kind: chat.PieceSignature, Text: inside(p.Signature)})
+			list = append(append(list, cut(p.Text, chat.PieceReasoning, 0)...), chat.Piece{Kind: chat.PieceSignature, Text: inside(p.Signature), Owner: p.Owner})
 		case chat.PartRedacted:
-			list = append(list, chat.Piece{Kind: chat.PieceRedacted, Text: inside(p.Signature)})
+			list = append(list, chat.Piece{Kind: chat.PieceRedacted, Text: inside(p.Signature), Owner: p.Owner})
 		case chat.PartCall:
 			n := len(calls)
 			list = append(list, chat.Piece{Kind: chat.PieceCall, Index: n, Call: &chat.ToolCall{ID: p.Call.ID, Name: p.Call.Name}})

@@ -163,10 +163,12 @@ func decodeBlock(v []byte) (p chat.Part, says, fits bool) {
 		p.Kind = chat.PartReasoning
 		p.Text, _ = peek.String(m.thinking)
 		p.Signature, _ = peek.String(m.signature)
+		p.Own(chat.Anthropic)
 		return p, p.Text != "" || p.Signature != "", shape.Maybe(m.thinking, `"`)
 	case "redacted_thinking":
 		p.Kind = chat.PartRedacted
 		p.Signature, _ = peek.String(m.data)
+		p.Own(chat.Anthropic)
 	case "tool_use":
 		p.Kind, p.Call = chat.PartCall, &chat.ToolCall{Arguments: "{}"}
 		p.Call.ID, _ = peek.String(m.id)
@@ -271,11 +273,11 @@ func (w *writer) part(p *chat.Part) {
 		w.text("text", p.Text)
 		w.citations(p.Citations)
 	case chat.PartReasoning:
-		w.thought(p.Text, p.Signature)
+		w.thought(p.Text, p.Owner.Tag(chat.Anthropic)+p.Signature)
 		return
 	case chat.PartRedacted:
 		w.element("redacted_thinking")
-		w.text("data", p.Signature)
+		w.text("data", p.Owner.Tag(chat.Anthropic)+p.Signature)
 	case chat.PartCall:
 		id := callID(p.Call.ID)
 		if p.Signature != "" {

@@ -167,13 +167,13 @@ func (e *requestWriter) parts(i int) {
 }
 
 // written says whether a part becomes a block. The API refuses texts of nothing but white space (litellm #23835), and
-// thoughts that it has not signed.
+// thoughts that it has not signed itself.
 func (e *requestWriter) written(p *chat.Part) bool {
 	switch p.Kind {
 	case chat.PartText, chat.PartRefusal:
 		return !blank(p.Text)
 	case chat.PartReasoning, chat.PartRedacted:
-		return p.Signature != ""
+		return p.SignedBy(chat.Anthropic)
 	case chat.PartOther:
 		return e.ours() || !blank(p.Text)
 	default:

@@ -92,9 +92,10 @@ func (s *collected) add(p *Piece) {
 		t.text = append(t.text, p.Text...)
 	case PieceSignature:
 		t := s.signed(p)
-		t.signature = append(t.signature, p.Text...)
+		t.signature, t.Owner = append(t.signature, p.Text...), p.Owner
 	case PieceRedacted:
-		s.open(PartRedacted).signature = slices.Clone(p.Text)
+		t := s.open(PartRedacted)
+		t.signature, t.Owner = slices.Clone(p.Text), p.Owner
 	case PieceCitation:
 		t := s.part(PartText)
 		t.Citations = append(t.Citations, *p.Citation)

@@ -154,6 +154,7 @@ type Part struct {
 	// Signature goes back to the provider as it came, or the provider refuses the turn: the signature of a thought
 	// (Anthropic), its encrypted content (Responses), what OpenRouter says of it, the thought signature of a call (Gemini).
 	Signature string
+	Owner     Owner // of the signature of a thought
 
 	ID        string // of the item that holds it (Responses), or empty
 	Media     *Media

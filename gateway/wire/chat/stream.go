@@ -36,6 +36,7 @@ type Piece struct {
 	// a surrogate pair.
 	Text []byte
 
+	Owner    Owner  // of a signature
 	Logprobs []byte // JSON, a list as in OpenAI's logprobs.content; nil if not given
 	Head     *Head
 	Call     *ToolCall
@@ -143,5 +144,6 @@ type Target struct {
 	NoCustomTools  bool   // knows functions only: custom tools become some, see WithoutCustom
 	NoAllowedTools bool   // tool_choice cannot allow some of the tools: the others are not offered
 	CacheMarks     string // member of a part that marks the end of a prefix: cache_control, prompt_cache_breakpoint; empty: none
+	Signer         Owner  // whose signatures of thoughts and calls are taken back; empty: all that there is a place for
 	Thinking       string // member that says how to think: reasoning (OpenRouter, which wants thoughts back in reasoning_details), thinking (DeepSeek); empty: reasoning_effort
 }

@@ -327,7 +327,9 @@ func (d *decoder) block(a *answer, v []byte) {
 	if a.thought != inText && d.inside(chat.PieceReasoning, a, t.text) {
 		a.thought = inBlocks
 	}
+	owner := chat.Anthropic
 	if t.foreign() {
+		owner = chat.OpenRouter
 		from := len(d.buf)
 		d.buf = shape.AppendString(d.buf, string(seal(v, t.kind)))
 		if whole := d.buf[from:len(d.buf):len(d.buf)]; t.hidden() {
@@ -338,8 +340,11 @@ func (d *decoder) block(a *answer, v []byte) {
 	}
 	if d.inside(chat.PieceSignature, a, t.signature) {
 		a.thought = nowhere // the next thought is another
+		d.out[len(d.out)-1].Owner = owner
 	}
-	d.inside(chat.PieceRedacted, a, t.data)
+	if d.inside(chat.PieceRedacted, a, t.data) {
+		d.out[len(d.out)-1].Owner = owner
+	}
 }
 
 func (d *decoder) annotate(a *answer, v []byte) {

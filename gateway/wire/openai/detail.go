@@ -102,8 +102,9 @@ func detailParts(v []byte) []chat.Part {
 			p.Kind, p.Text = chat.PartRedacted, ""
 			p.Signature, _ = peek.String(d.data)
 		}
+		p.Own(chat.Anthropic)
 		if d.foreign() {
-			p.Signature = string(seal(v, d.kind))
+			p.Signature, p.Owner = string(seal(v, d.kind)), chat.OpenRouter
 		}
 		if p.Text != "" || p.Signature != "" {
 			parts = append(parts, p)

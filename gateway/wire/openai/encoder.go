@@ -34,6 +34,8 @@ type beginning struct {
 type spoken struct {
 	index   int
 	thought []byte // the reasoning that is not signed yet, escaped
+	blocks  int    // of thoughts, told
+	sources int    // told
 	calls   []spokenCall
 }
 
@@ -67,8 +69,10 @@ func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {
 	case chat.PieceRedacted:
 		e.sign(dst, p)
 	case chat.PieceCitation:
-		e.open(dst, p.Choice)
+		s := e.open(dst, p.Choice)
 		w := writer{b: append(dst.Buf, `"annotations":[{`...)}
+		w.int("index", int64(s.sources))
+		s.sources++
 		w.citation(p.Citation)
 		dst.Buf = w.b
 		dst.Buf = append(dst.Buf, ']')
@@ -157,17 +161,20 @@ func (e *encoder) text(dst *chat.Batch, p *chat.Piece, key string) *spoken {
 	return s
 }
 
-// sign writes a whole block, which its provider wants back as it was, as LiteLLM does.
+// sign writes a whole block, which its provider wants back as it was, as LiteLLM does. Entries of lists in a delta have an
+// index, by which openai-python joins them, and without which it fails (lib/streaming/_deltas.py).
 func (e *encoder) sign(dst *chat.Batch, p *chat.Piece) {
 	s := e.open(dst, p.Choice)
+	dst.Buf = strconv.AppendInt(append(dst.Buf, `"thinking_blocks":[{"index":`...), int64(s.blocks), 10)
+	s.blocks++
 	if p.Kind == chat.PieceRedacted {
-		dst.Buf = append(append(dst.Buf, `"thinking_blocks":[{"type":"redacted_thinking","data":"`...), p.Text...)
+		dst.Buf = append(dst.Buf, `,"type":"redacted_thinking","data":"`...)
 	} else {
-		dst.Buf = append(append(dst.Buf, `"thinking_blocks":[{"type":"thinking","thinking":"`...), s.thought...)
-		dst.Buf = append(append(dst.Buf, `","signature":"`...), p.Text...)
+		dst.Buf = append(append(dst.Buf, `,"type":"thinking","thinking":"`...), s.thought...)
+		dst.Buf = append(dst.Buf, `","signature":"`...)
 		s.thought = s.thought[:0]
 	}
-	dst.Buf = append(dst.Buf, `"}]`...)
+	dst.Buf = append(append(append(dst.Buf, p.Owner.Tag(chat.Anthropic)...), p.Text...), `"}]`...)
 	e.shut(dst)
 }
 

@@ -88,8 +88,9 @@ func (m maker) answer() []chat.Part {
 	if m.some() {
 		parts = append(parts, chat.Part{Kind: chat.PartReasoning, Text: m.word()})
 		if m.some() {
-			parts[0].Signature = m.word()
-			parts = append(parts, chat.Part{Kind: chat.PartRedacted, Signature: m.word()}, chat.Part{Kind: chat.PartReasoning, Signature: m.word()})
+			parts[0].Signature, parts[0].Owner = m.word(), chat.Anthropic
+			parts = append(parts, chat.Part{Kind: chat.PartRedacted, Signature: m.word(), Owner: chat.Anthropic},
+				chat.Part{Kind: chat.PartReasoning, Signature: m.word(), Owner: chat.Anthropic})
 		}
 	}
 	if m.some() {

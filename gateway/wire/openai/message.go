@@ -89,7 +89,12 @@ func (d *messageReader) member(key, v []byte) *shape.Fault {
 	case "reasoning_content", "reasoning": // DeepSeek; vLLM, OpenRouter, Groq
 		return shape.Text(v, &d.reasoning)
 	case "thinking_blocks":
-		return shape.List(v, &d.blocks, readThought)
+		bad := shape.List(v, &d.blocks, readThought)
+		for i := range d.blocks {
+			b := &d.blocks[i]
+			b.Signature, b.Owner = chat.Untag(b.Signature, b.Owner)
+		}
+		return bad
 	case "reasoning_details":
 		d.details = detailParts(v)
 	case "audio":
@@ -251,6 +256,7 @@ func readThought(v []byte, p *chat.Part) *shape.Fault {
 		}
 		return nil
 	})
+	p.Own(chat.Anthropic)
 	switch {
 	case bad != nil:
 		return bad

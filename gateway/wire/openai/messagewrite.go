@@ -188,10 +188,9 @@ func (w *requestWriter) assistant(m *chat.Message) {
 		w.str("id", audio)
 		w.shut('}')
 	}
-	parts := m.Parts
+	parts := w.signed(m.Parts)
 	switch {
 	case w.t.NoThoughts:
-		parts = unsigned(parts)
 	case w.t.Thinking == "reasoning":
 		w.details(parts)
 	default:
@@ -206,13 +205,34 @@ func (w *requestWriter) assistant(m *chat.Message) {
 	w.shut('}')
 }
 
-// unsigned are the parts without the signatures of calls, which are of thoughts, too.
-func unsigned(parts []chat.Part) []chat.Part {
-	parts = slices.Clone(parts)
-	for i := range parts {
-		parts[i].Signature = ""
+// signed are the parts without the signatures that the target does not take.
+func (w *requestWriter) signed(parts []chat.Part) []chat.Part {
+	if !slices.ContainsFunc(parts, func(p chat.Part) bool { return p.Signature != "" && !w.takes(&p) }) {
+		return parts
 	}
-	return parts
+	rest := make([]chat.Part, 0, len(parts))
+	for _, p := range parts {
+		if !w.takes(&p) {
+			p.Signature, p.Owner = "", ""
+		}
+		if p.Kind != chat.PartRedacted || p.Signature != "" {
+			rest = append(rest, p)
+		}
+	}
+	return rest
+}
+
+// takes says whether the target takes the part's signature: it refuses those that it has not made.
+func (w *requestWriter) takes(p *chat.Part) bool {
+	switch {
+	case w.t.NoThoughts:
+		return false
+	case p.Kind == chat.PartCall:
+		return w.t.Signer == "" || w.t.Signer == chat.Google
+	case w.t.Thinking == "reasoning" && p.SignedBy(chat.OpenRouter):
+		return true
+	}
+	return p.SignedBy(chat.Anthropic) && (w.t.Signer == "" || w.t.Signer == chat.Anthropic)
 }
 
 // calls writes those among the parts.
@@ -273,12 +293,14 @@ func (w *writer) thoughts(parts []chat.Part) {
 			w.element()
 			w.str("type", "thinking")
 			w.str("thinking", p.Text)
-			w.text("signature", p.Signature)
+			if p.Signature != "" {
+				w.str("signature", p.Owner.Tag(chat.Anthropic)+p.Signature)
+			}
 			w.shut('}')
 		case chat.PartRedacted:
 			w.element()
 			w.str("type", "redacted_thinking")
-			w.str("data", p.Signature)
+			w.str("data", p.Owner.Tag(chat.Anthropic)+p.Signature)
 			w.shut('}')
 		}
 	}

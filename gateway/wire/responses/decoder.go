@@ -300,7 +300,7 @@ func (d *decoder) signed(dst []chat.Piece, it *progress, p *chat.Part) []chat.Pi
 	if p.Signature == "" {
 		return dst
 	}
-	s := chat.Piece{Kind: chat.PieceSignature, Text: inside(p.Signature)}
+	s := chat.Piece{Kind: chat.PieceSignature, Text: inside(p.Signature), Owner: p.Owner}
 	switch p.Kind {
 	case chat.PartRedacted:
 		s.Kind = chat.PieceRedacted

@@ -47,8 +47,8 @@ func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {
 		e.sign(dst, p)
 	case chat.PieceRedacted:
 		e.close(dst)
-		it := e.open(dst, item{kind: reasoningItem})
-		it.secret.inside = append([]byte(redacted), p.Text...)
+		it := e.open(dst, item{kind: reasoningItem, hidden: true})
+		it.secret.inside = append([]byte(sealed(p.Owner)), p.Text...)
 		e.current = it
 	case chat.PieceCitation:
 		e.cite(dst, p.Citation)
@@ -330,7 +330,10 @@ func (e *encoder) think(dst *chat.Batch, said []byte) {
 // sign signs the thought that is open, or else one without words; or a call. Clients see it when the item is done.
 func (e *encoder) sign(dst *chat.Batch, p *chat.Piece) {
 	if p.Call == nil {
-		it := e.thought(dst, func(it *item) bool { return !it.redacted() })
+		it := e.thought(dst, func(it *item) bool { return !it.hidden })
+		if it.secret.empty() {
+			it.secret.inside = append(it.secret.inside, p.Owner.Tag(chat.OpenAI)...)
+		}
 		it.secret.inside = append(it.secret.inside, p.Text...)
 		return
 	}

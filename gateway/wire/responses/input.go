@@ -2,6 +2,7 @@ package responses
 
 import (
 	"bytes"
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -263,17 +264,21 @@ func readThought(v []byte, text *string) *shape.Fault {
 	})
 }
 
-// redacted marks encrypted content that is the whole of a thought, such as Anthropic's redacted_thinking: a client sends it
-// back as it sends back OpenAI's, and only this prefix tells it from the signature of a thought without words.
-const redacted = "redacted:"
+// redacted stands behind the owner of encrypted content that is the whole of a thought, such as Anthropic's
+// redacted_thinking: only that tells it from the signature of a thought without words.
+const redacted = "redacted."
 
-// unseal is a reasoning part, or the redacted one that it stands for.
+// unseal is a reasoning part with its owner, or the redacted one that it stands for.
 func unseal(p chat.Part) chat.Part {
-	if data, ok := strings.CutPrefix(p.Signature, redacted); ok && p.Text == "" {
-		return chat.Part{Kind: chat.PartRedacted, Signature: data, ID: p.ID}
+	p.Signature, p.Owner = chat.Untag(p.Signature, chat.OpenAI)
+	if data, ok := strings.CutPrefix(p.Signature, redacted); ok && p.Text == "" && p.Owner != chat.OpenAI {
+		p.Kind, p.Signature = chat.PartRedacted, data
 	}
 	return p
 }
+
+// sealed begins the encrypted content that stands for a redacted thought.
+func sealed(o chat.Owner) string { return cmp.Or(o, chat.Anthropic).Tag("") + redacted }
 
 func (t *turns) call(m *itemMembers, kind chat.ToolKind, member string, arguments *string) *shape.Fault {
 	switch {

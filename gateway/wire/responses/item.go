@@ -1,10 +1,8 @@
 package responses
 
 import (
-	"bytes"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/shape"
@@ -19,6 +17,7 @@ type item struct {
 	text   text   // what was thought; a call's arguments
 	secret text   // a thought's encrypted content; a call's thought signature
 	call   chat.ToolCall
+	hidden bool   // of a thought: only its provider can read it
 	raw    []byte // a hosted item, or the base64 of an image
 
 	index int  // of a stream's: among its items
@@ -49,11 +48,6 @@ func (it *item) prefix() string {
 		return "ctc_"
 	}
 	return "fc_"
-}
-
-// redacted says whether the item is a thought that only its provider can read.
-func (it *item) redacted() bool {
-	return strings.HasPrefix(it.secret.plain, redacted) || bytes.HasPrefix(it.secret.inside, []byte(redacted))
 }
 
 // part is a part of a message.
@@ -100,9 +94,9 @@ func itemsOf(parts []chat.Part, own bool, dropped func(kind string)) []item {
 		case chat.PartText, chat.PartRefusal:
 			say(p)
 		case chat.PartReasoning:
-			list = append(list, item{kind: reasoningItem, id: p.ID, text: text{plain: p.Text}, secret: text{plain: p.Signature}})
+			list = append(list, item{kind: reasoningItem, id: p.ID, text: text{plain: p.Text}, secret: text{plain: p.Owner.Tag(chat.OpenAI) + p.Signature}})
 		case chat.PartRedacted:
-			list = append(list, item{kind: reasoningItem, id: p.ID, secret: text{plain: redacted + p.Signature}})
+			list = append(list, item{kind: reasoningItem, id: p.ID, hidden: true, secret: text{plain: sealed(p.Owner) + p.Signature}})
 		case chat.PartCall:
 			list = append(list, item{
 				kind: callItem, id: p.ID, call: *p.Call,

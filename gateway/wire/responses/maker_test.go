@@ -140,6 +140,7 @@ func (m *maker) thought(named bool) chat.Part {
 	if p.ID != "" && m.some() {
 		p.Signature = ""
 	}
+	p.Own(chat.OpenAI)
 	return p
 }
 
@@ -252,7 +253,7 @@ func (m *maker) reply() *chat.Reply {
 	r := &chat.Reply{Head: m.head(), Usage: m.usage(), ServiceTier: oneOf(m, "default", "flex", "priority")}
 	parts := m.outputs(true)
 	if m.some() {
-		parts = append(parts, chat.Part{Kind: chat.PartRedacted, Signature: m.word(), ID: m.id("rs_")})
+		parts = append(parts, chat.Part{Kind: chat.PartRedacted, Signature: m.word(), Owner: chat.Anthropic, ID: m.id("rs_")})
 	}
 	if m.some() {
 		parts = append(parts, chat.Part{Kind: chat.PartImage, ID: m.id("ig_"), Media: &chat.Media{Data: "aGk=", Type: "image/png"}})
@@ -291,7 +292,8 @@ func (m *maker) stream() []chat.Piece {
 		case 3:
 			list = append(list, chat.Piece{Kind: chat.PieceReasoning, Text: m.inside()})
 		case 4:
-			list = append(list, chat.Piece{Kind: oneOf(m, chat.PieceSignature, chat.PieceRedacted), Text: m.inside()})
+			list = append(list, oneOf(m, chat.Piece{Kind: chat.PieceSignature, Owner: chat.OpenAI}, chat.Piece{Kind: chat.PieceRedacted, Owner: chat.Anthropic}))
+			list[len(list)-1].Text = m.inside()
 		case 5:
 			c := &chat.ToolCall{ID: m.id("call_"), Kind: oneOf(m, chat.Function, chat.Custom), Name: m.word()}
 			list = append(list, chat.Piece{Kind: chat.PieceCall, Index: calls, Call: c},

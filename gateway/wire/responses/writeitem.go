@@ -1,6 +1,7 @@
 package responses
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -31,10 +32,10 @@ func (w *writer) item() {
 }
 
 func (w *writer) assistant(m *chat.Message) {
-	items := itemsOf(m.Parts, w.own(), w.drop)
+	items := itemsOf(readable(m.Parts), w.own(), w.drop)
 	for i := range items {
 		it := &items[i]
-		if it.kind == reasoningItem && (it.id == "" && it.secret.empty() || it.redacted()) {
+		if it.kind == reasoningItem && (it.id == "" && it.secret.empty() || it.hidden) {
 			w.drop("reasoning_content")
 			continue
 		}
@@ -46,6 +47,28 @@ func (w *writer) assistant(m *chat.Message) {
 		}
 		w.dst = it.append(w.dst)
 	}
+}
+
+// readable are the parts without what OpenAI refuses: the signatures of others, also those of calls, and the ids that others
+// gave to thoughts.
+func readable(parts []chat.Part) []chat.Part {
+	foreign := func(p chat.Part) bool {
+		return p.Signature != "" && (p.Kind == chat.PartCall || p.Kind == chat.PartReasoning && !p.SignedBy(chat.OpenAI))
+	}
+	if !slices.ContainsFunc(parts, foreign) {
+		return parts
+	}
+	parts = slices.Clone(parts)
+	for i := range parts {
+		p := &parts[i]
+		if !foreign(*p) {
+			continue
+		}
+		if p.Signature, p.Owner = "", ""; p.Kind == chat.PartReasoning {
+			p.ID = ""
+		}
+	}
+	return parts
 }
 
 // note remembers what an item means for others.
