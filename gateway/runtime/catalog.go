@@ -31,7 +31,7 @@ func Catalog(c *config.Config) (*catalog.Catalog, error) {
 		return built, nil
 	}
 	var wrong []error
-	joined, _ := err.(interface{ Unwrap() []error }) //nolint:errorlint // as documented
+	joined, _ := err.(interface{ Unwrap() []error })
 	for _, err := range joined.Unwrap() {
 		m, ok := errors.AsType[*catalog.Mistake](err)
 		if !ok {

@@ -162,7 +162,7 @@ func TestCheck(t *testing.T) {
 		if err == nil {
 			t.Fatalf("%+v is right", e)
 		}
-		joined, _ := err.(interface{ Unwrap() []error }) //nolint:errorlint // as documented
+		joined, _ := err.(interface{ Unwrap() []error })
 		all := joined.Unwrap()
 		if len(all) != len(want) {
 			t.Fatalf("%v, want %q", err, want)

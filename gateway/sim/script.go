@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/anthropic"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/responses"
 )
 
 // Options say how fast the simulator answers and how often it fails. The zero value answers at once and never fails.
@@ -78,7 +79,13 @@ type asked struct {
 // script decides what happens to a request.
 func (e *engine) script(a asked) *script {
 	s := e.begin(a.dialect)
-	r, err := a.dialect.DecodeRequest(a.body)
+	decode := a.dialect.DecodeRequest
+	if a.dialect == wire.Responses {
+		decode = func(body []byte) (*chat.Request, error) {
+			return responses.Decode(body, func(id string) []byte { return e.stored.item(a.tenant, id) })
+		}
+	}
+	r, err := decode(a.body)
 	if err != nil {
 		s.status, s.refused = 400, badRequest(err)
 		return s

@@ -63,6 +63,19 @@ func (s *shelf) remove(at place) bool {
 	return had
 }
 
+// item is a part of what was said in a response, by its own id; nil if there is none.
+func (s *shelf) item(tenant, id string) []byte {
+	response, _ := responses.ResponseOf(id)
+	r := s.find(place{tenant, response})
+	if r == nil {
+		return nil
+	}
+	if item := responses.Item(responses.OutputItems(responses.AppendReply(nil, r.said, r.reply)), id); item != nil {
+		return item
+	}
+	return responses.Item(responses.InputItems(r.request, response), id)
+}
+
 // whole is a request with the conversation that it continues.
 func (s *shelf) whole(tenant string, r *chat.Request) (*chat.Request, error) {
 	if r.Previous == "" {
