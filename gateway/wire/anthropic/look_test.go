@@ -35,6 +35,8 @@ func TestLookUsage(t *testing.T) {
 		chat.UsageSeen|chat.Finish, chat.Usage{Input: 4, CacheRead: 7, CacheWrite: 20, CacheWriteHour: 20, Output: 6, Reasoning: 4})
 	f(`{"type":"message_delta","delta":{},"usage":{"cache_creation_input_tokens":5,"output_tokens":2}}`,
 		chat.UsageSeen, chat.Usage{Input: 4, CacheRead: 7, CacheWriteHour: 5, Reasoning: 2})
+	f(`{"type":"message_delta","delta":{},"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"output_tokens":2}}`,
+		chat.UsageSeen, chat.Usage{Input: 4, CacheRead: 7, CacheWriteHour: 5, Reasoning: 2})
 	f(`{"type":"message_start","message":{"usage":{"input_tokens":4,"output_tokens":2,"service_tier":"priority"}}}`,
 		chat.UsageSeen, chat.Usage{Input: 4, Output: 2, Tier: "priority"})
 	f(`{"type":"message_delta","delta":{},"usage":{"output_tokens":3}}`, chat.UsageSeen, chat.Usage{Input: 4, Output: 3, Tier: "priority"})

@@ -12,8 +12,9 @@ type counts struct {
 }
 
 // addUsage reads a usage object over what u holds: what is absent or null stays, for a message_delta repeats only some of
-// what message_start said; what is there replaces, and is never added (langchainjs #10249). It is false, and u untouched,
-// if v is no object with a count.
+// what message_start said; what is there replaces, and is never added (langchainjs #10249). A zero replaces no
+// count of the prompt, which cannot become less: those who imitate the dialect write it for what they said before. It is
+// false, and u untouched, if v is no object with a count.
 func addUsage(v []byte, u *chat.Usage) bool {
 	if len(v) == 0 || v[0] != '{' {
 		return false
@@ -26,11 +27,11 @@ func addUsage(v []byte, u *chat.Usage) bool {
 	peek.Each(v, func(key, val []byte) bool {
 		switch string(key) {
 		case "input_tokens":
-			c.take(val, &c.input)
+			c.takeMore(val, &c.input)
 		case "cache_read_input_tokens":
-			c.take(val, &c.read)
+			c.takeMore(val, &c.read)
 		case "cache_creation_input_tokens":
-			c.take(val, &c.written)
+			c.takeMore(val, &c.written)
 		case "output_tokens":
 			c.take(val, &c.output)
 		case "cache_creation":
@@ -39,7 +40,7 @@ func addUsage(v []byte, u *chat.Usage) bool {
 				case "ephemeral_5m_input_tokens":
 					c.split = count(val, &shortest) || c.split
 				case "ephemeral_1h_input_tokens":
-					c.split = count(val, &c.writtenHour) || c.split
+					c.split = more(val, &c.writtenHour) || c.split
 				}
 				return true
 			})
@@ -66,6 +67,18 @@ func addUsage(v []byte, u *chat.Usage) bool {
 }
 
 func (c *counts) take(v []byte, n *int64) { c.any = count(v, n) || c.any }
+
+// takeMore is take for a count that zero does not replace, and so is more for count.
+func (c *counts) takeMore(v []byte, n *int64) { c.any = more(v, n) || c.any }
+
+func more(v []byte, n *int64) bool {
+	was := *n
+	ok := count(v, n)
+	if *n == 0 {
+		*n = was
+	}
+	return ok
+}
 
 // count takes a count; what is not a plausible one counts as not said.
 func count(v []byte, n *int64) bool {

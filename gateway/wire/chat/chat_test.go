@@ -14,6 +14,30 @@ func TestUsageSums(t *testing.T) {
 	}
 }
 
+func TestOverlapping(t *testing.T) {
+	f := func(o chat.Overlapping, want chat.Usage) {
+		t.Helper()
+		want.Provenance = chat.Reported
+		if got := o.Usage(); got != want {
+			t.Errorf("%+v: got %+v, want %+v", o, got, want)
+		}
+	}
+	f(chat.Overlapping{Prompt: 100, Completion: 10, Total: 110, Cached: 50, Written: 20, Reasoning: 4}, chat.Usage{Input: 30, CacheRead: 50, CacheWrite: 20, Output: 6, Reasoning: 4})
+	f(chat.Overlapping{Prompt: 100, Completion: 10, Cached: 50, Reasoning: 4}, chat.Usage{Input: 50, CacheRead: 50, Output: 6, Reasoning: 4})
+	// A part that is larger than the whole is none of it.
+	f(chat.Overlapping{Prompt: 5, Completion: 3, Total: 8, Cached: 8, Reasoning: 9}, chat.Usage{Input: 5, CacheRead: 8, Output: 3, Reasoning: 9})
+	// The total has a part once more.
+	f(chat.Overlapping{Prompt: 5, Completion: 3, Total: 10, Reasoning: 2}, chat.Usage{Input: 5, Output: 3, Reasoning: 2})
+	f(chat.Overlapping{Prompt: 100, Completion: 10, Total: 160, Cached: 50}, chat.Usage{Input: 100, CacheRead: 50, Output: 10})
+	f(chat.Overlapping{Prompt: 100, Completion: 10, Total: 164, Cached: 50, Reasoning: 4}, chat.Usage{Input: 100, CacheRead: 50, Output: 10, Reasoning: 4})
+	// Only the total knows of the thoughts, or of some.
+	f(chat.Overlapping{Prompt: 10, Completion: 5, Total: 45}, chat.Usage{Input: 10, Output: 5, Reasoning: 30})
+	f(chat.Overlapping{Prompt: 10, Completion: 20, Total: 150, Reasoning: 5}, chat.Usage{Input: 10, Output: 15, Reasoning: 125})
+	f(chat.Overlapping{Prompt: 10, Completion: 5, Total: 45, Reasoning: 20}, chat.Usage{Input: 10, Output: 5, Reasoning: 30})
+	// A total that is too small says nothing.
+	f(chat.Overlapping{Prompt: 10, Completion: 5, Total: 12, Reasoning: 2}, chat.Usage{Input: 10, Output: 3, Reasoning: 2})
+}
+
 func TestProvenanceString(t *testing.T) {
 	f := func(p chat.Provenance, want string) {
 		t.Helper()

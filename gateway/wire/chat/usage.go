@@ -53,6 +53,46 @@ func (u Usage) Completion() int64 { return u.Output + u.Reasoning + u.OutputAudi
 // Total is prompt and completion, in tokens.
 func (u Usage) Total() int64 { return u.Prompt() + u.Completion() }
 
+// Overlapping are the counts of one reply as OpenAI's APIs report them, in tokens: by their rule all details are part of the
+// prompt or of the completion. What is 0 was not said.
+type Overlapping struct {
+	Prompt, Completion, Total int64
+	Cached, Written           int64 // of the prompt
+	Reasoning                 int64 // of the completion
+}
+
+// Usage takes the classes apart; its provenance is Reported. A provider that counts a detail apart gives itself away when
+// the part is larger than the whole, or by a total that contains the part once more: xAI does so for reasoning, others for
+// what was cached. Gemini's imitation shows thoughts in the total alone, so what no part explains there was thought.
+func (o Overlapping) Usage() Usage {
+	kept := o.Cached + o.Written
+	apart := o.Reasoning > o.Completion
+	switch rest := o.Total - o.Prompt - o.Completion; {
+	case rest <= 0:
+	case rest == o.Reasoning:
+		apart = true
+	case rest == kept:
+		o.Prompt += kept
+	case rest == kept+o.Reasoning:
+		o.Prompt, apart = o.Prompt+kept, true
+	case apart:
+		o.Reasoning = max(o.Reasoning, rest)
+	default:
+		o.Reasoning, o.Completion = o.Reasoning+rest, o.Completion+rest
+	}
+	u := Usage{
+		Input: o.Prompt, CacheRead: o.Cached, CacheWrite: o.Written,
+		Output: o.Completion, Reasoning: o.Reasoning, Provenance: Reported,
+	}
+	if kept <= o.Prompt {
+		u.Input -= kept
+	}
+	if !apart {
+		u.Output -= o.Reasoning
+	}
+	return u
+}
+
 // Provenance says where the numbers of a Usage come from.
 type Provenance uint8
 

@@ -172,13 +172,9 @@ func oracleUsage(v json.RawMessage) *chat.Usage {
 	}
 	out := details("completion_tokens_details", "output_tokens_details")
 	reasoning, _ := first(out, "reasoning_tokens")
-	u := &chat.Usage{CacheRead: cached, CacheWrite: written, Reasoning: reasoning, Duration: time.Duration(seconds * 1e9), Provenance: chat.Reported}
-	if u.Input = prompt - cached - written; u.Input < 0 {
-		u.Input = prompt
-	}
-	if u.Output = completion - reasoning; u.Output < 0 || total == prompt+completion+reasoning {
-		u.Output = completion
-	}
+	classes := chat.Overlapping{Prompt: prompt, Completion: completion, Total: total, Cached: cached, Written: written, Reasoning: reasoning}.Usage()
+	u := &classes
+	u.Duration = time.Duration(seconds * 1e9)
 	u.InputAudio, _ = first(in, "audio_tokens")
 	u.InputAudio = min(u.InputAudio, u.Input)
 	u.InputImage, _ = first(in, "image_tokens")

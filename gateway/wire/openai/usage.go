@@ -100,25 +100,15 @@ func take(m *peek.Cursor, n *int64) bool {
 	return true
 }
 
-// usage takes the classes apart. By OpenAI's rule all details are part of the prompt or of the completion. A provider
-// that counts them apart (xAI does for reasoning) gives itself away when the part is larger than the whole, or when the
-// total contains reasoning once more. Audio and images that were read from a cache are counted twice; the cache wins.
+// usage takes the classes apart. Audio and images that were read from a cache are counted twice; the cache wins.
 func (c *counts) usage() chat.Usage {
 	if !c.hasPrompt {
 		c.prompt = max(c.total-c.completion, 0)
 	}
-	u := chat.Usage{
-		Input: c.prompt, CacheRead: c.cached, CacheWrite: c.written,
-		Output: c.completion, Reasoning: c.reasoning,
-		Duration: c.duration, Provenance: chat.Reported,
-	}
-	if c.cached+c.written <= c.prompt {
-		u.Input -= c.cached + c.written
-	}
-	apart := c.reasoning > c.completion || c.total == c.prompt+c.completion+c.reasoning
-	if !apart {
-		u.Output -= c.reasoning
-	}
+	u := chat.Overlapping{
+		Prompt: c.prompt, Completion: c.completion, Total: c.total, Cached: c.cached, Written: c.written, Reasoning: c.reasoning,
+	}.Usage()
+	u.Duration = c.duration
 	move(&u.Input, &u.InputAudio, c.audioIn)
 	move(&u.Input, &u.InputImage, c.imageIn)
 	move(&u.Output, &u.OutputAudio, c.audioOut)

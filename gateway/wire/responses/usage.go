@@ -68,24 +68,13 @@ func read(v []byte, n *int64) bool {
 	return true
 }
 
-// usage takes the classes apart. A provider that counts reasoning apart from the output, as xAI does, gives itself away by
-// the total, or by a part that is larger than the whole.
 func (c *counts) usage() chat.Usage {
 	if c.input == 0 {
 		c.input = max(c.total-c.output, 0)
 	}
-	u := chat.Usage{
-		Input: c.input, CacheRead: c.cached, CacheWrite: c.written,
-		Output: c.output, Reasoning: c.reasoning,
-		Provenance: chat.Reported,
-	}
-	if c.cached+c.written <= c.input {
-		u.Input -= c.cached + c.written
-	}
-	if c.reasoning <= c.output && (c.reasoning == 0 || c.total != c.input+c.output+c.reasoning) {
-		u.Output -= c.reasoning
-	}
-	return u
+	return chat.Overlapping{
+		Prompt: c.input, Completion: c.output, Total: c.total, Cached: c.cached, Written: c.written, Reasoning: c.reasoning,
+	}.Usage()
 }
 
 // appendUsage writes usage, null if nothing is known, as OpenAI has it while a response is in progress.
