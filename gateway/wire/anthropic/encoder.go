@@ -15,10 +15,11 @@ import (
 // message_start must have is what PieceBegin says, else an estimate of the prompt by its length; the real one comes with
 // message_delta. q may be nil; nothing of it is kept but the model's name.
 func NewEncoder(q *chat.Request) chat.Encoder {
-	if q == nil {
-		return &encoder{}
+	e := &encoder{}
+	if q != nil {
+		e.model, e.usage = q.Model, estimate(q)
 	}
-	return &encoder{model: q.Model, usage: estimate(q)}
+	return chat.JoinPairs(e)
 }
 
 type encoder struct {

@@ -11,7 +11,7 @@ import (
 // more chunk in front of [DONE] carries it, and all others have usage null. The request may be nil; nothing of it is kept but
 // the names of its custom tools, see [chat.RestoreCustom].
 func NewEncoder(q *chat.Request) chat.Encoder {
-	return chat.RestoreCustom(q, &encoder{asked: q != nil && q.IncludeUsage})
+	return chat.RestoreCustom(q, chat.JoinPairs(&encoder{asked: q != nil && q.IncludeUsage}))
 }
 
 type encoder struct {

@@ -1,0 +1,61 @@
+package chat_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+)
+
+// told is an encoder that writes what it is given.
+type told struct{ said []string }
+
+func (t *told) Encode(_ *chat.Batch, p *chat.Piece) {
+	t.said = append(t.said, fmt.Sprintf("%d.%d.%d:%s", p.Kind, p.Choice, p.Index, p.Text))
+}
+
+func (t *told) Fail(_ *chat.Batch, e *chat.Error) { t.said = append(t.said, e.Message) }
+
+func TestJoinPairs(t *testing.T) {
+	text := func(s string) chat.Piece { return chat.Piece{Kind: chat.PieceText, Text: []byte(s)} }
+	end := chat.Piece{Kind: chat.PieceEnd}
+	f := func(want string, pieces ...chat.Piece) {
+		t.Helper()
+		var got told
+		e := chat.JoinPairs(&got)
+		for i := range pieces {
+			was := string(pieces[i].Text)
+			if e.Encode(nil, &pieces[i]); string(pieces[i].Text) != was {
+				t.Errorf("%s became %s", was, pieces[i].Text)
+			}
+		}
+		if said := strings.Join(got.said, " "); said != want {
+			t.Errorf("got  %s\nwant %s", said, want)
+		}
+	}
+	f(`2.0.0:a 2.0.0:b`, text(`a`), text(`b`))
+	f(`2.0.0:a 2.0.0:\ud83d\ude00b`, text(`a\ud83d`), text(`\ude00b`))
+	f(`2.0.0:\uD83D\uDE00 12.0.0:`, text(`\uD83D`), text(`\uDE00`), end)
+	f(`2.0.0:\ud83d\ude00`, text(`\ud83d\ude00`))
+	// One after the other.
+	f(`2.0.0:\ud83d\ude00 2.0.0:\ud83e\udd16`, text(`\ud83d`), text(`\ude00\ud83e`), text(`\udd16`))
+	// No other half comes.
+	f(`2.0.0:\ufffdb`, text(`\ud83d`), text(`b`))
+	f(`2.0.0:\ufffd`, text(`\ud83d`), text(`\ud83d`))
+	f(`2.0.0:a 2.0.0:\ufffd 12.0.0:`, text(`a\ud83d`), end)
+	f(`2.0.0:\ufffd 4.0.0:b`, text(`\ud83d`), chat.Piece{Kind: chat.PieceReasoning, Text: []byte(`b`)})
+	// What others say does not part the halves; what is half elsewhere stays apart.
+	f(`2.1.0:b 11.0.0: 2.0.0:\ud83d\ude00`, text(`\ud83d`), chat.Piece{Kind: chat.PieceText, Choice: 1, Text: []byte(`b`)}, chat.Piece{Kind: chat.PieceUsage}, text(`\ude00`))
+	f(`9.0.0:\ufffd 9.0.1:\ude00`, chat.Piece{Kind: chat.PieceArguments, Text: []byte(`\ud83d`)}, chat.Piece{Kind: chat.PieceArguments, Index: 1, Text: []byte(`\ude00`)})
+	// JSON in JSON, and what only looks like an escape.
+	f(`9.0.0:\\ud83d 9.0.0:\\ude00`, chat.Piece{Kind: chat.PieceArguments, Text: []byte(`\\ud83d`)}, chat.Piece{Kind: chat.PieceArguments, Text: []byte(`\\ude00`)})
+	f(`2.0.0:ud83d 2.0.0:\ud7ff 2.0.0:\ude00`, text(`ud83d`), text(`\ud7ff`), text(`\ude00`))
+
+	var got told
+	e, half := chat.JoinPairs(&got), text(`\ud83d`)
+	e.Encode(nil, &half)
+	if e.Fail(nil, &chat.Error{Message: "broken"}); strings.Join(got.said, " ") != `2.0.0:\ufffd broken` {
+		t.Errorf("got %s", got.said)
+	}
+}
