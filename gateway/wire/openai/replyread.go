@@ -146,24 +146,31 @@ func setIndex(to *int, v []byte) {
 	}
 }
 
-// finishReason is a reason in OpenAI's words. xAI and others say stop where there are calls (vercel/ai #12218).
+// finishReason is a reason in OpenAI's words. xAI and others say stop where there are calls (vercel/ai #12218). Gemini's own
+// words come through its imitation of OpenAI, alone or behind "content_filter: ".
 func finishReason(reason []byte, called bool) (chat.FinishReason, *chat.Error) {
+	reason, filtered := bytes.CutPrefix(reason, []byte("content_filter: "))
 	switch string(reason) {
-	case "stop", "eos": // the latter: Together
+	case "stop", "eos", "STOP": // the second: Together
 		if called {
 			return chat.FinishCalls, nil
 		}
 		return chat.FinishStop, nil
-	case "length", "model_length": // the latter: Mistral
+	case "length", "model_length", "MAX_TOKENS": // the second: Mistral
 		return chat.FinishLength, nil
 	case "tool_calls", "function_call":
 		return chat.FinishCalls, nil
-	case "content_filter":
+	case "content_filter", "SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY",
+		"IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "IMAGE_OTHER", "NO_IMAGE":
 		return chat.FinishFilter, nil
-	case "error", "insufficient_system_resource": // Mistral, OpenRouter; DeepSeek
+	case "error", "insufficient_system_resource", // Mistral, OpenRouter; DeepSeek
+		"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE":
 		return "", &chat.Error{
 			Message: "The provider broke off its answer: " + string(reason) + ".", Type: "server_error", Code: string(reason),
 		}
+	}
+	if filtered {
+		return chat.FinishFilter, nil
 	}
 	return chat.FinishReason(reason), nil
 }

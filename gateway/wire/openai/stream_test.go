@@ -158,6 +158,35 @@ func TestDecoderErrors(t *testing.T) {
 		chat.Error{Message: "The provider broke off its answer: error.", Type: "server_error", Code: "error"})
 }
 
+func TestFinishReasons(t *testing.T) {
+	f := func(reason string, want chat.FinishReason, failed bool) {
+		t.Helper()
+		pieces, err := openai.NewDecoder().Decode(nil, "", []byte(`{"choices":[{"delta":{},"finish_reason":"`+reason+`"}]}`))
+		var e *chat.Error
+		if errors.As(err, &e) != failed || !failed && pieces[len(pieces)-1].Finish != want {
+			t.Errorf("%s: %+v, %v", reason, pieces, err)
+		}
+		r, err := openai.DecodeReply([]byte(`{"choices":[{"message":{},"finish_reason":"` + reason + `"}]}`))
+		if errors.As(err, &e) != failed || !failed && r.Choices[0].Finish != want {
+			t.Errorf("%s, whole: %+v, %v", reason, r, err)
+		}
+	}
+	f("stop", chat.FinishStop, false)
+	f("eos", chat.FinishStop, false)
+	f("model_length", chat.FinishLength, false)
+	f("function_call", chat.FinishCalls, false)
+	f("error", "", true)
+	// Gemini's.
+	f("STOP", chat.FinishStop, false)
+	f("MAX_TOKENS", chat.FinishLength, false)
+	f("SAFETY", chat.FinishFilter, false)
+	f("content_filter: PROHIBITED_CONTENT", chat.FinishFilter, false)
+	f("content_filter: OTHER", chat.FinishFilter, false)
+	f("new_reason", "new_reason", false)
+	f("IMAGE_SAFETY", chat.FinishFilter, false)
+	f("MALFORMED_FUNCTION_CALL", "", true)
+}
+
 // What a reply need not have may be null or odd, and much is not too much.
 func TestDecoderTolerates(t *testing.T) {
 	for _, data := range []string{
