@@ -83,8 +83,8 @@ func (e *requestWriter) planBudget(p *plan) {
 	switch {
 	case p.mode == chat.ThinkAdaptive, p.mode == chat.ThinkUnset && p.effort != "":
 		p.mode, p.budget = chat.ThinkBudget, chat.BudgetOf(p.effort, p.maxTokens)
-	case p.mode == chat.ThinkBudget && e.q.MaxTokens == nil && p.budget >= p.maxTokens:
-		if e.t.MaxOutput > 0 {
+	case p.mode == chat.ThinkBudget && p.budget >= p.maxTokens && (e.q.MaxTokens == nil || !e.ours()):
+		if e.q.MaxTokens != nil || e.t.MaxOutput > 0 {
 			p.budget = p.maxTokens - p.maxTokens/4 // the rest is for the answer
 		} else {
 			p.maxTokens += p.budget
@@ -145,6 +145,9 @@ func (e *requestWriter) planSampling(p *plan) {
 	}
 	p.topP, p.topK = s.TopP, s.TopK
 	thinks := !e.ours() && (p.mode == chat.ThinkBudget || p.mode == chat.ThinkAdaptive)
+	if s.Temperature != nil && *s.Temperature == 1 && s.TopP != nil && *s.TopP != 1 && !e.ours() {
+		p.temperature = nil // which is no restriction, the other is
+	}
 	if p.temperature != nil && (e.t.NoSampling || thinks && *p.temperature != 1) {
 		e.drop("temperature")
 		p.temperature = nil

@@ -102,6 +102,9 @@ func TestTurns(t *testing.T) {
 		chat.Message{Role: chat.RoleTool, Name: "g", Parts: text("g")}, chat.Message{Role: chat.RoleTool, Name: "f", Parts: text("f")})
 	// A result of nothing known keeps its name for an id.
 	f("", `[{"role":"user","content":[{"type":"tool_result","tool_use_id":"f","content":[{"type":"text","text":"1"}]}]}]`, chat.Message{Role: chat.RoleTool, Name: "f", Parts: text("1")})
+	// Half a surrogate pair is refused, wherever it stands.
+	f("", `[{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":{"a":"\ufffd","b":"\ud83d\ude00"}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[{"type":"text","text":"1"}]}]}]`,
+		assistant(call("a", "f", `{"a":"\ud800","b":"\ud83d\ude00"}`)), result("a", "1"))
 	// A refusal is said; free text becomes an argument.
 	f("", `[{"role":"assistant","content":[{"type":"text","text":"No."},{"type":"tool_use","id":"a","name":"p","input":{"input":"*** \"x\""}}]},{"role":"user","content":[{"type":"text","text":"?"}]}]`,
 		assistant(chat.Part{Kind: chat.PartRefusal, Text: "No."}, chat.Part{Kind: chat.PartCall, Call: &chat.ToolCall{ID: "a", Kind: chat.Custom, Name: "p", Arguments: `*** "x"`}}), user("?"))
@@ -228,6 +231,8 @@ func TestEffort(t *testing.T) {
 	f(chat.Request{Reasoning: chat.Reasoning{Mode: chat.ThinkAdaptive}}, old, "", `{"type":"enabled","budget_tokens":8192}`, "", "64000")
 	f(chat.Request{Reasoning: chat.Reasoning{Mode: chat.ThinkBudget, Budget: 10000}}, chat.Target{}, "", `{"type":"enabled","budget_tokens":10000}`, "", "18192")
 	f(chat.Request{Reasoning: chat.Reasoning{Mode: chat.ThinkBudget, Budget: 10000}}, chat.Target{MaxOutput: 4096}, "", `{"type":"enabled","budget_tokens":3072}`, "", "4096")
+	f(chat.Request{MaxTokens: new(int64(4000)), Reasoning: chat.Reasoning{Mode: chat.ThinkBudget, Budget: 5000}}, old, "", `{"type":"enabled","budget_tokens":3000}`, "", "4000")
+	f(chat.Request{MaxTokens: new(int64(900)), Reasoning: chat.Reasoning{Mode: chat.ThinkBudget, Budget: 5000}}, old, "reasoning_effort", "", "", "900")
 	f(chat.Request{Reasoning: chat.Reasoning{Mode: chat.ThinkBetweenTools}}, old, "reasoning_effort", "", "", "64000")
 
 	limited := func(n int64) chat.Request {
@@ -297,6 +302,8 @@ func TestSampling(t *testing.T) {
 	f(chat.Sampling{TopP: new(0.3), TopK: new(int64(5))}, "", old, "", "", "0.3", "5")
 	f(chat.Sampling{Temperature: new(0.2), TopP: new(0.3)}, "", old, "top_p", "0.2", "", "")
 	f(chat.Sampling{Temperature: new(0.2), TopP: new(1.0)}, "", old, "", "0.2", "", "")
+	f(chat.Sampling{Temperature: new(1.0), TopP: new(0.5)}, "", old, "", "", "0.5", "")
+	f(chat.Sampling{Temperature: new(1.0), TopP: new(1.0)}, "", old, "", "1", "", "")
 	f(chat.Sampling{Temperature: new(0.2), TopP: new(0.3), TopK: new(int64(5))}, "", newer, "temperature top_p top_k", "", "", "")
 	f(chat.Sampling{Temperature: new(0.2), TopP: new(0.3), TopK: new(int64(5))}, "low", old, "temperature top_p top_k", "", "", "")
 	f(chat.Sampling{Temperature: new(1.0)}, "low", old, "", "1", "", "")

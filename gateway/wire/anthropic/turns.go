@@ -284,6 +284,7 @@ func (w *writer) input(c *chat.ToolCall) bool {
 	}
 	from := len(w.b)
 	w.raw(text)
+	chat.MendPairs(w.b[from:]) // which the API refuses, while models write them
 	if !peek.Each(w.b[from:], func(_, _ []byte) bool { return true }) {
 		w.b = w.b[:from]
 		return false

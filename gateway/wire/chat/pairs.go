@@ -81,6 +81,22 @@ func isHalf(text []byte, from, to byte) bool {
 	return from <= c && c <= to && (c <= '9' || c >= 'a')
 }
 
+// MendPairs makes U+FFFD of the escapes of surrogates in JSON that are no pairs, in place.
+func MendPairs(json []byte) {
+	for i := 0; i+halfLen <= len(json); i++ {
+		switch {
+		case json[i] != '\\':
+		case isHalf(json[i:], '8', 'b') && isHalf(json[i+halfLen:], 'c', 'f'):
+			i += 2*halfLen - 1
+		case isHalf(json[i:], '8', 'f'):
+			copy(json[i:], replacement)
+			i += halfLen - 1
+		default:
+			i++ // what is escaped
+		}
+	}
+}
+
 // escapedAt says whether the backslash at i is itself escaped.
 func escapedAt(text []byte, i int) bool {
 	n := 0

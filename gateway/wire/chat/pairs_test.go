@@ -17,6 +17,21 @@ func (t *told) Encode(_ *chat.Batch, p *chat.Piece) {
 
 func (t *told) Fail(_ *chat.Batch, e *chat.Error) { t.said = append(t.said, e.Message) }
 
+func TestMendPairs(t *testing.T) {
+	f := func(s, want string) {
+		t.Helper()
+		b := []byte(s)
+		if chat.MendPairs(b); string(b) != want {
+			t.Errorf("%s: got %s, want %s", s, b, want)
+		}
+	}
+	f(``, ``)
+	f(`{"a":"x\n\u00e9\ud7ff\ue000"}`, `{"a":"x\n\u00e9\ud7ff\ue000"}`)
+	f(`{"a":"\ud83d\ude00"}`, `{"a":"\ud83d\ude00"}`)
+	f(`{"a":"\ud800"}`, `{"a":"\ufffd"}`)
+	f(`{"\uDFFF":"\ud83d\ud83d\uDE00\ude00\\ud800"}`, `{"\ufffd":"\ufffd\ud83d\uDE00\ufffd\\ud800"}`)
+}
+
 func TestJoinPairs(t *testing.T) {
 	text := func(s string) chat.Piece { return chat.Piece{Kind: chat.PieceText, Text: []byte(s)} }
 	end := chat.Piece{Kind: chat.PieceEnd}

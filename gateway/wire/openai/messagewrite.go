@@ -14,8 +14,8 @@ func (w *requestWriter) messages() {
 	w.list("messages")
 	for i := range w.q.Messages {
 		m := &w.q.Messages[i]
-		if len(m.Parts) > 0 && len(w.readable(m.Parts)) == 0 && m.Role != chat.RoleTool {
-			continue // a message that says nothing is refused by some
+		if len(m.Parts) > 0 && w.silent(m) {
+			continue // which is refused by some
 		}
 		switch m.Role {
 		case chat.RoleTool:
@@ -35,6 +35,17 @@ func (w *requestWriter) messages() {
 		w.refuse("messages", "says nothing that this provider can read")
 	}
 	w.shut(']')
+}
+
+// silent says whether nothing would be left of a message for the target. The result of a call is never left out.
+func (w *requestWriter) silent(m *chat.Message) bool {
+	if m.Role == chat.RoleTool {
+		return false
+	}
+	parts := w.readable(m.Parts)
+	return !slices.ContainsFunc(parts, func(p chat.Part) bool {
+		return !w.t.NoThoughts || p.Kind != chat.PartReasoning && p.Kind != chat.PartRedacted
+	})
 }
 
 // seen writes pending media as a turn of the user.

@@ -105,6 +105,8 @@ func TestAppendMessages(t *testing.T) {
 	f(plain, `{"role":"assistant","content":"x","reasoning_content":"hm","thinking_blocks":[{"type":"thinking","thinking":"hm","signature":"s"},`+
 		`{"type":"thinking","thinking":"","signature":"empty"},{"type":"redacted_thinking","data":"r"}]}`, thinking)
 	f(chat.Target{NoThoughts: true}, `{"role":"assistant","content":"x"}`, thinking)
+	f(chat.Target{NoThoughts: true}, `{"role":"user","content":"x"},{"role":"user","content":"y"}`,
+		user(text("x")), chat.Message{Role: chat.RoleAssistant, Parts: thinking.Parts[:3]}, user(text("y"))) // Mistral refuses a turn without content
 	f(plain, `{"role":"assistant","content":"","thinking_blocks":[{"type":"redacted_thinking","data":"r"}]}`,
 		chat.Message{Role: chat.RoleAssistant, Parts: thinking.Parts[2:3]})
 
