@@ -35,12 +35,22 @@ func (st *stream) edit() []peek.Edit {
 		}
 		e = m.edits(e)
 		st.dropped = m.dropped
+		f := foreigner{body: body, target: &t, claude: strings.Contains(st.attempt.Model, "claude")}
+		if e = f.edits(e, st.r.dialect); f.unable && !p.c.Refuse {
+			st.dropped = append(st.dropped, "thinking")
+		}
 	}
 	if bytes.Contains(body, p.mark) {
 		e = appendIDs(e, body, p.mark)
 	}
 	if len(e) > n {
 		slices.SortStableFunc(e, func(a, b peek.Edit) int { return a.At - b.At })
+		end := 0
+		e = slices.DeleteFunc(e, func(one peek.Edit) bool { // in what is removed nothing else changes
+			inside := one.At < end
+			end = max(end, one.End)
+			return inside
+		})
 	}
 	return e
 }

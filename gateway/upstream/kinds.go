@@ -84,6 +84,7 @@ func (k *Kind) describe(t *chat.Target) {
 	t.NoThoughts = t.NoThoughts || c.NoThoughts
 	t.NoCustomTools = t.NoCustomTools || c.NoCustomTools
 	t.NoAllowedTools = t.NoAllowedTools || c.NoAllowedTools
+	t.Signer = cmp.Or(t.Signer, c.Signer)
 	t.CacheMarks = cmp.Or(t.CacheMarks, c.CacheMarks)
 	t.Thinking = cmp.Or(t.Thinking, c.Thinking)
 }
@@ -142,7 +143,7 @@ var kinds = []Kind{
 		// refused: openhanako#394 (store), ed-donner/agents#45 (metadata), openhanako#2494 (prompt_cache_key),
 		// ChatterUI#227 (seed, frequency_penalty).
 		Name: "gemini", Auth: bearer, Speaks: chatCompletions, Native: []string{"chat.completions", "embeddings", "images.generations"},
-		Common: chat.Target{NoCustomTools: true, NoAllowedTools: true},
+		Common: chat.Target{Signer: chat.Google, NoCustomTools: true, NoAllowedTools: true},
 		Quirks: Quirks{Refused: []string{"store", "metadata", "prompt_cache_key", "seed", "frequency_penalty"}, Repair: true},
 	},
 	{
@@ -171,7 +172,7 @@ var kinds = []Kind{
 		// api-docs.deepseek.com. max_completion_tokens is ignored (earendil-works/pi#8018), the role developer refused.
 		// Completions and Anthropic's dialect have base URLs of their own.
 		Name: "deepseek", Auth: bearer, Speaks: chatCompletions, Native: []string{"chat.completions"},
-		Common: chat.Target{NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true, Thinking: "thinking"},
+		Common: chat.Target{Signer: chat.Nobody, NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true, Thinking: "thinking"},
 		Quirks: Quirks{Rename: [][2]string{newLimit}, Repair: true},
 	},
 	{
@@ -181,7 +182,7 @@ var kinds = []Kind{
 		Native: slices.Concat([]string{
 			"chat.completions", "responses.create", "responses.retrieve", "responses.delete", "images.generations",
 		}, documents),
-		Common: chat.Target{NoCustomTools: true, NoAllowedTools: true},
+		Common: chat.Target{Signer: chat.Nobody, NoCustomTools: true, NoAllowedTools: true},
 		Quirks: Quirks{Repair: true},
 	},
 	{ // openrouter.ai/docs/api-reference. Images and transcriptions have shapes of their own.
@@ -192,13 +193,13 @@ var kinds = []Kind{
 	},
 	{ // docs.together.ai/docs/inference/openai-compatibility; together-python, chat_completions.py; openai-dotnet#267: eos
 		Name: "together", Auth: bearer, Speaks: chatCompletions, Native: slices.Concat(textual, pictures[:1], speech),
-		Common: chat.Target{TopK: true, NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true},
+		Common: chat.Target{Signer: chat.Nobody, TopK: true, NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true},
 		Quirks: Quirks{Rename: [][2]string{newLimit}, Repair: true},
 	},
 	{ // docs.fireworks.ai/tools-sdks: openai-compatibility, anthropic-compatibility, and the guide to Responses
 		Name: "fireworks", Auth: bearer, Speaks: chatCompletions,
 		Native: slices.Concat(textual, []string{"responses.create", "responses.retrieve", "responses.delete", "messages"}),
-		Common: chat.Target{TopK: true, NoCustomTools: true, NoAllowedTools: true},
+		Common: chat.Target{Signer: chat.Nobody, TopK: true, NoCustomTools: true, NoAllowedTools: true},
 		Quirks: Quirks{Rename: [][2]string{newLimit}},
 	},
 	{ // docs.cohere.com/docs/compatibility-api; that it takes no stream_options: strandsagents.com, "Cohere"
@@ -210,7 +211,7 @@ var kinds = []Kind{
 		// ollama/ollama openai/openai.go: there is max_tokens only, each part of a content becomes a message, and roles are
 		// the template's. Newer ones have Messages too: who wants that names it in "endpoints".
 		Name: "ollama", Auth: bearer, Speaks: chatCompletions, Native: textual,
-		Common: chat.Target{JoinText: true, NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true},
+		Common: chat.Target{Signer: chat.Nobody, JoinText: true, NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true},
 		Quirks: Quirks{Rename: [][2]string{newLimit}},
 	},
 	{
@@ -220,7 +221,7 @@ var kinds = []Kind{
 		Native: slices.Concat(textual, []string{
 			"responses.create", "responses.retrieve", "responses.cancel", "audio.transcriptions", "audio.translations",
 		}),
-		Common: chat.Target{TopK: true, NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true},
+		Common: chat.Target{Signer: chat.Nobody, TopK: true, NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true},
 	},
 	{Name: "tei", Auth: bearer, Native: []string{"embeddings"}}, // text-embeddings-inference, router/src/http/server.rs
 	{ // nobody knows which
