@@ -104,6 +104,17 @@ func TestKnownModels(t *testing.T) {
 	check("anthropic", "chat.completions", ask, &catalog.Model{Output: 4321, Thinking: catalog.ThinkingAlways}, `"max_tokens":4321`)
 	check("anthropic", "chat.completions", ask, &catalog.Model{Output: 4321, Thinking: catalog.ThinkingBudget}, "budget_tokens")
 
+	check("anthropic", "chat.completions", strings.Replace(ask, "high", "none", 1), &catalog.Model{Thinking: catalog.ThinkingAlways}, `"effort":"low"`, "disabled")
+	c, err := catalog.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const thinking = `{"model":"m","max_tokens":9000,"messages":[{"role":"user","content":"hi"}],"thinking":{"type":"enabled","budget_tokens":8000}}`
+	check("together", "messages", thinking, c.Lookup("openai", "gpt-4o"), `"messages"`, "reasoning_effort")
+	check("together", "messages", thinking, c.Lookup("openai", "o3"), `"reasoning_effort":"medium"`)
+	check("together", "messages", thinking, nil, `"reasoning_effort":"medium"`)
+	check("together", "messages", strings.Replace(thinking, "enabled", "disabled", 1), c.Lookup("openai", "o3"), `"reasoning_effort":"low"`)
+
 	const hi = `{"model":"m","max_tokens":9000,"messages":[{"role":"user","content":"hi"}],"temperature":0.5`
 	check("together", "messages", hi+`}`, sometimes, `"temperature":0.5`)
 	check("together", "messages", hi+`}`, reasoning, `"messages"`, `"temperature"`)

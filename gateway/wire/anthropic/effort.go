@@ -56,10 +56,22 @@ func (e *requestWriter) planThinking(p *plan) {
 		p.mode, p.effort = chat.ThinkOff, ""
 	}
 	switch {
+	case e.t.NoReasoning:
+		if p.effort != "" || p.mode != chat.ThinkUnset && p.mode != chat.ThinkOff {
+			e.drop("reasoning_effort")
+		}
+		p.mode, p.effort = chat.ThinkUnset, ""
+	case e.t.AlwaysThinks && p.mode == chat.ThinkOff:
+		e.drop("reasoning_effort")
+		p.mode, p.effort = chat.ThinkAdaptive, effortLow
 	case e.ours() && (p.mode == chat.ThinkUnset || p.mode == chat.ThinkOff):
 		// here effort is more than thinking, and may stand alone
 	case e.t.Adaptive:
 		p.adaptive()
+		effort, exact := e.t.Effort(p.effort)
+		if p.effort = effort; !exact {
+			e.drop("reasoning_effort")
+		}
 	default:
 		e.planBudget(p)
 	}

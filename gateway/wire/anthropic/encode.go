@@ -102,6 +102,8 @@ func (e *requestWriter) refuseMeaning() {
 	switch {
 	case e.q.N > 1:
 		e.refuse("n", "must be 1: the model gives one answer to a request; send the request several times instead")
+	case e.q.MaxTokens != nil && *e.q.MaxTokens < 1 && !e.ours(): // which here only warms the cache, and is charged
+		e.refuse("max_completion_tokens", "must be at least 1")
 	case e.q.Previous != "":
 		e.refuse("previous_response_id", "cannot be followed by the model's provider; send the whole conversation")
 	}

@@ -221,6 +221,13 @@ func TestEffort(t *testing.T) {
 	f(chat.Request{Reasoning: chat.Reasoning{Mode: chat.ThinkBudget, Budget: 2000, Summary: "omitted"}}, adaptive, "", `{"type":"adaptive","display":"omitted"}`, `{"effort":"low"}`, "64000")
 	f(chat.Request{Reasoning: chat.Reasoning{Mode: chat.ThinkBudget, Budget: 30000}}, adaptive, "", `{"type":"adaptive"}`, `{"effort":"high"}`, "64000")
 
+	always := chat.Target{Adaptive: true, AlwaysThinks: true, MaxOutput: 64000}
+	f(effort("none"), always, "reasoning_effort", `{"type":"adaptive"}`, `{"effort":"low"}`, "64000")
+	f(effort("high"), always, "", `{"type":"adaptive"}`, `{"effort":"high"}`, "64000")
+	f(effort("max"), chat.Target{Adaptive: true, Efforts: []string{"low", "high"}, MaxOutput: 64000}, "reasoning_effort", `{"type":"adaptive"}`, `{"effort":"high"}`, "64000")
+	f(effort("high"), chat.Target{NoReasoning: true}, "reasoning_effort", "", "", "8192")
+	f(effort("none"), chat.Target{NoReasoning: true}, "", "", "", "8192")
+
 	f(effort("none"), old, "", `{"type":"disabled"}`, "", "64000")
 	f(effort("minimal"), old, "", `{"type":"enabled","budget_tokens":1024}`, "", "64000")
 	f(effort("medium"), old, "", `{"type":"enabled","budget_tokens":8192}`, "", "64000")
@@ -390,6 +397,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		f(chat.Request{Extra: []chat.Member{m}}, old, m.Name, m.Name)
 	}
+	f(chat.Request{MaxTokens: new(int64(0))}, old, "max_completion_tokens", "at least 1")
 	f(chat.Request{Choice: chat.ToolChoice{Mode: chat.ChoiceRequired}}, old, "tool_choice", "no tool")
 	f(chat.Request{Tools: []chat.Tool{function("f")}, Choice: chat.ToolChoice{Mode: chat.ChoiceRequired, Only: []string{"x", "y"}}}, old, "tool_choice", "no tool")
 	f(chat.Request{

@@ -1,5 +1,29 @@
 package chat
 
+import "slices"
+
+// efforts are all that there are, least first.
+var efforts = [...]string{"none", "minimal", "low", "medium", "high", "xhigh", "max"}
+
+// Effort is the one that the target's model takes which is nearest to what is wanted, of two the lesser one; empty is none
+// at all, the default. It is false if the caller gets something else than asked for.
+func (t *Target) Effort(wanted string) (string, bool) {
+	rank := slices.Index(efforts[:], wanted)
+	switch {
+	case t.NoReasoning:
+		return "", rank <= 0
+	case rank < 0, len(t.Efforts) == 0, slices.Contains(t.Efforts, wanted):
+		return wanted, true
+	}
+	nearest, far := "", len(efforts)
+	for i, e := range efforts {
+		if away := max(i-rank, rank-i); away < far && slices.Contains(t.Efforts, e) {
+			nearest, far = e, away
+		}
+	}
+	return nearest, false
+}
+
 // EffortOf is the effort that a budget of thinking, in tokens, stands for with models that are told no budget: low, medium
 // or high, the ones that all of them know.
 func EffortOf(budget int64) string {

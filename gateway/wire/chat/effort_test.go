@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -45,4 +46,30 @@ func TestBudgetOf(t *testing.T) {
 	f("max", 64000, 48000)
 	f("max", 128000, 65536)
 	f("high", 0, 0)
+}
+
+func TestTargetEffort(t *testing.T) {
+	f := func(efforts, wanted, want string, exact bool) {
+		t.Helper()
+		target := chat.Target{Efforts: strings.Fields(efforts)}
+		if got, same := target.Effort(wanted); got != want || same != exact {
+			t.Errorf("%s of %s: got %q, %v", wanted, efforts, got, same)
+		}
+	}
+	f("", "xhigh", "xhigh", true)
+	f("low medium high", "", "", true)
+	f("low medium high", "medium", "medium", true)
+	f("low medium high", "max", "high", false)
+	f("low medium high", "minimal", "low", false)
+	f("low medium high", "none", "low", false)
+	f("low high", "medium", "low", false)
+	f("none high", "max", "high", false)
+	f("low medium high", "a new one", "a new one", true)
+
+	mute := chat.Target{NoReasoning: true}
+	for wanted, exact := range map[string]bool{"": true, "none": true, "low": false} {
+		if got, same := mute.Effort(wanted); got != "" || same != exact {
+			t.Errorf("%q of none: got %q, %v", wanted, got, same)
+		}
+	}
 }

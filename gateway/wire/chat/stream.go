@@ -126,6 +126,10 @@ type Target struct {
 	Model     string // the provider's name of it
 	MaxOutput int64  // the model's limit of a completion in tokens, for dialects that demand one; 0 if not known
 
+	Efforts      []string // of reasoning that the model takes, least first; empty if not known
+	NoReasoning  bool     // the model does not think, and refuses to be told how much
+	AlwaysThinks bool     // the model refuses not to think
+
 	NoSampling bool // the model refuses Sampling
 	Adaptive   bool // the model is told how to think by effort (Anthropic: thinking.adaptive), not by a budget
 	Refuse     bool // what the target cannot carry is an error, instead of dropped

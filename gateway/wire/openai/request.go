@@ -67,9 +67,9 @@ func (d *requestReader) member(key, v []byte) *shape.Fault {
 	case "response_format":
 		return readFormat(v, &r.Format)
 	case "max_completion_tokens":
-		return shape.Count(v, 1, maxTokens, &d.limit)
+		return shape.Count(v, 0, maxTokens, &d.limit)
 	case "max_tokens":
-		return shape.Count(v, 1, maxTokens, &d.oldLimit)
+		return shape.Count(v, 0, maxTokens, &d.oldLimit)
 	case "stop":
 		return readStop(v, &r.Stop)
 	case "n":

@@ -99,8 +99,7 @@ func TestDecodeRequestRefusesFields(t *testing.T) {
 	f(`"seed":1.5`, "seed", "must be a whole number")
 	f(`"n":0`, "n", "must be from 1 to 128")
 	f(`"n":129`, "n", "must be from 1 to 128")
-	f(`"max_tokens":-1`, "max_tokens", "must be from 1")
-	f(`"max_completion_tokens":0`, "max_completion_tokens", "must be from 1") // which at Anthropic means something else
+	f(`"max_tokens":-1`, "max_tokens", "must be from 0")
 	f(`"max_completion_tokens":"9"`, "max_completion_tokens", "must be a whole number")
 	f(`"stop":5`, "stop", "must be a string or a list of strings")
 	f(`"stop":["a",5]`, "stop[1]", "must be a string")

@@ -348,11 +348,20 @@ func (w *requestWriter) reasoning() {
 	case "thinking":
 		w.thinking(r)
 	default:
-		w.text("reasoning_effort", effort(r))
+		w.text("reasoning_effort", w.effort(effort(r)))
 		if r.Summary != "" && r.Summary != "omitted" {
 			w.drop("reasoning.summary")
 		}
 	}
+}
+
+// effort is the nearest that the model takes.
+func (w *requestWriter) effort(wanted string) string {
+	effort, exact := w.t.Effort(wanted)
+	if !exact {
+		w.drop("reasoning_effort")
+	}
+	return effort
 }
 
 // effort is that of a request, or what its budget stands for.
@@ -378,7 +387,7 @@ func (w *requestWriter) openRouterReasoning(r chat.Reasoning) {
 	case r.Mode == chat.ThinkBudget:
 		w.int("max_tokens", r.Budget)
 	case r.Effort != "":
-		w.str("effort", r.Effort)
+		w.text("effort", w.effort(r.Effort))
 	case r.Mode != chat.ThinkUnset:
 		w.bool("enabled", &on)
 	}
@@ -405,7 +414,7 @@ func (w *requestWriter) thinking(r chat.Reasoning) {
 		}
 		w.shut('}')
 	}
-	w.text("reasoning_effort", r.Effort)
+	w.text("reasoning_effort", w.effort(r.Effort))
 }
 
 // Members that mark the end of a prefix to cache: Anthropic's, and OpenAI's, which only parts have.

@@ -155,6 +155,11 @@ func TestAppendRequestTarget(t *testing.T) {
 	f(think(chat.Reasoning{Mode: chat.ThinkOff}), chat.Target{}, `,"reasoning_effort":"none"`)
 	f(think(chat.Reasoning{Mode: chat.ThinkAdaptive, Effort: "max"}), chat.Target{}, `,"reasoning_effort":"max"`)
 	f(think(chat.Reasoning{Mode: chat.ThinkAdaptive}), chat.Target{}, ``)
+	fewer := chat.Target{Efforts: []string{"low", "high"}}
+	f(think(chat.Reasoning{Mode: chat.ThinkOff}), fewer, `,"reasoning_effort":"low"`, "reasoning_effort")
+	f(think(chat.Reasoning{Mode: chat.ThinkAdaptive, Effort: "max"}), fewer, `,"reasoning_effort":"high"`, "reasoning_effort")
+	f(think(chat.Reasoning{Mode: chat.ThinkAdaptive, Effort: "max"}), chat.Target{NoReasoning: true}, ``, "reasoning_effort")
+	f(think(chat.Reasoning{Mode: chat.ThinkOff}), chat.Target{NoReasoning: true}, ``)
 	f(think(chat.Reasoning{Mode: chat.ThinkBudget, Budget: 1024}), chat.Target{}, `,"reasoning_effort":"low"`)
 	f(think(chat.Reasoning{Mode: chat.ThinkBudget, Budget: 8192}), chat.Target{}, `,"reasoning_effort":"medium"`)
 	f(think(chat.Reasoning{Mode: chat.ThinkBudget, Budget: 32000, Summary: "auto"}), chat.Target{}, `,"reasoning_effort":"high"`, "reasoning.summary")

@@ -190,6 +190,10 @@ func (w *writer) think() {
 	case r.Mode == chat.ThinkBudget:
 		effort = chat.EffortOf(r.Budget)
 	}
+	effort, exact := w.t.Effort(effort)
+	if !exact {
+		w.drop("reasoning_effort")
+	}
 	members := `,"reasoning":{`
 	member := func(key string) {
 		w.raw(members + key)
