@@ -108,6 +108,9 @@ func TestTurns(t *testing.T) {
 	// A refusal is said; free text becomes an argument.
 	f("", `[{"role":"assistant","content":[{"type":"text","text":"No."},{"type":"tool_use","id":"a","name":"p","input":{"input":"*** \"x\""}}]},{"role":"user","content":[{"type":"text","text":"?"}]}]`,
 		assistant(chat.Part{Kind: chat.PartRefusal, Text: "No."}, chat.Part{Kind: chat.PartCall, Call: &chat.ToolCall{ID: "a", Kind: chat.Custom, Name: "p", Arguments: `*** "x"`}}), user("?"))
+	// White space at the end of what the model is to continue is refused, also in front of a text that is left out.
+	f("", `[{"role":"user","content":[{"type":"text","text":"?"}]},{"role":"assistant","content":[{"type":"text","text":"abc"}]}]`,
+		user("?"), assistant(chat.Part{Text: "abc  "}, chat.Part{Text: "  "}))
 	// What was spoken is said in writing.
 	f("", `[{"role":"assistant","content":[{"type":"text","text":"Hello"}]},{"role":"user","content":[{"type":"text","text":"?"}]}]`,
 		assistant(chat.Part{Kind: chat.PartAudio, Text: "Hello", Media: &chat.Media{ID: "audio_1"}}), user("?"))

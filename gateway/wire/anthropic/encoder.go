@@ -33,7 +33,11 @@ type encoder struct {
 	finish chat.FinishReason
 	stop   string
 	usage  chat.Usage
+	early  []chat.Citation // of the next text: some tell them before it
 }
+
+// mostEarly bounds those that wait.
+const mostEarly = 1 << 10
 
 // streamBlock is a block that is not finished.
 type streamBlock struct {
@@ -61,7 +65,9 @@ func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {
 	switch p.Kind {
 	case chat.PieceText, chat.PieceRefusal:
 		if len(p.Text) > 0 {
-			e.add(dst, e.last(dst, chat.PartText), p.Text)
+			b := e.last(dst, chat.PartText)
+			b.cited, e.early = append(b.cited, e.early...), nil
+			e.add(dst, b, p.Text)
 		}
 	case chat.PieceReasoning:
 		if len(p.Text) > 0 {
@@ -249,10 +255,13 @@ func (e *encoder) signCall(dst *chat.Batch, p *chat.Piece) {
 	}
 }
 
-// cite writes a citation of the text before it.
+// cite writes a citation of the text before it, or keeps it for the next if there is none.
 func (e *encoder) cite(dst *chat.Batch, c *chat.Citation) {
 	n := len(e.blocks)
 	if n == 0 || e.blocks[n-1].kind != chat.PartText {
+		if len(e.early) < mostEarly {
+			e.early = append(e.early, *c)
+		}
 		return
 	}
 	b := e.blocks[n-1]

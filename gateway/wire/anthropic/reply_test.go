@@ -62,7 +62,8 @@ func TestDecodeReplyErrors(t *testing.T) {
 	}
 	f(`{"type":"error","error":{"type":"api_error","message":"boom"}}`, chat.Error{Message: "boom", Type: "server_error"})
 	f(`{"error":"boom","content":[]}`, chat.Error{Message: "boom"})
-	for _, body := range []string{``, `null`, `[]`, `{}`, `{"content":null}`, `{"content":"x"}`, `{"content":[]`, `{"type":"error"}`,
+	for _, body := range []string{
+		``, `null`, `[]`, `{}`, `{"content":null}`, `{"content":"x"}`, `{"content":[]`, `{"type":"error"}`,
 		`{"content":{}}`, `{"content":["x"]}`, `{"content":[null]}`, `{"content":[{"type":"text","text":7}]}`, `{"content":[{"type":"text","text":{}}]}`,
 		`{"content":[{"type":"thinking","thinking":[]}]}`,
 	} {

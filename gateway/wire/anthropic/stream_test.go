@@ -205,6 +205,19 @@ func TestEncoderUsage(t *testing.T) {
 	f(q, real, nil, told, told)
 }
 
+// Anthropic tells the sources of a text before it.
+func TestEncoderCitesEarly(t *testing.T) {
+	e, b := anthropic.NewEncoder(nil), new(chat.Batch)
+	cited, text := chat.Piece{Kind: chat.PieceCitation, Citation: &chat.Citation{URL: "https://x"}}, said("so")
+	for _, p := range []*chat.Piece{&cited, &text, &end} {
+		e.Encode(b, p)
+	}
+	out := frames(b)
+	if at := strings.Index(out, `"url":"https://x"`); at < 0 || at < strings.Index(out, `"content_block":{"type":"text"`) || strings.Count(out, `"https://x"`) != 1 {
+		t.Errorf("got %s", out)
+	}
+}
+
 func TestEncoderHead(t *testing.T) {
 	e, b := anthropic.NewEncoder(&chat.Request{Model: "asked"}), new(chat.Batch)
 	e.Encode(b, &chat.Piece{Kind: chat.PieceBegin, Head: &chat.Head{}})

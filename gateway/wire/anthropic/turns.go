@@ -186,11 +186,11 @@ func blank(s string) bool { return strings.TrimSpace(s) == "" }
 // dropParts names what is lost of a message of which nothing is written.
 func (e *requestWriter) dropParts(i int) {
 	for k := range e.q.Messages[i].Parts {
-		e.dropPart(&e.q.Messages[i].Parts[k], i, k)
+		e.dropPart(&e.q.Messages[i].Parts[k])
 	}
 }
 
-func (e *requestWriter) dropPart(p *chat.Part, i, k int) {
+func (e *requestWriter) dropPart(p *chat.Part) {
 	switch {
 	case p.Kind == chat.PartOther:
 		kind, _ := peek.String(peek.Find(p.Raw, []byte(`"type"`)))
@@ -215,9 +215,9 @@ func (e *requestWriter) part(m *chat.Message, i, k int) {
 	}
 	switch {
 	case !e.written(p):
-		e.dropPart(p, i, k)
+		e.dropPart(p)
 	case p.Kind == chat.PartText, p.Kind == chat.PartRefusal:
-		e.said(p.Text, mark, i == e.prefill && k == len(m.Parts)-1)
+		e.said(p.Text, mark, i == e.prefill && !slices.ContainsFunc(m.Parts[k+1:], func(p chat.Part) bool { return e.written(&p) }))
 	case system, m.Role != chat.RoleAssistant && (p.Kind == chat.PartCall || p.Kind == chat.PartReasoning || p.Kind == chat.PartRedacted):
 		e.drop(at(i, k)) // may not stand there
 	case p.Kind == chat.PartReasoning:
