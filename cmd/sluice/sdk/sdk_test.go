@@ -60,6 +60,7 @@ var scenarios = []struct {
 	{"structured answers", structured},
 	{"models", models},
 	{"odd providers", oddProviders},
+	{"thoughts and sources", thoughtsAndSources},
 	{"heartbeats", heartbeats},
 	{"refusals", refusals},
 	{"retries", retries},
@@ -296,6 +297,16 @@ func models(d *desk) {
 func oddProviders(d *desk) {
 	a, x := d.see(d.put("stream", "odd"))
 	if a.Error != nil || a.Text != "odd" || a.Finish != "stop" || x[0].Status != 200 || x[0].Aborted {
+		d.Errorf("%+v %+v; logged: %+v", a, a.Error, x)
+	}
+}
+
+// Helpers that join the deltas of a stream take lists with several entries, and a request with what they have made of it
+// is accepted.
+func thoughtsAndSources(d *desk) {
+	q := d.put("stream_tools", "thinking")
+	q.exchanges = 2
+	if a, x := d.see(q); a.Error != nil || a.Text != "odd" || len(a.Calls) != 1 || x[1].Status != 200 {
 		d.Errorf("%+v %+v; logged: %+v", a, a.Error, x)
 	}
 }

@@ -123,7 +123,11 @@ func (s *site) configuration(moreProviders, moreModels string) string {
 			s.t.Fatal(err)
 		}
 		s.t.Cleanup(stop)
-		providers += fmt.Sprintf("  - {name: %s, type: openai-compatible, base_url: %q, timeouts: {idle: %s}}\n", name, url, 3*silence)
+		kind := "openai-compatible"
+		if name == "thinking" {
+			kind = "anthropic"
+		}
+		providers += fmt.Sprintf("  - {name: %s, type: %s, base_url: %q, keys: [{name: main, key: provider-secret}], timeouts: {idle: %s}}\n", name, kind, url, 3*silence)
 		models += fmt.Sprintf("  - {name: %s, targets: [{provider: %s}]}\n", name, name)
 	}
 	return fmt.Sprintf(`version: 1
@@ -166,7 +170,34 @@ func dialogues() map[string]string {
 		end  = "-- finish --\n-- done --\n-- end --\n"
 	)
 	pause := "-- pause " + silence.String() + " --\n"
+	named := func(events ...string) (l string) {
+		for _, data := range events {
+			kind, _, _ := strings.Cut(strings.TrimPrefix(data, `{"type":"`), `"`)
+			l += lines("event: "+kind, "data: "+data, "")
+		}
+		return l
+	}
 	return map[string]string{
+		// Anthropic's: several thoughts and sources, which are lists in chunks, and a call.
+		"thinking": head + named(
+			`{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude","content":[],"usage":{"input_tokens":5,"output_tokens":1}}}`,
+			`{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}`,
+			`{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"Hm"}}`,
+			`{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"c2ln"}}`,
+			`{"type":"content_block_stop","index":0}`,
+			`{"type":"content_block_start","index":1,"content_block":{"type":"redacted_thinking","data":"c2Vj"}}`,
+			`{"type":"content_block_stop","index":1}`,
+			`{"type":"content_block_start","index":2,"content_block":{"type":"text","text":""}}`,
+			`{"type":"content_block_delta","index":2,"delta":{"type":"text_delta","text":"odd"}}`,
+			`{"type":"content_block_delta","index":2,"delta":{"type":"citations_delta","citation":{"type":"web_search_result_location","url":"https://a.example","title":"A"}}}`,
+			`{"type":"content_block_delta","index":2,"delta":{"type":"citations_delta","citation":{"type":"web_search_result_location","url":"https://b.example","title":"B"}}}`,
+			`{"type":"content_block_stop","index":2}`,
+			`{"type":"content_block_start","index":3,"content_block":{"type":"tool_use","id":"toolu_1","name":"weather","input":{}}}`,
+			`{"type":"content_block_delta","index":3,"delta":{"type":"input_json_delta","partial_json":"{}"}}`,
+			`{"type":"content_block_stop","index":3}`,
+			`{"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"output_tokens":9}}`,
+			`{"type":"message_stop"}`,
+		) + "-- end --\n",
 		// Legal, and seen in the wild, but each breaks one client or another.
 		"odd": head +
 			lines(": hello", "", "retry: 100", "id: 1", "") +
