@@ -9,13 +9,18 @@ import (
 
 // NewEncoder writes a stream of chat.completion.chunk. If the caller asked for usage (stream_options.include_usage), one
 // more chunk in front of [DONE] carries it, and all others have usage null. The request may be nil; nothing of it is kept but
-// the names of its custom tools, see [chat.RestoreCustom].
+// its model and the names of its custom tools, see [chat.RestoreCustom].
 func NewEncoder(q *chat.Request) chat.Encoder {
-	return chat.RestoreCustom(q, chat.JoinPairs(&encoder{asked: q != nil && q.IncludeUsage}))
+	e := &encoder{}
+	if q != nil {
+		e.asked, e.model = q.IncludeUsage, q.Model
+	}
+	return chat.RestoreCustom(q, chat.JoinPairs(e))
 }
 
 type encoder struct {
 	asked   bool   // for usage
+	model   string // for providers that do not say it
 	head    []byte // of each chunk, up to its choices
 	usage   chat.Usage
 	choices []*spoken
@@ -103,7 +108,7 @@ func (e *encoder) begin(dst *chat.Batch, p *chat.Piece) {
 		h = &chat.Head{}
 	}
 	w := writer{}
-	w.head(h, "chat.completion.chunk")
+	w.head(h, e.model, "chat.completion.chunk")
 	e.head = w.b
 	e.choice(dst, p.Choice)
 }

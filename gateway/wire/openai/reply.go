@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"cmp"
 	"crypto/rand"
 	"slices"
 	"time"
@@ -15,8 +16,11 @@ import (
 // custom; see [chat.RestoreCustom].
 func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
 	r = chat.RestoreCustomCalls(q, r)
-	w := writer{b: dst}
-	w.head(&r.Head, "chat.completion")
+	w, asked := writer{b: dst}, ""
+	if q != nil {
+		asked = q.Model
+	}
+	w.head(&r.Head, asked, "chat.completion")
 	for i := range r.Choices {
 		c := &r.Choices[i]
 		w.element()
@@ -37,8 +41,9 @@ func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
 	return w.b
 }
 
-// head begins a reply or a chunk, up to its choices. What other dialects do not say, clients here rely on.
-func (w *writer) head(h *chat.Head, object string) {
+// head begins a reply or a chunk, up to its choices; asked is the model for providers that do not say which it was. What other
+// dialects do not say, clients here rely on.
+func (w *writer) head(h *chat.Head, asked, object string) {
 	id, created := h.ID, h.Created
 	if id == "" {
 		id = "chatcmpl-" + rand.Text()
@@ -50,7 +55,7 @@ func (w *writer) head(h *chat.Head, object string) {
 	w.str("id", id)
 	w.str("object", object)
 	w.int("created", created)
-	w.str("model", h.Model)
+	w.str("model", cmp.Or(h.Model, asked))
 	w.list("choices")
 }
 

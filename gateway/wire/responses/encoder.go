@@ -25,7 +25,7 @@ type encoder struct {
 //
 // Fail writes response.failed with all that was said until then, or, before the first event, an error event.
 func NewEncoder(q *chat.Request) chat.Encoder {
-	return chat.RestoreCustom(q, chat.JoinPairs(&encoder{o: object{echo: appendEcho(nil, q), status: inProgress}}))
+	return chat.RestoreCustom(q, chat.JoinPairs(&encoder{o: object{echo: appendEcho(nil, q), asked: modelOf(q), status: inProgress}}))
 }
 
 // Encode implements chat.Encoder.

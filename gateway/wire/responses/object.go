@@ -1,6 +1,7 @@
 package responses
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"slices"
@@ -46,6 +47,7 @@ func ResponseOf(item string) (response string, ok bool) {
 
 // object is a response object being written.
 type object struct {
+	asked  string // the model, for providers that do not say which it was
 	echo   []byte // of the request
 	head   chat.Head
 	status string
@@ -60,9 +62,18 @@ type object struct {
 func (o *object) begin(h chat.Head) {
 	o.head = h
 	o.head.ID = ID(h.ID)
+	o.head.Model = cmp.Or(h.Model, o.asked)
 	if h.Created == 0 {
 		o.head.Created = time.Now().Unix()
 	}
+}
+
+// modelOf is the model that a request asks for.
+func modelOf(q *chat.Request) string {
+	if q == nil {
+		return ""
+	}
+	return q.Model
 }
 
 // finish sets the status that a finish reason means.

@@ -261,7 +261,7 @@ func thoughts(list []byte) string {
 // request. Calls of q's custom tools are restored, see [chat.RestoreCustom].
 func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
 	r = chat.RestoreCustomCalls(q, r)
-	o := object{echo: appendEcho(nil, q), usage: r.Usage, tier: r.ServiceTier}
+	o := object{echo: appendEcho(nil, q), asked: modelOf(q), usage: r.Usage, tier: r.ServiceTier}
 	o.begin(r.Head)
 	var items []item
 	o.status = completed
