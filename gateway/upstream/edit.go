@@ -35,7 +35,7 @@ func (st *stream) edit() []peek.Edit {
 		}
 		e = m.edits(e)
 		st.dropped = m.dropped
-		f := foreigner{body: body, target: &t, claude: strings.Contains(st.attempt.Model, "claude")}
+		f := foreigner{body: body, target: t, claude: strings.Contains(st.attempt.Model, "claude")}
 		if e = f.edits(e, st.r.dialect); f.unable && !p.c.Refuse {
 			st.dropped = append(st.dropped, "thinking")
 		}
