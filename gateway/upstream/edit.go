@@ -25,17 +25,17 @@ func (st *stream) edit() []peek.Edit {
 	}
 	n := len(e)
 	if st.r.dialect.DecodeRequest != nil {
-		t := p.describe(st.attempt)
+		common := &p.c.Kind.Common // nothing here depends on the model
 		m := members{body: body, noSampling: refusesSamplingBeside(st.attempt.Known, body)}
 		if st.r.dialect == wire.OpenAI {
 			m.quirks = &p.c.Kind.Quirks
-			if t.NoDeveloper {
+			if common.NoDeveloper {
 				e = appendRoles(e, body)
 			}
 		}
 		e = m.edits(e)
 		st.dropped = m.dropped
-		f := foreigner{body: body, target: t, claude: strings.Contains(st.attempt.Model, "claude")}
+		f := foreigner{body: body, target: common, claude: strings.Contains(st.attempt.Model, "claude")}
 		if e = f.edits(e, st.r.dialect); f.unable && !p.c.Refuse {
 			st.dropped = append(st.dropped, "thinking")
 		}

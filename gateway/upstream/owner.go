@@ -12,7 +12,7 @@ import (
 // signatures that it has not made, and so it would the whole conversation. See chat.Owner.
 type foreigner struct {
 	body   []byte
-	target chat.Target
+	target *chat.Target // what all models of the provider have in common
 	e      []peek.Edit
 
 	claude bool // Anthropic demands signatures; those who imitate its dialect may give none, and want such thoughts back
@@ -254,7 +254,7 @@ func (f *foreigner) hasRefused() bool {
 
 // takes says whether the provider takes a member of messages.
 func (f *foreigner) takes(key string) bool {
-	t := &f.target
+	t := f.target
 	switch key {
 	case "reasoning_content":
 		return !t.NoThoughts
