@@ -8,51 +8,20 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/sluice-ai/sluice/gateway/internal/golden"
 	"github.com/sluice-ai/sluice/gateway/wire/anthropic"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/sse"
 )
 
 var update = flag.Bool("update", false, "write what is got into testdata")
-
-// golden runs f on the first file of each archive in a folder of testdata, and compares the sections it writes with the
-// others.
-func golden(t *testing.T, folder string, f func(t *testing.T, in []byte, out func(section, text string))) {
-	paths, err := filepath.Glob(filepath.Join("testdata", folder, "*.txtar"))
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no archives in %s: %v", folder, err)
-	}
-	for _, path := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			a, err := txtar.ParseFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := &txtar.Archive{Comment: a.Comment, Files: slices.Clone(a.Files[:1])}
-			f(t, slices.Clone(a.Files[0].Data), func(section, text string) {
-				got.Files = append(got.Files, txtar.File{Name: section, Data: []byte(text)})
-			})
-			if *update {
-				if err := os.WriteFile(path, txtar.Format(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if g, w := string(txtar.Format(got)), string(txtar.Format(a)); g != w {
-				t.Errorf("got\n%s\nwant\n%s", g[len(txtar.Format(&txtar.Archive{Comment: a.Comment, Files: a.Files[:1]})):], w)
-			}
-		})
-	}
-}
 
 // seeds adds the first file of each archive in a folder of testdata to a fuzz target's corpus.
 func seeds(f *testing.F, folder string) {
@@ -75,7 +44,7 @@ var target = chat.Target{Model: "claude-opus-5-5", MaxOutput: 64000, Adaptive: t
 
 // TestRequests decodes recorded requests, and encodes them again for a newer model and for an old one.
 func TestRequests(t *testing.T) {
-	golden(t, "requests", func(t *testing.T, in []byte, out func(section, text string)) {
+	golden.Run(t, "requests", *update, func(t *testing.T, in []byte, out func(section, text string)) {
 		q, err := anthropic.DecodeRequest(in)
 		if err != nil {
 			out("error", err.Error()+"\n")
@@ -101,7 +70,7 @@ func TestRequests(t *testing.T) {
 
 // TestReplies decodes recorded bodies of status 200, and encodes them again.
 func TestReplies(t *testing.T) {
-	golden(t, "replies", func(t *testing.T, in []byte, out func(section, text string)) {
+	golden.Run(t, "replies", *update, func(t *testing.T, in []byte, out func(section, text string)) {
 		var u chat.Usage
 		out("signs", cmp.Or(anthropic.LookWhole(in, &u).String(), "-")+"\n")
 		out("usage", usageText(&u))
@@ -122,7 +91,7 @@ func TestReplies(t *testing.T) {
 // TestStreams reads recorded streams: the signs of each event, the usage at the end, the reply that the pieces make, and
 // the stream that is made of them again.
 func TestStreams(t *testing.T) {
-	golden(t, "streams", func(t *testing.T, in []byte, out func(section, text string)) {
+	golden.Run(t, "streams", *update, func(t *testing.T, in []byte, out func(section, text string)) {
 		var u chat.Usage
 		var signs, failure strings.Builder
 		var joined chat.Collector

@@ -10,14 +10,11 @@ import (
 	"io"
 	"maps"
 	"math/bits"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"golang.org/x/tools/txtar"
-
+	"github.com/sluice-ai/sluice/gateway/internal/golden"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/openai"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
@@ -25,36 +22,6 @@ import (
 )
 
 var update = flag.Bool("update", false, "write what is got into testdata")
-
-// golden runs f on the first file of each archive in a folder of testdata, and compares the sections it writes with the
-// others.
-func golden(t *testing.T, folder string, f func(t *testing.T, in []byte, out func(section, text string))) {
-	paths, err := filepath.Glob(filepath.Join("testdata", folder, "*.txtar"))
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no archives in %s: %v", folder, err)
-	}
-	for _, path := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			a, err := txtar.ParseFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := &txtar.Archive{Comment: a.Comment, Files: slices.Clone(a.Files[:1])}
-			f(t, slices.Clone(a.Files[0].Data), func(section, text string) {
-				got.Files = append(got.Files, txtar.File{Name: section, Data: []byte(text)})
-			})
-			if *update {
-				if err := os.WriteFile(path, txtar.Format(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if g, w := string(txtar.Format(got)), string(txtar.Format(a)); g != w {
-				t.Errorf("got\n%s\nwant\n%s", g[len(txtar.Format(&txtar.Archive{Comment: a.Comment, Files: a.Files[:1]})):], w)
-			}
-		})
-	}
-}
 
 func usageText(u chat.Usage) string {
 	text := fmt.Sprintf("%s: input %d, read %d, written %d, output %d, reasoning %d",
@@ -74,7 +41,7 @@ func usageText(u chat.Usage) string {
 // TestStreams reads recorded streams: the signs of each event, the usage at the end, what a decoder makes of it, and what
 // an encoder makes of that, which must say the same.
 func TestStreams(t *testing.T) {
-	golden(t, "streams", func(t *testing.T, in []byte, out func(section, text string)) {
+	golden.Run(t, "streams", *update, func(t *testing.T, in []byte, out func(section, text string)) {
 		var u chat.Usage
 		var signs strings.Builder
 		events := readEvents(t, in)
@@ -267,7 +234,7 @@ func (s transcript) text() string {
 
 // TestReplies reads recorded bodies of status 200, and writes what it has read, which must say the same.
 func TestReplies(t *testing.T) {
-	golden(t, "replies", func(t *testing.T, in []byte, out func(section, text string)) {
+	golden.Run(t, "replies", *update, func(t *testing.T, in []byte, out func(section, text string)) {
 		var u chat.Usage
 		s := openai.LookWhole(in, &u)
 		out("signs", cmp.Or(s.String(), "-")+"\n")
@@ -295,7 +262,7 @@ func TestReplies(t *testing.T) {
 
 // TestRequests decodes recorded requests.
 func TestRequests(t *testing.T) {
-	golden(t, "requests", func(t *testing.T, in []byte, out func(section, text string)) {
+	golden.Run(t, "requests", *update, func(t *testing.T, in []byte, out func(section, text string)) {
 		r, err := openai.DecodeRequest(in)
 		if err != nil {
 			out("error", err.Error()+"\n")

@@ -145,7 +145,7 @@ func withMember(dst, object []byte) []byte {
 func readToolChoice(v []byte, c *chat.ToolChoice) *shape.Fault {
 	switch v[0] {
 	case '"':
-		return readMode(v, c)
+		return ReadToolMode(v, c)
 	case '{':
 	default:
 		return shape.Must("a string or an object")
@@ -158,19 +158,21 @@ func readToolChoice(v []byte, c *chat.ToolChoice) *shape.Fault {
 		return nil
 	})
 	if allowed != nil {
-		return readAllowed(allowed, c).In("allowed_tools")
+		return ReadAllowedTools(allowed, c, readToolName).In("allowed_tools")
 	}
 	c.Mode, c.Only = chat.ChoiceRequired, make([]string, 1)
 	return readToolName(v, &c.Only[0])
 }
 
-func readAllowed(v []byte, c *chat.ToolChoice) *shape.Fault {
+// ReadAllowedTools reads a mode and a list of tools, of each of which name reads what a choice calls it; Responses has them
+// in the same shape.
+func ReadAllowedTools(v []byte, c *chat.ToolChoice, name func(v []byte, to *string) *shape.Fault) *shape.Fault {
 	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
 		switch string(key) {
 		case "mode":
-			return readMode(v, c)
+			return ReadToolMode(v, c)
 		case "tools":
-			return shape.List(v, &c.Only, readToolName)
+			return shape.List(v, &c.Only, name)
 		}
 		return nil
 	})
@@ -195,7 +197,8 @@ func readToolName(v []byte, name *string) *shape.Fault {
 	return nil
 }
 
-func readMode(v []byte, c *chat.ToolChoice) *shape.Fault {
+// ReadToolMode reads whether tools are called: none, auto or required.
+func ReadToolMode(v []byte, c *chat.ToolChoice) *shape.Fault {
 	switch string(v) {
 	case `"none"`:
 		c.Mode = chat.ChoiceNone
@@ -212,7 +215,7 @@ func readMode(v []byte, c *chat.ToolChoice) *shape.Fault {
 // readFunctionChoice reads the deprecated function_call: none, auto, or {"name":…}.
 func readFunctionChoice(v []byte, c *chat.ToolChoice) *shape.Fault {
 	if v[0] == '"' {
-		return readMode(v, c)
+		return ReadToolMode(v, c)
 	}
 	var t chat.Tool
 	if bad := readFunction(v, &t); bad != nil {

@@ -8,14 +8,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
-	"golang.org/x/tools/txtar"
-
+	"github.com/sluice-ai/sluice/gateway/internal/golden"
 	"github.com/sluice-ai/sluice/gateway/internal/openapi"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/responses"
@@ -24,39 +20,9 @@ import (
 
 var update = flag.Bool("update", false, "write what is got into testdata")
 
-// golden runs f on the first file of each archive in a folder of testdata, and compares the sections it writes with the
-// others.
-func golden(t *testing.T, folder string, f func(t *testing.T, in []byte, out func(section, text string))) {
-	paths, err := filepath.Glob(filepath.Join("testdata", folder, "*.txtar"))
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no archives in %s: %v", folder, err)
-	}
-	for _, path := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			a, err := txtar.ParseFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := &txtar.Archive{Comment: a.Comment, Files: slices.Clone(a.Files[:1])}
-			f(t, slices.Clone(a.Files[0].Data), func(section, text string) {
-				got.Files = append(got.Files, txtar.File{Name: section, Data: []byte(text)})
-			})
-			if *update {
-				if err := os.WriteFile(path, txtar.Format(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if g, w := string(txtar.Format(got)), string(txtar.Format(a)); g != w {
-				t.Errorf("got\n%s\nwant\n%s", g, w)
-			}
-		})
-	}
-}
-
 // TestRequests decodes recorded requests and writes them again.
 func TestRequests(t *testing.T) {
-	golden(t, "requests", func(t *testing.T, in []byte, out func(section, text string)) {
+	golden.Run(t, "requests", *update, func(t *testing.T, in []byte, out func(section, text string)) {
 		q, err := responses.DecodeRequest(in)
 		if err != nil {
 			t.Fatal(err)
@@ -77,7 +43,7 @@ func TestRequests(t *testing.T) {
 
 // TestReplies reads recorded bodies of status 200 and writes them again.
 func TestReplies(t *testing.T) {
-	golden(t, "replies", func(t *testing.T, in []byte, out func(section, text string)) {
+	golden.Run(t, "replies", *update, func(t *testing.T, in []byte, out func(section, text string)) {
 		var u chat.Usage
 		signs := responses.LookWhole(in, &u)
 		out("signs", cmp.Or(signs.String(), "-")+"\n"+usageText(u))
@@ -102,7 +68,7 @@ func TestReplies(t *testing.T) {
 
 // TestStreams reads recorded streams, and writes again what was read.
 func TestStreams(t *testing.T) {
-	golden(t, "streams", func(t *testing.T, in []byte, out func(section, text string)) {
+	golden.Run(t, "streams", *update, func(t *testing.T, in []byte, out func(section, text string)) {
 		var u chat.Usage
 		var signs, pieces strings.Builder
 		var all chat.Collector

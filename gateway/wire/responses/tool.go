@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/openai"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
 	"github.com/sluice-ai/sluice/gateway/wire/shape"
 )
@@ -56,7 +57,7 @@ func readTool(v []byte, t *chat.Tool) *shape.Fault {
 func readToolChoice(v []byte, c *chat.ToolChoice) *shape.Fault {
 	switch v[0] {
 	case '"':
-		return readMode(v, c)
+		return openai.ReadToolMode(v, c)
 	case '{':
 	default:
 		return shape.Must("a string or an object")
@@ -71,31 +72,10 @@ func readToolChoice(v []byte, c *chat.ToolChoice) *shape.Fault {
 		return bad
 	}
 	if kind == "allowed_tools" {
-		return readAllowed(v, c)
+		return openai.ReadAllowedTools(v, c, readToolName)
 	}
 	c.Mode, c.Only = chat.ChoiceRequired, make([]string, 1)
 	return readToolName(v, &c.Only[0])
-}
-
-func readAllowed(v []byte, c *chat.ToolChoice) *shape.Fault {
-	bad := shape.Object(v, func(key, v []byte) *shape.Fault {
-		switch string(key) {
-		case "mode":
-			return readMode(v, c)
-		case "tools":
-			return shape.List(v, &c.Only, readToolName)
-		}
-		return nil
-	})
-	switch {
-	case bad != nil:
-		return bad
-	case c.Mode == chat.ChoiceUnset:
-		return shape.Missing("mode")
-	case len(c.Only) == 0:
-		return shape.Missing("tools")
-	}
-	return nil
 }
 
 // readToolName reads the name that a choice refers to a tool by, which for hosted tools is the type.
@@ -105,20 +85,6 @@ func readToolName(v []byte, name *string) *shape.Fault {
 		return bad
 	}
 	*name = t.Name
-	return nil
-}
-
-func readMode(v []byte, c *chat.ToolChoice) *shape.Fault {
-	switch string(v) {
-	case `"none"`:
-		c.Mode = chat.ChoiceNone
-	case `"auto"`:
-		c.Mode = chat.ChoiceAuto
-	case `"required"`:
-		c.Mode = chat.ChoiceRequired
-	default:
-		return shape.Must("none, auto or required")
-	}
 	return nil
 }
 
