@@ -43,8 +43,26 @@ type call struct {
 // header shows a request's headers to plugins.
 type header struct{ h *fasthttp.RequestHeader }
 
-// Get implements gateway.Header.
-func (h header) Get(name string) []byte { return h.h.Peek(name) }
+// Get implements gateway.Header. Nearly every header that is asked for is missing, and fasthttp's Peek would first bring
+// each name that it is asked for into its normal form.
+func (h header) Get(name string) []byte {
+	for key, value := range h.h.All() {
+		if len(key) == len(name) && asciiFold(key, name) {
+			return value
+		}
+	}
+	return nil
+}
+
+// asciiFold says whether two field names of one length are the same in any case; a name has only ASCII (RFC 9110, 5.6.2).
+func asciiFold(key []byte, name string) bool {
+	for i, c := range key {
+		if d := name[i]; c != d && (c|0x20 != d|0x20 || c|0x20 < 'a' || c|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
+}
 
 // handle is fasthttp's handler: one request from its head to a reply that is ready to be written.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
@@ -146,8 +164,10 @@ func (k *call) reply() {
 	h.SetStatusCode(r.Status)
 	h.SetContentType(r.ContentType)
 	setID(h, k.dialect, k.ID)
-	for i := range r.Header {
-		h.Set(r.Header[i].Name, r.Header[i].Value)
+	for i := range r.Header { // names as the provider wrote them: to normalize them would cost more than to copy them
+		var b [128]byte
+		name := append(b[:0], r.Header[i].Name...)
+		h.SetCanonical(name, append(name[len(name):], r.Header[i].Value...))
 	}
 	k.tellAttempts(h)
 	k.cors()

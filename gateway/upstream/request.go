@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -250,7 +249,7 @@ func (r *route) appendForwarded(b []byte, x *gateway.Exchange, a *gateway.Attemp
 	identified := false
 	for _, f := range r.forwarded {
 		name, v := f.Name, x.Request.Header.Get(f.Name)
-		if !r.native && f.Value != "" || len(v) == 0 || len(v) > maxForwarded || bytes.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		if !r.native && f.Value != "" || len(v) == 0 || len(v) > maxForwarded || hasControl(v) {
 			v = []byte(f.Value)
 		}
 		if len(v) == 0 {
@@ -266,6 +265,16 @@ func (r *route) appendForwarded(b []byte, x *gateway.Exchange, a *gateway.Attemp
 		b = append(append(append(b, "X-Client-Request-Id: "...), x.ID...), "\r\n"...)
 	}
 	return b
+}
+
+// hasControl says whether there is a control character, which would end the field or could be taken for its end.
+func hasControl(v []byte) bool {
+	for _, c := range v {
+		if c < ' ' || c == 0x7f {
+			return true
+		}
+	}
+	return false
 }
 
 // idempotencyKey is the caller's key as the provider sees it. Tenants share the account, so two of them with the same key
