@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -62,15 +63,88 @@ func TestJoinPairs(t *testing.T) {
 	f(`2.0.0:\ufffd 4.0.0:b`, text(`\ud83d`), chat.Piece{Kind: chat.PieceReasoning, Text: []byte(`b`)})
 	// What others say does not part the halves; what is half elsewhere stays apart.
 	f(`2.1.0:b 11.0.0: 2.0.0:\ud83d\ude00`, text(`\ud83d`), chat.Piece{Kind: chat.PieceText, Choice: 1, Text: []byte(`b`)}, chat.Piece{Kind: chat.PieceUsage}, text(`\ude00`))
-	f(`9.0.0:\ufffd 9.0.1:\ude00`, chat.Piece{Kind: chat.PieceArguments, Text: []byte(`\ud83d`)}, chat.Piece{Kind: chat.PieceArguments, Index: 1, Text: []byte(`\ude00`)})
+	arguments := func(index int, s string) chat.Piece {
+		return chat.Piece{Kind: chat.PieceArguments, Index: index, Text: []byte(s)}
+	}
+	f(`9.0.1:\ufffd 9.0.0:\ufffd 12.0.0:`, arguments(0, `\ud83d`), arguments(1, `\ude00`), end)
+	// Calls and choices interleave.
+	f(`9.0.0:a 9.0.1:b 2.0.0:c 9.0.1:\ud83e\udd16 9.0.0:\ud83d\ude00`, arguments(0, `a\ud83d`), arguments(1, `b\ud83e`), text(`c`),
+		arguments(1, `\udd16`), arguments(0, `\ude00`))
+	f(`2.1.0:\ud83e\udd16 2.0.0:\ufffd 10.0.0: 10.1.0:`, text(`\ud83d`), chat.Piece{Kind: chat.PieceText, Choice: 1, Text: []byte(`\ud83e`)},
+		chat.Piece{Kind: chat.PieceText, Choice: 1, Text: []byte(`\udd16`)}, chat.Piece{Kind: chat.PieceFinish}, chat.Piece{Kind: chat.PieceFinish, Choice: 1})
+	// Sources do not part what they are of.
+	f(`7.0.0: 2.0.0:\ud83d\ude00`, text(`\ud83d`), chat.Piece{Kind: chat.PieceCitation}, text(`\ude00`))
 	// JSON in JSON, and what only looks like an escape.
 	f(`9.0.0:\\ud83d 9.0.0:\\ude00`, chat.Piece{Kind: chat.PieceArguments, Text: []byte(`\\ud83d`)}, chat.Piece{Kind: chat.PieceArguments, Text: []byte(`\\ude00`)})
-	f(`2.0.0:ud83d 2.0.0:\ud7ff 2.0.0:\ude00`, text(`ud83d`), text(`\ud7ff`), text(`\ude00`))
+	f(`2.0.0:ud83d 2.0.0:\ud7ff 2.0.0:x`, text(`ud83d`), text(`\ud7ff`), text(`x`))
+	// What is half, and not at the end.
+	f(`2.0.0:\ufffd 2.0.0:a\ufffdb\ufffd\ud83d\ude00 2.0.0:\ufffdc`, text(`\ude00`), text(`a\ud83db\udc00\ud83d\ude00`), text(`\udc00c`))
 
 	var got told
 	e, half := chat.JoinPairs(&got), text(`\ud83d`)
 	e.Encode(nil, &half)
 	if e.Fail(nil, &chat.Error{Message: "broken"}); strings.Join(got.said, " ") != `2.0.0:\ufffd broken` {
 		t.Errorf("got %s", got.said)
+	}
+}
+
+// However texts are cut, and whatever comes between, each becomes what it is as a whole.
+func TestJoinPairsAnyhow(t *testing.T) {
+	m := rand.New(rand.NewPCG(3, 4))
+	units := []string{`\ud83d`, `\ude00`, `\uD83E`, `\uDD16`, `a`, `\\`, `\n`, `ud83d`, `é`}
+	for range 3000 {
+		var whole, got [3]string
+		sink := &told{}
+		e := chat.JoinPairs(sink)
+		give := func(p chat.Piece) {
+			sink.said = nil
+			e.Encode(nil, &p)
+			for _, s := range sink.said {
+				at, text, _ := strings.Cut(s, ":")
+				mended := []byte(text)
+				if chat.MendPairs(mended); string(mended) != text {
+					t.Fatalf("half: %s", s)
+				}
+				if strings.HasPrefix(at, "9.") {
+					got[at[len(at)-1]-'0'] += text
+				}
+			}
+		}
+		for range m.IntN(12) {
+			at, text := m.IntN(len(got)), ""
+			for range m.IntN(4) {
+				text += units[m.IntN(len(units))]
+			}
+			whole[at] += text
+			give(chat.Piece{Kind: chat.PieceArguments, Index: at, Text: []byte(text)})
+		}
+		give(chat.Piece{Kind: chat.PieceEnd})
+		for i := range whole {
+			want := []byte(whole[i])
+			if chat.MendPairs(want); got[i] != string(want) {
+				t.Fatalf("%s became %s", whole[i], got[i])
+			}
+		}
+	}
+}
+
+// nobody is an encoder that does nothing.
+type nobody struct{}
+
+func (nobody) Encode(*chat.Batch, *chat.Piece) {}
+
+func (nobody) Fail(*chat.Batch, *chat.Error) {}
+
+func TestJoinPairsAllocations(t *testing.T) {
+	e := chat.JoinPairs(nobody{})
+	p := chat.Piece{Kind: chat.PieceText}
+	texts := [][]byte{[]byte(`plain`), []byte(`a\nb\ud83d`), []byte(`\ude00 \udc00`), []byte(`\ud83d`), []byte(`none`)}
+	n := testing.AllocsPerRun(100, func() {
+		for _, p.Text = range texts {
+			e.Encode(nil, &p)
+		}
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
