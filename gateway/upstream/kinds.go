@@ -85,6 +85,7 @@ func (k *Kind) describe(t *chat.Target) {
 	t.NoCustomTools = t.NoCustomTools || c.NoCustomTools
 	t.NoAllowedTools = t.NoAllowedTools || c.NoAllowedTools
 	t.Signer = cmp.Or(t.Signer, c.Signer)
+	t.MaxCallID = cmp.Or(t.MaxCallID, c.MaxCallID)
 	t.CacheMarks = cmp.Or(t.CacheMarks, c.CacheMarks)
 	t.Thinking = cmp.Or(t.Thinking, c.Thinking)
 }
@@ -124,17 +125,18 @@ var kinds = []Kind{
 	{
 		Name: "openai", Auth: bearer, Speaks: chatCompletions,
 		Native: slices.Concat(textual, stored, []string{"moderations"}, pictures, speech, documents, batches),
-		Common: chat.Target{NoThoughts: true}, // chat completions know no such members; Responses have them
+		// Chat completions know no thoughts, Responses do. Longer ids were refused: langgenius/dify#28987, agno#5382.
+		Common: chat.Target{NoThoughts: true, MaxCallID: 40},
 	},
 	{ // learn.microsoft.com, "Azure OpenAI in Microsoft Foundry Models v1 API"; openai-node azure.ts
 		Name: "azure", Auth: apiKey, Speaks: chatCompletions,
 		Native: slices.Concat(textual, stored, pictures[:2], speech, documents, batches),
-		Common: chat.Target{NoThoughts: true},
+		Common: chat.Target{NoThoughts: true, MaxCallID: 40},
 	},
 	{
 		Name: "azure-classic", Auth: apiKey, Speaks: chatCompletions,
 		Native: slices.Concat(textual, pictures[:2], speech, documents, batches),
-		Common: chat.Target{NoThoughts: true},
+		Common: chat.Target{NoThoughts: true, MaxCallID: 40},
 		Quirks: Quirks{Deployments: true},
 	},
 	{Name: "anthropic", Auth: xAPIKey, Speaks: messages, Native: []string{"messages", "messages.count_tokens"}},

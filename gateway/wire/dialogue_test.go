@@ -159,6 +159,7 @@ var options = map[string]func(t *chat.Target, value string){
 	"nocustom":   func(t *chat.Target, _ string) { t.NoCustomTools = true },
 	"noallowed":  func(t *chat.Target, _ string) { t.NoAllowedTools = true },
 	"nousage":    func(t *chat.Target, _ string) { t.NoUsageOption = true },
+	"callid":     func(t *chat.Target, v string) { t.MaxCallID, _ = strconv.Atoi(v) },
 	"marks":      func(t *chat.Target, v string) { t.CacheMarks = v },
 	"thinking":   func(t *chat.Target, v string) { t.Thinking = v },
 	"signer":     func(t *chat.Target, v string) { t.Signer = chat.Owner(v) },

@@ -13,13 +13,13 @@ import (
 // A block begins with its first piece, whose kind it takes. What belongs to another block than the open one ends that, or
 // waits behind it while the arguments of an open call are incomplete: other dialects let calls interleave. The usage that
 // message_start must have is what PieceBegin says, else an estimate of the prompt by its length; the real one comes with
-// message_delta. q may be nil; nothing of it is kept but the model's name.
+// message_delta. q may be nil; nothing of it is kept but the model's name and those of tools, see [chat.Restore].
 func NewEncoder(q *chat.Request) chat.Encoder {
 	e := &encoder{}
 	if q != nil {
 		e.model, e.usage = q.Model, estimate(q)
 	}
-	return chat.JoinPairs(e)
+	return chat.Restore(q, chat.JoinPairs(e))
 }
 
 type encoder struct {

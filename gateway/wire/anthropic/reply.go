@@ -207,8 +207,9 @@ func citation(v []byte) (chat.Citation, bool) {
 }
 
 // AppendReply adds a message: the first choice, the only one that the dialect has. Usage is always there, as clients
-// demand, zeros if nothing is known. q may be nil.
+// demand, zeros if nothing is known. q, which may be nil, says what the tools are called; see [chat.Restore].
 func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
+	r = chat.RestoreCalls(q, r)
 	w := writer{dst}
 	w.raw("{")
 	if q == nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // A tool that takes free text is offered to providers that know only functions as one with that text for its only argument,
-// "input". What follows makes functions of custom tools, and calls of such a function again what the caller expects.
+// "input". What follows makes functions of custom tools, and finds the text in the arguments of such a function; see [Restore].
 
 // CustomParameters is the schema of the arguments of a function that a custom tool becomes.
 const CustomParameters = `{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}`
@@ -20,88 +20,71 @@ func CustomArguments(input string) string { return `{"input":"` + string(escape(
 // WithoutCustom is q with functions in the place of custom tools and of their calls. It is q itself if there are none; else
 // it shares with q whatever is the same.
 func WithoutCustom(q *Request) *Request {
-	c := *q
-	same := true
-	for i := range c.Tools {
-		if t := &c.Tools[i]; t.Kind == Custom {
-			if same {
-				same, c.Tools = false, slices.Clone(c.Tools)
-				t = &c.Tools[i]
-			}
+	return revised(q, func(t Tool) (Tool, bool) {
+		custom := t.Kind == Custom
+		if custom {
 			t.Kind, t.Parameters = Function, json.RawMessage(CustomParameters)
 		}
-	}
-	owned := false
-	for i := range c.Messages {
-		if !slices.ContainsFunc(c.Messages[i].Parts, isCustomCall) {
+		return t, custom
+	}, func(m Message) (Message, bool) { return m, false }, func(c ToolCall) (ToolCall, bool) {
+		custom := c.Kind == Custom
+		if custom {
+			c.Kind, c.Arguments = Function, CustomArguments(c.Arguments)
+		}
+		return c, custom
+	})
+}
+
+// revised is q with some of its tools, messages and calls changed, in copies of them: each function says whether it has. It is
+// q itself if nothing was.
+func revised(q *Request, tool func(Tool) (Tool, bool), message func(Message) (Message, bool), call func(ToolCall) (ToolCall, bool)) *Request {
+	r := *q
+	tools, messages := false, false // are the copy's own
+	for i := range q.Tools {
+		t, changed := tool(q.Tools[i])
+		if !changed {
 			continue
 		}
-		if same = false; !owned {
-			owned, c.Messages = true, slices.Clone(c.Messages)
+		if !tools {
+			tools, r.Tools = true, slices.Clone(q.Tools)
 		}
-		m := &c.Messages[i]
-		m.Parts = slices.Clone(m.Parts)
-		for k := range m.Parts {
-			if p := &m.Parts[k]; isCustomCall(*p) {
-				call := *p.Call
-				call.Kind, call.Arguments = Function, CustomArguments(call.Arguments)
-				p.Call = &call
-			}
-		}
+		r.Tools[i] = t
 	}
-	if same {
+	for i := range q.Messages {
+		m, changed := message(q.Messages[i])
+		if parts := revisedCalls(m.Parts, call); parts != nil {
+			m.Parts, changed = parts, true
+		}
+		if !changed {
+			continue
+		}
+		if !messages {
+			messages, r.Messages = true, slices.Clone(q.Messages)
+		}
+		r.Messages[i] = m
+	}
+	if !tools && !messages {
 		return q
 	}
-	return &c
+	return &r
 }
 
-func isCustomCall(p Part) bool { return p.Kind == PartCall && p.Call.Kind == Custom }
-
-// RestoreCustom is an encoder that gives e the calls of q's custom tools as such, with the plain input, also where they
-// come as calls of functions. It is e itself if q, which may be nil and is not kept, has no custom tools.
-func RestoreCustom(q *Request, e Encoder) Encoder {
-	if names := customTools(q); len(names) > 0 {
-		return &restorer{names: names, to: e}
-	}
-	return e
-}
-
-// RestoreCustomCalls is RestoreCustom for a whole reply. It leaves r as it is.
-func RestoreCustomCalls(q *Request, r *Reply) *Reply {
-	names := customTools(q)
-	if len(names) == 0 {
-		return r
-	}
-	c := *r
-	c.Choices = slices.Clone(r.Choices)
-	for i := range c.Choices {
-		m := &c.Choices[i].Message
-		m.Parts = slices.Clone(m.Parts)
-		for k := range m.Parts {
-			if p := &m.Parts[k]; p.Kind == PartCall && p.Call.Kind == Function && names[p.Call.Name] {
-				call := *p.Call
-				call.Kind, call.Arguments = Custom, inputOf(call.Arguments)
-				p.Call = &call
-			}
+// revisedCalls are the parts with some calls changed; nil if none was.
+func revisedCalls(parts []Part, call func(ToolCall) (ToolCall, bool)) (revised []Part) {
+	for i := range parts {
+		if parts[i].Kind != PartCall {
+			continue
 		}
-	}
-	return &c
-}
-
-// customTools are the names of a request's custom tools.
-func customTools(q *Request) (names map[string]bool) {
-	if q == nil {
-		return nil
-	}
-	for i := range q.Tools {
-		if t := &q.Tools[i]; t.Kind == Custom {
-			if names == nil {
-				names = map[string]bool{}
-			}
-			names[t.Name] = true
+		c, changed := call(*parts[i].Call)
+		if !changed {
+			continue
 		}
+		if revised == nil {
+			revised = slices.Clone(parts)
+		}
+		revised[i].Call = &c
 	}
-	return names
+	return revised
 }
 
 // inputOf is the input in the arguments of a function.
@@ -109,64 +92,6 @@ func inputOf(arguments string) string {
 	var in input
 	text := bytes.Clone(in.read(escape(arguments)))
 	return unescape(append(text, in.rest()...))
-}
-
-// restorer makes calls of functions into calls of custom tools on their way to an encoder.
-type restorer struct {
-	names map[string]bool
-	to    Encoder
-	calls []restored
-	piece Piece // that is given to the encoder in the place of another
-	call  ToolCall
-}
-
-// restored is a call of a custom tool that came as one of a function.
-type restored struct {
-	choice, index int
-	input         input
-}
-
-// Encode implements Encoder.
-func (r *restorer) Encode(dst *Batch, p *Piece) {
-	switch p.Kind {
-	case PieceCall:
-		if p.Call.Kind != Function || !r.names[p.Call.Name] {
-			break
-		}
-		r.call, r.piece = *p.Call, *p
-		r.call.Kind, r.call.Arguments = Custom, ""
-		r.piece.Call, r.piece.Text = &r.call, nil
-		r.to.Encode(dst, &r.piece)
-		r.calls = append(r.calls, restored{choice: p.Choice, index: p.Index})
-		c := &r.calls[len(r.calls)-1]
-		r.give(dst, c, c.input.read(escape(p.Call.Arguments)))
-		r.give(dst, c, c.input.read(p.Text))
-		return
-	case PieceArguments:
-		for i := range r.calls {
-			if c := &r.calls[i]; c.choice == p.Choice && c.index == p.Index {
-				r.give(dst, c, c.input.read(p.Text))
-				return
-			}
-		}
-	case PieceFinish:
-		for i := range r.calls {
-			if c := &r.calls[i]; c.choice == p.Choice {
-				r.give(dst, c, c.input.rest())
-			}
-		}
-	}
-	r.to.Encode(dst, p)
-}
-
-// Fail implements Encoder.
-func (r *restorer) Fail(dst *Batch, e *Error) { r.to.Fail(dst, e) }
-
-func (r *restorer) give(dst *Batch, c *restored, text []byte) {
-	if len(text) > 0 {
-		r.piece = Piece{Kind: PieceArguments, Choice: c.choice, Index: c.index, Text: text}
-		r.to.Encode(dst, &r.piece)
-	}
 }
 
 // input follows arguments to the value of their member "input" and through it. The value is JSON in JSON: with the outer

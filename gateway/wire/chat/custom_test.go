@@ -35,7 +35,7 @@ func quoted(t *testing.T, s string) string {
 func restore(t *testing.T, name, arguments string, cut func(n int) int) chat.ToolCall {
 	t.Helper()
 	h := &heard{}
-	e := chat.RestoreCustom(customs, h)
+	e := chat.Restore(customs, h)
 	var b chat.Batch
 	e.Encode(&b, &chat.Piece{Kind: chat.PieceCall, Index: 3, Call: &chat.ToolCall{ID: "c", Name: name}})
 	for rest := quoted(t, arguments); rest != ""; {
@@ -72,7 +72,7 @@ func TestRestoreCustom(t *testing.T) {
 		r := &chat.Reply{Choices: []chat.Choice{{Message: chat.Message{Parts: []chat.Part{
 			{Kind: chat.PartCall, Call: &chat.ToolCall{ID: "c", Name: "patch", Arguments: arguments}},
 		}}}}}
-		whole := chat.RestoreCustomCalls(customs, r).Choices[0].Message.Calls()[0]
+		whole := chat.RestoreCalls(customs, r).Choices[0].Message.Calls()[0]
 		if whole.Kind != chat.Custom || whole.Arguments != want {
 			t.Errorf("%s, whole: %+v", arguments, whole)
 		}
@@ -119,14 +119,14 @@ func TestRestoreCustomOthers(t *testing.T) {
 	}
 	h := &heard{}
 	for _, q := range []*chat.Request{nil, {}, {Tools: customs.Tools[:1]}} {
-		if chat.RestoreCustom(q, h) != chat.Encoder(h) {
+		if chat.Restore(q, h) != chat.Encoder(h) {
 			t.Error("without custom tools there is nothing to do")
 		}
-		if r := (&chat.Reply{}); chat.RestoreCustomCalls(q, r) != r {
+		if r := (&chat.Reply{}); chat.RestoreCalls(q, r) != r {
 			t.Error("without custom tools there is nothing to do")
 		}
 	}
-	e := chat.RestoreCustom(customs, h)
+	e := chat.Restore(customs, h)
 	e.Encode(nil, &chat.Piece{Kind: chat.PieceCall, Call: &chat.ToolCall{ID: "c", Kind: chat.Custom, Name: "patch"}})
 	e.Encode(nil, &chat.Piece{Kind: chat.PieceArguments, Text: []byte(`{\"input\":\"x\"}`)})
 	e.Encode(nil, &chat.Piece{Kind: chat.PieceFinish})
@@ -171,7 +171,7 @@ func FuzzRestoreCustom(f *testing.F) {
 			size = 1
 		}
 		h := &heard{}
-		e := chat.RestoreCustom(customs, valid{t, h})
+		e := chat.Restore(customs, valid{t, h})
 		e.Encode(nil, &chat.Piece{Kind: chat.PieceCall, Call: &chat.ToolCall{Name: "patch"}})
 		for len(arguments) > 0 {
 			n := min(size, len(arguments))

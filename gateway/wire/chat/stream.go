@@ -147,6 +147,7 @@ type Target struct {
 	NoThoughts     bool   // refuses the reasoning of earlier turns
 	NoCustomTools  bool   // knows functions only: custom tools become some, see WithoutCustom
 	NoAllowedTools bool   // tool_choice cannot allow some of the tools: the others are not offered
+	MaxCallID      int    // most bytes of the id of a call; 0: any number
 	CacheMarks     string // member of a part that marks the end of a prefix: cache_control, prompt_cache_breakpoint; empty: none
 	Signer         Owner  // whose signatures of thoughts and calls are taken back; empty: all that there is a place for
 	Thinking       string // member that says how to think: reasoning (OpenRouter, which wants thoughts back in reasoning_details), thinking (DeepSeek); empty: reasoning_effort

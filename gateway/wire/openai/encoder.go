@@ -9,13 +9,13 @@ import (
 
 // NewEncoder writes a stream of chat.completion.chunk. If the caller asked for usage (stream_options.include_usage), one
 // more chunk in front of [DONE] carries it, and all others have usage null. The request may be nil; nothing of it is kept but
-// its model and the names of its custom tools, see [chat.RestoreCustom].
+// its model and the names of its custom tools, see [chat.Restore].
 func NewEncoder(q *chat.Request) chat.Encoder {
 	e := &encoder{}
 	if q != nil {
 		e.asked, e.model = q.IncludeUsage, q.Model
 	}
-	return chat.RestoreCustom(q, chat.JoinPairs(e))
+	return chat.Restore(q, chat.JoinPairs(e))
 }
 
 type encoder struct {

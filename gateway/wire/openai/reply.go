@@ -13,9 +13,9 @@ import (
 
 // AppendReply adds a chat.completion. Usage of unknown provenance is left out. Thoughts are written as DeepSeek has them,
 // and as LiteLLM if they are signed; pictures as OpenRouter has them. The request, which may be nil, says which tools are
-// custom; see [chat.RestoreCustom].
+// custom; see [chat.Restore].
 func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
-	r = chat.RestoreCustomCalls(q, r)
+	r = chat.RestoreCalls(q, r)
 	w, asked := writer{b: dst}, ""
 	if q != nil {
 		asked = q.Model

@@ -2,6 +2,8 @@ package openai
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/rand"
 	"errors"
 	"strconv"
 
@@ -314,9 +316,10 @@ func called(v []byte, c *chat.ToolCall) {
 	})
 }
 
-// madeID is for a call to which its provider gives no id, as some who imitate OpenAI do.
+// madeID is for the n-th call of a reply to which its provider gives no id, as some who imitate OpenAI do. Of a reply that has
+// none either it is another each time, for callers tell the calls of a whole conversation apart by them.
 func madeID(reply string, n int) string {
-	return "call_" + reply + "_" + strconv.Itoa(n)
+	return chat.MadeID(cmp.Or(reply, rand.Text()) + "_" + strconv.Itoa(n))
 }
 
 func citations(v []byte) []chat.Citation {

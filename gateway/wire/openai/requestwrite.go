@@ -17,6 +17,7 @@ func AppendRequest(dst []byte, q *chat.Request, t *chat.Target) (body []byte, dr
 	if t.NoCustomTools {
 		q = chat.WithoutCustom(q)
 	}
+	q = chat.Shorten(q, t.MaxCallID)
 	w := requestWriter{writer: writer{b: dst}, q: q, t: t}
 	w.open('{')
 	w.str("model", cmp.Or(t.Model, q.Model))

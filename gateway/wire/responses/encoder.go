@@ -21,11 +21,11 @@ type encoder struct {
 }
 
 // NewEncoder writes a stream that answers q; nil is an empty request. Only the first of several choices is written. Nothing
-// of q is kept but what a response repeats of it. Calls of its custom tools are restored, see [chat.RestoreCustom].
+// of q is kept but what a response repeats of it. Calls of its custom tools are restored, see [chat.Restore].
 //
 // Fail writes response.failed with all that was said until then, or, before the first event, an error event.
 func NewEncoder(q *chat.Request) chat.Encoder {
-	return chat.RestoreCustom(q, chat.JoinPairs(&encoder{o: object{echo: appendEcho(nil, q), asked: modelOf(q), status: inProgress}}))
+	return chat.Restore(q, chat.JoinPairs(&encoder{o: object{echo: appendEcho(nil, q), asked: modelOf(q), status: inProgress}}))
 }
 
 // Encode implements chat.Encoder.

@@ -258,9 +258,9 @@ func thoughts(list []byte) string {
 
 // AppendReply writes the answer to q as a response object, with the first of its choices. Its id is ID of the reply's, and
 // items that have no id get one made from it. What the object repeats of the request is taken from q; nil is an empty
-// request. Calls of q's custom tools are restored, see [chat.RestoreCustom].
+// request. Calls of q's custom tools are restored, see [chat.Restore].
 func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
-	r = chat.RestoreCustomCalls(q, r)
+	r = chat.RestoreCalls(q, r)
 	o := object{echo: appendEcho(nil, q), asked: modelOf(q), usage: r.Usage, tier: r.ServiceTier}
 	o.begin(r.Head)
 	var items []item

@@ -28,8 +28,9 @@ func Continue(q *chat.Request, before []chat.Message) *chat.Request {
 }
 
 // Conversation is what a request that names this reply as its previous response continues: all that was said, but not the
-// instructions, which a continuation does not inherit.
+// instructions, which a continuation does not inherit. Calls are those that the caller knows, see [chat.Restore].
 func Conversation(q *chat.Request, r *chat.Reply) []chat.Message {
+	r = chat.RestoreCalls(q, r)
 	said := q.Messages
 	if q.Instructions && len(said) > 0 {
 		said = said[1:]

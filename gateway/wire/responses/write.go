@@ -17,7 +17,7 @@ import (
 // Some things cannot be left out without changing what is asked for: several choices, audio, hosted tools of others. They
 // are errors, as is everything that is left out if t.Refuse.
 func AppendRequest(dst []byte, q *chat.Request, t *chat.Target) (body []byte, dropped []string, err error) {
-	w := writer{dst: dst, q: q, t: t}
+	w := writer{dst: dst, q: chat.Shorten(q, maxCallID), t: t}
 	w.request()
 	dropped = w.dropped.Names()
 	if w.err == nil && t.Refuse && len(dropped) > 0 {
@@ -28,6 +28,9 @@ func AppendRequest(dst []byte, q *chat.Request, t *chat.Target) (body []byte, dr
 	}
 	return w.dst, dropped, nil
 }
+
+// maxCallID is how many bytes an id of a call may have, by OpenAI's schema.
+const maxCallID = 64
 
 // writer is a request being written.
 type writer struct {
