@@ -71,6 +71,10 @@ type requestReader struct {
 
 const maxTokens = 1 << 40 // more is a mistake
 
+// codeUnthreaded is how Anthropic says that a request cannot be part of a thread (beta message-threads-2026-08-12). The
+// tool runners of its clients, which make threads unasked, then send whole conversations.
+const codeUnthreaded = "thread_unsupported_request"
+
 func (r *requestReader) member(key, v []byte) *shape.Fault {
 	switch string(key) {
 	case "model":
@@ -101,6 +105,8 @@ func (r *requestReader) member(key, v []byte) *shape.Fault {
 		return readCache(v, &r.Cache)
 	case "service_tier":
 		return readTier(v, &r.ServiceTier)
+	case "thread": // who continues one sends only what is new
+		return &shape.Fault{Text: "only Anthropic keeps conversations; send the whole of it as messages", Code: codeUnthreaded}
 	case "temperature":
 		return shape.Number(v, &r.Sampling.Temperature)
 	case "top_p":

@@ -52,6 +52,8 @@ func TestRequestFaults(t *testing.T) {
 	with(`"cache_control":{}`, "cache_control.type", "required")
 	with(`"cache_control":{"type":"forever"}`, "cache_control.type", "ephemeral")
 	with(`"cache_control":{"type":"ephemeral","ttl":"2h"}`, "cache_control.ttl", "5m or 1h")
+	with(`"thread":{"type":"create"}`, "thread", "the whole")
+	with(`"thread":{"type":"continue","previous_message_id":"msg_1"}`, "thread", "the whole")
 	with(`"thinking":{}`, "thinking.type", "required")
 	with(`"thinking":{"type":"on"}`, "thinking.type", "adaptive")
 	with(`"thinking":{"type":"enabled"}`, "thinking.budget_tokens", "required")
@@ -72,6 +74,14 @@ func TestRequestFaults(t *testing.T) {
 	with(`"tool_choice":{}`, "tool_choice.type", "required")
 	with(`"tool_choice":{"type":"required"}`, "tool_choice.type", "auto, any, tool or none")
 	with(`"tool_choice":{"type":"tool"}`, "tool_choice.name", "required")
+}
+
+// Tool runners of Anthropic's clients make threads unasked, and go by this code to do without.
+func TestRequestThread(t *testing.T) {
+	_, err := anthropic.DecodeRequest([]byte(`{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x"}],"thread":{"type":"create"}}`))
+	if e, ok := errors.AsType[*chat.Error](err); !ok || e.Code != "thread_unsupported_request" {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestBlockFaults(t *testing.T) {

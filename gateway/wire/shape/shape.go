@@ -12,8 +12,9 @@ import (
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
 )
 
-// Fault says what is wrong with a request, and where: messages[2].content[0].type.
-type Fault struct{ Path, Text string }
+// Fault says what is wrong with a request, and where: messages[2].content[0].type. Code is that of the error, where clients
+// go by it.
+type Fault struct{ Path, Text, Code string }
 
 // In puts the fault into the member or element of that name.
 func (f *Fault) In(name string) *Fault {
@@ -37,7 +38,7 @@ func (f *Fault) Message() string {
 
 // Refusal is the fault as the error that a caller gets.
 func (f *Fault) Refusal() *chat.Error {
-	return &chat.Error{Message: f.Message(), Type: "invalid_request_error", Param: f.Path}
+	return &chat.Error{Message: f.Message(), Type: "invalid_request_error", Param: f.Path, Code: f.Code}
 }
 
 // Must is the fault of a value that is not what it must be.
