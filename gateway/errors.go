@@ -129,7 +129,7 @@ func BadRequest(err error) error {
 	return e
 }
 
-// Codes of errors between the gateway and a provider. Retries are decided by them.
+// Codes of errors between the gateway and a provider. Retries are decided by them, and metrics count by them.
 const (
 	CodeUnreachable = "upstream_unreachable"  // no connection: nothing was sent
 	CodeTimeout     = "upstream_timeout"      // a deadline of the attempt passed
@@ -139,4 +139,5 @@ const (
 	CodeBroken      = "upstream_stream_error" // what a caller is told inside a stream that broke off
 	CodeUnsupported = "unsupported_value"     // the target cannot do what the request asks for; another may
 	CodeCredentials = "upstream_credentials"  // the provider refuses the gateway's key, or its account cannot pay
+	CodeBusy        = "gateway_busy"          // the gateway holds as many bytes of requests or of replies as it may
 )

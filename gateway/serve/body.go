@@ -161,6 +161,18 @@ func (k *call) lend(size int) error {
 	return nil
 }
 
+// Take implements gateway.Counted.
+func (k *call) Take(n int64) error {
+	if k.s.inFlight.Add(n) > k.s.o.MaxInFlight {
+		k.s.inFlight.Add(-n)
+		return errBusy
+	}
+	return nil
+}
+
+// Give implements gateway.Counted.
+func (k *call) Give(n int64) { k.s.inFlight.Add(-n) }
+
 // unreadBody says whether the client may still be sending: fasthttp then closes the connection.
 func (k *call) unreadBody() bool { return hasBody(&k.ctx.Request.Header) && !k.complete }
 

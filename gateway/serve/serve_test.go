@@ -488,3 +488,32 @@ func TestErrorsAreRendered(t *testing.T) {
 	check(&gateway.Error{Status: 429, Code: "slow", RetryAfter: 1500 * time.Millisecond, NoRetry: true, Err: errors.New("secret")}, 429, "slow",
 		http.Header{"Retry-After": {"2"}, "Retry-After-Ms": {"1500"}, "X-Should-Retry": {"false"}})
 }
+
+// What is made of a request counts with the bodies of all requests, and nothing of it is left behind.
+func TestTakenBytes(t *testing.T) {
+	const fits, large = 1500, 3000
+	s := start(t, func(x *gateway.Exchange) error {
+		if err := x.Request.Open(); err != nil {
+			return err
+		}
+		if err := x.Request.Take(fits); err != nil {
+			return err
+		}
+		defer x.Request.Give(fits)
+		if err := x.Request.Take(large); gateway.AsError(err).Code != gateway.CodeBusy {
+			t.Errorf("%d bytes more: %v", large, err)
+		}
+		return whole(`{}`)(x)
+	}, func(u *setup) { u.options.MaxInFlight = 4000 })
+	c := s.dial()
+	for range 3 {
+		c.send(post(minimal))
+		if r, body := c.response(); r.StatusCode != 200 {
+			t.Errorf("%d %s", r.StatusCode, body)
+		}
+		s.waitEnd()
+		if _, held := s.s.Live(); held != 0 {
+			t.Errorf("%d bytes are counted", held)
+		}
+	}
+}
