@@ -107,10 +107,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	k.c.linger = (err != nil || endpoint.Body == gateway.Form) && k.unreadBody()
 	if err != nil {
 		k.abandon()
-		render(ctx, k.ID, k.dialect, gateway.AsError(err))
-		k.tellAttempts(&ctx.Response.Header)
-		k.cors()
-		k.c.finishLater(k, err)
+		k.refuse(err)
 		return
 	}
 	k.reply()
@@ -188,6 +185,22 @@ func (k *call) reply() {
 	}
 	k.ctx = nil
 }
+
+// refuse hands an error to fasthttp in the place of a reply.
+func (k *call) refuse(err error) {
+	body := render(k.ctx, k.ID, k.dialect, gateway.AsError(err))
+	k.tellAttempts(&k.ctx.Response.Header)
+	k.cors()
+	if k.c.linger && k.ctx.Request.Header.ContentLength() > drained {
+		k.ctx.SetConnectionClose()
+	}
+	k.c.corked = true
+	k.ctx.Response.SetBodyStream(&refusal{k, body, err}, len(body))
+	k.ctx = nil
+}
+
+// drained is how many bytes of a body that nobody wanted fasthttp reads to use the connection again.
+const drained = 256 << 10
 
 // tellAttempts says which target answered, or failed last, and how many were tried if there were several.
 func (k *call) tellAttempts(h *fasthttp.ResponseHeader) {

@@ -69,13 +69,13 @@ var (
 		Message: "Compressed request bodies are not supported. Send the body without Content-Encoding.",
 	}
 	errBusy = &gateway.Error{
-		Status: 503, Type: gateway.TypeServer, Code: "gateway_busy", RetryAfter: time.Second,
+		Status: 503, Type: gateway.TypeServer, Code: gateway.CodeBusy, RetryAfter: time.Second,
 		Message: "The gateway holds too many bytes of requests at the moment. Try again shortly.",
 	}
 )
 
-// render writes an error as the whole response: the only place where one is made.
-func render(ctx *fasthttp.RequestCtx, id string, d *wire.Dialect, e *gateway.Error) {
+// render makes an error the response, but for its body, which it gives: the only place where one is made.
+func render(ctx *fasthttp.RequestCtx, id string, d *wire.Dialect, e *gateway.Error) (body []byte) {
 	ctx.Response.ResetBody()
 	h := &ctx.Response.Header
 	h.SetStatusCode(e.Status)
@@ -91,7 +91,7 @@ func render(ctx *fasthttp.RequestCtx, id string, d *wire.Dialect, e *gateway.Err
 	if e.Status == fasthttp.StatusUnauthorized {
 		h.Set("Www-Authenticate", "Bearer")
 	}
-	ctx.Response.SetBodyRaw(d.AppendError(nil, said(e, id)))
+	return d.AppendError(nil, said(e, id))
 }
 
 // said is what a caller is told of an error.

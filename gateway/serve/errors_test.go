@@ -95,3 +95,51 @@ func TestCutStreamInDialects(t *testing.T) {
 	f("/v1/messages", `event: error`+"\n"+`data: {"type":"error","error":{"type":"api_error","message":"`+message+
 		`","details":{"error_code":"upstream_stream_error"}},"request_id":"ID"}`+"\n\n")
 }
+
+// The end of an exchange comes after the last byte of its answer, also if that is an error larger than fasthttp's buffer.
+func TestEndAfterAnError(t *testing.T) {
+	check := func(size int, change ...func(*setup)) {
+		t.Helper()
+		read := make(chan struct{})
+		s := start(t, func(x *gateway.Exchange) error {
+			x.OnEnd(func(err error) {
+				select {
+				case <-read:
+				case <-time.After(patience):
+					t.Error("the exchange ended before the caller could have its answer")
+				}
+				if gateway.AsError(err).Code != "c" {
+					t.Errorf("ended with %v", err)
+				}
+			})
+			return &gateway.Error{Status: 400, Code: "c", Message: strings.Repeat("x", size)}
+		}, change...)
+		c := s.dial()
+		for range 2 {
+			c.send(post(minimal))
+			r, body := c.response()
+			if r.StatusCode != 400 || len(body) < size || r.ContentLength != int64(len(body)) || code(t, body) != "c" {
+				t.Errorf("%d, %d bytes: %v", r.StatusCode, len(body), r.Header)
+			}
+			read <- struct{}{}
+			s.waitEnd()
+		}
+	}
+	for _, size := range []int{1, 400, 600, 5_000, 100_000} {
+		check(size)
+		check(size, func(u *setup) { u.tls = true })
+		check(size, func(u *setup) { u.background = true })
+	}
+}
+
+// Who is refused and still has much to send is told that the connection will be closed.
+func TestRefusalCloses(t *testing.T) {
+	s := start(t, func(*gateway.Exchange) error { return &gateway.Error{Status: 401, Code: "c", Message: "no"} })
+	for size, closes := range map[int]bool{1000: false, 1 << 20: true} {
+		c := s.dial()
+		c.send("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: " + itoa(size) + "\r\n\r\n{")
+		if r, body := c.response(); r.StatusCode != 401 || r.Close != closes {
+			t.Errorf("%d bytes: %d %s, closes: %t", size, r.StatusCode, body, r.Close)
+		}
+	}
+}

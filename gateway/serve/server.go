@@ -214,7 +214,7 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, e *gateway.Error) {
 	if ce := s.o.Log.Check(zap.DebugLevel, "refused"); ce != nil {
 		ce.Write(zap.String("id", id), zap.Int("status", e.Status), zap.String("code", e.Code), zap.Error(e.Err))
 	}
-	render(ctx, id, s.router.dialectOf(&ctx.Request.Header), e)
+	ctx.Response.SetBodyRaw(render(ctx, id, s.router.dialectOf(&ctx.Request.Header), e))
 	below(ctx.Conn()).linger = hasBody(&ctx.Request.Header) || e.Err != nil
 	g := s.generations.Acquire()
 	allowOrigin(ctx, g.Directory(), nil)

@@ -45,24 +45,52 @@ func (k *call) Close() error {
 }
 
 func (k *call) writeWhole(w io.Writer) (int64, error) {
-	data := k.first.Data
-	if len(data) == 0 {
-		return 0, nil
-	}
-	// The last byte goes apart: it certainly stays in fasthttp's buffer, so its flush comes after Close and uncorks.
-	n, err := w.Write(data[:len(data)-1])
-	if err != nil {
-		return int64(n), leaving(err)
-	}
-	m, err := w.Write(data[len(data)-1:])
-	if err != nil {
-		return int64(n + m), leaving(err)
+	n, err := writeApart(w, k.first.Data)
+	if n == 0 || err != nil {
+		return n, err
 	}
 	// Recorders in the chain learn only from the end of the stream that the reply was complete.
 	if _, err = k.Reply.Stream.Next(); errors.Is(err, io.EOF) {
 		err = nil
 	}
-	return int64(n + m), err
+	return n, err
+}
+
+// writeApart writes the last byte apart: it certainly stays in fasthttp's buffer, so its flush comes after Close and
+// uncorks.
+func writeApart(w io.Writer, data []byte) (int64, error) {
+	if len(data) == 0 {
+		return 0, nil
+	}
+	n, err := w.Write(data[:len(data)-1])
+	if err != nil {
+		return int64(n), leaving(err)
+	}
+	m, err := w.Write(data[len(data)-1:])
+	return int64(n + m), leaving(err)
+}
+
+// refusal is an error as the body of a response. It is written like a reply, because like that the exchange ends when its
+// last byte was.
+type refusal struct {
+	k    *call
+	body []byte
+	err  error
+}
+
+// Read is never called, see call.Read.
+func (r *refusal) Read([]byte) (int, error) { return 0, errUseWriteTo }
+
+// SupportsBodyWriteTo tells fasthttp to call WriteTo.
+func (r *refusal) SupportsBodyWriteTo() bool { return true }
+
+// WriteTo implements io.WriterTo.
+func (r *refusal) WriteTo(w io.Writer) (int64, error) { return writeApart(w, r.body) }
+
+// Close is called by fasthttp before its last flush.
+func (r *refusal) Close() error {
+	r.k.c.finishLater(r.k, r.err)
+	return nil
 }
 
 // writeEvents writes every batch of events that is ready in one chunk and one system call.
