@@ -47,6 +47,7 @@ type conn struct {
 	gone       atomic.Bool
 	closed     atomic.Bool
 
+	lines  lineEnds
 	linger bool    // a refusal left the request's body unread: see close
 	corked bool    // collect writes, so that fasthttp's own write buffer can be tiny and a batch is one system call
 	cork   *[]byte // lent from the first write of a batch to its last
@@ -217,6 +218,20 @@ func (c *conn) SetDeadline(t time.Time) error {
 
 // Read implements net.Conn.
 func (c *conn) Read(b []byte) (int, error) {
+	if c.l.encrypted {
+		return c.read(b)
+	}
+	at, err := c.lines.before(b, c.l.maxHead, !c.active.Load())
+	if err != nil {
+		return 0, err
+	}
+	n, err := c.read(b)
+	c.lines.after(at, n)
+	return n, err
+}
+
+// read is Read without a look at what comes.
+func (c *conn) read(b []byte) (int, error) {
 	if c.background != nil {
 		if n, err, ok := c.background.take(b); ok {
 			return n, err

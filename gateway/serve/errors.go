@@ -133,7 +133,10 @@ func (s *Server) suspicious(ctx *fasthttp.RequestCtx) *gateway.Error {
 		}
 	}
 	reason := ambiguity(h.RawHeaders(), h.ContentLength() == -1)
-	if bytes.IndexByte(h.RequestURI(), '#') >= 0 {
+	switch {
+	case below(ctx.Conn()).lines.bare:
+		reason = errBareLF.Error()
+	case bytes.IndexByte(h.RequestURI(), '#') >= 0:
 		reason = "its target has a fragment" // of the path for some, the path's end for others
 	}
 	if reason == "" {
@@ -141,15 +144,22 @@ func (s *Server) suspicious(ctx *fasthttp.RequestCtx) *gateway.Error {
 	}
 	return &gateway.Error{
 		Status: 400, Type: gateway.TypeInvalidRequest, Code: "bad_request", Origin: gateway.OriginClient,
-		Message: "The request is ambiguous: " + reason + ".",
+		Message: ambiguous(reason),
 	}
 }
+
+func ambiguous(reason string) string { return "The request is ambiguous: " + reason + "." }
+
+var lineEnd = []byte("\r\n")
 
 // ambiguity goes over the header lines once; "" if they can be read in one way only. Repeated credentials count,
 // because who takes the first and who takes the last would see two callers.
 func ambiguity(raw []byte, chunked bool) string {
 	bearers, keys := 0, 0
 	for line := range bytes.Lines(raw) {
+		if !bytes.HasSuffix(line, lineEnd) {
+			return errBareLF.Error()
+		}
 		switch line[0] {
 		case ' ', '\t':
 			return "a header line is folded"

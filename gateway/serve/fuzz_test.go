@@ -246,7 +246,7 @@ func FuzzRequest(f *testing.F) {
 	}
 	e := &ear{directory: gateway.NewDirectory(gateway.Entries{Origins: []string{"https://app.example"}}), heard: map[string]heard{}}
 	s := serve.New(e, l, serve.Options{
-		MaxBody: 1 << 16, MaxInFlight: 1 << 20, ReadTimeout: patience, IdleTimeout: patience, WriteTimeout: patience,
+		MaxHead: 4 << 10, MaxBody: 1 << 16, MaxInFlight: 1 << 20, ReadTimeout: patience, IdleTimeout: patience, WriteTimeout: patience,
 		Log: zap.NewNop(), Metrics: prometheus.NewRegistry(),
 	})
 	done := make(chan error, 1)

@@ -15,6 +15,8 @@ type listener struct {
 	watch        *watch.Watcher // nil: watch by background reads
 	writeTimeout time.Duration  // of each write
 	perIP        int            // connections; 0: no limit
+	maxHead      int            // bytes of the buffer that fasthttp reads into
+	encrypted    bool           // TLS is on top
 	onRefuse     func()
 
 	mu    sync.Mutex

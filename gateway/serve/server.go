@@ -86,7 +86,7 @@ func New(g Generations, ln net.Listener, o Options) *Server {
 		Logger:                       log.New(io.Discard, "", 0),
 	}
 	s.l = &listener{
-		Listener: ln, watch: s.newWatcher(), writeTimeout: o.WriteTimeout, perIP: o.MaxConnsPerIP,
+		Listener: ln, watch: s.newWatcher(), writeTimeout: o.WriteTimeout, perIP: o.MaxConnsPerIP, maxHead: o.MaxHead, encrypted: o.TLS != nil,
 		onRefuse: func() { s.metrics.refused.WithLabelValues("connections").Inc() },
 	}
 	return s
@@ -111,7 +111,7 @@ func (s *Server) Serve() error {
 	if s.o.TLS != nil {
 		config := s.o.TLS.Clone()
 		config.NextProtos = []string{"http/1.1"}
-		front = tls.NewListener(s.l, config)
+		front = secured{s.l, config}
 	}
 	if err := s.http.Serve(front); err != nil && !s.draining.Load() {
 		return fmt.Errorf("serve: %w", err)
@@ -201,6 +201,8 @@ func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	case errors.As(err, &small):
 		e.Status, e.Code = 431, "headers_too_large"
 		e.Message = "The request's headers are larger than " + strconv.Itoa(s.o.MaxHead) + " bytes."
+	case errors.Is(err, errBareLF):
+		e.Message = ambiguous(errBareLF.Error())
 	case errors.As(err, &timeout) && timeout.Timeout():
 		e.Status, e.Code, e.Message = 408, "request_timeout", "The request did not arrive in time."
 	}
