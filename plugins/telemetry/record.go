@@ -141,10 +141,16 @@ func class(status int) string {
 	}
 }
 
-// word is the outcome of an attempt that got none.
+// word is the outcome of an attempt that got none. Some are not the provider's fault: there was no room in the gateway, the
+// request cannot be sent there, the gateway itself failed.
 func word(e *gateway.Error) string {
-	if e.Origin != gateway.OriginUpstream {
-		return "canceled"
+	switch {
+	case e.Code == gateway.CodeBusy:
+		return "busy"
+	case e.Origin == gateway.OriginClient:
+		return "refused"
+	case e.Origin == gateway.OriginGateway:
+		return "failed"
 	}
 	switch e.Code {
 	case gateway.CodeUnreachable:

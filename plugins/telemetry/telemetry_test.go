@@ -286,6 +286,35 @@ overhead_seconds_count 1`
 	}
 }
 
+// TestNotTheProvider has attempts that ended by what the gateway decided, before a reply or in the middle of one.
+func TestNotTheProvider(t *testing.T) {
+	f := func(want string, e gateway.Error) {
+		t.Helper()
+		for _, kind := range []gateway.Kind{gateway.Whole, gateway.Events} {
+			p, h := gatewaytest.Build(t, telemetry.Spec(), nil)
+			a := ok("openai")
+			a.Err = &e
+			s := &gatewaytest.Script{Attempts: []gateway.Attempt{a}, Kind: kind, Events: events(1), Err: &e}
+			if kind == gateway.Events {
+				s.Err = nil
+			}
+			x := gatewaytest.New(t, gatewaytest.Request{Directory: directory(), Caller: acme()})
+			if err := p.Wrap(s).Serve(x); err == nil {
+				_ = x.Reply.Stream.Close()
+			}
+			x.End(&e)
+			if got := values(t, h); !strings.Contains(got, `attempts_total{outcome="`+want+`",provider="openai"} 1`) {
+				t.Errorf("%v: no %s in\n%s", &e, want, got)
+			}
+		}
+	}
+	f("busy", gateway.Error{Status: 503, Code: gateway.CodeBusy})
+	f("busy", gateway.Error{Status: 503, Code: gateway.CodeBusy, Sent: true})
+	f("refused", gateway.Error{Status: 400, Code: gateway.CodeUnsupported, Origin: gateway.OriginClient})
+	f("refused", gateway.Error{Status: 404, Code: "not_found", Origin: gateway.OriginClient})
+	f("failed", gateway.Error{Status: 500, Code: "internal_error"})
+}
+
 // TestLeaving ends streams by the ways in which a transport learns that the caller is gone, and by those in which it is
 // not the caller who ends it.
 func TestLeaving(t *testing.T) {
