@@ -147,6 +147,7 @@ var options = map[string]func(t *chat.Target, value string){
 	"model":      func(t *chat.Target, v string) { t.Model = v },
 	"max":        func(t *chat.Target, v string) { t.MaxOutput, _ = strconv.ParseInt(v, 10, 64) },
 	"adaptive":   func(t *chat.Target, _ string) { t.Adaptive = true },
+	"always":     func(t *chat.Target, _ string) { t.AlwaysThinks = true },
 	"nosampling": func(t *chat.Target, _ string) { t.NoSampling = true },
 	"mid":        func(t *chat.Target, _ string) { t.MidSystem = true },
 	"refuse":     func(t *chat.Target, _ string) { t.Refuse = true },

@@ -37,7 +37,10 @@ func (e *requestWriter) plan() plan {
 		p.maxTokens = defaultMaxTokens
 	}
 	e.planThinking(&p)
-	if p.mode == chat.ThinkBudget && !e.mayBudget() {
+	switch {
+	case e.forced() && (p.mode > chat.ThinkOff || !e.ours()):
+		e.planForced(&p)
+	case p.mode == chat.ThinkBudget && !e.mayBudget():
 		e.drop("reasoning_effort")
 		p.mode = chat.ThinkUnset
 	}
@@ -118,13 +121,29 @@ func (e *requestWriter) planBudget(p *plan) {
 	}
 }
 
-// mayBudget says whether the API accepts a turn with a budget for thinking: calls must not be forced, and if the model
-// waits for results, the turn with its calls must begin with what it thought, signed. Callers that know no signatures
-// cannot send that back (litellm #15601).
-func (e *requestWriter) mayBudget() bool {
-	if e.q.Choice.Mode == chat.ChoiceRequired && len(e.q.Tools) > 0 {
-		return false
+// forced says whether the model must call a tool.
+func (e *requestWriter) forced() bool {
+	return e.q.Choice.Mode == chat.ChoiceRequired && len(e.q.Tools) > 0
+}
+
+// planForced switches thinking off, beside which the API takes no demand for a call, be it by a budget or adaptive (its page
+// on tool use with extended thinking; llm-exe#720). Newer models think unless they are told not to, and end their turn without
+// the call (oh-my-pi#6589); those that cannot stop refuse the demand (inspect_ai PR 5176).
+func (e *requestWriter) planForced(p *plan) {
+	if e.t.AlwaysThinks {
+		e.refuse("tool_choice", "must be auto or none: the model always thinks, and then takes no demand for a call")
 	}
+	if p.mode > chat.ThinkOff || p.effort != "" {
+		e.drop("reasoning_effort")
+	}
+	if p.mode, p.effort = chat.ThinkUnset, ""; e.t.Adaptive {
+		p.mode = chat.ThinkOff
+	}
+}
+
+// mayBudget says whether the API accepts a turn with a budget for thinking: if the model waits for results, the turn with its
+// calls must begin with what it thought, signed. Callers that know no signatures cannot send that back (litellm #15601).
+func (e *requestWriter) mayBudget() bool {
 	list, waits := e.q.Messages, false
 	i := len(list) - 1
 	for ; i >= 0 && list[i].Role != chat.RoleAssistant; i-- {

@@ -246,7 +246,7 @@ func (e *requestWriter) foreign(m *chat.Member) {
 		}
 	case "conversation", "prompt":
 		e.refuse(m.Name, "is kept by another provider; send what it stands for")
-	case "include", "stream_options", "safety_identifier":
+	case "include", "stream_options":
 	default:
 		if v != "null" && v != "false" {
 			e.drop(m.Name)
@@ -262,51 +262,6 @@ func peekHas(list []byte, element string) bool {
 		return !has
 	})
 	return has
-}
-
-// maxMarks is how many cache marks a request may have, by Anthropic's rule.
-const maxMarks = 4
-
-// countMarks finds how many marks are too many. Those behind the longest prefixes stay.
-func (e *requestWriter) countMarks() {
-	n := 0
-	count := func(c chat.Cache) {
-		if c != "" {
-			n++
-		}
-	}
-	count(e.q.Cache)
-	for i := range e.q.Tools {
-		count(e.q.Tools[i].Cache)
-	}
-	for i := range e.q.Messages {
-		m := &e.q.Messages[i]
-		count(m.Cache)
-		for k := range m.Parts {
-			if p := &m.Parts[k]; e.written(p) {
-				count(p.Cache)
-			}
-		}
-	}
-	e.spare = max(n-maxMarks, 0)
-}
-
-// cache writes a mark.
-func (e *requestWriter) cache(c chat.Cache) {
-	switch {
-	case c == "":
-		return
-	case e.spare > 0:
-		e.spare--
-		e.drop("prompt_cache_breakpoint")
-		return
-	}
-	e.key("cache_control")
-	e.raw(`{"type":"ephemeral"`)
-	if c == "5m" || c == "1h" {
-		e.text("ttl", string(c))
-	}
-	e.raw("}")
 }
 
 // tools writes the tools that may be called, and which of them must.

@@ -419,7 +419,7 @@ func TestRefusals(t *testing.T) {
 	}
 	other := bad("x")
 	other.Dialect = "gemini"
-	f(other, old, "messages[1].content[2].input", "JSON object")
+	f(other, old, "messages[1].content[2]", "JSON object")
 
 	// What would be dropped is refused if the target says so.
 	strict := chat.Target{Refuse: true}
@@ -436,4 +436,37 @@ func TestDroppedOnce(t *testing.T) {
 	if _, dropped := sent(t, q, chat.Target{}); !slices.Equal(dropped, []string{"name", "stop"}) {
 		t.Errorf("dropped %v", dropped)
 	}
+}
+
+// The API takes four marks. Those that are written count, once each: also those in what is written as it came.
+func TestMarks(t *testing.T) {
+	marked := func(s string) chat.Message {
+		return chat.Message{Role: chat.RoleUser, Parts: []chat.Part{{Text: s, Cache: "5m"}}}
+	}
+	f := func(q chat.Request, want, dropped int) {
+		t.Helper()
+		q.Model = "m"
+		body, names, err := anthropic.AppendRequest(nil, &q, &chat.Target{Model: "m"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(body), `"cache_control":{`); n != want || len(names) != dropped {
+			t.Errorf("%d marks, dropped %v: %s", n, names, body)
+		}
+	}
+	twice := marked("x") // a mark of the message, and one of its last part
+	twice.Cache = "5m"
+	f(chat.Request{Messages: []chat.Message{twice, marked("a"), marked("b"), marked("c")}}, 4, 0)
+	f(chat.Request{Messages: []chat.Message{twice, marked("a"), marked("b"), marked("c"), marked("d")}}, 4, 1)
+	thought := chat.Message{Role: chat.RoleAssistant, Parts: []chat.Part{{Kind: chat.PartReasoning, Text: "t", Signature: "s", Cache: "5m"}, {Text: "x"}}}
+	f(chat.Request{Messages: []chat.Message{marked("a"), thought, marked("b"), marked("c"), marked("d")}}, 4, 0)
+	raw := chat.Message{Role: chat.RoleUser, Parts: []chat.Part{
+		{Kind: chat.PartOther, Raw: json.RawMessage(`{"type":"search_result","cache_control":{"type":"ephemeral"}}`)},
+		{Kind: chat.PartOther, Raw: json.RawMessage(`{"type":"search_result","cache_control":null}`)},
+	}}
+	bash := chat.Tool{Kind: chat.Hosted, Name: "bash_20250124", Parameters: json.RawMessage(`{"type":"bash_20250124","name":"bash","cache_control":{"type":"ephemeral"}}`)}
+	q := chat.Request{Dialect: "anthropic", Tools: []chat.Tool{bash}, Messages: []chat.Message{marked("a"), raw, marked("b"), marked("c")}}
+	f(q, 4, 1)
+	q.Messages = q.Messages[1:]
+	f(q, 4, 0)
 }

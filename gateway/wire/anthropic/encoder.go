@@ -29,7 +29,7 @@ type encoder struct {
 	index  int                  // of the first block that is not finished
 	blocks []*streamBlock       // that are not finished: the open one, and those that wait behind it
 	called map[int]*streamBlock // the calls among them, by their index
-	calls  bool                 // some block was a call
+	spoken spoken               // what all blocks are
 	finish chat.FinishReason
 	stop   string
 	usage  chat.Usage
@@ -65,6 +65,8 @@ func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {
 	switch p.Kind {
 	case chat.PieceText, chat.PieceRefusal:
 		if len(p.Text) > 0 {
+			e.spoken.text = e.spoken.text || p.Kind == chat.PieceText
+			e.spoken.refusal = e.spoken.refusal || p.Kind == chat.PieceRefusal
 			b := e.last(dst, chat.PartText)
 			b.cited, e.early = append(b.cited, e.early...), nil
 			e.add(dst, b, p.Text)
@@ -82,7 +84,7 @@ func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {
 	case chat.PieceCitation:
 		e.cite(dst, p.Citation)
 	case chat.PieceCall:
-		e.calls = true
+		e.spoken.calls = true
 		if e.called == nil {
 			e.called = map[int]*streamBlock{}
 		}
@@ -391,7 +393,7 @@ func (e *encoder) end(dst *chat.Batch) {
 	dst.Event("message_delta")
 	w := writer{dst.Buf}
 	w.raw(`{"type":"message_delta","delta":{`)
-	w.stopped(reasonOf(e.finish, e.stop, e.calls), e.stop)
+	w.stopped(reasonOf(e.finish, e.stop, e.spoken), e.stop)
 	w.raw(`},"usage":{`)
 	w.usage(&e.usage)
 	w.raw("}}")

@@ -12,13 +12,17 @@ import (
 const tooLong = "prompt is too long"
 
 // AppendError adds the body of an error, which is also the data of an error event. A type in OpenAI's words becomes
-// Anthropic's, decided by the code where that says more, else by the status; the code itself goes to details.error_code.
+// Anthropic's, decided by the code where that says more, else by the status; the code itself goes to details.error_code. The
+// field at fault, which has no member of its own here, stands in front of the message, as Anthropic writes it.
 func AppendError(dst []byte, e chat.Error) []byte {
 	w := writer{dst}
 	w.raw(`{"type":"error","error":{`)
 	w.text("type", errorType(&e))
-	if e.Code == codeTooLong && !strings.Contains(e.Message, tooLong) {
+	switch {
+	case e.Code == codeTooLong && !strings.Contains(e.Message, tooLong):
 		e.Message = tooLong + ": " + e.Message
+	case e.Code != codeTooLong && e.Param != "" && !strings.Contains(e.Message, e.Param):
+		e.Message = e.Param + ": " + e.Message
 	}
 	w.text("message", e.Message)
 	if e.Code != "" {
@@ -67,7 +71,7 @@ func errorType(e *chat.Error) string {
 		return typeNotFound
 	case "request_too_large":
 		return typeTooLarge
-	case "insufficient_quota", "credit_balance_exhausted":
+	case "insufficient_quota", "credit_balance_exhausted", "organization_spend_limit_exceeded", "project_spend_limit_exceeded":
 		return typeBilling
 	case "rate_limit_exceeded", "slow_down":
 		return typeRate
@@ -183,6 +187,10 @@ func codeOf(e *chat.Error) string {
 		}
 	case typeAuth:
 		return "invalid_api_key"
+	case typeNotFound:
+		if strings.HasPrefix(e.Message, "model:") {
+			return "model_not_found"
+		}
 	case typeBilling:
 		return "insufficient_quota"
 	case typeTooLarge:

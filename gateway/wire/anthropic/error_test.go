@@ -25,6 +25,7 @@ func TestDecodeError(t *testing.T) {
 	f(of("billing_error", "m"), "m", "billing_error", "", "insufficient_quota")
 	f(of("permission_error", "m"), "m", "permission_error", "", "")
 	f(of("not_found_error", "m"), "m", "not_found_error", "", "")
+	f(of("not_found_error", "model: claude-0"), "model: claude-0", "not_found_error", "", "model_not_found")
 	f(of("request_too_large", "m"), "m", "request_too_large", "", "request_too_large")
 	f(of("rate_limit_error", "m"), "m", "rate_limit_error", "", "rate_limit_exceeded")
 	f(of("api_error", "m"), "m", "server_error", "", "")
@@ -75,6 +76,8 @@ func TestAppendError(t *testing.T) {
 	typed("permission_error", "model_not_allowed", "permission_error")
 	typed("insufficient_quota", "insufficient_quota", "billing_error")
 	typed("insufficient_quota", "", "billing_error")
+	typed("rate_limit_error", "organization_spend_limit_exceeded", "billing_error")
+	typed("rate_limit_error", "project_spend_limit_exceeded", "billing_error")
 	typed("requests", "", "rate_limit_error")
 	typed("tokens", "rate_limit_exceeded", "rate_limit_error")
 	typed("rate_limit_error", "", "rate_limit_error")
@@ -96,6 +99,8 @@ func TestAppendError(t *testing.T) {
 		f(chat.Error{Message: "m", Type: typ, Status: status}, `{"type":"error","error":{"type":"`+want+`","message":"m"}}`)
 	}
 	f(chat.Error{Message: "m", Type: "server_error", RequestID: "req_1"}, `{"type":"error","error":{"type":"api_error","message":"m"},"request_id":"req_1"}`)
+	f(chat.Error{Message: "must be 1", Type: "invalid_request_error", Param: "n"}, `{"type":"error","error":{"type":"invalid_request_error","message":"n: must be 1"}}`)
+	f(chat.Error{Message: "stop[0]: empty", Type: "invalid_request_error", Param: "stop"}, `{"type":"error","error":{"type":"invalid_request_error","message":"stop[0]: empty"}}`)
 	// Clients of this dialect look for these words to shorten the prompt.
 	f(chat.Error{Message: "8 tokens at most", Type: "invalid_request_error", Code: "context_length_exceeded"},
 		`{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 8 tokens at most","details":{"error_code":"context_length_exceeded"}}}`)

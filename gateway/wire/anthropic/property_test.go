@@ -238,7 +238,11 @@ func (m maker) settings(q *chat.Request) {
 			q.Parallel = &no
 		}
 	}
-	switch r := &q.Reasoning; m.IntN(5) {
+	kind := m.IntN(5)
+	if q.Choice.Mode == chat.ChoiceRequired {
+		kind = 0 // else there would be no thinking beside it
+	}
+	switch r := &q.Reasoning; kind {
 	case 0:
 		r.Mode, r.Effort = chat.ThinkOff, "none"
 	case 1:
@@ -285,6 +289,9 @@ func TestRequestProperty(t *testing.T) {
 		back, err := anthropic.DecodeRequest(body)
 		if err != nil {
 			t.Fatalf("%s: %v", body, err)
+		}
+		for i := range back.Messages {
+			back.Messages[i].At = 0
 		}
 		if !reflect.DeepEqual(back, q) {
 			t.Fatalf("%s\nis read as %s\nwas %s", body, render(t, back), render(t, q))

@@ -35,16 +35,21 @@ func finishOf(reason string) chat.FinishReason {
 	return chat.FinishReason(reason)
 }
 
-// reasonOf is the stop reason of a reply with or without calls. The calls count more than what the provider says: some
-// say stop beside calls (vercel/ai #12218), and a client would not run them.
-func reasonOf(f chat.FinishReason, stop string, calls bool) string {
+// spoken is what a reply is made of.
+type spoken struct{ text, refusal, calls bool }
+
+// reasonOf is the stop reason of a reply. Its calls count more than what the provider says: some say stop beside calls
+// (vercel/ai #12218), and a client would not run them. So does a refusal, beside which OpenAI says stop.
+func reasonOf(f chat.FinishReason, stop string, s spoken) string {
 	switch {
 	case f == chat.FinishLength:
 		return stopLength
 	case f == chat.FinishFilter:
 		return stopRefusal
-	case calls:
+	case s.calls:
 		return stopCalls
+	case s.refusal && !s.text:
+		return stopRefusal
 	case stop != "":
 		return stopSequence
 	}
@@ -222,14 +227,16 @@ func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
 	}
 	w.key("content")
 	w.raw("[")
-	calls := false
+	var s spoken
 	for i := range c.Message.Parts {
 		p := &c.Message.Parts[i]
 		w.part(p)
-		calls = calls || p.Kind == chat.PartCall
+		s.calls = s.calls || p.Kind == chat.PartCall
+		s.text = s.text || p.Kind == chat.PartText && p.Text != ""
+		s.refusal = s.refusal || p.Kind == chat.PartRefusal && p.Text != ""
 	}
 	w.raw("]")
-	w.stopped(reasonOf(c.Finish, c.Stop, calls), c.Stop)
+	w.stopped(reasonOf(c.Finish, c.Stop, s), c.Stop)
 	w.key("usage")
 	w.raw("{")
 	used := r.Usage

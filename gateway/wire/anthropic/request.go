@@ -49,9 +49,12 @@ func decode(body []byte) (*chat.Request, *shape.Fault) {
 		return nil, shape.Missing("messages")
 	}
 	if r.system != nil {
-		q.Messages = append(q.Messages, chat.Message{Role: chat.RoleSystem, Parts: r.system})
+		q.Messages = append(q.Messages, chat.Message{Role: chat.RoleSystem, Parts: r.system, At: chat.Unlisted})
 	}
-	for _, turn := range r.turns {
+	for i, turn := range r.turns {
+		for k := range turn {
+			turn[k].At = i + 1
+		}
 		q.Messages = append(q.Messages, turn...)
 	}
 	q.Messages = restoreSignatures(q.Messages)

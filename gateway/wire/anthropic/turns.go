@@ -200,26 +200,18 @@ func (e *requestWriter) dropPart(p *chat.Part) {
 	}
 }
 
-// at is where a part stands, in the words of those who speak of messages and content.
-func at(i, k int) string {
-	return "messages[" + strconv.Itoa(i) + "].content[" + strconv.Itoa(k) + "]"
-}
-
 // part writes the k-th part of the i-th message.
 func (e *requestWriter) part(m *chat.Message, i, k int) {
 	p := &m.Parts[k]
 	system := m.Role == chat.RoleSystem || m.Role == chat.RoleDeveloper
-	mark := p.Cache
-	if mark == "" && k == len(m.Parts)-1 && m.Role != chat.RoleTool {
-		mark = m.Cache
-	}
+	mark := markOf(m, k)
 	switch {
 	case !e.written(p):
 		e.dropPart(p)
 	case p.Kind == chat.PartText, p.Kind == chat.PartRefusal:
 		e.said(p.Text, mark, i == e.prefill && !slices.ContainsFunc(m.Parts[k+1:], func(p chat.Part) bool { return e.written(&p) }))
 	case system, m.Role != chat.RoleAssistant && (p.Kind == chat.PartCall || p.Kind == chat.PartReasoning || p.Kind == chat.PartRedacted):
-		e.drop(at(i, k)) // may not stand there
+		e.drop(e.q.PlaceOf(i, k)) // may not stand there
 	case p.Kind == chat.PartReasoning:
 		e.thought(p.Text, p.Signature)
 	case p.Kind == chat.PartRedacted:
@@ -227,7 +219,7 @@ func (e *requestWriter) part(m *chat.Message, i, k int) {
 		e.text("data", p.Signature)
 		e.raw("}")
 	case p.Kind == chat.PartImage, p.Kind == chat.PartFile:
-		e.media(p, mark, at(i, k))
+		e.media(p, mark, e.q.PlaceOf(i, k))
 	case p.Kind == chat.PartCall:
 		e.call(p, mark, i, k)
 	case p.Kind == chat.PartOther && e.ours():
@@ -236,7 +228,7 @@ func (e *requestWriter) part(m *chat.Message, i, k int) {
 	case !blank(p.Text): // what was spoken, or another dialect's part
 		e.said(p.Text, mark, false)
 	default:
-		e.refuse(at(i, k), "the model hears no audio; send what is said as text")
+		e.refuse(e.q.PlaceOf(i, k), "the model hears no audio; send what is said as text")
 	}
 }
 
@@ -264,7 +256,7 @@ func (e *requestWriter) call(p *chat.Part, mark chat.Cache, i, k int) {
 	e.text("name", c.Name)
 	e.key("input")
 	if !e.input(c) {
-		e.refuse(e.argumentsAt(i, k), "must be a JSON object, in a string")
+		e.refuse(e.argumentsAt(i, k), "the arguments of a call must be a JSON object, in a string")
 	}
 	e.cache(mark)
 	e.raw("}")
@@ -295,7 +287,7 @@ func (w *writer) input(c *chat.ToolCall) bool {
 // argumentsAt is where a call's arguments stand in the caller's words.
 func (e *requestWriter) argumentsAt(i, k int) string {
 	if e.q.Dialect != "openai" {
-		return at(i, k) + ".input"
+		return e.q.PlaceOf(i, k)
 	}
 	n := 0
 	for _, p := range e.q.Messages[i].Parts[:k] {
@@ -303,5 +295,5 @@ func (e *requestWriter) argumentsAt(i, k int) string {
 			n++
 		}
 	}
-	return "messages[" + strconv.Itoa(i) + "].tool_calls[" + strconv.Itoa(n) + "].function.arguments"
+	return e.q.Place(i) + ".tool_calls[" + strconv.Itoa(n) + "].function.arguments"
 }

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 )
 
@@ -106,6 +107,51 @@ type Message struct {
 	Failed bool   // for RoleTool: the call failed, and Parts say why
 	Cache  Cache  // behind the message as a whole: for RoleTool, whose parts are in one block
 	Parts  []Part
+
+	At int // its place in the caller's own list, from 1; 0: the same as here; Unlisted: it is not there
+}
+
+// Unlisted is the place of what a caller says outside of the list of messages, or has said before.
+const Unlisted = -1
+
+// Place is what the caller calls the i-th message: messages[2], or input[4] for Responses; for i below 0 the whole list.
+func (q *Request) Place(i int) string {
+	list := "messages"
+	if q.Dialect == "responses" {
+		list = "input"
+	}
+	if i < 0 {
+		return list
+	}
+	at := q.Messages[i].At
+	switch {
+	case at == 0:
+		at = i + 1
+	case at == Unlisted && list == "messages":
+		return "system"
+	case at == Unlisted && i == 0 && q.Instructions:
+		return "instructions"
+	case at == Unlisted:
+		return "previous_response_id"
+	case list == "input" && q.Messages[i].Role == RoleAssistant: // which is made of several items
+		return list
+	}
+	return list + "[" + strconv.Itoa(at-1) + "]"
+}
+
+// PlaceOf is what the caller calls the k-th part of the i-th message, as exactly as that is known.
+func (q *Request) PlaceOf(i, k int) string {
+	place, content := q.Place(i), ".content"
+	part := "[" + strconv.Itoa(k) + "]"
+	switch {
+	case !strings.HasSuffix(place, "]"):
+		return place
+	case q.Dialect == "anthropic": // whose results of calls are parts, too
+		part = ""
+	case q.Dialect == "responses" && q.Messages[i].Role == RoleTool:
+		content = ".output"
+	}
+	return place + content + part
 }
 
 // Text is what the message says: its parts of kind k, joined.

@@ -11,13 +11,30 @@ import (
 
 // AppendError adds the body of an error, which is also the data of an error event. All four members are always there,
 // and param and code null if empty, as OpenAI's schema demands. There is no white space: go-openai takes an event for an
-// error only if it begins with exactly {"error":.
+// error only if it begins with exactly {"error":. An error without a type gets that of its status.
 func AppendError(dst []byte, e chat.Error) []byte {
 	dst = shape.AppendString(append(dst, `{"error":{"message":`...), e.Message)
-	dst = shape.AppendString(append(dst, `,"type":`...), e.Type)
+	dst = shape.AppendString(append(dst, `,"type":`...), cmp.Or(e.Type, errorType(e.Status)))
 	dst = shape.AppendOptional(append(dst, `,"param":`...), e.Param)
 	dst = shape.AppendOptional(append(dst, `,"code":`...), e.Code)
 	return append(dst, "}}"...)
+}
+
+// errorType is the type that OpenAI gives errors of an HTTP status.
+func errorType(status int) string {
+	switch {
+	case status == 401:
+		return "authentication_error"
+	case status == 403:
+		return "permission_error"
+	case status == 429:
+		return "rate_limit_error"
+	case status == 503:
+		return "service_unavailable_error"
+	case 400 <= status && status < 500:
+		return "invalid_request_error"
+	}
+	return "server_error"
 }
 
 // AppendFailure adds the error event that ends a stream.

@@ -66,6 +66,12 @@ func TestAppendError(t *testing.T) {
 		}
 	}
 	f(chat.Error{Message: "no", Type: "server_error"}, `{"error":{"message":"no","type":"server_error","param":null,"code":null}}`)
+	for status, want := range map[int]string{
+		0: "server_error", 400: "invalid_request_error", 401: "authentication_error", 403: "permission_error",
+		413: "invalid_request_error", 429: "rate_limit_error", 500: "server_error", 503: "service_unavailable_error",
+	} {
+		f(chat.Error{Message: "no", Status: status}, `{"error":{"message":"no","type":"`+want+`","param":null,"code":null}}`)
+	}
 	f(chat.Error{Message: "a \"b\"\\\n\r\t\x00\x1f\x7fé\xff", Type: "t", Param: "p", Code: "c"},
 		`{"error":{"message":"a \"b\"\\\n\r\t\u0000\u001f`+"\x7fé\ufffd"+`","type":"t","param":"p","code":"c"}}`)
 }
@@ -75,6 +81,9 @@ func FuzzAppendError(f *testing.F) {
 	f.Add("\"\\\n\x00\xff\u2028é", "\xed\xa0\x80", "<a>&", "\xf0\x9f")
 	f.Fuzz(func(t *testing.T, message, typ, param, code string) {
 		b := openai.AppendError(nil, chat.Error{Message: message, Type: typ, Param: param, Code: code})
+		if typ == "" {
+			typ = "server_error"
+		}
 		if !strings.HasPrefix(string(b), `{"error":{"message":"`) {
 			t.Fatalf("go-openai does not see an error in %s", b)
 		}

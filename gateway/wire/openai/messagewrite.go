@@ -2,7 +2,6 @@ package openai
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -23,9 +22,6 @@ func (w *requestWriter) messages() {
 		case chat.RoleAssistant:
 			w.seen()
 			w.assistant(m)
-		case chat.RoleUser:
-			m = w.withPending(m)
-			fallthrough
 		default:
 			w.turn(i, m)
 		}
@@ -51,30 +47,25 @@ func (w *requestWriter) silent(m *chat.Message) bool {
 // seen writes pending media as a turn of the user.
 func (w *requestWriter) seen() {
 	if len(w.pending) > 0 {
-		w.turn(len(w.q.Messages), w.withPending(&chat.Message{Role: chat.RoleUser}))
+		w.turn(elsewhere, &chat.Message{Role: chat.RoleUser})
 	}
 }
 
-// withPending is the message with pending media in front.
-func (w *requestWriter) withPending(m *chat.Message) *chat.Message {
-	if len(w.pending) == 0 {
-		return m
-	}
-	more := *m
-	more.Parts = slices.Concat(w.pending, m.Parts)
-	w.pending = nil
-	return &more
-}
+// elsewhere is the index of a message whose parts are not those of one of the request's, or not only.
+const elsewhere = -1
 
-// turn writes a message of the user, or instructions.
+// turn writes a message of the user, with pending media in front, or instructions.
 func (w *requestWriter) turn(at int, m *chat.Message) {
 	role := m.Role
 	if role == chat.RoleDeveloper && w.t.NoDeveloper {
 		role = chat.RoleSystem
 	}
 	parts := m.Parts
-	if m.Role != chat.RoleUser {
+	switch {
+	case m.Role != chat.RoleUser:
 		parts = w.withoutMedia(parts, "")
+	case len(w.pending) > 0:
+		at, parts, w.pending = elsewhere, slices.Concat(w.pending, parts), nil
 	}
 	w.element()
 	w.str("role", string(role))
@@ -157,7 +148,7 @@ func (w *requestWriter) result(m *chat.Message) {
 		w.str("role", "tool")
 		w.str("tool_call_id", m.CallID)
 	}
-	w.content(0, parts)
+	w.content(elsewhere, parts)
 	if w.t.CacheMarks == cacheControl {
 		w.mark(m.Cache)
 	}
@@ -192,7 +183,7 @@ func (w *requestWriter) assistant(m *chat.Message) {
 		w.key("content")
 		w.b = append(w.b, "null"...)
 	} else {
-		w.content(0, said)
+		w.content(elsewhere, said)
 	}
 	if audio != "" {
 		w.object("audio")
@@ -382,7 +373,7 @@ func (w *requestWriter) textPart(text string, c chat.Cache) {
 
 func (w *requestWriter) media(i, k int, p *chat.Part) {
 	m := p.Media
-	place := "messages[" + strconv.Itoa(i) + "].content[" + strconv.Itoa(k) + "]"
+	place := w.q.PlaceOf(i, k)
 	switch {
 	case p.Kind == chat.PartImage && m.ID != "":
 		w.refuse(place, "is an image that is stored with another provider")

@@ -231,6 +231,9 @@ func (w *requestWriter) format() {
 
 func (w *requestWriter) limits() {
 	q := w.q
+	if n := q.MaxTokens; n != nil && *n < 1 {
+		w.refuse("max_tokens", "must be at least 1: only Anthropic's caches are warmed without an answer")
+	}
 	if w.t.OldMaxTokens {
 		w.whole("max_tokens", q.MaxTokens)
 	} else {
@@ -309,9 +312,12 @@ func (w *requestWriter) delivery() {
 	if w.t.CacheMarks == cacheControl {
 		w.mark(q.Cache)
 	}
-	if w.own() { // for others the gateway keeps what is to be kept, and says it again
+	switch {
+	case w.own(): // for others the gateway keeps what is to be kept
 		w.bool("store", q.Store)
 		w.raw("metadata", q.Metadata)
+	case len(q.Metadata) > 0 && !isEmpty(q.Metadata): // which is refused without store
+		w.drop("metadata")
 	}
 	if q.Previous != "" {
 		w.refuse("previous_response_id", "is known to providers of Responses only")

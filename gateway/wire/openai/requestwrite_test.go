@@ -222,14 +222,19 @@ func TestAppendRequestRefuses(t *testing.T) {
 	add := func(p chat.Part) func(q *chat.Request) {
 		return func(q *chat.Request) { q.Messages[0].Parts = append(q.Messages[0].Parts, p) }
 	}
-	f("messages[0].content[1]", chat.Target{}, add(media(chat.PartImage, chat.Media{ID: "file-1"})))
-	f("messages[0].content[1]", chat.Target{}, add(media(chat.PartAudio, chat.Media{URL: "https://example.org/a.wav"})))
+	f("messages[0].content", chat.Target{}, add(media(chat.PartImage, chat.Media{ID: "file-1"})))
+	f("messages[0].content", chat.Target{}, add(media(chat.PartAudio, chat.Media{URL: "https://example.org/a.wav"})))
+	f("messages", chat.Target{}, func(q *chat.Request) { // what a tool has drawn waits for the user's turn
+		drawn := chat.Message{Role: chat.RoleTool, CallID: "c", Parts: []chat.Part{media(chat.PartImage, chat.Media{ID: "file-1"})}}
+		q.Messages = append(q.Messages, drawn)
+	})
 	f("messages", chat.Target{}, func(q *chat.Request) {
 		q.Messages[0].Parts = []chat.Part{{Kind: chat.PartOther, Raw: []byte(`{"type":"container_upload"}`)}}
 	})
 	f("previous_response_id", chat.Target{}, func(q *chat.Request) { q.Previous = "resp_1" })
 	f("conversation", chat.Target{}, func(q *chat.Request) { q.Extra = []chat.Member{{Name: "conversation", Value: []byte(`"c"`)}} })
 	f("background", chat.Target{}, func(q *chat.Request) { q.Extra = []chat.Member{{Name: "background", Value: []byte(`true`)}} })
+	f("max_tokens", chat.Target{}, func(q *chat.Request) { q.MaxTokens = new(int64(0)) })
 	f("top_k", chat.Target{Refuse: true}, func(q *chat.Request) { q.Sampling.TopK = new(int64(3)) })
 	f("temperature", chat.Target{Refuse: true, NoSampling: true}, func(q *chat.Request) { q.Sampling.Temperature = new(1.0) })
 	hosted := []chat.Tool{{Kind: chat.Hosted, Name: "web_search", Parameters: []byte(`{}`)}}

@@ -18,6 +18,7 @@ type turns struct {
 	list []chat.Message
 	find func(id string) []byte
 
+	at     int  // how many items have been read
 	speaks bool // the last message is the assistant's and has a message item
 	calls  bool // it has calls
 }
@@ -35,12 +36,11 @@ func (t *turns) read(v []byte) *shape.Fault {
 		return shape.Must("a string or a list of items")
 	}
 	var bad *shape.Fault
-	i := 0
 	peek.Elements(v, func(v []byte) bool {
+		t.at++
 		if bad = t.item(v); bad != nil {
-			bad = bad.In("[" + strconv.Itoa(i) + "]")
+			bad = bad.In("[" + strconv.Itoa(t.at-1) + "]")
 		}
-		i++
 		return bad == nil
 	})
 	return bad
@@ -48,6 +48,7 @@ func (t *turns) read(v []byte) *shape.Fault {
 
 // add begins a message.
 func (t *turns) add(m chat.Message) {
+	m.At = t.at
 	t.list = append(t.list, m)
 	t.speaks, t.calls = false, false
 }

@@ -57,7 +57,7 @@ func (r *reader) read(v []byte) *shape.Fault {
 		q.Extra = append(q.Extra, chat.Member{Name: "safety_identifier", Value: quoted})
 	}
 	if r.instructions != nil {
-		said := chat.Message{Role: chat.RoleSystem, Parts: []chat.Part{{Text: *r.instructions}}}
+		said := chat.Message{Role: chat.RoleSystem, Parts: []chat.Part{{Text: *r.instructions}}, At: chat.Unlisted}
 		q.Messages, q.Instructions = append(q.Messages, said), true
 	}
 	q.Messages = append(q.Messages, r.turns.list...)

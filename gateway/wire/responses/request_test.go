@@ -295,7 +295,7 @@ func TestAppendRequestRefuses(t *testing.T) {
 	f(extra("mcp_servers", `[{}]`), plain, "mcp_servers", "nothing that")
 	f(func(q *chat.Request) {
 		q.Messages[0].Parts = append(q.Messages[0].Parts, chat.Part{Kind: chat.PartAudio, Media: &chat.Media{Data: "aGk="}})
-	}, plain, "messages[0].content[1].type", "no audio")
+	}, plain, "messages[0].content[1]", "no audio")
 	f(func(q *chat.Request) { q.Messages[0].Role = chat.RoleTool }, plain, "messages[0].tool_call_id", "required")
 	f(func(q *chat.Request) { q.Stop = []string{"x"} }, chat.Target{Model: "m", Refuse: true}, "stop", "cannot be carried over")
 	f(func(q *chat.Request) { q.Sampling.Temperature = new(1.0) }, chat.Target{Model: "m", Refuse: true, NoSampling: true}, "temperature", "cannot")

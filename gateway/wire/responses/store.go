@@ -23,7 +23,12 @@ func Continue(q *chat.Request, before []chat.Message) *chat.Request {
 	if q.Instructions && len(own) > 0 {
 		c.Messages, own = append(c.Messages, own[0]), own[1:]
 	}
-	c.Messages = append(append(c.Messages, before...), own...)
+	for i := range before {
+		m := before[i]
+		m.At = chat.Unlisted
+		c.Messages = append(c.Messages, m)
+	}
+	c.Messages = append(c.Messages, own...)
 	return &c
 }
 

@@ -95,6 +95,11 @@ func TestContinue(t *testing.T) {
 	got := responses.Continue(second, responses.Conversation(first, reply))
 	want := decode(`{"model":"m","instructions":"two","input":[{"role":"user","content":"Weather?"},
 		{"type":"function_call","call_id":"c","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"c","output":"20"}]}`)
+	if at := got.Messages[1].At; at != chat.Unlisted {
+		t.Errorf("what was said before is at %d of the input", at)
+	}
+	unplaced(got.Messages)
+	unplaced(want.Messages)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %s want %s", render(t, got), render(t, want))
 	}
@@ -142,11 +147,19 @@ func TestInputItems(t *testing.T) {
 	}
 }
 
-// bare is messages without ids.
+// unplaced takes from messages where the caller wrote them.
+func unplaced(list []chat.Message) {
+	for i := range list {
+		list[i].At = 0
+	}
+}
+
+// bare is messages without ids and places.
 func bare(list []chat.Message) []chat.Message {
 	out := make([]chat.Message, len(list))
 	for i, m := range list {
 		out[i] = m
+		out[i].At = 0
 		out[i].Parts = make([]chat.Part, len(m.Parts))
 		for k, p := range m.Parts {
 			p.ID = ""

@@ -2,7 +2,6 @@ package responses
 
 import (
 	"slices"
-	"strconv"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/shape"
@@ -14,14 +13,13 @@ func (w *writer) message(i int) {
 	if m.Name != "" && m.Role != chat.RoleTool {
 		w.drop("name")
 	}
-	where := "messages[" + strconv.Itoa(i) + "].content"
 	switch m.Role {
 	case chat.RoleAssistant:
 		w.assistant(m)
 	case chat.RoleTool:
-		w.output(m, where)
+		w.output(i)
 	default:
-		w.spoken(m, where)
+		w.spoken(i)
 	}
 }
 
@@ -97,7 +95,8 @@ func (it *item) plain() bool {
 }
 
 // output writes the result of a call, whose kind only the call itself tells.
-func (w *writer) output(m *chat.Message, where string) {
+func (w *writer) output(i int) {
+	m := &w.q.Messages[i]
 	w.item()
 	kind := `{"type":"function_call_output","call_id":`
 	if w.custom[m.CallID] {
@@ -105,15 +104,16 @@ func (w *writer) output(m *chat.Message, where string) {
 	}
 	w.text(kind, m.CallID)
 	if m.CallID == "" {
-		w.refuse(where[:len(where)-len("content")]+"tool_call_id", "is required")
+		w.refuse(w.q.Place(i)+".tool_call_id", "is required")
 	}
 	w.raw(`,"output":`)
-	w.content(m.Parts, where)
+	w.content(i)
 	w.raw("}")
 }
 
 // spoken writes what a user or a developer says. What is not a message stands by itself.
-func (w *writer) spoken(m *chat.Message, where string) {
+func (w *writer) spoken(i int) {
+	m := &w.q.Messages[i]
 	if len(m.Parts) == 1 && m.Parts[0].Kind == chat.PartOther && (w.own() || isHostedItem(kindOf(m.Parts[0].Raw))) {
 		w.item()
 		w.dst = append(w.dst, m.Parts[0].Raw...)
@@ -122,7 +122,7 @@ func (w *writer) spoken(m *chat.Message, where string) {
 	w.item()
 	w.text(`{"type":"message","role":`, string(m.Role))
 	w.raw(`,"content":`)
-	w.content(m.Parts, where)
+	w.content(i)
 	w.raw("}")
 }
 
@@ -131,16 +131,17 @@ const breakpoint = "prompt_cache_breakpoint"
 
 func (w *writer) marked(p *chat.Part) bool { return p.Cache != "" && w.t.CacheMarks == breakpoint }
 
-// content writes one text as a string and all else as a list of parts.
-func (w *writer) content(parts []chat.Part, where string) {
+// content writes what the i-th message says: one text as a string and all else as a list of parts.
+func (w *writer) content(i int) {
+	parts := w.q.Messages[i].Parts
 	if len(parts) == 1 && parts[0].Kind == chat.PartText && !w.marked(&parts[0]) {
 		w.dst = shape.AppendString(w.dst, parts[0].Text)
 		return
 	}
 	w.dst = append(w.dst, '[')
 	n := 0
-	for i := range parts {
-		p := &parts[i]
+	for k := range parts {
+		p := &parts[k]
 		size := len(w.dst)
 		var not string
 		if w.dst, not = appendInput(comma(w.dst, n), p, w.marked(p)); not == "" {
@@ -151,7 +152,7 @@ func (w *writer) content(parts []chat.Part, where string) {
 		if p.Kind == chat.PartOther {
 			w.drop("messages.content." + not)
 		} else {
-			w.refuse(where+"["+strconv.Itoa(i)+"].type", "the Responses API takes no "+not)
+			w.refuse(w.q.PlaceOf(i, k), "the Responses API takes no "+not)
 		}
 	}
 	w.dst = append(w.dst, ']')
