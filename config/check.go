@@ -68,6 +68,7 @@ func (c *checker) all(endpoints []string) {
 	}
 	c.models()
 	c.catalog()
+	c.responses()
 	c.chain()
 	c.plugins()
 }
@@ -128,6 +129,17 @@ func (c *checker) server() {
 		}
 	}
 	checkOrigins("server.cors", s.CORS, c.fail)
+}
+
+// leastMemory is for one answer of ordinary length: none may have more than an eighth of all.
+const leastMemory = 1 << 20
+
+func (c *checker) responses() {
+	r := &c.cfg.Responses
+	if r.Memory != 0 && r.Memory < leastMemory {
+		c.fail("responses.memory", "write 0 to keep none", "responses.memory (%s) is less than %s", r.Memory, Bytes(leastMemory))
+	}
+	c.positive("responses.keep", int64(r.Keep))
 }
 
 // address reports what is not host:port.

@@ -13,6 +13,9 @@ func printable(name string) bool {
 	return len(name) <= 256 && !strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
+// notInIDs has a meaning in ids, in URLs or in JSON.
+const notInIDs = `~/%?#"\`
+
 const nameHint = "use printable ASCII without spaces, up to 256 characters"
 
 func (c *checker) providers() {
@@ -24,8 +27,8 @@ func (c *checker) providers() {
 		} else {
 			first[p.Name] = i
 		}
-		if strings.ContainsAny(p.Name, "~/%?#") {
-			c.fail(at+".name", "the name stands in the ids of files and batches: leave out ~ / % ? #", "%s.name: %q does not fit into a URL", at, p.Name)
+		if strings.ContainsAny(p.Name, notInIDs) {
+			c.fail(at+".name", "the name stands in the ids of files and batches: leave out ~ / % ? # \" and \\", "%s.name: %q does not fit into a URL", at, p.Name)
 		}
 		if !printable(p.Name) {
 			c.fail(at+".name", nameHint, "%s.name: %q is not a name", at, p.Name)

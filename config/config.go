@@ -60,6 +60,8 @@ type Config struct {
 	Plugins map[string]any `yaml:"plugins,omitempty"`
 	// Retries says when another attempt is made.
 	Retries Retries `yaml:"retries"`
+	// Responses says how answers of the Responses API are kept for providers that have no such API.
+	Responses Responses `yaml:"responses"`
 	// Telemetry is what the gateway tells about itself.
 	Telemetry Telemetry `yaml:"telemetry"`
 	// Tenants says where the tenants come from.
@@ -260,6 +262,16 @@ type Retries struct {
 	Budget Percent `yaml:"budget"`
 }
 
+// Responses says how answers of the Responses API are kept for providers that have no such API, so that
+// previous_response_id and GET /v1/responses/{id} work there, too. They are kept in memory, for each tenant apart, and
+// a restart forgets them.
+type Responses struct {
+	// Memory bounds all answers together. 0: none are kept, and requests that need one are refused.
+	Memory Bytes `yaml:"memory"`
+	// Keep is how long an answer is kept at most.
+	Keep time.Duration `yaml:"keep"`
+}
+
 // Telemetry is what the gateway tells about itself.
 type Telemetry struct {
 	// Log shapes the log on standard error.
@@ -309,6 +321,7 @@ func (c *Config) SetDefaults() {
 		On:      []string{OnConnect, OnRateLimit, OnServerError, OnTimeout, OnCut},
 		Budget:  0.2,
 	}
+	c.Responses = Responses{Memory: 64 << 20, Keep: 24 * time.Hour}
 	c.Telemetry.Log = Log{Format: "auto", Level: "info"}
 	c.Tenants = Tenants{Dir: "tenants", Anonymous: Deny}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.yaml.in/yaml/v4"
 
 	"github.com/sluice-ai/sluice/config"
@@ -30,6 +31,11 @@ models: [{name: demo, targets: [{provider: a}]}]
 	timeouts := config.Timeouts{Connect: 2 * time.Second, Headers: time.Minute, FirstEvent: 2 * time.Minute, Idle: 2 * time.Minute, Answer: 5 * time.Minute, Total: 10 * time.Minute}
 	provider := func(p config.Provider) config.Provider {
 		p.Timeouts, p.MaxIdleConnections, p.MaxResponse, p.MaxEvent, p.AskUsage, p.DropParams = timeouts, 1024, 64<<20, 16<<20, true, true
+		p.Health = config.Health{
+			Window: 30 * time.Second, FailureRate: 0.5, MinRequests: 20, Consecutive: 5, OpenFor: 15 * time.Second, MaxOpen: 5 * time.Minute,
+			SlowStart: 15 * time.Second,
+		}
+		p.Concurrency = config.Concurrency{Min: 4, Queue: 1000, Wait: 10 * time.Second}
 		return p
 	}
 	want := &config.Config{
@@ -55,13 +61,14 @@ models: [{name: demo, targets: [{provider: a}]}]
 		},
 		Retries: config.Retries{
 			Max: 2, Backoff: config.Range{Min: 100 * time.Millisecond, Max: 2 * time.Second}, Budget: 0.2,
-			On: []string{"connect", "429", "5xx", "timeout", "cut_before_first_event"},
+			On: []string{"connect", "429", "5xx", "timeout", "cut_before_first_event"}, Recover: "none",
 		},
+		Responses: config.Responses{Memory: 64 << 20, Keep: 24 * time.Hour},
 		Telemetry: config.Telemetry{Log: config.Log{Format: "auto", Level: "info"}},
 		Tenants:   config.Tenants{Dir: "tenants", Anonymous: "deny"},
 		Origins:   map[string]string{"providers[0].keys[0].key": "${env:KEY}"},
 	}
-	if diff := cmp.Diff(want, cfg); diff != "" {
+	if diff := cmp.Diff(want, cfg, cmpopts.EquateComparable(config.USD{})); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -106,18 +113,31 @@ providers:
     ask_usage: false
     drop_params: false
     endpoints: [chat.completions]
-  - {name: s, type: sim, sim: {first_token: 0, tokens_per_second: 0.5, jitter: 0.1, error_rate: 50%, seed: -3}}
+    health:
+      window: 1m
+      failure_rate: 0
+      min_requests: 3
+      consecutive: 0
+      open_for: 2s
+      max_open: 4s
+      slow_start: 0
+      probe: {path: "/v1/models?limit=1", every: 5s, timeout: 1s}
+    concurrency: {max: 9, min: 2, queue: 0, wait: 0}
+  - {name: s, type: sim, health: {probe: {model: m}}, sim: {first_token: 0, tokens_per_second: 0.5, jitter: 0.1, error_rate: 50%, seed: -3}}
 models:
   - name: "gpt-*"
     strategy: weighted
     targets: [{provider: a, model: "x-*", weight: 3}]
     fallback: [m]
+    affinity: [prompt_cache_key, user, "header:X-Session"]
+    hedge: {after: 800ms, budget: 10%, max_cost: 0.01}
     owned_by: us
-  - {name: m, aliases: [n, o], targets: [{provider: s}]}
+  - {name: m, aliases: [n, o], hedge: {}, targets: [{provider: s}]}
 chain: [auth, routing]
 plugins:
   cache: {mode: hard, opt: {size: 3}, extra: {A.b: {size: 4}}}
-retries: {max: 0, backoff: 1s, on: [], budget: 0}
+retries: {max: 0, backoff: 1s, on: [], budget: 0, recover: continue}
+responses: {memory: 0, keep: 90m}
 telemetry: {log: {format: json, level: error}}
 tenants: {dir: t, anonymous: acme}
 `, "c.pem", "x", "k.pem", "x", "secret", "sk-2\r\n", "t/acme.yaml", `
@@ -129,6 +149,8 @@ keys:
   - {name: a, digest: "hmac-`+digest("a")+`", expires: 2031-01-31}
   - {name: b, digest: "`+digest("b")+`", expires: 2031-01-31T12:00:00+02:00, disabled: true}
 models: {allow: ["gpt-*"], deny: [gpt-5]}
+priority: high
+overrides: [provider, strategy, hedge, timeout, retries, fallback]
 credentials: [{provider: a, key: "${file:../secret}"}]
 cors: {origins: ["https://acme.example"]}
 `)
@@ -136,6 +158,8 @@ cors: {origins: ["https://acme.example"]}
 	opt.Plugins["cache"] = &lax{Mode: "soft", Opt: &exact{Size: 9, Key: config.NewSecret("kept")}}
 	cfg := loaded(t, opt)
 	secret := config.NewSecret
+	health := cfg.Providers[1].Health
+	health.Probe = &config.Probe{Model: "m", Every: 10 * time.Second, Timeout: 5 * time.Second}
 	want := &config.Config{
 		Version: 1,
 		Server: config.Server{
@@ -152,25 +176,37 @@ cors: {origins: ["https://acme.example"]}
 					Connect: time.Second, Headers: 2 * time.Second, FirstEvent: 3 * time.Second, Idle: 4 * time.Second, Answer: 6 * time.Second, Total: 5 * time.Second,
 				},
 				MaxResponse: 1024, MaxEvent: 1000, Proxy: "http://user:vllm@proxy:3128",
+				Health: config.Health{
+					Window: time.Minute, MinRequests: 3, OpenFor: 2 * time.Second, MaxOpen: 4 * time.Second,
+					Probe: &config.Probe{Path: "/v1/models?limit=1", Every: 5 * time.Second, Timeout: time.Second},
+				},
+				Concurrency: config.Concurrency{Max: 9, Min: 2},
 			},
 			{
 				Name: "s", Type: "sim", Sim: &config.Sim{TokensPerSecond: 0.5, Jitter: 0.1, ErrorRate: 0.5, Seed: -3},
 				Timeouts: cfg.Providers[1].Timeouts, MaxIdleConnections: 1024, MaxResponse: 64 << 20, MaxEvent: 16 << 20, AskUsage: true, DropParams: true,
+				Health: health, Concurrency: cfg.Providers[1].Concurrency,
 			},
 		},
 		Models: []config.Model{
 			{
 				Name: "gpt-*", Strategy: "weighted", Targets: []config.Target{{Provider: "a", Model: "x-*", Weight: 3}},
 				Fallback: []string{"m"}, OwnedBy: "us",
+				Affinity: []string{"prompt_cache_key", "user", "header:X-Session"},
+				Hedge:    &config.Hedge{After: config.HedgeAfter{Time: 800 * time.Millisecond}, Budget: 0.1, MaxCost: config.NewUSD("0.01")},
 			},
-			{Name: "m", Aliases: []string{"n", "o"}, Strategy: "ordered", Targets: []config.Target{{Provider: "s", Weight: 1}}, OwnedBy: "sluice"},
+			{
+				Name: "m", Aliases: []string{"n", "o"}, Strategy: "ordered", Targets: []config.Target{{Provider: "s", Weight: 1}}, OwnedBy: "sluice",
+				Hedge: &config.Hedge{After: config.HedgeAfter{P95: true}, Budget: 0.06},
+			},
 		},
 		Chain: []string{"auth", "routing"},
 		Plugins: map[string]any{
 			"telemetry": &struct{}{}, "auth": &struct{}{}, "routing": &struct{}{},
 			"cache": &lax{Mode: "hard", Opt: &exact{Size: 3, Key: secret("kept")}, Extra: map[string]exact{"A.b": {Size: 4}}},
 		},
-		Retries:   config.Retries{Backoff: config.Range{Min: time.Second, Max: time.Second}},
+		Retries:   config.Retries{Backoff: config.Range{Min: time.Second, Max: time.Second}, Recover: "continue"},
+		Responses: config.Responses{Keep: 90 * time.Minute},
 		Telemetry: config.Telemetry{Log: config.Log{Format: "json", Level: "error"}},
 		Tenants: config.Tenants{Dir: "t", Anonymous: "acme", List: []*config.Tenant{{
 			Version: 1, ID: "acme", Name: "Acme", Disabled: true, File: "t/acme.yaml",
@@ -181,17 +217,18 @@ cors: {origins: ["https://acme.example"]}
 			Models:      config.ModelRules{Allow: []string{"gpt-*"}, Deny: []string{"gpt-5"}},
 			Credentials: []config.Credential{{Provider: "a", Key: secret("sk-2")}},
 			CORS:        config.CORS{Origins: []string{"https://acme.example"}},
+			Priority:    "high", Overrides: []string{"provider", "strategy", "hedge", "timeout", "retries", "fallback"},
 		}}},
 		Origins: cfg.Origins,
 	}
 	warnings := cfg.Warnings.Error()
 	cfg.Warnings = nil
-	if diff := cmp.Diff(want, cfg); diff != "" {
+	if diff := cmp.Diff(want, cfg, cmpopts.EquateComparable(config.USD{})); diff != "" {
 		t.Error(diff)
 	}
 	expect(t, warnings, `
 		gateway.yaml:25:24: providers[0].keys[0].key is written out; keep secrets out of files: use ${env:NAME} or ${file:/path}
-		gateway.yaml:48:10: plugin cache is not in the chain: its settings do nothing`)
+		gateway.yaml:60:10: plugin cache is not in the chain: its settings do nothing`)
 	if p := opt.Plugins["cache"].(*lax); p.Mode != "soft" || p.Opt.Size != 9 || p.Extra != nil {
 		t.Errorf("loading changed the prototype: %+v", p)
 	}
@@ -209,8 +246,8 @@ version: 1
 server: {admin_listen: off}
 providers:
   - {name: a, type: openai, keys: [{name: k, key: "${env:KEY}"}], proxy: "http://user:secretword@proxy:1"}
-  - {name: s, type: sim}
-models: [{name: demo, targets: [{provider: s}]}]
+  - {name: s, type: sim, health: {probe: {model: m}}}
+models: [{name: demo, targets: [{provider: s}], hedge: {max_cost: 0.5}}]
 `)
 	cfg := loaded(t, config.Options{Plugins: plugins(), Flags: flags(t, "--retries=3")})
 	out, err := cfg.Effective()
@@ -235,7 +272,7 @@ models: [{name: demo, targets: [{provider: s}]}]
 	cfg.Providers[0].Keys[0].Key, cfg.Providers[0].Proxy = config.NewSecret("***"), "http://***@proxy:1"
 	cfg.Origins, again.Origins, cfg.Warnings, again.Warnings = nil, nil, nil, nil
 	if !reflect.DeepEqual(cfg, again) {
-		t.Error(cmp.Diff(cfg, again))
+		t.Error(cmp.Diff(cfg, again, cmpopts.EquateComparable(config.USD{})))
 	}
 }
 
@@ -299,7 +336,7 @@ func TestEffectiveIsStable(t *testing.T) {
 		}
 	}
 	var sections map[string]any
-	if err := yaml.Load(first, &sections); err != nil || len(sections) != 9 {
+	if err := yaml.Load(first, &sections); err != nil || len(sections) != 10 {
 		t.Errorf("%d sections, %v", len(sections), err)
 	}
 }

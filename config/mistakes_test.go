@@ -38,7 +38,7 @@ func TestShape(t *testing.T) {
 	}
 	// Fields.
 	f("servers: {}\n", `gateway.yaml:4:1: unknown field "servers"; did you mean "server"?`)
-	f("limits: {}\n", `gateway.yaml:4:1: unknown field "limits"; fields here: version, server, providers, models, catalog, chain, plugins, retries, telemetry, tenants`)
+	f("limits: {}\n", `gateway.yaml:4:1: unknown field "limits"; fields here: version, server, providers, models, catalog, chain, plugins, retries, responses, telemetry, tenants`)
 	f("telemetry:\n  log: {levle: info}\n", `gateway.yaml:5:9: unknown field "levle" in telemetry.log; did you mean "level"?`)
 	f("telemetry: {Log: {}}\n", `gateway.yaml:4:13: unknown field "Log" in telemetry; did you mean "log"?`)
 	f("server: {listen: ':1'}\nserver: {}\n", `gateway.yaml:5:1: field "server" appears twice; the first is in line 4`)
@@ -68,6 +68,10 @@ func TestShape(t *testing.T) {
 		gateway.yaml:4:30: retries.on[2]: "connect" is in the list already, as retries.on[0]
 		gateway.yaml:4:39: retries.on[3]: "5xz" is not one of connect, 429, 5xx, timeout, cut_before_first_event; did you mean "5xx"?`)
 	f("retries: {on: [~]}\n", `gateway.yaml:4:16: retries.on[0] has no value`)
+	f("responses: {memory: some}\n", `gateway.yaml:4:21: responses.memory: "some" is not a size; write a number with a unit, such as 32MiB, or a number of bytes`)
+	f("responses: {memory: 10KiB, keep: 0s}\n", `
+		gateway.yaml:4:21: responses.memory (10KiB) is less than 1MiB; write 0 to keep none
+		gateway.yaml:4:34: responses.keep must be more than 0`)
 	f("telemetry: {log: {level: verbose}}\n", `gateway.yaml:4:26: telemetry.log.level: "verbose" is not one of debug, info, warn, error`)
 }
 
@@ -182,7 +186,8 @@ func TestProviders(t *testing.T) {
 	f("type: opnai", `gateway.yaml:4:21: providers[0].type: "opnai" is not one of `+strings.Join(config.ProviderTypes(), ", ")+`; did you mean "openai"?`)
 	f("type: sim}\n  - {name: a, type: sim", `gateway.yaml:5:12: provider "a" is defined twice; the first is providers[0]`)
 	f("type: sim}\n  - {name: 'a b', type: sim", `gateway.yaml:5:12: providers[1].name: "a b" is not a name; use printable ASCII without spaces, up to 256 characters`)
-	f("type: sim}\n  - {name: 'a~b', type: sim", `gateway.yaml:5:12: providers[1].name: "a~b" does not fit into a URL; the name stands in the ids of files and batches: leave out ~ / % ? #`)
+	f("type: sim}\n  - {name: 'a~b', type: sim", `gateway.yaml:5:12: providers[1].name: "a~b" does not fit into a URL; the name stands in the ids of files and batches: leave out ~ / % ? # " and \`)
+	f("type: sim}\n  - {name: 'a\"b', type: sim", `gateway.yaml:5:12: providers[1].name: "a\"b" does not fit into a URL; the name stands in the ids of files and batches: leave out ~ / % ? # " and \`)
 	f("type: anthropic", `gateway.yaml:4:5: providers[0].keys is missing: type anthropic needs a key`)
 	f("type: azure, "+key, `gateway.yaml:4:5: providers[0].base_url is missing; write where the API begins, such as https://my-resource.openai.azure.com`)
 	f("type: openai, api_version: 2024-10-21, "+key, `gateway.yaml:4:42: providers[0].api_version has no meaning for type openai`)
@@ -233,7 +238,7 @@ func TestModels(t *testing.T) {
 	f("  - {name: a, targets: [{provider: opnai}]}\n", `gateway.yaml:4:36: models[0].targets[0].provider: "opnai" is not defined; did you mean "openai"?`)
 	f("  - {name: a, targets: []}\n", `gateway.yaml:4:24: models[0].targets is empty`)
 	f("  - {name: a, strategy: weighted, targets: [{provider: openai, weight: 0}]}\n", `gateway.yaml:4:44: the weights of models[0].targets sum up to 0`)
-	f("  - {name: a, strategy: least_cost, "+to+"}\n", `gateway.yaml:4:25: models[0].strategy: "least_cost" is not one of ordered, weighted`)
+	f("  - {name: a, strategy: cheapest, "+to+"}\n", `gateway.yaml:4:25: models[0].strategy: "cheapest" is not one of ordered, weighted, least_latency, least_cost`)
 	f("  - {name: a, "+to+"}\n  - {name: a, "+to+"}\n", `gateway.yaml:5:12: the name "a" is taken by models[0].name`)
 	f("  - {name: a, aliases: [b, c], "+to+"}\n  - {name: b, aliases: [c], "+to+"}\n", `
 		gateway.yaml:4:25: the name "b" is taken by models[1].name

@@ -11,6 +11,7 @@ import (
 type Target struct {
 	Provider string
 	Key      string // the name of the provider's key, never its value; "" if it has none
+	Holder   string // what ids call it, see [HeldID]; "" for the provider's name
 	Model    string // what the provider calls it; "" for the plan's model; "*" in it stands for what a wildcard matched
 	Weight   int    // among the targets of its step
 	Via      Sender

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 
+	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/form"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
@@ -32,6 +33,9 @@ type Endpoint struct {
 	Default string // the model that a request means which names none; for OptionalModel
 	Bytes   bool   // answers may be bytes without a meaning of their own: audio, files
 	Free    bool   // no provider charges for it: nothing is generated
+
+	// Counts is what a request is charged by if the provider reports no usage, Images or Characters. Zero: nothing is known.
+	Counts catalog.Class
 
 	// Decode reads the body of a conversation, so that a provider of another dialect can serve it; nil for endpoints that
 	// are none. The error is a *chat.Error.
@@ -67,8 +71,8 @@ type Header interface {
 
 // Body is the request body as a transport gives it.
 type Body interface {
-	// Load reads all of it under the transport's limits. Called at most once. The bytes stay the transport's; the error is
-	// an *Error, or the cause of the cancellation.
+	// Load reads all of it under the transport's limits. Called at most once. The bytes stay the transport's, and may be
+	// changed until Free; the error is an *Error, or the cause of the cancellation.
 	Load() ([]byte, error)
 	// Free takes the bytes back. Called exactly once, whether or not Load was called.
 	Free()
@@ -86,6 +90,7 @@ type Request struct {
 	body   Body
 	raw    []byte
 	fields peek.Fields
+	refs   []Reference
 	form   *formBody // nil if the body is none
 	opened bool
 	err    error
@@ -127,6 +132,16 @@ func (r *Request) openJSON() (err error) {
 	if r.raw, err = r.body.Load(); err != nil {
 		return err
 	}
+	if err := r.scan(); err != nil || r.Endpoint.Forward == "" {
+		return err
+	}
+	if r.raw, r.refs = references(r.raw); r.refs != nil {
+		return r.scan() // positions have changed
+	}
+	return nil
+}
+
+func (r *Request) scan() (err error) {
 	if r.fields, err = peek.Scan(r.raw); err != nil && !r.mayLackModel(err) {
 		return badBody(err)
 	}
@@ -161,7 +176,8 @@ func (r *Request) Edits(e []peek.Edit, model string, askUsage bool) []peek.Edit 
 	return r.fields.Edits(e, model, askUsage)
 }
 
-// Body is the bytes as they came, but for those that Rest gives: nil before Open and after the last release.
+// Body is the bytes as they came, but for those that Rest gives and the holders of References: nil before Open and after the
+// last release.
 func (r *Request) Body() []byte { return r.raw }
 
 // Member is the string in the body's own member of that key, which is given with its quotes; "" if there is none, before Open
@@ -173,6 +189,10 @@ func (r *Request) Member(quotedKey string) string {
 	s, _ := peek.String(peek.Find(r.raw, []byte(quotedKey)))
 	return s
 }
+
+// References are the things that the body names by ids of [HeldID], one for each holder; most have none, and so have forms.
+// Whoever plans leads the request there. In Body those ids are the provider's own.
+func (r *Request) References() []Reference { return r.refs }
 
 // Fields are what steers, with its positions in Body; zero before Open. Of a form they are model and stream, without
 // positions.

@@ -160,13 +160,17 @@ func targets(t config.Target, p *provider, senders map[string]map[string]gateway
 	}
 	list := make([]*gateway.Target, 0, len(keys))
 	for _, k := range keys {
+		holder := t.Provider
+		if len(keys) > 1 {
+			holder = gateway.Holder(t.Provider, k.Name)
+		}
 		via := senders[t.Provider][k.Name]
 		if via == nil {
 			via = p.key(k.Key.Reveal())
 			senders[t.Provider][k.Name] = via
 		}
 		list = append(list, &gateway.Target{
-			Provider: t.Provider, Key: k.Name, Model: t.Model, Via: via, Serves: p.serves,
+			Provider: t.Provider, Key: k.Name, Holder: holder, Model: t.Model, Via: via, Serves: p.serves,
 			Weight: t.Weight * k.Weight * 1000 / max(total, 1),
 		})
 	}

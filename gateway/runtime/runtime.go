@@ -9,7 +9,6 @@ import (
 	"reflect"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -32,12 +31,6 @@ type Options struct {
 	MaxReplies int64  // bytes of all providers' replies held at once; 0: no bound
 }
 
-// How many bytes of answers of the Responses API are kept for providers that have no such API, and for how long.
-const (
-	storedMost = 64 << 20
-	storedLife = 24 * time.Hour
-)
-
 // Runtime holds the present generation.
 type Runtime struct {
 	o       Options
@@ -56,7 +49,7 @@ var (
 
 // New makes a runtime without a generation: Apply must succeed before the first Acquire.
 func New(o Options) *Runtime {
-	r := &Runtime{o: o, budget: upstream.NewBudget(o.MaxReplies), stored: upstream.NewStored(storedMost, storedLife)}
+	r := &Runtime{o: o, budget: upstream.NewBudget(o.MaxReplies), stored: upstream.NewStored(0, 0)}
 	w, err := watch.New()
 	if err != nil {
 		o.Log.Info("idle provider connections are probed before use", zap.Error(err))
@@ -76,6 +69,7 @@ func (r *Runtime) Apply(c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	r.stored.Limit(int64(c.Responses.Memory), c.Responses.Keep)
 	r.number++
 	g.number = r.number
 	r.current.Store(g)

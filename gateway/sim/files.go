@@ -76,7 +76,7 @@ func (c *call) file(id string) *file {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, f := range a.files {
-		if f.ID == id && f.owner == c.tenant {
+		if same(f.ID, id) && f.owner == c.tenant {
 			return f
 		}
 	}
@@ -95,6 +95,13 @@ func (c *call) newID(prefix string) string {
 		id = gateway.HeldID(id, c.holder)
 	}
 	return id
+}
+
+// same says whether two ids mean the same, though only one of them may say who holds it.
+func same(a, b string) bool {
+	a, _ = gateway.SplitID(a)
+	b, _ = gateway.SplitID(b)
+	return a == b
 }
 
 func (c *call) createFile() answer {
@@ -136,7 +143,7 @@ func (c *call) deleteFile() answer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i, f := range a.files {
-		if f.ID == c.id && f.owner == c.tenant {
+		if same(f.ID, c.id) && f.owner == c.tenant {
 			a.files = append(a.files[:i:i], a.files[i+1:]...)
 			return c.json(deleted{c.id, "file", true})
 		}
@@ -198,6 +205,7 @@ func (c *call) createBatch() answer {
 	case !strings.HasPrefix(b.Endpoint, "/v1/") || b.Endpoint == "/v1/batches" || b.Endpoint == "/v1/files":
 		return c.wrong("endpoint", "is none that batches are for")
 	}
+	b.Input = in.ID // which says who holds it, as the request's need not
 	out := c.run(b, bytes.Split(bytes.TrimSpace(in.content), []byte("\n")))
 	b.Output = c.add(b.ID+"_output.jsonl", "batch_output", out).ID
 	b.InProgress, b.Finalizing, b.Completed = now(), now(), now()
@@ -279,7 +287,7 @@ func (c *call) retrieveBatch() answer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, b := range a.batches {
-		if b.ID == c.id && b.owner == c.tenant {
+		if same(b.ID, c.id) && b.owner == c.tenant {
 			return c.json(b)
 		}
 	}

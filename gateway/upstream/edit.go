@@ -40,9 +40,6 @@ func (st *stream) edit() []peek.Edit {
 			st.dropped = append(st.dropped, "thinking")
 		}
 	}
-	if bytes.Contains(body, p.mark) {
-		e = appendIDs(e, body, p.mark)
-	}
 	if len(e) > n {
 		slices.SortStableFunc(e, func(a, b peek.Edit) int { return a.At - b.At })
 		end := 0
@@ -149,63 +146,88 @@ func (m *members) drop(key string, null bool) {
 	}
 }
 
-// appendIDs takes the mark off the ids of files and batches that this provider holds. mark is "~name" and the quote behind.
-func appendIDs(e []peek.Edit, body, mark []byte) []peek.Edit {
-	for at := 0; ; {
-		i := bytes.Index(body[at:], mark)
-		if i < 0 {
-			return e
-		}
-		from, to := at+i, at+i+len(mark)-1
-		at = to
-		start := bytes.LastIndexByte(body[:from], '"') + 1
-		if id := string(body[start:from]); start > 0 && isHeld(id) {
-			e = append(e, peek.Edit{At: from, End: to})
-		}
+// mark makes the ids in a reply say who holds what they are of: those of files and batches, and, if the provider has several
+// keys, that of a response.
+func (p *Provider) mark(reply *gateway.Reply, r *route, at *gateway.Target) {
+	holder := p.c.Name
+	if at != nil && at.Holder != "" {
+		holder = at.Holder
 	}
+	if reply.Status >= 300 || reply.Kind == gateway.Bytes || !r.ids && (!r.answer || holder == p.c.Name) {
+		return
+	}
+	end := gateway.HeldID("-", holder)[1:]
+	reply.Stream = &marked{Stream: reply.Stream, p: p, end: end, whole: reply.Kind == gateway.Whole}
 }
 
-// isHeld says whether a text is the provider's id of something that callers know with a mark.
-func isHeld(id string) bool {
-	return (strings.HasPrefix(id, "file") || strings.HasPrefix(id, "batch")) && !strings.ContainsFunc(id, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
-	})
+// marked is a reply whose ids say who holds what they are of.
+type marked struct {
+	gateway.Stream
+	p     *Provider
+	end   string // of the ids
+	whole bool
+	held  int64 // bytes of the present event that are counted
 }
 
-// holdIDs makes the ids of a reply about files or batches say who holds them.
-func (st *stream) holdIDs() error {
-	if st.reply.Kind != gateway.Whole || st.reply.Status >= 300 {
-		return nil
-	}
-	ev, err := st.Next()
+// Next implements gateway.Stream.
+func (m *marked) Next() (gateway.Event, error) {
+	m.release()
+	ev, err := m.Stream.Next()
 	if err != nil {
-		return err
+		return ev, err
 	}
-	h := holder{data: ev.Data, suffix: st.p.mark[:len(st.p.mark)-1]}
-	h.object(ev.Data)
-	st.reply.Stream = &rendered{stream: st, data: peek.Append(nil, ev.Data, h.e)}
-	return nil
+	ids := idEnds{data: ev.Data, text: m.end}
+	if m.whole || bytes.Contains(ev.Data, responseKey) { // few events of many are about the response as a whole
+		ids.object(ev.Data)
+	}
+	if len(ids.e) == 0 {
+		return ev, nil
+	}
+	n := int64(peek.Size(ev.Data, ids.e))
+	if err := m.p.c.Budget.take(n); err != nil {
+		return gateway.Event{}, err
+	}
+	m.held = n
+	ev.Data = peek.Append(nil, ev.Data, ids.e)
+	return ev, nil
 }
 
-// holder collects the places in a reply where an id ends.
-type holder struct {
-	data, suffix []byte
-	e            []peek.Edit
+func (m *marked) release() {
+	m.p.c.Budget.give(m.held)
+	m.held = 0
 }
 
-func (h *holder) object(v []byte) {
+// Close implements gateway.Stream.
+func (m *marked) Close() error {
+	m.release()
+	return m.Stream.Close()
+}
+
+var responseKey = []byte(`"response"`)
+
+// idEnds collects the places where an id ends: of a file, a batch or a response, of a list of those, or of an event about a
+// response.
+type idEnds struct {
+	data []byte
+	text string // what is to stand there
+	e    []peek.Edit
+}
+
+func (h *idEnds) object(v []byte) {
 	peek.Each(v, func(key, val []byte) bool {
 		switch string(key) {
-		case "id", "input_file_id", "output_file_id", "error_file_id", "first_id", "last_id":
+		case "id", "input_file_id", "output_file_id", "error_file_id", "first_id", "last_id", "previous_response_id":
 			if len(val) > 2 && val[0] == '"' {
 				at := cap(h.data) - cap(val) + len(val) - 1
-				h.e = append(h.e, peek.Edit{At: at, End: at, Text: string(h.suffix)})
+				h.e = append(h.e, peek.Edit{At: at, End: at, Text: h.text})
 			}
 		case "data":
 			peek.Elements(val, func(one []byte) bool {
 				h.object(one)
 				return true
 			})
+		case "response":
+			h.object(val)
 		}
 		return true
 	})

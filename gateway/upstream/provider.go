@@ -61,7 +61,6 @@ type Provider struct {
 	dialer dialer
 	head   string // the fixed header lines, built once
 	routes map[string]*route
-	mark   []byte // what the ids of its files end with, and a quote
 	target string // what stands before a path in the request line: the base URL's path, or all of it through a proxy
 
 	mu     sync.Mutex
@@ -82,7 +81,7 @@ func New(c Config) (*Provider, error) {
 	if c.Budget == nil {
 		c.Budget = NewBudget(0)
 	}
-	p := &Provider{c: c, dialer: d, routes: c.Kind.routes(&c), mark: []byte(strings.TrimPrefix(gateway.HeldID("-", c.Name), "-") + `"`)}
+	p := &Provider{c: c, dialer: d, routes: c.Kind.routes(&c)}
 	p.target = strings.TrimSuffix(c.BaseURL.EscapedPath(), "/")
 	var b strings.Builder
 	b.WriteString(" HTTP/1.1\r\nHost: " + c.BaseURL.Host + "\r\nAccept-Encoding: identity\r\n")

@@ -28,6 +28,7 @@ type route struct {
 	id       bool   // there is one
 	asks     bool   // a stream's usage must be asked for
 	ids      bool   // the reply has ids that must lead back to this provider
+	answer   bool   // the reply is a response, whose id must lead back to the provider's key if there are several
 	images   bool   // a stream ends with the last of the images that were asked for
 	merges   bool   // small requests may go together
 	file     bool   // a successful reply is somebody's file, whatever is in it
@@ -73,6 +74,7 @@ func (k *Kind) routes(c *Config) map[string]*route {
 		r.merges = r.native && e.Name == "embeddings" && c.Merge.Window > 0
 		r.response = r.native && at.Dialect == "responses"
 		r.noted = r.native && e.Name == createResponse
+		r.answer = slices.Contains(stored[:4], e.Name)
 		r.forwarded = []gateway.Field{{Name: "Openai-Beta"}, {Name: "X-Client-Request-Id"}}
 		if at.Dialect == "anthropic" {
 			r.forwarded = []gateway.Field{{Name: "Anthropic-Version", Value: "2023-06-01"}, {Name: "Anthropic-Beta"}, {Name: "X-Client-Request-Id"}}

@@ -22,7 +22,7 @@ func (p *Provider) read(x *gateway.Exchange) (*chat.Request, error) {
 	if err != nil {
 		return nil, gateway.BadRequest(err)
 	}
-	if q.Dialect = x.Request.Endpoint.Dialect; p.c.Stored == nil {
+	if q.Dialect = x.Request.Endpoint.Dialect; !p.c.Stored.Keeps() {
 		q.Store = new(bool)
 	}
 	return q, nil
@@ -54,17 +54,9 @@ func (p *Provider) continued(x *gateway.Exchange, q *chat.Request) (*chat.Reques
 	if q.Previous == "" {
 		return q, nil
 	}
-	if p.c.Stored == nil {
-		return nil, p.stateless("previous_response_id")
-	}
 	before := p.c.Stored.get(x.Caller.Tenant.ID, q.Previous)
 	if before == nil || before.turns == nil {
-		return nil, &gateway.Error{
-			Status: 400, Type: gateway.TypeInvalidRequest, Code: "previous_response_not_found", Param: "previous_response_id",
-			Origin: gateway.OriginClient, NoRetry: true,
-			Message: "Previous response with id '" + q.Previous + "' not found. The gateway keeps answers of this provider in memory " +
-				"and for a limited time: send the whole conversation.",
-		}
+		return nil, p.missing(x, q.Previous)
 	}
 	return responses.Continue(q, before.turns), nil
 }
@@ -88,9 +80,51 @@ func (p *Provider) stateless(param string) error {
 	}
 }
 
+// missing is the error for a response that the gateway does not keep, or not any more, or for another tenant.
+func (p *Provider) missing(x *gateway.Exchange, id string) error {
+	e := &gateway.Error{
+		Status: 400, Type: gateway.TypeInvalidRequest, Code: "previous_response_not_found", Param: "previous_response_id",
+		Origin: gateway.OriginClient, NoRetry: true,
+		Message: "Previous response with id '" + id + "' not found. The gateway keeps answers of providers without a Responses API in " +
+			"memory and for a limited time: send the whole conversation.",
+	}
+	if x.Request.Param != "" {
+		e.Status, e.Code, e.Param, e.Message = 404, "not_found", "id", "Response with id '"+id+"' not found."
+	}
+	if !p.c.Stored.Keeps() {
+		e.Status, e.Code = 400, gateway.CodeUnsupported
+		e.Message = "The gateway keeps no answers of providers without a Responses API, because \"responses.memory\" is 0 in its " +
+			"configuration. Send the whole conversation as input."
+	}
+	return e
+}
+
+// mayAsk refuses to ask a provider about a response that is known to be another tenant's, or that is no provider's: the
+// gateway has made it, and would have found it. The error is an *Error.
+func (p *Provider) mayAsk(x *gateway.Exchange, r *route) error {
+	if !r.response {
+		return nil
+	}
+	id, _ := gateway.SplitID(x.Request.Param)
+	if id == "" {
+		id = x.Request.Member(`"previous_response_id"`)
+	}
+	switch whose, _, known := p.c.Stored.noted(id); {
+	case known && whose != x.Caller.Tenant.ID:
+		return errForeign
+	case !known && gateway.IsResponseID(id):
+		return p.missing(x, id)
+	}
+	return nil
+}
+
+var errForeign = &gateway.Error{
+	Status: 404, Type: gateway.TypeInvalidRequest, Code: "not_found", Origin: gateway.OriginClient, Message: "There is no response with this id.",
+}
+
 // keeps says whether the answer to a request is to be stored here.
 func (p *Provider) keeps(x *gateway.Exchange, q *chat.Request) bool {
-	return p.c.Stored != nil && x.Request.Endpoint.Name == createResponse && (q.Store == nil || *q.Store)
+	return p.c.Stored.Keeps() && x.Request.Endpoint.Name == createResponse && (q.Store == nil || *q.Store)
 }
 
 // conversation is what an answer belongs to.
@@ -111,7 +145,7 @@ func (p *Provider) remember(x *gateway.Exchange, c *conversation, reply *chat.Re
 
 // note remembers that this provider keeps an answer which it made itself. ev is the first event of the reply, or all of it.
 func (p *Provider) note(x *gateway.Exchange, ev gateway.Event) {
-	if p.c.Stored == nil || string(peek.Find(x.Request.Body(), []byte(`"store"`))) == "false" {
+	if string(peek.Find(x.Request.Body(), []byte(`"store"`))) == "false" {
 		return
 	}
 	object := ev.Data
@@ -133,10 +167,7 @@ func (p *Provider) kept(x *gateway.Exchange) (*gateway.Reply, error) {
 	tenant, id := x.Caller.Tenant.ID, x.Request.Param
 	a := p.c.Stored.get(tenant, id)
 	if a == nil || a.body == nil {
-		return nil, &gateway.Error{
-			Status: 404, Type: gateway.TypeInvalidRequest, Code: "not_found", Param: "id", Origin: gateway.OriginClient,
-			Message: "Response with id '" + id + "' not found.",
-		}
+		return nil, p.missing(x, id)
 	}
 	var body []byte
 	switch x.Request.Endpoint.Name {

@@ -28,15 +28,13 @@ const (
 )
 
 // Send makes one attempt.
-func (s *sender) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt) (*gateway.Reply, error) {
+func (s *sender) Send(x *gateway.Exchange, at *gateway.Target, a *gateway.Attempt) (*gateway.Reply, error) {
 	r, ok := s.p.routes[x.Request.Endpoint.Name]
 	switch {
 	case !ok:
 		return nil, s.impossible(errEndpoint)
 	case r.id && isDots(x.Request.Param), s.p.c.Kind.Quirks.Deployments && a.Model != "" && isDots(a.Model):
 		return nil, errDots
-	case r.response && s.p.c.Stored.foreign(x.Caller.Tenant.ID, responseID(x)):
-		return nil, errForeign
 	case r.native && x.Caller.Tenant.Restricted() && s.p.namesModels(x):
 		return nil, errOtherModels
 	case r.kept:
@@ -47,7 +45,14 @@ func (s *sender) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt
 		}
 		return s.send(x, a, r, nil)
 	case r.native:
-		return s.send(x, a, r, nil)
+		if err := s.p.mayAsk(x, r); err != nil {
+			return nil, err
+		}
+		reply, err := s.send(x, a, r, nil)
+		if err == nil {
+			s.p.mark(reply, r, at)
+		}
+		return reply, err
 	}
 	t, err := s.translate(x, r, a)
 	if err != nil {
@@ -65,18 +70,6 @@ func isDots(held string) bool {
 
 var errDots = &gateway.Error{
 	Status: 404, Type: gateway.TypeInvalidRequest, Code: "not_found", Origin: gateway.OriginClient, Message: "There is nothing with this id.",
-}
-
-// responseID is that of the response which an exchange is about, or goes on from.
-func responseID(x *gateway.Exchange) string {
-	if x.Request.Param != "" {
-		return x.Request.Param
-	}
-	return x.Request.Member(`"previous_response_id"`)
-}
-
-var errForeign = &gateway.Error{
-	Status: 404, Type: gateway.TypeInvalidRequest, Code: "not_found", Origin: gateway.OriginClient, Message: "There is no response with this id.",
 }
 
 // namesModels says whether a request names models beside the one that was allowed.
@@ -164,8 +157,6 @@ func (st *stream) begin(s *sender, t *translation) error {
 	switch {
 	case t != nil:
 		return t.wrap(st)
-	case st.r.ids:
-		return st.holdIDs()
 	case st.r.noted && st.reply.Status < 300:
 		st.p.note(st.x, st.event)
 		st.reply.Failure = st.failNumbered

@@ -14,11 +14,12 @@ import (
 // Stored keeps the answers of the Responses API for providers that have no such API, so that a later request can go on
 // from one of them; of the other providers' answers it only knows who keeps them. It belongs to the process and is bounded:
 // the tenant that holds most gives first, what it did not use for longest, and everything goes with a restart.
+//
+// A nil *Stored keeps nothing and knows nothing.
 type Stored struct {
-	most int64 // bytes of answers
-	life time.Duration
-
 	mu      sync.Mutex
+	most    int64 // bytes of answers; 0: none are kept
+	life    time.Duration
 	bytes   int64
 	tenants map[string]*shelf
 	notes   *simplelru.LRU[string, note] // of the answers that providers keep, by their ids
@@ -33,7 +34,7 @@ type shelf struct {
 // answer is one stored response.
 type answer struct {
 	provider string // that made it
-	expires  gateway.Instant
+	made     gateway.Instant
 	size     int64
 	body     []byte            // the response object
 	input    []json.RawMessage // the items of the request that it answers
@@ -50,25 +51,46 @@ const (
 	mostAnswers = 1 << 20 // the bound is in bytes, and an answer has 200 and more
 )
 
-// NewStored makes a store of so many bytes, in which answers live for so long.
+// NewStored makes a store of so many bytes, in which answers live for so long. With 0 bytes there are no answers in it.
 func NewStored(most int64, life time.Duration) *Stored {
 	s := &Stored{most: most, life: life, tenants: map[string]*shelf{}}
 	s.notes, _ = simplelru.NewLRU[string, note](mostNotes, nil) // only a size that is not positive is an error
 	return s
 }
 
+// Limit changes how many bytes of answers there may be, and how long they live, also of those that are there.
+func (s *Stored) Limit(most int64, life time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.most, s.life = most, life
+	s.makeRoom()
+}
+
+// Keeps says whether answers are kept at all.
+func (s *Stored) Keeps() bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.most > 0
+}
+
 // put stores an answer. One that is larger than an eighth of the store is not kept.
 func (s *Stored) put(tenant, id string, a *answer) {
-	a.expires = gateway.Now().Add(s.life)
+	if s == nil || id == "" {
+		return
+	}
+	a.made = gateway.Now()
 	a.size = 200 + int64(len(tenant)+len(id)+len(a.body)) + sizeOf(a.turns)
 	for _, item := range a.input {
 		a.size += int64(len(item))
 	}
-	if id == "" || a.size > s.most/8 {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if a.size > s.most/8 {
+		return
+	}
 	t := s.tenants[tenant]
 	if t == nil {
 		t = &shelf{}
@@ -81,29 +103,30 @@ func (s *Stored) put(tenant, id string, a *answer) {
 	t.answers.Remove(id)
 	t.answers.Add(id, a)
 	t.bytes += a.size
-	for s.bytes += a.size; s.bytes > s.most; {
-		s.makeRoom()
-	}
+	s.bytes += a.size
+	s.makeRoom()
 }
 
-// makeRoom takes the oldest answer of the tenant that holds most.
+// makeRoom takes the oldest answer of the tenant that holds most until there is not too much.
 func (s *Stored) makeRoom() {
-	var fullest string
-	for tenant, t := range s.tenants {
-		if f := s.tenants[fullest]; f == nil || t.bytes > f.bytes {
-			fullest = tenant
+	for s.bytes > s.most {
+		var fullest string
+		for tenant, t := range s.tenants {
+			if f := s.tenants[fullest]; f == nil || t.bytes > f.bytes {
+				fullest = tenant
+			}
 		}
-	}
-	t := s.tenants[fullest]
-	t.answers.RemoveOldest()
-	if t.answers.Len() == 0 {
-		delete(s.tenants, fullest)
+		t := s.tenants[fullest]
+		t.answers.RemoveOldest()
+		if t.answers.Len() == 0 {
+			delete(s.tenants, fullest)
+		}
 	}
 }
 
 // Note remembers that a provider keeps an answer of its own, for [Stored.Holder].
 func (s *Stored) Note(tenant, id, provider string) {
-	if id == "" {
+	if s == nil || id == "" {
 		return
 	}
 	s.mu.Lock()
@@ -111,15 +134,15 @@ func (s *Stored) Note(tenant, id, provider string) {
 	s.notes.Add(id, note{tenant, provider})
 }
 
-// foreign says whether a provider's answer is known to be another tenant's.
-func (s *Stored) foreign(tenant, id string) bool {
+// noted finds whose an answer is that a provider keeps; false if nobody knows.
+func (s *Stored) noted(id string) (tenant, provider string, ok bool) {
 	if s == nil {
-		return false
+		return "", "", false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, ok := s.notes.Get(id)
-	return ok && n.tenant != tenant
+	return n.tenant, n.provider, ok
 }
 
 // get finds an answer; nil if there is none, or not any more.
@@ -134,7 +157,7 @@ func (s *Stored) get(tenant, id string) *answer {
 		return nil
 	}
 	a, ok := t.answers.Get(id)
-	if ok && gateway.Now() >= a.expires {
+	if ok && gateway.Since(a.made) >= s.life {
 		t.answers.Remove(id)
 		return nil
 	}
@@ -142,6 +165,9 @@ func (s *Stored) get(tenant, id string) *answer {
 }
 
 func (s *Stored) remove(tenant, id string) {
+	if s == nil {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t := s.tenants[tenant]; t != nil {
@@ -154,10 +180,8 @@ func (s *Stored) Holder(tenant, id string) (provider string, kept bool) {
 	if a := s.get(tenant, id); a != nil {
 		return a.provider, true
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n, ok := s.notes.Get(id); ok && n.tenant == tenant {
-		return n.provider, false
+	if whose, provider, ok := s.noted(id); ok && whose == tenant {
+		return provider, false
 	}
 	return "", false
 }

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"strings"
@@ -44,19 +43,11 @@ func (s *sender) translate(x *gateway.Exchange, r *route, a *gateway.Attempt) (*
 		t.free()
 		return nil, s.impossible(err)
 	}
-	t.unmark(s.p.mark)
 	if err := t.leaveOut(&s.p.c.Kind.Quirks, target.Refuse); err != nil {
 		t.free()
 		return nil, s.impossible(err)
 	}
 	return t, nil
-}
-
-// unmark takes the mark off the ids of files that the provider holds.
-func (t *translation) unmark(mark []byte) {
-	if bytes.Contains(*t.body, mark) {
-		*t.body = append((*t.body)[:0], peek.Append(nil, *t.body, appendIDs(nil, *t.body, mark))...)
-	}
 }
 
 // leaveOut takes out of the body what its dialect knows and this provider refuses.
@@ -137,7 +128,7 @@ func name(x *gateway.Exchange, h *chat.Head) {
 		h.Created = x.Start.Time().Unix()
 	}
 	if x.Request.Endpoint.Name == createResponse {
-		h.ID = "resp_" + strings.TrimPrefix(x.ID, "req_")
+		h.ID = gateway.ResponseID(x.ID)
 	}
 }
 

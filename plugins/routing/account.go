@@ -1,6 +1,8 @@
 package routing
 
 import (
+	"cmp"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -11,7 +13,7 @@ import (
 const providerHeader = "X-Sluice-Provider"
 
 // planAccount fills x.Plan for what no model leads to: files, batches, stored responses. The plan shares the account's
-// targets, one for each of its keys.
+// targets, one for each of its keys, unless an id says which key is meant.
 func planAccount(x *gateway.Exchange) error {
 	if err := x.Request.Open(); err != nil {
 		return err
@@ -20,14 +22,14 @@ func planAccount(x *gateway.Exchange) error {
 	if len(able) == 0 {
 		return nobodyHas(x)
 	}
-	a, err := account(x, able)
+	a, targets, err := account(x, able)
 	if err != nil {
 		return err
 	}
 	if x.Request.Endpoint.Name == "batches.create" && x.Caller.Tenant.Restricted() && x.Caller.Tenant.Own[a.Name] == nil {
 		return errBatch
 	}
-	x.Plan = gateway.Plan{Targets: a.Targets}
+	x.Plan = gateway.Plan{Targets: targets}
 	return nil
 }
 
@@ -38,69 +40,98 @@ func capable(x *gateway.Exchange) []*gateway.Account {
 	})
 }
 
-// account is the provider that is meant: by an id, by the header, or because there is no other. What creates or lists
-// something goes to the first that can, and so does a stored response of which nothing is known any more.
-func account(x *gateway.Exchange, able []*gateway.Account) (*gateway.Account, error) {
-	id, provider, kept := held(x)
-	if provider != "" {
-		if a := named(able, provider); a != nil {
-			return a, nil
+// account is the provider that is meant, with its targets: by an id, by the header, or because there is no other. What
+// creates or lists something goes to the first that can, and so does a stored response of which nothing is known any more.
+func account(x *gateway.Exchange, able []*gateway.Account) (*gateway.Account, []*gateway.Target, error) {
+	own := able
+	lists := strings.HasSuffix(x.Request.Endpoint.Name, ".list")
+	if lists {
+		own = slices.DeleteFunc(slices.Clone(able), func(a *gateway.Account) bool { return !private(x, a) })
+	}
+	if len(own) == 0 {
+		return nil, nil, notPrivate(able)
+	}
+	id, holder, kept := held(x)
+	if holder != "" {
+		if a, targets := holding(own, holder); a != nil {
+			return a, targets, nil
 		}
 		translated := func(a *gateway.Account) bool { return !a.Targets[0].Has(x.Request.Endpoint) }
 		if i := slices.IndexFunc(able, translated); kept && i >= 0 {
-			return able[i], nil // any of them finds what the gateway keeps
+			return able[i], able[i].Targets, nil // any of them finds what the gateway keeps
 		}
-		return nil, notHeld(id)
+		return nil, nil, notHeld(id)
 	}
-	lists := strings.HasSuffix(x.Request.Endpoint.Name, ".list")
 	if name := string(x.Request.Header.Get(providerHeader)); name != "" {
-		a := named(able, name)
+		a, targets := holding(able, name)
 		switch {
 		case a == nil:
-			return nil, noProvider(x, name, able)
-		case lists && !private(x, a):
-			return nil, notPrivate(able)
+			return nil, nil, noProvider(x, name, able)
+		case lists && !slices.Contains(own, a):
+			return nil, nil, notPrivate(able)
 		}
-		return a, nil
+		return a, targets, nil
 	}
-	switch {
-	case lists:
-		i := slices.IndexFunc(able, func(a *gateway.Account) bool { return private(x, a) })
-		if i < 0 {
-			return nil, notPrivate(able)
-		}
-		return able[i], nil
-	case id != "" && len(able) > 1 && !ofResponse(x.Request.Endpoint):
-		return nil, ambiguous(id, able)
+	if id != "" && !lists && len(able) > 1 && !ofResponse(x.Request.Endpoint) {
+		return nil, nil, ambiguous(id, able)
 	}
-	if i := slices.IndexFunc(able, func(a *gateway.Account) bool { return a.Targets[0].Has(x.Request.Endpoint) }); i >= 0 {
-		return able[i], nil // of a response that nobody remembers, its provider may know
+	if i := slices.IndexFunc(own, func(a *gateway.Account) bool { return a.Targets[0].Has(x.Request.Endpoint) }); i >= 0 {
+		return own[i], own[i].Targets, nil // of a response that nobody remembers, its provider may know
 	}
-	return able[0], nil
+	return own[0], own[0].Targets, nil
 }
 
-// held is the id of what the request is about, and the provider that holds it; both "" if it is about nothing that exists,
-// the provider alone if nobody knows who holds it. kept says that the gateway has it itself.
-func held(x *gateway.Exchange) (id, provider string, kept bool) {
-	id = x.Request.Param
-	if x.Request.Endpoint.Name == "batches.create" {
-		id = x.Request.Member(`"input_file_id"`)
+// held is the id of what the request is about, and who holds that; both "" if it is about nothing that exists, the holder
+// alone if nobody knows who it is. kept says that the gateway has it itself.
+func held(x *gateway.Exchange) (id, holder string, kept bool) {
+	r := &x.Request
+	switch refs := r.References(); {
+	case len(refs) > 0:
+		return refs[0].ID, refs[0].Holder, false
+	case r.Endpoint.Name == "batches.create":
+		return r.Member(`"input_file_id"`), "", false
+	case strings.HasSuffix(r.Endpoint.Name, ".list"): // it goes on behind, or before, what was listed
+		if q, err := url.ParseQuery(r.Query); err == nil {
+			id = cmp.Or(q.Get("after"), q.Get("before"))
+		}
+	default:
+		id = r.Param
 	}
-	if _, provider = gateway.SplitID(id); provider == "" && ofResponse(x.Request.Endpoint) {
-		provider, kept = x.Directory.Holder(x.Caller.Tenant.ID, id)
+	if _, holder = gateway.SplitID(id); holder == "" && ofResponse(r.Endpoint) {
+		holder, kept = x.Directory.Holder(x.Caller.Tenant.ID, id)
 	}
-	return id, provider, kept
+	return id, holder, kept
 }
 
 func ofResponse(e *gateway.Endpoint) bool { return strings.HasPrefix(e.Name, "responses.") }
 
-func named(accounts []*gateway.Account, name string) *gateway.Account {
+// holding finds the account that a holder is of, and those of its targets that hold.
+func holding(accounts []*gateway.Account, holder string) (*gateway.Account, []*gateway.Target) {
 	for _, a := range accounts {
-		if a.Name == name {
-			return a
+		if targets := at(a.Targets, holder); len(targets) > 0 {
+			return a, targets
 		}
 	}
-	return nil
+	return nil, nil
+}
+
+// at are those of some targets that hold what an id says is held there: all of a provider, or those with one of its keys.
+// If there is no such key any more, it may have got another name.
+func at(targets []*gateway.Target, holder string) []*gateway.Target {
+	found := only(targets, func(t *gateway.Target) bool { return t.Holder == holder || t.Provider == holder })
+	if provider := gateway.HolderProvider(holder); len(found) == 0 && provider != holder {
+		found = only(targets, func(t *gateway.Target) bool { return t.Provider == provider })
+	}
+	return found
+}
+
+// only are the targets of which something is true: the same list if it is true of all.
+func only(targets []*gateway.Target, is func(*gateway.Target) bool) []*gateway.Target {
+	isNot := func(t *gateway.Target) bool { return !is(t) }
+	if !slices.ContainsFunc(targets, isNot) {
+		return targets
+	}
+	return slices.DeleteFunc(slices.Clone(targets), isNot)
 }
 
 // private says whether all that the tenant would see in an account is its own.
@@ -108,24 +139,47 @@ func private(x *gateway.Exchange, a *gateway.Account) bool {
 	return x.Caller.Tenant.Own[a.Name] != nil || !x.Directory.Shared()
 }
 
-// goOn leaves in the plan only the provider that holds the response from which the request goes on; or, if the gateway keeps
-// it, those whose conversations are translated. If nobody knows who does, the plan stays: the provider may know.
+// pin leaves in the plan only the targets that hold what the request names: its files, and the conversation or the response
+// from which it goes on.
+func pin(x *gateway.Exchange) error {
+	planned := x.Plan.Targets
+	for _, ref := range x.Request.References() {
+		holding := at(planned, ref.Holder)
+		if len(holding) == 0 {
+			return notThere(x, ref.Param, ref.ID, gateway.HolderProvider(ref.Holder))
+		}
+		x.Plan.Targets = only(x.Plan.Targets, func(t *gateway.Target) bool { return slices.Contains(holding, t) })
+		if len(x.Plan.Targets) == 0 {
+			return apart(x.Request.References()[0], ref)
+		}
+	}
+	if x.Request.Endpoint.Name == "responses.create" {
+		return goOn(x)
+	}
+	return nil
+}
+
+// goOn leaves in the plan only the provider that holds the response from which the request goes on, if its id does not say
+// which that is; or, if the gateway keeps it, those whose conversations are translated. If nobody knows who does, the plan
+// stays: the provider may know.
 func goOn(x *gateway.Exchange) error {
-	id := x.Request.Member(`"previous_response_id"`)
+	const param = "previous_response_id"
+	id := x.Request.Member(`"` + param + `"`)
 	if id == "" {
 		return nil
 	}
 	holder, kept := x.Directory.Holder(x.Caller.Tenant.ID, id)
-	elsewhere := func(t *gateway.Target) bool { return t.Provider != holder }
-	if kept {
-		elsewhere = func(t *gateway.Target) bool { return t.Has(x.Request.Endpoint) }
-	}
-	if holder == "" || !slices.ContainsFunc(x.Plan.Targets, elsewhere) {
+	if holder == "" {
 		return nil
 	}
-	x.Plan.Targets = slices.DeleteFunc(slices.Clone(x.Plan.Targets), elsewhere)
+	x.Plan.Targets = only(x.Plan.Targets, func(t *gateway.Target) bool {
+		if kept {
+			return !t.Has(x.Request.Endpoint)
+		}
+		return t.Provider == holder
+	})
 	if len(x.Plan.Targets) == 0 {
-		return notThere(x, id, holder)
+		return notThere(x, param, id, holder)
 	}
 	return nil
 }

@@ -55,6 +55,9 @@ func newBank(tenants int) *bank {
 			x := target(name, 1)
 			x.Provider, x.Key, _ = strings.Cut(x.Provider, ":")
 			x.Serves = serves[x.Provider]
+			if x.Key != "" {
+				x.Holder = gateway.Holder(x.Provider, x.Key)
+			}
 			targets = append(targets, x)
 		}
 		return targets
@@ -71,6 +74,7 @@ func newBank(tenants int) *bank {
 			claude,
 			{Name: "gpt", Steps: steps("claude/g", "one/gpt", "two:a/gpt")},
 			{Name: "small", Steps: steps("claude/s"), Fallback: []*gateway.Model{{Name: "large", Steps: steps("two:a/l", "one/l")}, claude}},
+			{Name: "pair", Steps: steps("one/p", "two:a/p", "two:b/p")},
 			{Name: "dall-e-2", Steps: steps("one/d")},
 			{Name: "lab/*", Steps: steps("lab/*")},
 		},
@@ -269,9 +273,8 @@ func TestCapableErrors(t *testing.T) {
 		`The model "claude" is served by "claude", which cannot do POST /v1/embeddings. Providers that can: "one" and "two".`)
 	f(b.chats, "embeddings", `{"model":"claude"}`, 400, "unsupported_endpoint", "model",
 		`The model "claude" is served by "claude", which cannot do POST /v1/embeddings. No provider that you may use can.`)
-	f(b.all, "responses.create", `{"model":"claude","previous_response_id":"resp_1"}`, 404, "previous_response_not_found", "previous_response_id",
-		`The response "resp_1" is held by "one", to which the model "claude" does not lead. Go on with a model that does, or send the whole `+
-			`conversation as "input".`)
+	f(b.all, "responses.create", `{"model":"claude","previous_response_id":"resp_1"}`, 400, "previous_response_not_found", "previous_response_id",
+		`"resp_1" is held by "one", to which the model "claude" does not lead. Ask a model that does, or send the whole conversation as "input".`)
 	f(b.all, "moderations", `{"input":"x"}`, 400, "missing_required_parameter", "model",
 		`The request has no "model", and the usual one, "omni-moderation-latest", is none of this gateway's. Name the model that should answer. `+
 			`GET /v1/models lists those that you may use.`)

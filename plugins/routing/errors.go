@@ -109,13 +109,23 @@ var errBatch = &gateway.Error{
 		"add an account of your own under credentials of your tenant.",
 }
 
-func notThere(x *gateway.Exchange, id, holder string) error {
-	return &gateway.Error{
-		Status: 404, Type: gateway.TypeInvalidRequest, Code: "previous_response_not_found", Param: "previous_response_id",
-		Origin: gateway.OriginClient,
-		Message: "The response " + quoted(id) + " is held by " + quoted(holder) + ", to which the model " + quoted(x.Request.Model()) +
-			" does not lead. Go on with a model that does, or send the whole conversation as \"input\".",
+// notThere says that what a request names is held by a provider to which its model does not lead.
+func notThere(x *gateway.Exchange, param, id, provider string) error {
+	code, instead := "wrong_provider", "upload it again with the header x-sluice-provider."
+	switch param {
+	case "previous_response_id":
+		code, instead = "previous_response_not_found", "send the whole conversation as \"input\"."
+	case "conversation", "conversation.id":
+		instead = "send the whole conversation as \"input\"."
 	}
+	return invalid(code, param, quoted(id)+" is held by "+quoted(provider)+", to which the model "+quoted(x.Request.Model())+
+		" does not lead. Ask a model that does, or "+instead)
+}
+
+// apart says that a request names things of which nobody has all.
+func apart(a, b gateway.Reference) error {
+	return invalid("wrong_provider", b.Param, "One request is answered by one account, but "+quoted(a.ID)+" and "+quoted(b.ID)+
+		" are in different ones. Upload both to the same, with the header x-sluice-provider.")
 }
 
 // badPage says which parameter of a list's query is wrong.

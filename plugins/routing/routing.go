@@ -68,10 +68,7 @@ func plan(x *gateway.Exchange) error {
 	if err := planModel(x, name); err != nil {
 		return err
 	}
-	if e.Name == "responses.create" {
-		return goOn(x)
-	}
-	return nil
+	return pin(x)
 }
 
 func known(x *gateway.Exchange, name string) bool {
