@@ -59,6 +59,8 @@ func (c *checker) provider(at string, p *Provider) {
 	if d := p.MergeEmbeddings; d < 0 || d > time.Second {
 		c.fail(at+".merge_embeddings", "a few milliseconds are enough", "%s.merge_embeddings: %s is not between 0s and 1s", at, d)
 	}
+	c.health(at, p)
+	c.concurrency(at, p)
 	for name, n := range map[string]Bytes{"max_response": p.MaxResponse, "max_event": p.MaxEvent} {
 		c.positive(at+"."+name, int64(n))
 		if all := c.cfg.Server.MaxInFlightResponse; n > all {
@@ -195,7 +197,7 @@ func (c *checker) headers(at string, p *Provider) {
 		switch before, twice := first[name]; {
 		case name == "":
 			continue // reported while decoding
-		case strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) }):
+		case !token(name):
 			c.fail(path+".name", "", "%s.name: %q is not a header's name", path, h.Name)
 		case slices.Contains(reserved, name):
 			c.fail(path+".name", "", "%s.name: header %s is set by the gateway", path, h.Name)
@@ -233,6 +235,7 @@ func (c *checker) models() {
 			c.fail(at+".name", "", "%s.name: %q has more than one *", at, m.Name)
 		}
 		c.targets(at, m)
+		c.choice(at, m)
 	}
 	for i := range c.cfg.Models { // after all names: the alias is at fault, wherever it stands
 		for j, alias := range c.cfg.Models[i].Aliases {
@@ -271,7 +274,7 @@ func (c *checker) targets(at string, m *Model) {
 		}
 		total += t.Weight
 	}
-	if m.Strategy == Weighted && len(m.Targets) > 0 && total == 0 {
+	if m.Strategy != Ordered && len(m.Targets) > 0 && total == 0 {
 		c.fail(at+".targets", "", "the weights of %s.targets sum up to 0", at)
 	}
 }

@@ -170,6 +170,10 @@ type Provider struct {
 	// MergeEmbeddings is how long a small request for embeddings waits for others of the same kind, with which it is sent as
 	// one: a few milliseconds. Off without it.
 	MergeEmbeddings time.Duration `yaml:"merge_embeddings,omitempty"`
+	// Health says when the provider's targets are left alone.
+	Health Health `yaml:"health"`
+	// Concurrency bounds the attempts that run at the provider at once.
+	Concurrency Concurrency `yaml:"concurrency"`
 	// Sim shapes the simulated provider. Only for type sim.
 	Sim *Sim `yaml:"sim,omitempty"`
 }
@@ -229,8 +233,14 @@ type Model struct {
 	Name string `yaml:"name" jsonschema:"required"`
 	// Aliases are other names of the same model.
 	Aliases []string `yaml:"aliases,omitempty" jsonschema:"uniqueItems=true"`
-	// Strategy chooses among the targets.
-	Strategy string `yaml:"strategy" jsonschema:"enum=ordered,enum=weighted"`
+	// Strategy chooses among the targets: the first that works, a draw by weight, the one whose first event comes soonest,
+	// or the cheapest for the request. The others follow if it fails.
+	Strategy string `yaml:"strategy" jsonschema:"enum=ordered,enum=weighted,enum=least_latency,enum=least_cost"`
+	// Affinity keeps a session at one target and one key, as long as that works, so that the provider finds its prompts in
+	// its cache: prompt_cache_key, user, or header: and a header's name. The first that a request has tells its session.
+	Affinity []string `yaml:"affinity,omitempty" jsonschema:"uniqueItems=true"`
+	// Hedge makes a second attempt when the first event is late. Off without it.
+	Hedge *Hedge `yaml:"hedge,omitempty"`
 	// Targets are the providers' models that answer.
 	Targets []Target `yaml:"targets" jsonschema:"required,minItems=1"`
 	// Fallback names the models to try when no target could answer.
@@ -246,7 +256,8 @@ type Target struct {
 	// Model is the provider's name of the model. Empty: the name the caller asked for, or the model's name if the caller
 	// used an alias. One * stands for what the * of the model's name matched.
 	Model string `yaml:"model,omitempty"`
-	// Weight is this target's share, with strategy weighted.
+	// Weight is this target's share, with strategy weighted; with least_latency how often it is looked at, and with
+	// least_cost its share among those that cost the same. 0: only if the others fail.
 	Weight int `yaml:"weight" jsonschema:"minimum=0,maximum=1000000"`
 }
 
@@ -260,6 +271,9 @@ type Retries struct {
 	On []string `yaml:"on" jsonschema:"uniqueItems=true,enum=connect,enum=429,enum=5xx,enum=timeout,enum=cut_before_first_event"`
 	// Budget bounds the retries, as a share of the requests.
 	Budget Percent `yaml:"budget"`
+	// Recover is what is done about a stream that breaks off after its first event: none ends it with an error; continue
+	// lets another target go on where it broke off, if its dialect allows that.
+	Recover string `yaml:"recover" jsonschema:"enum=none,enum=continue"`
 }
 
 // Responses says how answers of the Responses API are kept for providers that have no such API, so that
@@ -320,6 +334,7 @@ func (c *Config) SetDefaults() {
 		Backoff: Range{Min: 100 * time.Millisecond, Max: 2 * time.Second},
 		On:      []string{OnConnect, OnRateLimit, OnServerError, OnTimeout, OnCut},
 		Budget:  0.2,
+		Recover: RecoverNone,
 	}
 	c.Responses = Responses{Memory: 64 << 20, Keep: 24 * time.Hour}
 	c.Telemetry.Log = Log{Format: "auto", Level: "info"}
@@ -342,6 +357,8 @@ func (p *Provider) SetDefaults() {
 	p.Proxy = "env"
 	p.AskUsage = true
 	p.DropParams = true
+	p.Health.SetDefaults()
+	p.Concurrency.SetDefaults()
 }
 
 // SetDefaults fills in what a file may leave out.

@@ -15,7 +15,7 @@ func demo(cfg *Config, keyDigest string) {
 		model("demo", Target{Provider: "sim", Model: "sim-chat"}),
 		model("sim-*", Target{Provider: "sim"}),
 	}
-	tenant := &Tenant{Version: 1, ID: "demo", Name: "Demonstration"}
+	tenant := &Tenant{Version: 1, ID: "demo", Name: "Demonstration", Priority: NormalPriority}
 	if keyDigest != "" {
 		tenant.Keys = []TenantKey{{Name: "demo", Digest: keyDigest}}
 	}

@@ -35,7 +35,7 @@ models: [{name: demo, targets: [{provider: a}]}]
 			Window: 30 * time.Second, FailureRate: 0.5, MinRequests: 20, Consecutive: 5, OpenFor: 15 * time.Second, MaxOpen: 5 * time.Minute,
 			SlowStart: 15 * time.Second,
 		}
-		p.Concurrency = config.Concurrency{Min: 4, Queue: 1000, Wait: 10 * time.Second}
+		p.Concurrency = config.Concurrency{Min: 1, Queue: 1024, Wait: 10 * time.Second}
 		return p
 	}
 	want := &config.Config{
@@ -301,7 +301,7 @@ func TestDemo(t *testing.T) {
 	if got, want := names(cfg), "sim demo->sim/sim-chat sim-*->sim/"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	want := []*config.Tenant{{Version: 1, ID: "demo", Name: "Demonstration", Keys: []config.TenantKey{{Name: "demo", Digest: digest("d")}}}}
+	want := []*config.Tenant{{Version: 1, ID: "demo", Name: "Demonstration", Priority: "normal", Keys: []config.TenantKey{{Name: "demo", Digest: digest("d")}}}}
 	if !reflect.DeepEqual(cfg.Tenants.List, want) || cfg.Tenants.Anonymous != "deny" {
 		t.Errorf("tenants: %+v", cfg.Tenants)
 	}
@@ -388,7 +388,7 @@ func TestReload(t *testing.T) {
 	write(t, "tenants/a.yaml", tenant("a", "3"))
 	f("a 3, b 2")
 	write(t, "tenants/a.yaml", tenant("a", "4")+"limits: {}\n")
-	const bad = "tenants/a.yaml:4:1: unknown field \"limits\"; fields here: version, id, name, disabled, keys, models, credentials, cors"
+	const bad = "tenants/a.yaml:4:1: unknown field \"limits\"; fields here: version, id, name, disabled, keys, models, credentials, priority, overrides, cors"
 	f("a 3, b 2\n" + bad)
 	f("a 3, b 2\n" + bad)
 	write(t, "tenants/a.yaml", "")

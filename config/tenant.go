@@ -2,6 +2,24 @@ package config
 
 import "time"
 
+// Priorities of tenants, highest first.
+const (
+	CriticalPriority = "critical"
+	HighPriority     = "high"
+	NormalPriority   = "normal"
+	LowPriority      = "low"
+)
+
+// What a tenant's callers may decide for one request, see [Tenant.Overrides].
+const (
+	OverrideProvider = "provider"
+	OverrideStrategy = "strategy"
+	OverrideHedge    = "hedge"
+	OverrideTimeout  = "timeout"
+	OverrideRetries  = "retries"
+	OverrideFallback = "fallback"
+)
+
 // Tenant is one customer of the gateway: the contents of one tenant file.
 type Tenant struct {
 	// Version of this format. Always 1.
@@ -18,12 +36,20 @@ type Tenant struct {
 	Models ModelRules `yaml:"models,omitempty"`
 	// Credentials are the tenant's own keys for providers, used instead of the gateway's.
 	Credentials []Credential `yaml:"credentials,omitempty"`
+	// Priority is the tenant's when there is more to do than can be done: the lowest is refused first.
+	Priority string `yaml:"priority" jsonschema:"enum=low,enum=normal,enum=high,enum=critical"`
+	// Overrides lists what the tenant's callers may decide for one request, by the header x-sluice- and its name. Callers of
+	// a tenant without any may send those headers, which then mean nothing.
+	Overrides []string `yaml:"overrides,omitempty" jsonschema:"uniqueItems=true,enum=provider,enum=strategy,enum=hedge,enum=timeout,enum=retries,enum=fallback"`
 	// CORS says which web pages may call with the tenant's keys.
 	CORS CORS `yaml:"cors,omitempty"`
 
 	// File is the tenant file's path.
 	File string `yaml:"-"`
 }
+
+// SetDefaults fills in what a file may leave out.
+func (t *Tenant) SetDefaults() { t.Priority = NormalPriority }
 
 // TenantKey is the digest of one API key.
 type TenantKey struct {

@@ -102,6 +102,7 @@ func (t *tenantSet) add(path string, data []byte) {
 func (t *tenantSet) decode(f *tenantFile) (*source, *Tenant) {
 	refs := newReferences(filepath.Dir(f.name), t.disk, t.lenient)
 	src, tenant := newSource(f.name, f.data, refs), &Tenant{File: f.name}
+	tenant.SetDefaults()
 	if src.parse() {
 		newDecoder(src, t.shapes).value(src.root, reflect.ValueOf(tenant).Elem(), "", nil)
 		if src.foreign(tenant.Version) {

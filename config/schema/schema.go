@@ -65,7 +65,9 @@ func Tenant(sources ...Source) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	root := g.root(&config.Tenant{})
+	tenant := &config.Tenant{}
+	tenant.SetDefaults()
+	root := g.root(tenant)
 	root.Title, root.Description = "Sluice: tenant file", ""
 	return g.print(root)
 }
@@ -246,7 +248,8 @@ func mapped(t reflect.Type) *jsonschema.Schema {
 	name := t.Name()
 	switch t {
 	case reflect.TypeFor[config.Secret](), reflect.TypeFor[time.Duration](), reflect.TypeFor[config.Bytes](),
-		reflect.TypeFor[config.Percent](), reflect.TypeFor[config.Range](), reflect.TypeFor[config.USD]():
+		reflect.TypeFor[config.Percent](), reflect.TypeFor[config.Range](), reflect.TypeFor[config.USD](),
+		reflect.TypeFor[config.HedgeAfter]():
 	case reflect.TypeFor[time.Time]():
 		name = "Date"
 	default:
@@ -278,8 +281,10 @@ func texts() jsonschema.Definitions {
 		"Bytes":    text("A size: 32MiB, 1GB, or a number of bytes.", `[0-9]+ ?([kKmMgGtT][iI]?)?[bB]|[0-9]+`, number("")),
 		"Percent":  text("A share: 20% or 0.2.", `[0-9]+(\.[0-9]+)?%|0(\.[0-9]+)?|1`, number("1")),
 		"Range":    text("Two durations: 100ms..2s.", `(0|`+duration+`)(\.\.`+duration+`)?`, number("0")),
-		"USD":      text("An amount of US dollars: 0.40, or unknown.", `[0-9]+(\.[0-9]+)?|unknown`, number("")),
-		"Date":     text("A date or a moment: 2027-01-31, 2027-01-31T12:00:00Z.", `\d{4}-\d\d-\d\d([Tt].+)?`, nil),
+		"HedgeAfter": text("A time, 800ms, or p95: that in which 95 of 100 of the target's own first events came.",
+			`p95|0|`+duration, number("0")),
+		"USD":  text("An amount of US dollars: 0.40, or unknown.", `[0-9]+(\.[0-9]+)?|unknown`, number("")),
+		"Date": text("A date or a moment: 2027-01-31, 2027-01-31T12:00:00Z.", `\d{4}-\d\d-\d\d([Tt].+)?`, nil),
 	}
 }
 
