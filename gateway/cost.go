@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"errors"
+	"unicode/utf8"
 
 	"github.com/sluice-ai/sluice/gateway/catalog"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
 // Cost is what the exchange cost: the sum of its attempts, failed ones included, and unknown if that of any is. At the end
@@ -26,8 +28,29 @@ func (x *Exchange) charge(a *Attempt) catalog.Cost {
 		return catalog.Cost{Known: true}
 	case a.Status >= 300:
 		return a.Known.Refused(a.Status)
+	case a.units > 0 && a.Usage.Provenance == chat.Unknown && (x.complete || x.Reply != nil && x.Reply.Kind == Whole):
+		if c := a.Known.CostOf(x.Request.Endpoint.Counts, a.units, "", a.Start.Time()); c.Known {
+			return c
+		}
 	}
 	return a.Known.Cost(a.Usage, a.Usage.Tier, a.Start.Time())
+}
+
+// count notes, while the request is there, by what the answer is charged if no usage is reported: pictures by their number,
+// where the catalogue has a price for one whatever its size, and speech by the characters of its text.
+func (x *Exchange) count() {
+	class := x.Request.Endpoint.Counts
+	if class == 0 || len(x.attempts) == 0 {
+		return
+	}
+	a := x.attempts[len(x.attempts)-1]
+	switch r := &x.Request; {
+	case r.form != nil: // of which nothing but the model is read
+	case class == catalog.Images:
+		a.units = int64(max(r.fields.N, 1))
+	case class == catalog.Characters:
+		a.units = int64(utf8.RuneCountInString(r.Member(`"input"`)))
+	}
 }
 
 // unsent says whether an attempt certainly ended before its request reached the provider. Of one that was cancelled nobody

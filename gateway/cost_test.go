@@ -163,3 +163,57 @@ func BenchmarkCost(b *testing.B) {
 	f("known", &gateway.Target{Provider: "openai", Model: "gpt-5.5", Known: c.Lookup("openai", "gpt-5.5")})
 	f("looked up", &gateway.Target{Provider: "openai", Model: "gpt-5.5"})
 }
+
+// What is charged by pictures or characters has a cost although nobody reports a usage, if it has a price by them and the
+// answer is complete; otherwise the cost is not known, and never nothing.
+func TestCostWithoutUsage(t *testing.T) {
+	c, err := catalog.New([]catalog.Entry{
+		{Provider: "p", Name: "speaker", Prices: []catalog.Price{{Characters: "15"}}},
+		{Provider: "p", Name: "painter", Prices: []catalog.Price{{Image: "0.04"}}},
+		{Provider: "p", Name: "by-token", Prices: []catalog.Price{{Input: "1", Output: "2"}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	directory := gateway.NewDirectory(gateway.Entries{Known: c.Lookup})
+	speech := gateway.Endpoint{Name: "audio.speech", Counts: catalog.Characters}
+	images := gateway.Endpoint{Name: "images.generations", Counts: catalog.Images}
+	f := func(want string, e gateway.Endpoint, model, ask string, kind gateway.Kind, usage chat.Usage, end error) {
+		t.Helper()
+		x := &gateway.Exchange{Directory: directory}
+		x.Init("req_1", &e, noHeader{}, &body{text: ask})
+		if err := x.Request.Open(); err != nil {
+			t.Fatal(err)
+		}
+		x.Attempting(&gateway.Target{Provider: "p", Model: "by-token"}).Status = 429
+		a := x.Attempting(&gateway.Target{Provider: "p", Model: model})
+		a.Status = 200
+		x.Reply = &gateway.Reply{Status: 200, Kind: kind, Stream: gateway.Once(nil)}
+		x.Commit()
+		a.Usage = usage
+		if got := x.Cost().USD(); kind == gateway.Whole && got != want || kind != gateway.Whole && usage.Provenance == chat.Unknown && got != "unknown" {
+			t.Errorf("%s of %s: %s when the reply begins", e.Name, model, got)
+		}
+		x.End(end)
+		if got := x.Cost().USD(); got != want {
+			t.Errorf("%s of %s with %s: %s, want %s", e.Name, model, ask, got, want)
+		}
+	}
+	var none chat.Usage
+	const text = `{"model":"m","input":"h\u00e9llo w\u00f6rld"}` // 11 characters
+	f("0.000165", speech, "speaker", text, gateway.Bytes, none, nil)
+	f("0.000165", speech, "speaker", text, gateway.Whole, none, nil)
+	f("0.000165", speech, "speaker", text, gateway.Whole, none, gateway.ErrGone) // the provider has said all
+	f("unknown", speech, "speaker", text, gateway.Bytes, none, gateway.ErrGone)
+	f("unknown", speech, "speaker", text, gateway.Bytes, chat.Usage{Provenance: chat.Aborted}, nil)
+	f("unknown", speech, "speaker", text, gateway.Bytes, counted, nil) // tokens have no price
+	f("unknown", speech, "by-token", text, gateway.Bytes, none, nil)
+	f("0.00002", speech, "by-token", text, gateway.Events, counted, nil)
+	f("unknown", speech, "another", text, gateway.Bytes, none, nil)
+	f("unknown", speech, "speaker", `{"model":"m"}`, gateway.Bytes, none, nil)
+	f("unknown", speech, "painter", text, gateway.Bytes, none, nil)
+	f("0.04", images, "painter", `{"model":"m","prompt":"a cat"}`, gateway.Whole, none, nil)
+	f("0.12", images, "painter", `{"model":"m","prompt":"a cat","n":3}`, gateway.Whole, none, nil)
+	f("unknown", images, "by-token", `{"model":"m","prompt":"a cat"}`, gateway.Whole, none, nil)
+	f("unknown", gateway.Endpoint{Name: "images.variations"}, "painter", `{"model":"m"}`, gateway.Whole, none, nil)
+}

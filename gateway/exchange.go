@@ -33,6 +33,7 @@ type Exchange struct {
 	holds     atomic.Int32 // who still needs the request's bytes: 1 until the commit, +1 for each Retain
 	committed bool
 	ended     bool
+	complete  bool // it ended with all of the reply
 	ends      []func(error)
 	endSlots  [4]func(error)
 	attempts  []*Attempt
@@ -102,6 +103,7 @@ func (x *Exchange) Attempting(t *Target) *Attempt {
 func (x *Exchange) Commit() {
 	if !x.committed {
 		x.committed = true
+		x.count()
 		x.Release()
 	}
 }
@@ -128,7 +130,7 @@ func (x *Exchange) End(err error) (panics []error) {
 	if x.ended {
 		return nil
 	}
-	x.ended = true
+	x.ended, x.complete = true, err == nil
 	x.Cost()
 	for _, v := range slices.Backward(x.ends) {
 		if p := callEnd(v, err); p != nil {
@@ -167,6 +169,7 @@ type Attempt struct {
 	Usage                chat.Usage
 	Known                *catalog.Model // what the catalogue knows of the model; nil if nothing
 	Cost                 catalog.Cost   // known at the exchange's end, see [Exchange.Cost]
+	units                int64          // asked for, of [Endpoint.Counts]; 0 if that is not known
 	RequestID            string         // the provider's own id, if it gave one
 	Reused               bool           // answered on a connection that was open already
 	Resent               bool           // sent a second time, because the open connection that it was sent on first was closed

@@ -27,6 +27,10 @@
 // In an entry from configuration every class left out is charged as ordinary input or output: the operator says what is
 // charged.
 //
+// Pictures and texts to speak that are charged by their number or their characters are counted from the request: no usage
+// tells. One price holds for pictures of any size and quality, so no built-in model has one; an operator who pays one can
+// say it.
+//
 // What no usage tells is not in a cost: fees of hosted tools (a web search), storage of caches, and surcharges for where
 // a request is processed. What was read from a cache is charged as text, also where it was sound.
 package catalog

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/anthropic"
 )
@@ -21,11 +22,11 @@ func Endpoints() []gateway.Endpoint {
 		{Name: "moderations", Method: post, Forward: "/moderations", Dialect: openAI, Policy: callers, Model: optional, Default: "omni-moderation-latest"},
 
 		// Who names no model means the one that OpenAI's API description gives as the default.
-		{Name: "images.generations", Method: post, Forward: "/images/generations", Dialect: openAI, Policy: callers, Model: optional, Default: "dall-e-2"},
-		{Name: "images.edits", Method: post, Forward: "/images/edits", Dialect: openAI, Policy: callers, Body: form, Model: optional, Default: "gpt-image-1.5"},
+		{Name: "images.generations", Method: post, Forward: "/images/generations", Dialect: openAI, Policy: callers, Model: optional, Default: "dall-e-2", Counts: catalog.Images},
+		{Name: "images.edits", Method: post, Forward: "/images/edits", Dialect: openAI, Policy: callers, Body: form, Model: optional, Default: "gpt-image-1.5", Counts: catalog.Images},
 		{Name: "images.variations", Method: post, Forward: "/images/variations", Dialect: openAI, Policy: callers, Body: form, Model: optional, Default: "dall-e-2"},
 
-		{Name: "audio.speech", Method: post, Forward: "/audio/speech", Dialect: openAI, Policy: callers, Bytes: true},
+		{Name: "audio.speech", Method: post, Forward: "/audio/speech", Dialect: openAI, Policy: callers, Bytes: true, Counts: catalog.Characters},
 		{Name: "audio.transcriptions", Method: post, Forward: "/audio/transcriptions", Dialect: openAI, Policy: callers, Body: form, Bytes: true},
 		{Name: "audio.translations", Method: post, Forward: "/audio/translations", Dialect: openAI, Policy: callers, Body: form, Bytes: true},
 

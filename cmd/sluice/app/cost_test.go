@@ -2,6 +2,8 @@ package app
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -63,4 +65,25 @@ func TestCosts(t *testing.T) {
 	s.write("sluice.yaml", file+"catalog:\n  - {provider: p0, model: sim-chat, like: openai/gpt-none}\n")
 	s.reload() // changes nothing
 	told(10, 20, 3)
+}
+
+// Speech is charged by the characters that were asked for, because sound has no place for a usage.
+func TestCostOfSpeech(t *testing.T) {
+	_, up := simulate(t, fast())
+	s := start(t, gatewayFile("ordered", up)+"catalog:\n  - {provider: p0, model: sim-chat, prices: [{characters: 15}]}\n")
+	defer s.stop()
+	q, err := http.NewRequest(http.MethodPost, "http://"+s.Address().String()+"/v1/audio/speech", strings.NewReader(`{"model":"sim-chat","voice":"alloy","input":"h\u00e9llo world"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header.Set("Authorization", "Bearer "+testKey)
+	r, err := client(t).Do(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if sound, err := io.ReadAll(r.Body); err != nil || r.StatusCode != http.StatusOK || len(sound) == 0 {
+		t.Fatalf("%d %v %.200q", r.StatusCode, err, sound)
+	}
+	until(t, "the log says the cost", func() bool { return strings.Contains(s.logs.String(), `"cost_usd":0.000165,`) })
 }
