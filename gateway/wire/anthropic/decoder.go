@@ -20,13 +20,14 @@ type decoder struct {
 	head  chat.Head
 	usage chat.Usage
 	call  chat.ToolCall // of the last PieceCall
-	cited chat.Citation
 
-	calls int       // so far
-	open  openBlock // that is being read
-	input []byte    // of an open call that began with all its arguments, escaped
-	said  bool      // some text was
-	odd   bool      // something had an unexpected type
+	calls int             // so far
+	open  openBlock       // that is being read
+	input []byte          // of an open call that began with all its arguments, escaped
+	said  int             // characters of text
+	from  int             // those before the open block
+	cited []chat.Citation // of the open block, all of whose text they belong to
+	odd   bool            // something had an unexpected type
 }
 
 // openBlock is what the open block is.
@@ -127,7 +128,7 @@ func (d *decoder) start(dst []chat.Piece, v []byte) []chat.Piece {
 	})
 	switch string(kind) {
 	case `"text"`:
-		d.open = blockText
+		d.open, d.from = blockText, d.said
 		return d.add(dst, chat.PieceText, text)
 	case `"thinking"`:
 		d.open = blockThinking
@@ -187,9 +188,8 @@ func (d *decoder) delta(dst []chat.Piece, v []byte) []chat.Piece {
 			return append(dst, chat.Piece{Kind: chat.PieceArguments, Index: d.calls - 1, Text: inside})
 		}
 	case `"citations_delta"`:
-		if c, ok := citation(cited); ok {
-			d.cited = c
-			return append(dst, chat.Piece{Kind: chat.PieceCitation, Citation: &d.cited})
+		if c, ok := citation(cited); ok && len(d.cited) < mostEarly {
+			d.cited = append(d.cited, c)
 		}
 	}
 	return dst
@@ -202,7 +202,9 @@ func (d *decoder) add(dst []chat.Piece, kind chat.PieceKind, text []byte) []chat
 	if len(inside) == 0 {
 		return dst
 	}
-	d.said = d.said || kind == chat.PieceText
+	if kind == chat.PieceText {
+		d.said += chat.Characters(inside)
+	}
 	p := chat.Piece{Kind: kind, Text: inside}
 	if kind == chat.PieceSignature || kind == chat.PieceRedacted {
 		p.Owner = chat.Anthropic
@@ -210,10 +212,17 @@ func (d *decoder) add(dst []chat.Piece, kind chat.PieceKind, text []byte) []chat
 	return append(dst, p)
 }
 
-// close ends the open block: a call that got no fragment gets its arguments now.
+// close ends the open block: its sources are told, which mostly come before its text, and a call that got no fragment gets its
+// arguments now.
 func (d *decoder) close(dst []chat.Piece) []chat.Piece {
 	was := d.open
 	d.open = blockNone
+	for i := range d.cited {
+		c := &d.cited[i]
+		c.Start, c.End = d.from, d.said
+		dst = append(dst, chat.Piece{Kind: chat.PieceCitation, Citation: c})
+	}
+	d.cited = nil
 	if was != blockCall {
 		return dst
 	}
@@ -241,7 +250,7 @@ func (d *decoder) ending(dst []chat.Piece, v *event) []chat.Piece {
 	})
 	if reason != "" && !d.finished {
 		d.finished = true
-		if reason == stopRefusal && !d.said {
+		if reason == stopRefusal && d.said == 0 {
 			dst = d.add(dst, chat.PieceRefusal, explanation(details))
 		}
 		dst = append(dst, chat.Piece{Kind: chat.PieceFinish, Finish: finishOf(reason), Stop: sequence})

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/sluice-ai/sluice/gateway/wire/anthropic"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -411,6 +412,12 @@ func TestStreamProperty(t *testing.T) {
 		for i := range r.Choices[0].Message.Parts {
 			if p := &r.Choices[0].Message.Parts[i]; p.Kind == chat.PartRefusal {
 				p.Kind = chat.PartText // that it is one, a stream tells by its end only
+			}
+		}
+		for i := range r.Choices[0].Message.Parts {
+			p := &r.Choices[0].Message.Parts[i]
+			for k := range p.Citations { // of the whole block
+				p.Citations[k].End = utf8.RuneCountInString(p.Text)
 			}
 		}
 		e, b := anthropic.NewEncoder(nil), new(chat.Batch)

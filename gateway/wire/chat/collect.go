@@ -16,12 +16,14 @@ type collected struct {
 	index  int
 	parts  []collectedPart
 	calls  map[int]int // where the calls are among the parts, by the index of each among the calls
+	said   int         // characters of text
 	finish FinishReason
 	stop   string
 }
 
 type collectedPart struct {
 	Part
+	from            int // characters of text before it
 	text, signature []byte
 	logprobs        []json.RawMessage
 }
@@ -80,6 +82,7 @@ func (s *collected) add(p *Piece) {
 	case PieceText:
 		t := s.part(PartText)
 		t.text = append(t.text, p.Text...)
+		s.said += Characters(p.Text)
 		t.addLogprobs(p.Logprobs)
 	case PieceRefusal:
 		t := s.part(PartRefusal)
@@ -98,7 +101,7 @@ func (s *collected) add(p *Piece) {
 		t.signature, t.Owner = slices.Clone(p.Text), p.Owner
 	case PieceCitation:
 		t := s.part(PartText)
-		t.Citations = append(t.Citations, *p.Citation)
+		t.Citations = append(t.Citations, p.Citation.Behind(t.from))
 	case PieceCall:
 		call := *p.Call
 		t := s.open(PartCall)
@@ -125,7 +128,7 @@ func (s *collected) part(k PartKind) *collectedPart {
 }
 
 func (s *collected) open(k PartKind) *collectedPart {
-	s.parts = append(s.parts, collectedPart{Part: Part{Kind: k}})
+	s.parts = append(s.parts, collectedPart{Part: Part{Kind: k}, from: s.said})
 	return &s.parts[len(s.parts)-1]
 }
 

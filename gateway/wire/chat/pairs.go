@@ -167,6 +167,27 @@ func loneHalf(json []byte) int {
 	return len(json)
 }
 
+// Characters counts those of the inside of a JSON string, or of a piece of it: code points, as places of citations count them.
+func Characters(inside []byte) int {
+	n := 0
+	for i := 0; i < len(inside); i++ {
+		switch {
+		case inside[i]&0xc0 == 0x80: // a byte of the character before
+		case inside[i] != '\\' || i+1 == len(inside):
+			n++
+		case inside[i+1] != 'u':
+			n++
+			i++
+		default:
+			if !isHalf(inside[i:], 'c', 'f') { // with the half before it, one
+				n++
+			}
+			i += halfLen - 1
+		}
+	}
+	return n
+}
+
 // escapedAt says whether the backslash at i is itself escaped.
 func escapedAt(text []byte, i int) bool {
 	n := 0

@@ -33,6 +33,25 @@ func TestMendPairs(t *testing.T) {
 	f(`{"\uDFFF":"\ud83d\ud83d\uDE00\ude00\\ud800"}`, `{"\ufffd":"\ufffd\ud83d\uDE00\ufffd\\ud800"}`)
 }
 
+func TestCharacters(t *testing.T) {
+	f := func(want int, pieces ...string) {
+		t.Helper()
+		n := 0
+		for _, s := range pieces {
+			n += chat.Characters([]byte(s))
+		}
+		if n != want {
+			t.Errorf("%q: got %d, want %d", pieces, n, want)
+		}
+	}
+	f(0, "")
+	f(3, "abc")
+	f(4, "é漢😀\u00e9")
+	f(5, `\n\"\\\/\t`)
+	f(2, `\ud83d\ude00`, `\uD83D`, `\uDE00`)
+	f(7, `\\ud83d`, "\\") // nothing but a backslash and letters; and a cut that JSON does not allow
+}
+
 func TestJoinPairs(t *testing.T) {
 	text := func(s string) chat.Piece { return chat.Piece{Kind: chat.PieceText, Text: []byte(s)} }
 	end := chat.Piece{Kind: chat.PieceEnd}

@@ -215,7 +215,16 @@ type Part struct {
 type Citation struct {
 	URL, Title string
 	Quote      string // what the source says, or empty
-	Start, End int    // the text it belongs to, in characters; both 0 if not known
+	Start, End int    // what it belongs to, in characters of its part's text; both 0 if not known
+}
+
+// Behind is the citation with places that are counted from behind so many characters more, or from before so many if that is
+// negative. Places that are not known stay so.
+func (c Citation) Behind(from int) Citation {
+	if c.Start != 0 || c.End != 0 {
+		c.Start, c.End = max(c.Start-from, 0), max(c.End-from, 0)
+	}
+	return c
 }
 
 // Media is an image, a recording or a document, by value or by reference: one of Data, URL and ID is set.

@@ -16,7 +16,7 @@ const (
 	PieceReasoning                      // Text
 	PieceSignature                      // Text: Part.Signature of the reasoning, or of the call with this Index if Call is set
 	PieceRedacted                       // Text: Part.Signature of a PartRedacted, all of it
-	PieceCitation                       // Citation, of the text before it
+	PieceCitation                       // Citation, of the text before it; its places count all PieceText of the choice
 	PieceCall                           // Index; Call with ID, Kind and Name: its arguments follow
 	PieceArguments                      // Index, Text
 	PieceFinish                         // Finish, Stop

@@ -1,6 +1,8 @@
 package responses
 
 import (
+	"unicode/utf8"
+
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
 	"github.com/sluice-ai/sluice/gateway/wire/shape"
@@ -13,6 +15,7 @@ type decoder struct {
 	begun bool
 	ended bool
 	odd   bool   // something had an unexpected type
+	said  int    // characters of text
 	name  []byte // of an event whose data has no type
 
 	// What pieces point to.
@@ -22,11 +25,14 @@ type decoder struct {
 
 // progress is how far an item has come.
 type progress struct {
-	call int  // among the calls, -1 for other items
-	said bool // a delta of it has come
-	done bool
-	raw  bool  // its thoughts come as they are, not as a summary
-	part int64 // of its thoughts, the last
+	call  int  // among the calls, -1 for other items
+	said  bool // a delta of it has come
+	done  bool
+	raw   bool  // its thoughts come as they are, not as a summary
+	part  int64 // of its thoughts or of its texts, the last
+	cited bool  // a source has come
+	first int   // characters of text before its own
+	from  int   // those before that of the part
 }
 
 // NewDecoder reads a stream of a provider's. Events of unknown types say nothing. An item of which nothing came before it
@@ -179,9 +185,15 @@ func (d *decoder) content(dst []chat.Piece, e *event) []chat.Piece {
 	case "response.output_item.done":
 		return d.done(dst, e.output, e.item)
 	case "response.output_text.annotation.added":
+		it := d.item(e.output)
+		from := it.from
+		if !it.said || it.part != e.part { // before its text
+			from = d.said
+		}
 		var c chat.Citation
 		if readCitation(e.annotation, &c) {
-			return append(dst, chat.Piece{Kind: chat.PieceCitation, Citation: &c})
+			it.cited = true
+			return append(dst, citationFrom(from, c))
 		}
 	}
 	return dst
@@ -213,8 +225,24 @@ func (d *decoder) say(dst []chat.Piece, e *event, kind chat.PieceKind, said []by
 	if len(said) == 0 && p.Logprobs == nil {
 		return dst
 	}
-	d.item(e.output).said = true
+	it := d.item(e.output)
+	if !it.said {
+		it.first = d.said
+	}
+	if !it.said || it.part != e.part {
+		it.from = d.said
+	}
+	it.said, it.part = true, e.part
+	if kind == chat.PieceText {
+		d.said += chat.Characters(said)
+	}
 	return append(dst, p)
+}
+
+// citationFrom is a source of a text that so many characters of others come before.
+func citationFrom(from int, c chat.Citation) chat.Piece {
+	c = c.Behind(-from)
+	return chat.Piece{Kind: chat.PieceCitation, Citation: &c}
 }
 
 // think reads a delta of a thought or of its summary, whichever comes first.
@@ -268,6 +296,10 @@ func (d *decoder) done(dst []chat.Piece, index int64, v []byte) []chat.Piece {
 	it.done = true
 	parts, fits := readOutput(v)
 	d.odd = d.odd || !fits
+	from := it.first
+	if !it.said {
+		from = d.said
+	}
 	for _, p := range parts {
 		said := chat.Piece{Text: inside(p.Text)}
 		switch p.Kind {
@@ -286,13 +318,17 @@ func (d *decoder) done(dst []chat.Piece, index int64, v []byte) []chat.Piece {
 		if said.Kind != 0 && !it.said && len(said.Text) > 0 {
 			dst = append(dst, said)
 		}
-		if !it.said {
+		if !it.cited {
 			for _, c := range p.Citations {
-				dst = append(dst, chat.Piece{Kind: chat.PieceCitation, Citation: &c})
+				dst = append(dst, citationFrom(from, c))
 			}
+		}
+		if p.Kind == chat.PartText {
+			from += utf8.RuneCountInString(p.Text)
 		}
 		dst = d.signed(dst, it, &p)
 	}
+	d.said = max(d.said, from)
 	return dst
 }
 

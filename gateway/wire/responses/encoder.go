@@ -15,6 +15,7 @@ type encoder struct {
 	current  *item           // the thought or message that is open, or nil
 	calls    []*item         // by their index in the neutral form; nil for indices that did not come
 	sources  []chat.Citation // of the next text
+	said     int             // characters of text
 	begun    bool
 	finished bool
 	ended    bool
@@ -217,7 +218,7 @@ func (e *encoder) say(dst *chat.Batch, p *chat.Piece, refusal bool) {
 	n := len(it.parts)
 	if n == 0 || it.parts[n-1].refusal != refusal {
 		e.partDone(dst, it)
-		it.parts = append(it.parts, part{refusal: refusal})
+		it.parts = append(it.parts, part{refusal: refusal, from: e.said})
 		n++
 		e.of(dst, "response.content_part.added", it)
 		e.inPart(dst, it)
@@ -239,6 +240,7 @@ func (e *encoder) say(dst *chat.Batch, p *chat.Piece, refusal bool) {
 	e.inPart(dst, it)
 	dst.Buf = append(append(append(dst.Buf, `,"delta":"`...), p.Text...), '"')
 	if !refusal {
+		e.said += chat.Characters(p.Text)
 		list := inner(p.Logprobs)
 		if len(list) > 0 {
 			if len(t.logprobs) > 0 {
@@ -277,7 +279,7 @@ func (e *encoder) partDone(dst *chat.Batch, it *item) {
 	dst.Buf = append(t.append(append(dst.Buf, `,"part":`...)), '}')
 }
 
-// cite adds a source to the text that is being said. Anthropic tells it before the text: then it waits for that.
+// cite adds a source to the text that is being said. One that is told before any text waits for it.
 func (e *encoder) cite(dst *chat.Batch, c *chat.Citation) {
 	it := e.current
 	switch {
@@ -295,7 +297,7 @@ const maxSources = 1 << 10
 // source adds a source to the last part of a message.
 func (e *encoder) source(dst *chat.Batch, it *item, c *chat.Citation) {
 	t := &it.parts[len(it.parts)-1]
-	note := t.cite(c)
+	note := t.cite(c.Behind(t.from), e.said-t.from)
 	e.of(dst, "response.output_text.annotation.added", it)
 	e.inPart(dst, it)
 	dst.Buf = strconv.AppendInt(append(dst.Buf, `,"annotation_index":`...), int64(t.sources-1), 10)

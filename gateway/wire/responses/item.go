@@ -3,6 +3,7 @@ package responses
 import (
 	"slices"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/shape"
@@ -57,6 +58,7 @@ type part struct {
 	notes    []byte // annotations, without brackets
 	logprobs []byte // likewise
 	sources  int    // how many notes
+	from     int    // of a stream's: characters of text before it
 }
 
 // text is a text of a reply, or that of a stream, which is escaped already.
@@ -132,14 +134,18 @@ func itemsOf(parts []chat.Part, own bool, dropped func(kind string)) []item {
 
 func partOf(p *chat.Part) part {
 	t := part{refusal: p.Kind == chat.PartRefusal, text: text{plain: p.Text}, logprobs: inner(p.Logprobs)}
+	length := utf8.RuneCountInString(p.Text)
 	for i := range p.Citations {
-		t.cite(&p.Citations[i])
+		t.cite(p.Citations[i], length)
 	}
 	return t
 }
 
-// cite adds a source, and is its annotation.
-func (t *part) cite(c *chat.Citation) []byte {
+// cite adds a source, and is its annotation. One that is of no known place is of all the text, which has that many characters.
+func (t *part) cite(c chat.Citation, length int) []byte {
+	if c.Start == 0 && c.End == 0 {
+		c.End = length
+	}
 	if t.sources > 0 {
 		t.notes = append(t.notes, ',')
 	}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
@@ -154,7 +155,8 @@ func (m *maker) said(named bool) []chat.Part {
 			continue
 		}
 		for range m.IntN(3) {
-			p.Citations = append(p.Citations, chat.Citation{URL: m.word(), Title: m.word(), Start: m.IntN(9), End: m.IntN(9)})
+			from := m.IntN(utf8.RuneCountInString(p.Text))
+			p.Citations = append(p.Citations, chat.Citation{URL: m.word(), Title: m.word(), Start: from, End: from + 1})
 		}
 		p.Logprobs = maybe(m, func() json.RawMessage {
 			return json.RawMessage(`[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[]}]`)
@@ -275,17 +277,20 @@ func (m *maker) finish(calls bool) chat.FinishReason {
 // surrogate pair.
 func (m *maker) stream() []chat.Piece {
 	list := []chat.Piece{{Kind: chat.PieceBegin, Head: new(m.head())}}
-	calls := 0
+	calls, said := 0, 0
 	for range m.IntN(12) {
 		switch m.IntN(8) {
 		case 0, 1:
+			from := said
 			for range 1 + m.IntN(3) {
 				p := chat.Piece{Kind: chat.PieceText, Text: m.inside()}
 				p.Logprobs = maybe(m, func() []byte { return []byte(`[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[]}]`) })
 				list = append(list, p)
+				said += chat.Characters(p.Text)
 			}
 			if m.some() {
-				list = append(list, chat.Piece{Kind: chat.PieceCitation, Citation: &chat.Citation{URL: m.word(), Title: m.word(), End: m.IntN(9)}})
+				from += m.IntN(said - from)
+				list = append(list, chat.Piece{Kind: chat.PieceCitation, Citation: &chat.Citation{URL: m.word(), Title: m.word(), Start: from, End: from + 1}})
 			}
 		case 2:
 			list = append(list, chat.Piece{Kind: chat.PieceRefusal, Text: m.inside()})
