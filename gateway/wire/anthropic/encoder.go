@@ -71,6 +71,9 @@ func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {
 			b.cited, e.early = append(b.cited, e.early...), nil
 			e.add(dst, b, p.Text)
 		}
+	case chat.PieceImage:
+		e.spoken.text = true
+		e.add(dst, e.last(dst, chat.PartText), chat.LostImage(p.Text))
 	case chat.PieceReasoning:
 		if len(p.Text) > 0 {
 			e.add(dst, e.last(dst, chat.PartReasoning), p.Text)

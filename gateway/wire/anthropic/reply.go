@@ -273,13 +273,19 @@ func (w *writer) stopped(reason, sequence string) {
 // part writes a part of a reply as a block, or as none.
 func (w *writer) part(p *chat.Part) {
 	switch p.Kind {
-	case chat.PartText, chat.PartRefusal, chat.PartAudio:
+	case chat.PartText, chat.PartRefusal:
 		if p.Text == "" {
 			return
 		}
 		w.element("text")
 		w.text("text", p.Text)
 		w.citations(p.Citations)
+	case chat.PartAudio:
+		w.element("text")
+		w.text("text", cmp.Or(p.Text, chat.LostSound))
+	case chat.PartImage:
+		w.element("text")
+		w.text("text", string(chat.LostImage([]byte(p.Media.URL))))
 	case chat.PartReasoning:
 		w.thought(p.Text, p.Owner.Tag(chat.Anthropic)+p.Signature)
 		return

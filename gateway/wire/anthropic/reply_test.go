@@ -42,9 +42,10 @@ func TestAppendReply(t *testing.T) {
 	f(`{"type":"thinking","thinking":"Hm","signature":""},{"type":"thinking","thinking":"","signature":"sluice_call.sluice_Zjow.S"},{"type":"tool_use","id":"sluice_Zjow","name":"f","input":{}}`,
 		"tool_use", said(chat.FinishCalls, chat.Part{Kind: chat.PartReasoning, Text: "Hm"}, signed))
 	// Parts of other dialects have no place, those of this one do.
-	f(`{"type":"mcp_tool_use","id":"a"}`, "end_turn", said(chat.FinishStop,
+	f(`{"type":"mcp_tool_use","id":"a"},{"type":"text","text":"![picture](u)"},{"type":"text","text":"so"},{"type":"text","text":"`+chat.LostSound+`"}`, "end_turn", said(chat.FinishStop,
 		chat.Part{Kind: chat.PartOther, Raw: json.RawMessage(`{"type":"web_search_call","id":"ws_1"}`)},
-		chat.Part{Kind: chat.PartOther, Raw: json.RawMessage(`{"type":"mcp_tool_use","id":"a"}`)}, chat.Part{Kind: chat.PartImage, Media: &chat.Media{URL: "u"}}))
+		chat.Part{Kind: chat.PartOther, Raw: json.RawMessage(`{"type":"mcp_tool_use","id":"a"}`)}, chat.Part{Kind: chat.PartImage, Media: &chat.Media{URL: "u"}},
+		chat.Part{Kind: chat.PartAudio, Text: "so", Media: &chat.Media{}}, chat.Part{Kind: chat.PartAudio, Media: &chat.Media{}}))
 
 	if got := string(anthropic.AppendReply(nil, nil, &chat.Reply{})); !strings.HasPrefix(got, `{"id":"msg_`) || !strings.Contains(got, `"content":[]`) {
 		t.Errorf("an empty reply: %s", got)

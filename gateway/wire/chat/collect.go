@@ -102,6 +102,9 @@ func (s *collected) add(p *Piece) {
 	case PieceCitation:
 		t := s.part(PartText)
 		t.Citations = append(t.Citations, p.Citation.Behind(t.from))
+	case PieceImage:
+		t := s.open(PartImage)
+		t.text = slices.Clone(p.Text)
 	case PieceCall:
 		call := *p.Call
 		t := s.open(PartCall)
@@ -158,12 +161,15 @@ func (t *collectedPart) addLogprobs(list []byte) {
 
 func (t *collectedPart) part() Part {
 	p := t.Part
-	text := unescape(t.text)
-	if p.Kind == PartCall {
+	switch text := unescape(t.text); p.Kind {
+	case PartCall:
 		call := *p.Call
 		call.Arguments = text
 		p.Call = &call
-	} else {
+	case PartImage:
+		p.Media = new(Media)
+		p.Media.SetURL(text)
+	default:
 		p.Text = text
 	}
 	p.Signature = unescape(t.signature)

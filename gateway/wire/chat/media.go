@@ -1,6 +1,24 @@
 package chat
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
+
+// What a caller is told in the place of what its dialect cannot carry.
+const (
+	lostImage = "(The model has made a picture, for which this API has no place.)"
+	LostSound = "(The model has made a recording, for which this API has no place.)"
+)
+
+// LostImage is what a caller is told in the place of a picture that its dialect cannot carry: where it is, if that is not the
+// picture itself. If the URL is the inside of a JSON string, so is the result.
+func LostImage(url []byte) []byte {
+	if len(url) == 0 || bytes.HasPrefix(url, []byte("data:")) {
+		return []byte(lostImage)
+	}
+	return append(append([]byte("![picture]("), url...), ')')
+}
 
 // SetURL refers to the media by a URL. A data: URL in base64 (RFC 2397) is taken apart into Data and Type; every other one
 // stays as it is.

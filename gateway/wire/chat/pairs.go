@@ -84,7 +84,7 @@ func (h *half) ends(p *Piece) bool {
 		return true
 	case PieceFinish:
 		return h.choice == p.Choice
-	case PieceText, PieceRefusal, PieceReasoning, PieceRedacted, PieceCall:
+	case PieceText, PieceRefusal, PieceReasoning, PieceRedacted, PieceImage, PieceCall:
 		return h.choice == p.Choice && h.kind != PieceArguments
 	case PieceSignature:
 		return h.choice == p.Choice && h.kind != PieceArguments && p.Call == nil

@@ -5,7 +5,7 @@ type PieceKind uint8
 
 // Kinds of piece. A stream is
 //
-//	Begin (Text | Refusal | Reasoning | Signature | Redacted | Citation | Call Arguments* | Audio | Usage)* Finish+ Usage? End
+//	Begin (Text | Refusal | Reasoning | Signature | Redacted | Citation | Image | Call Arguments* | Usage)* Finish+ Usage? End
 //
 // with one Finish for each choice. Arguments of several calls may interleave; usage may come anywhere behind Begin, is
 // complete each time and replaces what was said before.
@@ -22,6 +22,7 @@ const (
 	PieceFinish                         // Finish, Stop
 	PieceUsage                          // Usage
 	PieceEnd                            // the reply is complete: nothing may follow
+	PieceImage                          // Text: where a picture that the model has made is: a data: URL in base64, or another
 )
 
 // Piece is one step of a streamed reply: the neutral event grammar. Pointers and bytes are borrowed; they are valid until

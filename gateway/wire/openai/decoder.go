@@ -37,6 +37,8 @@ type answer struct {
 	last     []byte // the last piece of reasoning
 	calls    []begunCall
 	told     int // of the calls
+
+	sound, words bool // of a recording came
 }
 
 // source is where reasoning is read that stands in several places.
@@ -150,7 +152,7 @@ func (d *decoder) answer(index int) *answer {
 // fragment is one of choices, with the members of its delta; all nil if absent.
 type fragment struct {
 	delta, reason, logprobs, stop              []byte
-	content, refusal, reasoning, audio         []byte
+	content, refusal, reasoning, audio, images []byte
 	blocks, details, calls, function, citation []byte
 }
 
@@ -223,6 +225,8 @@ func (f *fragment) member(key, val []byte) bool {
 		f.citation = val
 	case "audio":
 		f.audio = val
+	case "images": // OpenRouter
+		f.images = val
 	}
 	return true
 }
@@ -235,10 +239,14 @@ func (d *decoder) say(a *answer, f *fragment) {
 		d.out = append(d.out, chat.Piece{Kind: chat.PieceRefusal, Choice: a.index, Text: text})
 	}
 	if f.audio != nil { // its sound has no place in other dialects, its words have
-		if text, _ := shape.Inside(peek.Find(f.audio, []byte(`"transcript"`))); len(text) > 0 {
-			d.out = append(d.out, chat.Piece{Kind: chat.PieceText, Choice: a.index, Text: text})
-		}
+		data, _ := shape.Inside(peek.Find(f.audio, []byte(`"data"`)))
+		a.sound = a.sound || len(data) > 0
+		a.words = d.inside(chat.PieceText, a, peek.Find(f.audio, []byte(`"transcript"`))) || a.words
 	}
+	peek.Elements(f.images, func(v []byte) bool {
+		d.inside(chat.PieceImage, a, peek.Find(peek.Find(v, []byte(`"image_url"`)), []byte(`"url"`)))
+		return true
+	})
 	if f.citation != nil {
 		d.annotate(a, f.citation)
 	}
@@ -378,6 +386,9 @@ func (d *decoder) finish(a *answer, f *fragment) {
 		return
 	}
 	a.finished = true
+	if a.sound && !a.words {
+		d.out = append(d.out, chat.Piece{Kind: chat.PieceText, Choice: a.index, Text: []byte(chat.LostSound)})
+	}
 	p := chat.Piece{Kind: chat.PieceFinish, Choice: a.index, Finish: reason}
 	if len(f.stop) > 0 {
 		p.Stop, _ = peek.String(f.stop)

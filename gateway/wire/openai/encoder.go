@@ -41,6 +41,7 @@ type spoken struct {
 	thought []byte // the reasoning that is not signed yet, escaped
 	blocks  int    // of thoughts, told
 	sources int    // told
+	images  int    // told
 	calls   []spokenCall
 }
 
@@ -81,6 +82,12 @@ func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {
 		w.citation(p.Citation)
 		dst.Buf = w.b
 		dst.Buf = append(dst.Buf, ']')
+		e.shut(dst)
+	case chat.PieceImage:
+		s := e.open(dst, p.Choice)
+		dst.Buf = strconv.AppendInt(append(dst.Buf, `"images":[{"index":`...), int64(s.images), 10)
+		s.images++
+		dst.Buf = append(append(append(dst.Buf, `,"type":"image_url","image_url":{"url":"`...), p.Text...), `"}}]`...)
 		e.shut(dst)
 	case chat.PieceCall, chat.PieceArguments:
 		e.call(dst, p)

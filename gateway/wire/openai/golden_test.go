@@ -207,6 +207,8 @@ func (s transcript) add(p *chat.Piece) {
 		add("reasoning", "<redacted "+said()+">")
 	case chat.PieceCitation:
 		add("cited", fmt.Sprintf("%s %q %d-%d;", p.Citation.URL, p.Citation.Title, p.Citation.Start, p.Citation.End))
+	case chat.PieceImage:
+		add("images", "<"+said()+">")
 	case chat.PieceCall:
 		add(at+"id", p.Call.ID)
 		add(at+"name", p.Call.Name)

@@ -245,7 +245,8 @@ func (m maker) pieces() []chat.Piece {
 	calls := make([]int, choices)
 	for range m.IntN(20) {
 		p := chat.Piece{Choice: m.IntN(choices), Text: inside()}
-		p.Kind = oneOf(m, chat.PieceText, chat.PieceRefusal, chat.PieceReasoning, chat.PieceRedacted, chat.PieceCitation, chat.PieceCall, chat.PieceArguments)
+		p.Kind = oneOf(m, chat.PieceText, chat.PieceRefusal, chat.PieceReasoning, chat.PieceRedacted, chat.PieceCitation, chat.PieceImage, chat.PieceCall,
+			chat.PieceArguments)
 		switch p.Kind {
 		case chat.PieceReasoning:
 			if m.some() { // a thought is signed as a whole

@@ -309,6 +309,8 @@ func (d *decoder) done(dst []chat.Piece, index int64, v []byte) []chat.Piece {
 			said.Kind = chat.PieceRefusal
 		case chat.PartReasoning:
 			said.Kind = chat.PieceReasoning
+		case chat.PartImage:
+			said.Kind, said.Text = chat.PieceImage, []byte(p.Media.DataURL())
 		case chat.PartCall:
 			if it.call < 0 {
 				dst = d.called(dst, it, p.Call)

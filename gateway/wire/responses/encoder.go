@@ -1,6 +1,7 @@
 package responses
 
 import (
+	"bytes"
 	"strconv"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -51,6 +52,8 @@ func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {
 		it := e.open(dst, item{kind: reasoningItem, hidden: true})
 		it.secret.inside = append([]byte(sealed(p.Owner)), p.Text...)
 		e.current = it
+	case chat.PieceImage:
+		e.image(dst, p.Text)
 	case chat.PieceCitation:
 		e.cite(dst, p.Citation)
 	case chat.PieceCall:
@@ -251,6 +254,19 @@ func (e *encoder) say(dst *chat.Batch, p *chat.Piece, refusal bool) {
 		dst.Buf = append(append(append(dst.Buf, `,"logprobs":[`...), list...), ']')
 	}
 	dst.Buf = append(dst.Buf, '}')
+}
+
+// image adds a picture, which is an item of its own; of one that is elsewhere it is said where.
+func (e *encoder) image(dst *chat.Batch, url []byte) {
+	head, data, ok := bytes.Cut(url, []byte(";base64,"))
+	if !ok || !bytes.HasPrefix(head, []byte("data:")) {
+		e.say(dst, &chat.Piece{Kind: chat.PieceText, Text: chat.LostImage(url)}, false)
+		return
+	}
+	e.close(dst)
+	it := e.open(dst, item{kind: imageItem})
+	it.text.inside, it.status = bytes.Clone(data), completed
+	e.done(dst, it)
 }
 
 // inPart says which part of a message is meant: its last.

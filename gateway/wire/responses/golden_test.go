@@ -168,6 +168,7 @@ func checkEvent(t *testing.T, name string, data []byte, sequence int) {
 func pieceText(p *chat.Piece) string {
 	kinds := [...]string{
 		"?", "begin", "text", "refusal", "reasoning", "signature", "redacted", "citation", "call", "arguments", "finish", "usage", "end",
+		"image",
 	}
 	text := kinds[p.Kind]
 	switch p.Kind {

@@ -182,8 +182,11 @@ func (it *item) append(dst []byte) []byte {
 	case reasoningItem:
 		return it.appendThought(dst)
 	case imageItem:
-		dst = it.head(append(dst, '{'), "image_generation_call")
-		return append(it.text.append(append(dst, `,"result":`...)), '}')
+		dst = append(it.head(append(dst, '{'), "image_generation_call"), `,"result":`...)
+		if it.text.empty() { // not yet
+			return append(dst, "null}"...)
+		}
+		return append(it.text.append(dst), '}')
 	case callItem:
 		return it.appendCall(dst)
 	default:

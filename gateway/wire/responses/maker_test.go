@@ -308,6 +308,9 @@ func (m *maker) stream() []chat.Piece {
 			}
 			calls++
 		case 6:
+			if m.some() {
+				list = append(list, chat.Piece{Kind: chat.PieceImage, Text: []byte("data:image/png;base64,aGk=")})
+			}
 			if calls > 0 {
 				list = append(list, chat.Piece{Kind: chat.PieceArguments, Index: m.IntN(calls), Text: m.inside()})
 			}

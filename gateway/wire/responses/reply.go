@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -267,7 +268,7 @@ func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
 	o.status = completed
 	if len(r.Choices) > 0 {
 		c := &r.Choices[0]
-		items = itemsOf(c.Message.Parts, false, func(string) {})
+		items = itemsOf(told(c.Message.Parts), false, func(string) {})
 		o.finish(c.Finish)
 	}
 	o.items = make([]*item, len(items))
@@ -283,6 +284,27 @@ func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
 		o.items[i] = it
 	}
 	return o.append(dst)
+}
+
+// told are the parts with words in the place of what no item can carry.
+func told(parts []chat.Part) []chat.Part {
+	lost := func(p chat.Part) bool {
+		return p.Kind == chat.PartImage && p.Media.Data == "" || p.Kind == chat.PartAudio && p.Text == ""
+	}
+	if !slices.ContainsFunc(parts, lost) {
+		return parts
+	}
+	parts = slices.Clone(parts)
+	for i, p := range parts {
+		switch {
+		case !lost(p):
+		case p.Kind == chat.PartAudio:
+			parts[i] = chat.Part{Text: chat.LostSound}
+		default:
+			parts[i] = chat.Part{Text: string(chat.LostImage([]byte(p.Media.URL)))}
+		}
+	}
+	return parts
 }
 
 // noArguments are those of a function that takes none, for clients that parse them without looking.
