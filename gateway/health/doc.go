@@ -1,0 +1,2 @@
+// Package health knows how the targets of the gateway are: provider × key × model.
+package health

@@ -1,0 +1,183 @@
+package health
+
+import (
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-ai/sluice/gateway/internal/clock"
+)
+
+const (
+	// maxAfter bounds what a provider can ask for, in case it sends nonsense.
+	maxAfter = 24 * time.Hour
+
+	// A limit that does not say for how long.
+	minCool, maxCool = time.Second, 30 * time.Second
+	// A quota that is spent: somebody must pay, or a day must end.
+	minSpent, maxSpent = 5 * time.Minute, time.Hour
+	// A key or a model that was refused comes back by itself, if somebody has mended it.
+	minBar, maxBar = 5 * time.Minute, time.Hour
+	// barLease is how long a trial of what was refused keeps others from trying.
+	barLease = 30 * time.Second
+)
+
+// gate is why a target, or all targets of a key, must not be asked although nothing is ill: a cool-down, or a refusal.
+// Both are instants that are read without a lock; 0 is none.
+type gate struct {
+	cool atomic.Int64 // until when it cools down
+	bar  atomic.Int64 // when it may be tried, since it was refused
+
+	mu      sync.Mutex
+	cools   int           // in a row, that did not say for how long
+	coolWhy string        // of the running cool-down
+	bars    int           // in a row
+	barWhy  string        // of the refusal
+	barred  clock.Instant // when it was refused, last
+	since   clock.Instant // when it was refused, first
+}
+
+// wait is how long it must not be asked; 0 if it may be.
+func (g *gate) wait(now clock.Instant) time.Duration {
+	return max(left(&g.cool, now), left(&g.bar, now))
+}
+
+// left is the time from now until an instant; 0 if that is none, or has passed.
+func left(until *atomic.Int64, now clock.Instant) time.Duration {
+	if u := clock.Instant(until.Load()); u != 0 && u > now {
+		return u.Sub(now)
+	}
+	return 0
+}
+
+// coolDown cools down for d, or until what was asked for before, whichever is later. It says whether a cool-down began.
+func (g *gate) coolDown(now clock.Instant, d time.Duration, why string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.extend(now, min(d, maxAfter), why)
+}
+
+// coolSome cools down for a while that doubles from least to most as long as nothing succeeds in between. What comes in
+// a cool-down was sent before it and says nothing new.
+func (g *gate) coolSome(now clock.Instant, least, most time.Duration, why string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if left(&g.cool, now) > 0 {
+		return false
+	}
+	d := doubled(least, most, g.cools)
+	g.cools++
+	return g.extend(now, d+rand.N(d/4+1), why) //nolint:gosec // jitter
+}
+
+func (g *gate) extend(now clock.Instant, d time.Duration, why string) bool {
+	began := left(&g.cool, now) == 0
+	if left(&g.cool, now) >= d {
+		return false
+	}
+	g.cool.Store(instant(now.Add(d)))
+	g.coolWhy = why
+	return began
+}
+
+// refuse bars the way. It says whether that is news: attempts that began before it was barred say nothing new.
+func (g *gate) refuse(now, began clock.Instant, why string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.bar.Load() != 0 && began < g.barred {
+		return false
+	}
+	d := doubled(minBar, maxBar, g.bars)
+	g.bars++
+	if g.bar.Load() == 0 {
+		g.since = now
+	}
+	g.barred, g.barWhy = now, why
+	g.bar.Store(instant(now.Add(d)))
+	return true
+}
+
+// try takes the trial that is due. Where nothing is barred there is nothing to take.
+func (g *gate) try(now clock.Instant) bool {
+	u := g.bar.Load()
+	return u == 0 || left(&g.bar, now) == 0 && g.bar.CompareAndSwap(u, instant(now.Add(barLease)))
+}
+
+// untried gives back a trial that had no verdict.
+func (g *gate) untried(now, began clock.Instant) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.bar.Load() != 0 && began >= g.barred && left(&g.bar, now) <= barLease {
+		g.bar.Store(instant(now))
+	}
+}
+
+// passed is told of a success. It lifts a refusal, and forgets how often there was a cool-down; a cool-down that still
+// runs it does not shorten. It says whether a refusal was lifted.
+func (g *gate) passed(began clock.Instant) bool {
+	if !g.shut() {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if u := clock.Instant(g.cool.Load()); u != 0 && began >= u {
+		g.cool.Store(0)
+		g.cools = 0
+	}
+	return g.lifted(began)
+}
+
+// accepted is told that a key is taken, though nothing is known of its limits. It says whether a refusal was lifted.
+func (g *gate) accepted(began clock.Instant) bool {
+	if g.bar.Load() == 0 {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lifted(began)
+}
+
+func (g *gate) lifted(began clock.Instant) bool {
+	if g.bar.Load() == 0 || began < g.barred {
+		return false
+	}
+	g.lift()
+	return true
+}
+
+// open forgets everything. It says whether there was anything.
+func (g *gate) open() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	shut := g.cool.Load() != 0 || g.bar.Load() != 0
+	g.cool.Store(0)
+	g.cools = 0
+	g.lift()
+	return shut
+}
+
+func (g *gate) lift() {
+	g.bar.Store(0)
+	g.bars = 0
+}
+
+// doubled is least × 2^n, but no more than most.
+func doubled(least, most time.Duration, n int) time.Duration {
+	d := least << min(n, 32)
+	if d>>min(n, 32) != least || d > most {
+		return most
+	}
+	return d
+}
+
+// instant is an Instant as a word of which 0 means none.
+func instant(i clock.Instant) int64 {
+	if i == 0 {
+		return 1
+	}
+	return int64(i)
+}
+
+// shut says whether anything is or was in force since the last success.
+func (g *gate) shut() bool { return g.cool.Load() != 0 || g.bar.Load() != 0 }

@@ -1,0 +1,293 @@
+package health
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/sluice-ai/sluice/gateway/internal/clock"
+)
+
+const (
+	// lookAgain is how soon it is worth asking whether a trial is over.
+	lookAgain = 50 * time.Millisecond
+	// A trial without a verdict does not keep others waiting for longer than its lease. It doubles, so that a provider
+	// that answers nothing holds few of them.
+	minLease, maxLease = 2 * time.Second, 30 * time.Second
+)
+
+// machine is what Target.state stands on. The target's mutex guards it.
+type machine struct {
+	since    clock.Instant // of the state
+	why      string        // of the state
+	opened   clock.Instant // when it opened last, or an operator enabled it: what began before is no news
+	openings int           // in a row, without a full recovery in between
+	failed   clock.Instant // when a failure was counted last
+	missed   int           // probes in a row that failed
+	trials   int           // that run, HalfOpen
+	lease    time.Duration // of a trial, HalfOpen
+	probed   bool          // Open, but a cheap probe succeeded: the next trial comes early
+	distrust bool          // that trial failed: cheap probes prove nothing
+
+	ordered    clock.Instant // when an operator said something last
+	orderedWhy string
+}
+
+// slowly is the share of a target that is used.
+func (t *Target) slowly(now clock.Instant) float64 {
+	r, slow := clock.Instant(t.recovered.Load()), t.settings.Load().SlowStart
+	if r == 0 || slow <= 0 || now.Sub(r) >= slow {
+		return 1
+	}
+	return minShare + (1-minShare)*max(float64(now.Sub(r)), 0)/float64(slow)
+}
+
+// try takes the trials that an attempt needs: of the target, if it is ill, and of what was refused.
+func (t *Target) try(now clock.Instant) bool {
+	t.mu.Lock()
+	defer t.unlock()
+	ill := t.current() >= HalfOpen
+	if ill && left(&t.until, now) > 0 || !t.tryGates(now) {
+		return false
+	}
+	if !ill {
+		return true
+	}
+	m, s := &t.machine, t.settings.Load()
+	if t.current() == Open {
+		m.trials, m.lease = 0, minLease
+		t.become(now, HalfOpen, "its time has come")
+	} else if m.trials >= s.Trials {
+		m.trials, m.lease = 0, min(2*m.lease, maxLease) // none of them had a verdict in time
+	}
+	m.trials++
+	if m.trials >= s.Trials {
+		t.until.Store(instant(now.Add(m.lease)))
+	}
+	return true
+}
+
+func (t *Target) tryGates(now clock.Instant) bool {
+	if t.gate.wait(now) > 0 || !t.key.try(now) {
+		return false
+	}
+	if t.gate.try(now) {
+		return true
+	}
+	t.key.untried(now, now)
+	return false
+}
+
+// judge takes an outcome that may change something.
+func (t *Target) judge(now clock.Instant, o Outcome) {
+	began := o.began(now)
+	if o.Verdict == OK {
+		t.passed(now, began)
+	} else {
+		t.heed(now, began, o)
+	}
+	if o.Verdict == Neutral {
+		t.gate.untried(now, began)
+		t.key.untried(now, began)
+	}
+	t.mu.Lock()
+	t.step(now, began, o)
+	t.unlock()
+}
+
+func (o Outcome) began(now clock.Instant) clock.Instant {
+	if o.Began == 0 {
+		return now
+	}
+	return o.Began
+}
+
+// heed does what an outcome other than OK asks for, whoever saw it.
+func (t *Target) heed(now, began clock.Instant, o Outcome) {
+	if o.After > 0 && o.Verdict == Failed && t.gate.coolDown(now, o.After, o.Reason) {
+		t.cooling(now, o.Reason)
+	}
+	switch o.Verdict {
+	case Limited:
+		t.penalise(now)
+		if o.After > 0 && t.gate.coolDown(now, o.After, o.Reason) ||
+			o.After <= 0 && t.gate.coolSome(now, minCool, maxCool, o.Reason) {
+			t.cooling(now, o.Reason)
+		}
+	case Spent:
+		if o.After > 0 && t.key.coolDown(now, o.After, o.Reason) ||
+			o.After <= 0 && t.key.coolSome(now, minSpent, maxSpent, o.Reason) {
+			t.tell(now, t.keyID(), Healthy, Healthy, o.Reason, clock.Instant(t.key.cool.Load()))
+		}
+	case Refused:
+		t.refused(now, began, t.key, t.keyID(), o.Reason)
+	case Denied:
+		t.refused(now, began, &t.gate, t.id, o.Reason)
+	case Failed, Broken:
+		t.penalise(now)
+	default: // Neutral says nothing
+	}
+}
+
+// passed tells the gates of a success.
+func (t *Target) passed(now, began clock.Instant) {
+	if t.key.passed(began) {
+		t.tell(now, t.keyID(), Disabled, Healthy, "the key is accepted again", 0)
+	}
+	if t.gate.passed(began) {
+		t.tell(now, t.id, Disabled, t.current(), "the model is there again", 0)
+	}
+}
+
+func (t *Target) refused(now, began clock.Instant, g *gate, id ID, why string) {
+	from := Healthy
+	if g.bar.Load() != 0 {
+		from = Disabled
+	} else if id == t.id {
+		from = t.current()
+	}
+	if g.refuse(now, began, why) {
+		t.tell(now, id, from, Disabled, why, clock.Instant(g.bar.Load()))
+	}
+}
+
+// step moves the machine.
+func (t *Target) step(now, began clock.Instant, o Outcome) {
+	m := &t.machine
+	if m.opened != 0 && began < m.opened {
+		return
+	}
+	switch t.current() {
+	case Healthy, Suspect:
+		t.weigh(now, o)
+	case HalfOpen:
+		switch o.Verdict {
+		case OK:
+			t.recover(now, o.First, "a trial succeeded")
+		case Failed:
+			m.distrust = m.distrust || m.probed
+			t.open(now, "a trial failed: "+o.Reason)
+		default:
+			t.nextTrial(now)
+		}
+	default: // Open: attempts that began before it opened have been told apart, others were not allowed
+	}
+}
+
+func (t *Target) nextTrial(now clock.Instant) {
+	t.machine.trials = max(t.machine.trials-1, 0)
+	t.until.Store(instant(now))
+}
+
+// weigh counts an outcome of a target that is used.
+func (t *Target) weigh(now clock.Instant, o Outcome) {
+	m := &t.machine
+	switch o.Verdict {
+	case OK:
+		m.missed = 0
+		t.calm(now)
+		return
+	case Failed:
+		t.window.add(now, oneOutcome|oneFailure)
+	case Broken:
+		t.window.add(now, oneFailure)
+	default:
+		return
+	}
+	m.failed = now
+	t.streak.Add(1)
+	t.doubt(now, o.Reason)
+}
+
+// doubt opens the target, or suspects it, if it has failed too often.
+func (t *Target) doubt(now clock.Instant, why string) {
+	s := t.settings.Load()
+	total, failed := t.window.sum(now)
+	rate := float64(failed) / float64(max(total, 1))
+	streak := int(t.streak.Load()) + t.machine.missed
+	switch {
+	case s.Consecutive > 0 && streak >= s.Consecutive:
+		t.open(now, strconv.Itoa(streak)+" failures in a row, the last: "+why)
+	case total >= int64(s.MinRequests) && rate >= s.FailureRate:
+		t.open(now, fmt.Sprintf("%d of %d requests failed, the last: %s", failed, total, why))
+	case t.current() == Healthy && (rate >= s.FailureRate/2 || s.Consecutive > 0 && 2*streak > s.Consecutive):
+		t.become(now, Suspect, why)
+	}
+}
+
+// calm ends a suspicion when few enough failures are left in the window.
+func (t *Target) calm(now clock.Instant) {
+	if t.current() != Suspect || t.streak.Load() != 0 || t.machine.missed != 0 {
+		return
+	}
+	total, failed := t.window.sum(now)
+	if float64(failed) < float64(max(total, 1))*t.settings.Load().FailureRate/4 {
+		t.become(now, Healthy, "it succeeds")
+	}
+}
+
+// settle ends a suspicion of which the reasons have left the window.
+func (t *Target) settle(now clock.Instant) {
+	t.mu.Lock()
+	if t.current() == Suspect && now.Sub(t.machine.failed) > t.settings.Load().Window {
+		t.become(now, Healthy, "it has not failed for a while")
+	}
+	t.unlock()
+}
+
+func (t *Target) open(now clock.Instant, why string) {
+	m, s := &t.machine, t.settings.Load()
+	if t.current() <= Suspect && t.slowly(now) == 1 {
+		m.openings = 0
+	}
+	d := doubled(s.OpenFor, s.MaxOpen, m.openings)
+	m.openings++
+	t.until.Store(instant(now.Add(d - rand.N(d/4+1)))) //nolint:gosec // jitter
+	m.opened, m.probed = now, false
+	t.become(now, Open, why)
+}
+
+// recover ends an illness. first is what the success took.
+func (t *Target) recover(now clock.Instant, first time.Duration, why string) {
+	m := &t.machine
+	t.window.reset()
+	t.streak.Store(0)
+	t.first.set(now, first)
+	m.missed, m.trials, m.probed, m.distrust = 0, 0, false, false
+	t.recovered.Store(instant(now))
+	t.become(now, Healthy, why)
+}
+
+// current is the state of the machine alone.
+func (t *Target) current() State { return State(t.state.Load()) } //nolint:gosec // a State
+
+// become changes the state. The mutex is held.
+func (t *Target) become(now clock.Instant, to State, why string) {
+	from := t.current()
+	t.machine.since, t.machine.why = now, why
+	t.state.Store(uint32(to))
+	var until clock.Instant
+	if to == Open {
+		until = clock.Instant(t.until.Load())
+	}
+	t.tell(now, t.id, from, to, why, until)
+}
+
+// unlock ends a change and lets others know of it.
+func (t *Target) unlock() {
+	t.mu.Unlock()
+	t.registry.deliver()
+}
+
+func (t *Target) cooling(now clock.Instant, why string) {
+	s := t.standing()
+	t.tell(now, t.id, s, s, why, clock.Instant(t.gate.cool.Load()))
+	t.registry.deliver()
+}
+
+func (t *Target) keyID() ID { return ID{Provider: t.id.Provider, Key: t.id.Key} }
+
+func (t *Target) tell(now clock.Instant, id ID, from, to State, why string, until clock.Instant) {
+	t.registry.record(Event{At: now.Time(), ID: id, From: from, To: to, Reason: why, Until: until.Time()})
+}

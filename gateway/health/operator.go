@@ -1,0 +1,81 @@
+package health
+
+import "github.com/sluice-ai/sluice/gateway/internal/clock"
+
+// Drain lets no new exchange come; those that run go on, and probes too. why is for the record: who wanted it.
+func (t *Target) Drain(now clock.Instant, why string) {
+	t.order(now, drain, "drained by an operator", why)
+}
+
+// Disable is Drain without probes.
+func (t *Target) Disable(now clock.Instant, why string) {
+	t.order(now, disable, "disabled by an operator", why)
+}
+
+// Enable takes back Drain and Disable, and clears what is held against the target: an illness, a cool-down, and a refusal
+// of the key, for all of its targets.
+func (t *Target) Enable(now clock.Instant, why string) {
+	t.order(now, use, "enabled by an operator", why)
+}
+
+// order gives an operator's word to a target and those that its "*" stands for.
+func (t *Target) order(now clock.Instant, w word, what, why string) {
+	if t == nil {
+		return
+	}
+	if why != "" {
+		what += ": " + why
+	}
+	for _, t := range t.family() {
+		from := t.standing()
+		t.mu.Lock()
+		changed := t.operator.Swap(w) != w
+		if changed {
+			t.machine.ordered, t.machine.orderedWhy = now, what
+		}
+		t.mu.Unlock()
+		if w == use && t.forgive(now, what) || changed {
+			t.tell(now, t.id, from, t.standing(), what, 0)
+		}
+	}
+	t.registry.deliver()
+}
+
+// forgive clears what is held against a target. It says whether there was anything.
+func (t *Target) forgive(now clock.Instant, why string) bool {
+	barred := t.key.bar.Load() != 0
+	cleared := t.key.open()
+	if barred && cleared {
+		t.tell(now, t.keyID(), Disabled, Healthy, why, 0)
+	}
+	cleared = t.gate.open() || cleared
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ill := t.current() != Healthy
+	t.window.reset()
+	t.streak.Store(0)
+	m := &t.machine
+	*m = machine{since: m.since, why: m.why, opened: now, ordered: m.ordered, orderedWhy: m.orderedWhy}
+	t.recovered.Store(0)
+	if ill {
+		t.first.set(now, 0)
+		t.state.Store(uint32(Healthy))
+		m.since, m.why = now, why
+	}
+	return ill || cleared
+}
+
+func (t *Target) family() []*Target {
+	r := t.registry
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := []*Target{t}
+	if m := t.children.Load(); m != nil {
+		for _, c := range *m {
+			if c.parent == t {
+				all = append(all, c)
+			}
+		}
+	}
+	return all
+}

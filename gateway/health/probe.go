@@ -1,0 +1,68 @@
+package health
+
+import "github.com/sluice-ai/sluice/gateway/internal/clock"
+
+// Probing says whether an active probe may be sent now: not if an operator has disabled the target, nor in a cool-down.
+func (t *Target) Probing(now clock.Instant) bool {
+	return t != nil && t.operator.Load() != disable && left(&t.gate.cool, now) == 0 && left(&t.key.cool, now) == 0
+}
+
+// Probed says what became of an active probe. One that had a first event (Outcome.First is its time) asked what callers
+// ask, and counts as a trial. A cheaper one, such as a list of models, proves only that somebody is there and takes the
+// key: it lets the next trial come at once, until such a trial has failed.
+//
+// Failures of probes count as failures in a row, together with those of requests; they are not in the window.
+func (t *Target) Probed(now clock.Instant, o Outcome) {
+	if t == nil {
+		return
+	}
+	began := o.began(now)
+	if o.Verdict != OK {
+		t.heed(now, began, o)
+	} else if o.First > 0 {
+		t.passed(now, began)
+	} else if t.key.accepted(began) {
+		t.tell(now, t.keyID(), Disabled, Healthy, "a probe was accepted", 0)
+	}
+	t.mu.Lock()
+	defer t.unlock()
+	if t.machine.opened != 0 && began < t.machine.opened {
+		return
+	}
+	switch o.Verdict {
+	case OK:
+		t.probeSucceeded(now, o)
+	case Failed:
+		t.probeFailed(now, o)
+	default: // says nothing of illness
+	}
+}
+
+func (t *Target) probeSucceeded(now clock.Instant, o Outcome) {
+	m := &t.machine
+	m.missed = 0
+	switch real := o.First > 0; {
+	case t.current() <= Suspect && real:
+		t.streak.Store(0)
+		t.calm(now)
+	case t.current() <= Suspect:
+		t.calm(now)
+	case real:
+		t.recover(now, o.First, "a probe succeeded")
+	case t.current() == Open && !m.distrust && left(&t.until, now) > 0:
+		m.probed = true
+		t.until.Store(instant(now))
+	}
+}
+
+func (t *Target) probeFailed(now clock.Instant, o Outcome) {
+	m := &t.machine
+	switch {
+	case t.current() <= Suspect:
+		m.failed = now
+		m.missed++
+		t.doubt(now, "probe: "+o.Reason)
+	case t.current() == Open && left(&t.until, now) == 0: // it would be tried now, and this was the trial
+		t.open(now, "a probe failed: "+o.Reason)
+	}
+}

@@ -1,0 +1,272 @@
+package health
+
+import (
+	"cmp"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sluice-ai/sluice/gateway/internal/clock"
+)
+
+const (
+	maxChildren = 256
+	// childIdle is for how long a child must not have been used to make room for another.
+	childIdle = 5 * time.Minute
+	// childPause is for how long nobody looks for room after there was none.
+	childPause = time.Second
+	// keptEvents is how many events a registry remembers.
+	keptEvents = 256
+)
+
+// Options are what a Registry is made with.
+type Options struct {
+	// OnEvent is called for each event, one after another and in order, by a goroutine that reports or asks about a
+	// target. It must not block. nil is allowed.
+	OnEvent func(Event)
+}
+
+// Registry holds what is known of all targets. It outlasts generations, so that a reload forgets nothing.
+type Registry struct {
+	onEvent func(Event)
+
+	mu      sync.Mutex
+	targets map[ID]*Target
+	keys    map[ID]*gate // by ID without a model
+
+	events struct {
+		sync.Mutex
+		seq        uint64
+		kept       []Event // the last keptEvents
+		pending    []Event // not delivered yet
+		delivering bool
+	}
+}
+
+// New makes an empty registry.
+func New(o Options) *Registry {
+	return &Registry{onEvent: o.OnEvent, targets: map[ID]*Target{}, keys: map[ID]*gate{}}
+}
+
+// Target makes or finds a target and gives it settings.
+func (r *Registry) Target(id ID, s Settings) *Target {
+	if r == nil {
+		return nil
+	}
+	s = s.withDefaults()
+	defer r.deliver()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.targets[id]
+	if t == nil {
+		t = r.add(id, s)
+		if strings.Contains(id.Model, "*") {
+			t.children.Store(&map[string]*Target{})
+		}
+		return t
+	}
+	t.parent = nil
+	r.apply(t, s)
+	if m := t.children.Load(); m != nil {
+		for _, c := range *m {
+			if c.parent == t {
+				r.apply(c, s)
+			}
+		}
+	}
+	return t
+}
+
+func (r *Registry) add(id ID, s Settings) *Target {
+	keyID := ID{Provider: id.Provider, Key: id.Key}
+	if r.keys[keyID] == nil {
+		r.keys[keyID] = &gate{}
+	}
+	t := &Target{id: id, registry: r, key: r.keys[keyID]}
+	t.window.setSpan(s.Window)
+	t.settings.Store(&s)
+	t.machine.since = clock.Now()
+	r.targets[id] = t
+	return t
+}
+
+func (r *Registry) apply(t *Target, s Settings) {
+	old := t.settings.Load()
+	if *old == s {
+		return
+	}
+	t.settings.Store(&s)
+	t.window.setSpan(s.Window)
+	if old.Version != s.Version {
+		const why = "its configuration has changed"
+		from, now := t.standing(), clock.Now()
+		if t.forgive(now, why) {
+			t.tell(now, t.id, from, t.standing(), why, 0)
+		}
+	}
+}
+
+// Of is the target for one real name of a model, where "*" stands in the target's own; without a "*" it is the target
+// itself. So is it when too many names are in use, lest a caller fills the memory with invented ones.
+func (t *Target) Of(model string) *Target {
+	if t == nil {
+		return nil
+	}
+	m := t.children.Load()
+	if m == nil || model == t.id.Model {
+		return t
+	}
+	if c := (*m)[model]; c != nil {
+		return c
+	}
+	return t.registry.child(t, model)
+}
+
+func (r *Registry) child(t *Target, model string) *Target {
+	now := clock.Now()
+	if left(&t.full, now) > 0 {
+		return t
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	children := maps.Clone(*t.children.Load())
+	if c := children[model]; c != nil {
+		return c
+	}
+	if len(children) >= maxChildren && !r.makeRoom(children, now) {
+		t.full.Store(instant(now.Add(childPause)))
+		return t
+	}
+	id := ID{Provider: t.id.Provider, Key: t.id.Key, Model: model}
+	c := r.targets[id]
+	if c == nil {
+		c = r.add(id, *t.settings.Load())
+		c.parent = t
+		c.operator.Store(t.operator.Load())
+		c.used.Store(instant(now)) // not idle before its first attempt
+	}
+	children[c.id.Model] = c
+	t.children.Store(&children)
+	return c
+}
+
+// makeRoom forgets children of which nothing is known that matters. It says whether there were any.
+func (r *Registry) makeRoom(children map[string]*Target, now clock.Instant) bool {
+	n := len(children)
+	for model, c := range children {
+		idle := now.Sub(clock.Instant(c.used.Load())) >= childIdle
+		requests, _ := c.Outstanding()
+		if idle && requests == 0 && c.current() <= Suspect && c.gate.wait(now) == 0 {
+			delete(children, model)
+			if c.parent != nil {
+				delete(r.targets, c.id)
+			}
+		}
+	}
+	return len(children) < n
+}
+
+// Keep forgets the targets that are not among ids. Exchanges that still have one go on with it.
+func (r *Registry) Keep(ids iter.Seq[ID]) {
+	keep := maps.Collect(func(yield func(ID, bool) bool) {
+		for id := range ids {
+			if !yield(id, true) {
+				return
+			}
+		}
+	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.targets, func(id ID, t *Target) bool {
+		return !keep[id] && (t.parent == nil || !keep[t.parent.id])
+	})
+	keys := map[ID]bool{}
+	for id, t := range r.targets {
+		keys[ID{Provider: id.Provider, Key: id.Key}] = true
+		if m := t.children.Load(); m != nil {
+			children := maps.Clone(*m)
+			maps.DeleteFunc(children, func(_ string, c *Target) bool { return r.targets[c.id] != c })
+			t.children.Store(&children)
+		}
+	}
+	maps.DeleteFunc(r.keys, func(id ID, _ *gate) bool { return !keys[id] })
+}
+
+// Find is a target that exists, or nil.
+func (r *Registry) Find(id ID) *Target {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.targets[id]
+}
+
+// All is what is known of all targets, by provider, key and model.
+func (r *Registry) All(now clock.Instant) []Snapshot {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	targets := slices.Collect(maps.Values(r.targets))
+	r.mu.Unlock()
+	slices.SortFunc(targets, func(a, b *Target) int {
+		return cmp.Or(strings.Compare(a.id.Provider, b.id.Provider), strings.Compare(a.id.Key, b.id.Key),
+			strings.Compare(a.id.Model, b.id.Model))
+	})
+	all := make([]Snapshot, len(targets))
+	for i, t := range targets {
+		all[i] = t.Snapshot(now)
+	}
+	return all
+}
+
+// Events are the latest events after the one with number seq, oldest first; at most 256.
+func (r *Registry) Events(seq uint64) []Event {
+	if r == nil {
+		return nil
+	}
+	e := &r.events
+	e.Lock()
+	defer e.Unlock()
+	i, _ := slices.BinarySearchFunc(e.kept, seq+1, func(ev Event, n uint64) int { return cmp.Compare(ev.Seq, n) })
+	return slices.Clone(e.kept[i:])
+}
+
+// record takes an event down; whoever did so calls deliver when it holds no locks.
+func (r *Registry) record(ev Event) {
+	e := &r.events
+	e.Lock()
+	defer e.Unlock()
+	e.seq++
+	ev.Seq = e.seq
+	if len(e.kept) == keptEvents {
+		e.kept = append(e.kept[:0], e.kept[1:]...)
+	}
+	e.kept = append(e.kept, ev)
+	if r.onEvent != nil {
+		e.pending = append(e.pending, ev)
+	}
+}
+
+// deliver hands events over, unless another goroutine does.
+func (r *Registry) deliver() {
+	e := &r.events
+	e.Lock()
+	defer e.Unlock()
+	if e.delivering {
+		return
+	}
+	e.delivering = true
+	for len(e.pending) > 0 {
+		ev := e.pending[0]
+		e.pending = e.pending[1:]
+		e.Unlock()
+		r.onEvent(ev)
+		e.Lock()
+	}
+	e.delivering = false
+}
