@@ -1,0 +1,145 @@
+package gateway
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
+)
+
+// Strategy says how it is chosen among a model's targets. The others follow, for when the first cannot answer.
+type Strategy uint8
+
+// Strategies.
+const (
+	Ordered      Strategy = iota // the first of the list that works
+	Weighted                     // at random, by weight
+	LeastLatency                 // the one whose first event will probably come soonest
+	LeastCost                    // the cheapest for the request, by the catalogue
+)
+
+var strategies = [...]string{"ordered", "weighted", "least_latency", "least_cost"}
+
+// String is the name in the configuration.
+func (s Strategy) String() string { return strategies[min(int(s), len(strategies)-1)] }
+
+// ParseStrategy reads a strategy's name.
+func ParseStrategy(name string) (Strategy, bool) {
+	for i := range strategies {
+		if name == strategies[i] {
+			return Strategy(i), true //nolint:gosec // four names
+		}
+	}
+	return 0, false
+}
+
+// Hedge says when a second attempt is made beside one whose first event is late. Immutable.
+type Hedge struct {
+	After   time.Duration // without a first event; 0: what the target itself needs for 95 of 100
+	Budget  float64       // share of second attempts to exchanges that may not be exceeded for long
+	MaxCost int64         // what a second attempt may cost by its estimate, in picodollars; 0: anything
+}
+
+// Overrides are what a tenant's callers may decide for one request, by headers.
+type Overrides uint8
+
+// What may be decided, each by the header x-sluice- and its name.
+const (
+	OverrideProvider Overrides = 1 << iota
+	OverrideStrategy
+	OverrideHedge
+	OverrideTimeout
+	OverrideRetries
+	OverrideFallback
+)
+
+var overrides = [...]string{"provider", "strategy", "hedge", "timeout", "retries", "fallback"}
+
+// ParseOverride reads the name of one.
+func ParseOverride(name string) (Overrides, bool) {
+	for i := range overrides {
+		if name == overrides[i] {
+			return 1 << i, true
+		}
+	}
+	return 0, false
+}
+
+// Begins is implemented by a Header that can be searched in one pass, without an allocation.
+type Begins interface {
+	// Begins says whether there is a field whose name begins with a prefix, in any case.
+	Begins(prefix string) bool
+}
+
+// A token of ordinary text is about four bytes in all languages: few letters, or one character of three bytes. What is in
+// base64 counts by the piece, as a picture of middling size does.
+const (
+	bytesPerToken = 4
+	mediumTokens  = 1000
+	// searched is the length of a body from which on it is looked for base64. Shorter ones have none worth mentioning.
+	searched = 16 << 10
+)
+
+// Before what is in base64 in the dialects: a data URL, or a member.
+var (
+	dataURL    = []byte(";base64,")
+	dataMember = []byte(`"data":"`)
+)
+
+// PromptTokens estimates how many tokens the body is; 0 before Open, after the last release, and for forms. It may be off by
+// a half.
+func (r *Request) PromptTokens() int64 {
+	if r.form != nil {
+		return 0
+	}
+	text, media := len(r.raw), 0
+	if text >= searched {
+		for _, mark := range [...][]byte{dataURL, dataMember} {
+			n, length := encoded(r.raw, mark)
+			media, text = media+n, text-length
+		}
+	}
+	return int64(text/bytesPerToken + media*mediumTokens)
+}
+
+// encoded counts the long strings behind a mark, and their bytes.
+func encoded(b, mark []byte) (n, length int) {
+	for {
+		i := bytes.Index(b, mark)
+		if i < 0 {
+			return n, length
+		}
+		b = b[i+len(mark):]
+		end := bytes.IndexByte(b, '"')
+		if end < 0 {
+			return n, length
+		}
+		if end > mediumTokens*bytesPerToken {
+			n, length = n+1, length+end
+		}
+		b = b[end:]
+	}
+}
+
+// AnswerTokens is how long the request lets the answer be; 0 if it does not say, before Open, and for forms. Ask before the
+// last release.
+func (r *Request) AnswerTokens() int64 {
+	if r.fields.MaxTokens == 0 && r.form == nil && r.Endpoint.Dialect == "responses" {
+		n, _ := peek.Int(peek.Find(r.raw, []byte(`"max_output_tokens"`)))
+		return n
+	}
+	return r.fields.MaxTokens
+}
+
+// User is whom the request says that it is for: "user" of OpenAI's APIs, "metadata.user_id" of Anthropic's. "" if it does
+// not say, before Open, after the last release, and for forms.
+func (r *Request) User() string {
+	if r.Endpoint.Dialect != "anthropic" {
+		return r.Member(`"user"`)
+	}
+	if r.form != nil {
+		return ""
+	}
+	id, _ := peek.String(peek.Find(peek.Find(r.raw, []byte(`"metadata"`)), []byte(`"user_id"`)))
+	return id
+}
