@@ -33,9 +33,9 @@ type gate struct {
 	cools   int           // in a row, that did not say for how long
 	coolWhy string        // of the running cool-down
 	bars    int           // in a row
-	barWhy  string        // of the refusal
 	barred  clock.Instant // when it was refused, last
-	since   clock.Instant // when it was refused, first
+	since   clock.Instant // when it was refused first, or accepted again
+	why     string        // of that
 }
 
 // wait is how long it must not be asked; 0 if it may be.
@@ -93,7 +93,7 @@ func (g *gate) refuse(now, began clock.Instant, why string) bool {
 	if g.bar.Load() == 0 {
 		g.since = now
 	}
-	g.barred, g.barWhy = now, why
+	g.barred, g.why = now, why
 	g.bar.Store(instant(now.Add(d)))
 	return true
 }
@@ -115,7 +115,7 @@ func (g *gate) untried(now, began clock.Instant) {
 
 // passed is told of a success. It lifts a refusal, and forgets how often there was a cool-down; a cool-down that still
 // runs it does not shorten. It says whether a refusal was lifted.
-func (g *gate) passed(began clock.Instant) bool {
+func (g *gate) passed(now, began clock.Instant) bool {
 	if !g.shut() {
 		return false
 	}
@@ -125,39 +125,42 @@ func (g *gate) passed(began clock.Instant) bool {
 		g.cool.Store(0)
 		g.cools = 0
 	}
-	return g.lifted(began)
+	return g.lifted(now, began)
 }
 
 // accepted is told that a key is taken, though nothing is known of its limits. It says whether a refusal was lifted.
-func (g *gate) accepted(began clock.Instant) bool {
+func (g *gate) accepted(now, began clock.Instant) bool {
 	if g.bar.Load() == 0 {
 		return false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.lifted(began)
+	return g.lifted(now, began)
 }
 
-func (g *gate) lifted(began clock.Instant) bool {
+func (g *gate) lifted(now, began clock.Instant) bool {
 	if g.bar.Load() == 0 || began < g.barred {
 		return false
 	}
-	g.lift()
+	g.lift(now, "it is accepted again")
 	return true
 }
 
 // open forgets everything. It says whether there was anything.
-func (g *gate) open() bool {
+func (g *gate) open(now clock.Instant, why string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	shut := g.cool.Load() != 0 || g.bar.Load() != 0
 	g.cool.Store(0)
 	g.cools = 0
-	g.lift()
+	g.lift(now, why)
 	return shut
 }
 
-func (g *gate) lift() {
+func (g *gate) lift(now clock.Instant, why string) {
+	if g.bar.Load() != 0 {
+		g.since, g.why = now, why
+	}
 	g.bar.Store(0)
 	g.bars = 0
 }

@@ -89,8 +89,10 @@ type Outcome struct {
 	// Reason says in a few words why it is not OK, for people: "connection refused", "http 500". It may be shown to
 	// operators, so there must be nothing of a prompt in it.
 	Reason string
-	// First is the time to the first event (for a whole reply: to its end); 0 if it is not known.
+	// First is the time to the first event, and of a Whole reply the time to its end; 0 if it is not known. The two have
+	// little in common, so they are kept apart.
 	First time.Duration
+	Whole bool
 }
 
 // Settings say when a target counts as ill. Zero means the default of a field.

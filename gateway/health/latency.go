@@ -63,6 +63,41 @@ func (e *estimate) set(now clock.Instant, d time.Duration) {
 	e.word.Store(pack(d.Seconds(), ticks(now)))
 }
 
+// latency is how long one kind of reply takes.
+type latency struct {
+	first estimate
+	all   atomic.Pointer[histogram] // nil until there is a sample
+}
+
+// kind is the index of a kind of reply.
+func kind(whole bool) int {
+	if whole {
+		return 1
+	}
+	return 0
+}
+
+func (l *latency) observe(now clock.Instant, d time.Duration) {
+	l.first.observe(now, d)
+	h := l.all.Load()
+	if h == nil {
+		h = &histogram{}
+		h.halved.Store(int64(now))
+		if !l.all.CompareAndSwap(nil, h) {
+			h = l.all.Load()
+		}
+	}
+	h.observe(now, d)
+}
+
+func (l *latency) p95() (time.Duration, bool) {
+	h := l.all.Load()
+	if h == nil {
+		return 0, false
+	}
+	return h.p95()
+}
+
 // The histogram has 16 bins to an octave, so that the middle of one is at most 3.2 % off, from 65 µs to 17 minutes.
 const (
 	binShift  = 12 // durations in units of 4 µs

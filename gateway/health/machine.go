@@ -21,7 +21,7 @@ const (
 type machine struct {
 	since    clock.Instant // of the state
 	why      string        // of the state
-	opened   clock.Instant // when it opened last, or an operator enabled it: what began before is no news
+	epoch    clock.Instant // when it opened, recovered or was enabled last: what began before is no news
 	openings int           // in a row, without a full recovery in between
 	failed   clock.Instant // when a failure was counted last
 	missed   int           // probes in a row that failed
@@ -29,9 +29,6 @@ type machine struct {
 	lease    time.Duration // of a trial, HalfOpen
 	probed   bool          // Open, but a cheap probe succeeded: the next trial comes early
 	distrust bool          // that trial failed: cheap probes prove nothing
-
-	ordered    clock.Instant // when an operator said something last
-	orderedWhy string
 }
 
 // slowly is the share of a target that is used.
@@ -88,6 +85,9 @@ func (t *Target) judge(now clock.Instant, o Outcome) {
 		t.heed(now, began, o)
 	}
 	if o.Verdict == Neutral {
+		if !t.onTrial() {
+			return
+		}
 		t.gate.untried(now, began)
 		t.key.untried(now, began)
 	}
@@ -110,7 +110,9 @@ func (t *Target) heed(now, began clock.Instant, o Outcome) {
 	}
 	switch o.Verdict {
 	case Limited:
-		t.penalise(now)
+		if left(&t.gate.cool, now) == 0 {
+			t.penalise(now)
+		}
 		if o.After > 0 && t.gate.coolDown(now, o.After, o.Reason) ||
 			o.After <= 0 && t.gate.coolSome(now, minCool, maxCool, o.Reason) {
 			t.cooling(now, o.Reason)
@@ -123,19 +125,20 @@ func (t *Target) heed(now, began clock.Instant, o Outcome) {
 	case Refused:
 		t.refused(now, began, t.key, t.keyID(), o.Reason)
 	case Denied:
+		if t.children.Load() != nil {
+			return // the names that share it have too little in common
+		}
 		t.refused(now, began, &t.gate, t.id, o.Reason)
-	case Failed, Broken:
-		t.penalise(now)
-	default: // Neutral says nothing
+	default: // of illness the machine knows more
 	}
 }
 
 // passed tells the gates of a success.
 func (t *Target) passed(now, began clock.Instant) {
-	if t.key.passed(began) {
+	if t.key.passed(now, began) {
 		t.tell(now, t.keyID(), Disabled, Healthy, "the key is accepted again", 0)
 	}
-	if t.gate.passed(began) {
+	if t.gate.passed(now, began) {
 		t.tell(now, t.id, Disabled, t.current(), "the model is there again", 0)
 	}
 }
@@ -155,7 +158,7 @@ func (t *Target) refused(now, began clock.Instant, g *gate, id ID, why string) {
 // step moves the machine.
 func (t *Target) step(now, began clock.Instant, o Outcome) {
 	m := &t.machine
-	if m.opened != 0 && began < m.opened {
+	if m.epoch != 0 && began < m.epoch {
 		return
 	}
 	switch t.current() {
@@ -164,10 +167,10 @@ func (t *Target) step(now, began clock.Instant, o Outcome) {
 	case HalfOpen:
 		switch o.Verdict {
 		case OK:
-			t.recover(now, o.First, "a trial succeeded")
+			t.recover(now, o, "a trial succeeded")
 		case Failed:
 			m.distrust = m.distrust || m.probed
-			t.open(now, "a trial failed: "+o.Reason)
+			t.open(now, because("a trial failed", o.Reason))
 		default:
 			t.nextTrial(now)
 		}
@@ -197,6 +200,7 @@ func (t *Target) weigh(now clock.Instant, o Outcome) {
 	}
 	m.failed = now
 	t.streak.Add(1)
+	t.penalise(now)
 	t.doubt(now, o.Reason)
 }
 
@@ -208,11 +212,11 @@ func (t *Target) doubt(now clock.Instant, why string) {
 	streak := int(t.streak.Load()) + t.machine.missed
 	switch {
 	case s.Consecutive > 0 && streak >= s.Consecutive:
-		t.open(now, strconv.Itoa(streak)+" failures in a row, the last: "+why)
+		t.open(now, because(strconv.Itoa(streak)+" failures in a row", why))
 	case total >= int64(s.MinRequests) && rate >= s.FailureRate:
-		t.open(now, fmt.Sprintf("%d of %d requests failed, the last: %s", failed, total, why))
+		t.open(now, because(fmt.Sprintf("%d of %d requests failed", failed, total), why))
 	case t.current() == Healthy && (rate >= s.FailureRate/2 || s.Consecutive > 0 && 2*streak > s.Consecutive):
-		t.become(now, Suspect, why)
+		t.become(now, Suspect, because("it fails", why))
 	}
 }
 
@@ -236,6 +240,7 @@ func (t *Target) settle(now clock.Instant) {
 	t.unlock()
 }
 
+// open leaves the target alone: for longer each time, unless it was well in between.
 func (t *Target) open(now clock.Instant, why string) {
 	m, s := &t.machine, t.settings.Load()
 	if t.current() <= Suspect && t.slowly(now) == 1 {
@@ -244,17 +249,18 @@ func (t *Target) open(now clock.Instant, why string) {
 	d := doubled(s.OpenFor, s.MaxOpen, m.openings)
 	m.openings++
 	t.until.Store(instant(now.Add(d - rand.N(d/4+1)))) //nolint:gosec // jitter
-	m.opened, m.probed = now, false
+	m.epoch, m.probed = now, false
 	t.become(now, Open, why)
 }
 
-// recover ends an illness. first is what the success took.
-func (t *Target) recover(now clock.Instant, first time.Duration, why string) {
+// recover ends an illness, because of a success.
+func (t *Target) recover(now clock.Instant, o Outcome, why string) {
 	m := &t.machine
 	t.window.reset()
 	t.streak.Store(0)
-	t.first.set(now, first)
-	m.missed, m.trials, m.probed, m.distrust = 0, 0, false, false
+	t.latency[kind(o.Whole)].first.set(now, o.First)
+	t.latency[kind(!o.Whole)].first.set(now, 0)
+	m.epoch, m.missed, m.trials, m.probed, m.distrust = now, 0, 0, false, false
 	t.recovered.Store(instant(now))
 	t.become(now, Healthy, why)
 }
@@ -262,11 +268,16 @@ func (t *Target) recover(now clock.Instant, first time.Duration, why string) {
 // current is the state of the machine alone.
 func (t *Target) current() State { return State(t.state.Load()) } //nolint:gosec // a State
 
-// become changes the state. The mutex is held.
+// become changes the state. The mutex is held. Of what is disabled anyway there is nothing to tell.
 func (t *Target) become(now clock.Instant, to State, why string) {
-	from := t.current()
-	t.machine.since, t.machine.why = now, why
+	from, shown := t.current(), t.standing() != Disabled
+	if t.operator.Load() == use {
+		t.machine.since, t.machine.why = now, why
+	}
 	t.state.Store(uint32(to))
+	if !shown {
+		return
+	}
 	var until clock.Instant
 	if to == Open {
 		until = clock.Instant(t.until.Load())
@@ -287,6 +298,13 @@ func (t *Target) cooling(now clock.Instant, why string) {
 }
 
 func (t *Target) keyID() ID { return ID{Provider: t.id.Provider, Key: t.id.Key} }
+
+func because(what, why string) string {
+	if why == "" {
+		return what
+	}
+	return what + ": " + why
+}
 
 func (t *Target) tell(now clock.Instant, id ID, from, to State, why string, until clock.Instant) {
 	t.registry.record(Event{At: now.Time(), ID: id, From: from, To: to, Reason: why, Until: until.Time()})

@@ -23,59 +23,48 @@ func (t *Target) order(now clock.Instant, w word, what, why string) {
 	if t == nil {
 		return
 	}
-	if why != "" {
-		what += ": " + why
-	}
-	for _, t := range t.family() {
+	what = because(what, why)
+	r := t.registry
+	r.mu.Lock()
+	family := t.family()
+	r.mu.Unlock()
+	for _, t := range family {
 		from := t.standing()
 		t.mu.Lock()
 		changed := t.operator.Swap(w) != w
 		if changed {
-			t.machine.ordered, t.machine.orderedWhy = now, what
+			t.machine.since, t.machine.why = now, what
 		}
 		t.mu.Unlock()
 		if w == use && t.forgive(now, what) || changed {
 			t.tell(now, t.id, from, t.standing(), what, 0)
 		}
 	}
-	t.registry.deliver()
+	r.deliver()
 }
 
 // forgive clears what is held against a target. It says whether there was anything.
 func (t *Target) forgive(now clock.Instant, why string) bool {
 	barred := t.key.bar.Load() != 0
-	cleared := t.key.open()
+	cleared := t.key.open(now, why)
 	if barred && cleared {
 		t.tell(now, t.keyID(), Disabled, Healthy, why, 0)
 	}
-	cleared = t.gate.open() || cleared
+	cleared = t.gate.open(now, why) || cleared
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ill := t.current() != Healthy
 	t.window.reset()
 	t.streak.Store(0)
 	m := &t.machine
-	*m = machine{since: m.since, why: m.why, opened: now, ordered: m.ordered, orderedWhy: m.orderedWhy}
+	*m = machine{since: m.since, why: m.why, epoch: now}
 	t.recovered.Store(0)
 	if ill {
-		t.first.set(now, 0)
+		for k := range t.latency {
+			t.latency[k].first.set(now, 0)
+		}
 		t.state.Store(uint32(Healthy))
 		m.since, m.why = now, why
 	}
 	return ill || cleared
-}
-
-func (t *Target) family() []*Target {
-	r := t.registry
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	all := []*Target{t}
-	if m := t.children.Load(); m != nil {
-		for _, c := range *m {
-			if c.parent == t {
-				all = append(all, c)
-			}
-		}
-	}
-	return all
 }

@@ -21,12 +21,12 @@ func (t *Target) Probed(now clock.Instant, o Outcome) {
 		t.heed(now, began, o)
 	} else if o.First > 0 {
 		t.passed(now, began)
-	} else if t.key.accepted(began) {
+	} else if t.key.accepted(now, began) {
 		t.tell(now, t.keyID(), Disabled, Healthy, "a probe was accepted", 0)
 	}
 	t.mu.Lock()
 	defer t.unlock()
-	if t.machine.opened != 0 && began < t.machine.opened {
+	if t.machine.epoch != 0 && began < t.machine.epoch {
 		return
 	}
 	switch o.Verdict {
@@ -48,7 +48,7 @@ func (t *Target) probeSucceeded(now clock.Instant, o Outcome) {
 	case t.current() <= Suspect:
 		t.calm(now)
 	case real:
-		t.recover(now, o.First, "a probe succeeded")
+		t.recover(now, o, "a probe succeeded")
 	case t.current() == Open && !m.distrust && left(&t.until, now) > 0:
 		m.probed = true
 		t.until.Store(instant(now))
@@ -61,8 +61,8 @@ func (t *Target) probeFailed(now clock.Instant, o Outcome) {
 	case t.current() <= Suspect:
 		m.failed = now
 		m.missed++
-		t.doubt(now, "probe: "+o.Reason)
+		t.doubt(now, because("probe", o.Reason))
 	case t.current() == Open && left(&t.until, now) == 0: // it would be tried now, and this was the trial
-		t.open(now, "a probe failed: "+o.Reason)
+		t.open(now, because("a probe failed", o.Reason))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway/internal/clock"
@@ -43,6 +44,7 @@ type Registry struct {
 		kept       []Event // the last keptEvents
 		pending    []Event // not delivered yet
 		delivering bool
+		waiting    atomic.Bool // whether there is something to deliver, for those who need not lock
 	}
 }
 
@@ -63,21 +65,28 @@ func (r *Registry) Target(id ID, s Settings) *Target {
 	t := r.targets[id]
 	if t == nil {
 		t = r.add(id, s)
-		if strings.Contains(id.Model, "*") {
-			t.children.Store(&map[string]*Target{})
-		}
-		return t
 	}
 	t.parent = nil
-	r.apply(t, s)
+	if strings.Contains(id.Model, "*") && t.children.Load() == nil {
+		t.children.Store(&map[string]*Target{})
+	}
+	for _, c := range t.family() {
+		r.apply(c, s)
+	}
+	return t
+}
+
+// family is a target and those that were made for its "*". The registry's mutex is held.
+func (t *Target) family() []*Target {
+	all := []*Target{t}
 	if m := t.children.Load(); m != nil {
 		for _, c := range *m {
 			if c.parent == t {
-				r.apply(c, s)
+				all = append(all, c)
 			}
 		}
 	}
-	return t
+	return all
 }
 
 func (r *Registry) add(id ID, s Settings) *Target {
@@ -249,12 +258,16 @@ func (r *Registry) record(ev Event) {
 	e.kept = append(e.kept, ev)
 	if r.onEvent != nil {
 		e.pending = append(e.pending, ev)
+		e.waiting.Store(true)
 	}
 }
 
 // deliver hands events over, unless another goroutine does.
 func (r *Registry) deliver() {
 	e := &r.events
+	if !e.waiting.Load() {
+		return
+	}
 	e.Lock()
 	defer e.Unlock()
 	if e.delivering {
@@ -269,4 +282,5 @@ func (r *Registry) deliver() {
 		e.Lock()
 	}
 	e.delivering = false
+	e.waiting.Store(false)
 }

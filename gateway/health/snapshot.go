@@ -22,8 +22,10 @@ type Snapshot struct {
 	Window      Figures    `json:"window"`
 	Outstanding int64      `json:"outstanding"`        // attempts that run
 	Tokens      int64      `json:"outstanding_tokens"` // of their prompts
-	FirstMS     float64    `json:"first_ms"`           // see [Target.First]; 0 if nothing is known
-	P95MS       float64    `json:"p95_ms,omitempty"`   // see [Target.P95]; 0 if there are too few samples
+	FirstMS     float64    `json:"first_ms,omitempty"` // of streams, see [Target.First]; 0 if nothing is known
+	P95MS       float64    `json:"p95_ms,omitempty"`   // of streams, see [Target.P95]; 0 if there are too few samples
+	WholeMS     float64    `json:"whole_ms,omitempty"` // the same of whole replies
+	WholeP95MS  float64    `json:"whole_p95_ms,omitempty"`
 	LastUsed    time.Time  `json:"last_used,omitzero"`
 	Limits      LimitsSeen `json:"limits,omitzero"`
 }
@@ -57,10 +59,8 @@ func (t *Target) Snapshot(now clock.Instant) Snapshot {
 	}
 	s := Snapshot{ID: t.id, State: t.State(now), Share: t.Share(now), LastUsed: clock.Instant(t.used.Load()).Time()}
 	s.Outstanding, s.Tokens = t.Outstanding()
-	s.FirstMS = milliseconds(t.first.at(now))
-	if d, ok := t.P95(); ok {
-		s.P95MS = milliseconds(d)
-	}
+	s.FirstMS, s.P95MS = t.latency[0].figures(now)
+	s.WholeMS, s.WholeP95MS = t.latency[1].figures(now)
 	s.Limits = LimitsSeen{Requests: t.limits.requests.last().seen(), Tokens: t.limits.tokens.last().seen()}
 	if w := t.operator.Load(); w != use {
 		s.Operator = [...]string{drain: "drain", disable: "disable"}[w]
@@ -80,9 +80,6 @@ func (t *Target) describe(now clock.Instant, s *Snapshot) {
 	defer t.mu.Unlock()
 	m := &t.machine
 	s.Since, s.Reason = m.since.Time(), m.why
-	if s.Operator != "" {
-		s.Since, s.Reason = m.ordered.Time(), m.orderedWhy
-	}
 	if t.current() == Open {
 		s.NextProbe = clock.Instant(t.until.Load()).Time()
 	}
@@ -101,11 +98,11 @@ func (g *gate) describe(now clock.Instant, s *Snapshot) {
 			s.CoolUntil, s.CoolReason = until, g.coolWhy
 		}
 	}
-	if u := clock.Instant(g.bar.Load()); u != 0 && s.Operator == "" {
-		s.Since, s.Reason = g.since.Time(), g.barWhy
-		if u.Time().After(s.NextProbe) {
-			s.NextProbe = u.Time()
-		}
+	if s.Operator == "" && g.since != 0 && (g.bar.Load() != 0 || g.since.Time().After(s.Since)) {
+		s.Since, s.Reason = g.since.Time(), g.why
+	}
+	if u := clock.Instant(g.bar.Load()).Time(); u.After(s.NextProbe) {
+		s.NextProbe = u
 	}
 }
 
@@ -118,6 +115,13 @@ func (l Limit) seen() *LimitSeen {
 		s.Remaining = &l.Remaining
 	}
 	return s
+}
+
+func (l *latency) figures(now clock.Instant) (first, p95 float64) {
+	if d, ok := l.p95(); ok {
+		p95 = milliseconds(d)
+	}
+	return milliseconds(l.first.at(now)), p95
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -49,8 +49,7 @@ type Target struct {
 
 	outstanding atomic.Int64 // requests<<tokenBits + tokens
 	window      window
-	first       estimate
-	firsts      atomic.Pointer[histogram] // nil until there is a first sample
+	latency     [2]latency // of streams, and of whole replies
 	limits      limits
 
 	mu      sync.Mutex // for transitions
@@ -143,8 +142,7 @@ func (t *Target) Report(now clock.Instant, o Outcome) {
 	}
 	t.window.add(now, oneOutcome)
 	if o.First > 0 {
-		t.first.observe(now, o.First)
-		t.histogram(now).observe(now, o.First)
+		t.latency[kind(o.Whole)].observe(now, o.First)
 	}
 	if t.streak.Load() != 0 {
 		t.streak.Store(0)
@@ -152,16 +150,6 @@ func (t *Target) Report(now clock.Instant, o Outcome) {
 	if t.current() != Healthy || t.gate.shut() || t.key.shut() {
 		t.judge(now, o)
 	}
-}
-
-func (t *Target) histogram(now clock.Instant) *histogram {
-	if h := t.firsts.Load(); h != nil {
-		return h
-	}
-	h := &histogram{}
-	h.halved.Store(int64(now))
-	t.firsts.CompareAndSwap(nil, h)
-	return t.firsts.Load()
 }
 
 // State is what is thought of the target.
@@ -195,37 +183,36 @@ func (t *Target) Share(now clock.Instant) float64 {
 	}
 }
 
-// First is how long a request will probably wait for its first event. It rises at once and falls with a time constant of
+// First is how long a request will probably wait for its first event, or for the end of a whole reply. It rises at once and falls with a time constant of
 // ten seconds, also while nothing is sent, so that a target that was slow gets another chance; failures and limits raise
 // it, so that failing fast attracts nothing. 0 means that nothing is known.
-func (t *Target) First(now clock.Instant) time.Duration {
+func (t *Target) First(now clock.Instant, whole bool) time.Duration {
 	if t == nil {
 		return 0
 	}
-	return t.first.at(now)
+	return t.latency[kind(whole)].first.at(now)
 }
 
-// P95 is the time to the first event that 95 % of the successes of the last minutes did not exceed; false if there were
+// P95 is the time to the first event (or to the end of a whole reply) that 95 % of the successes of the last minutes did not exceed; false if there were
 // fewer than twenty. It is at most 4 % off, between 1 ms and a quarter of an hour.
-func (t *Target) P95() (time.Duration, bool) {
+func (t *Target) P95(whole bool) (time.Duration, bool) {
 	if t == nil {
 		return 0, false
 	}
-	h := t.firsts.Load()
-	if h == nil {
-		return 0, false
-	}
-	return h.p95()
+	return t.latency[kind(whole)].p95()
 }
 
 // penalise raises the estimate because an attempt failed: above what a success takes, and further with each failure if
 // that is not known.
 func (t *Target) penalise(now clock.Instant) {
-	d, ok := t.P95()
-	if !ok {
-		d = t.first.at(now)
+	for k := range t.latency {
+		l := &t.latency[k]
+		d, ok := l.p95()
+		if !ok {
+			d = l.first.at(now)
+		}
+		l.first.observe(now, max(min(2*d, maxPenalty), d, minPenalty))
 	}
-	t.first.observe(now, min(max(2*d, minPenalty), max(maxPenalty, d)))
 }
 
 // limits are Limits that are written without a lock: two headers of one reply may be seen half.
