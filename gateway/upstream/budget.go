@@ -8,11 +8,15 @@ import (
 )
 
 // Budget bounds the memory of the replies of all providers that share it: the bytes of whole replies and of long events
-// that wait in the gateway. The few KiB with which each reply begins are not counted. Safe for concurrent use.
+// that wait in the gateway, as the provider sent them and as they were made anew. The few KiB with which each reply begins
+// are not counted. Safe for concurrent use.
 type Budget struct {
 	most int64
 	held atomic.Int64
 }
+
+// uncounted is how many bytes of a reply are lent without asking.
+const uncounted = 4 << 10
 
 // NewBudget makes a budget of so many bytes; 0 is no bound.
 func NewBudget(most int64) *Budget { return &Budget{most: most} }
@@ -29,6 +33,9 @@ func (b *Budget) take(n int64) error {
 	return nil
 }
 
+// add counts bytes even if they are too many: those who come later are refused.
+func (b *Budget) add(n int64) { b.held.Add(n) }
+
 // give takes bytes back that were counted.
 func (b *Budget) give(n int64) {
 	if n > 0 {
@@ -36,8 +43,31 @@ func (b *Budget) give(n int64) {
 	}
 }
 
+// once is the body of a whole reply that was made here. It is counted until it is closed; the error says that there is no
+// room for it.
+func (b *Budget) once(data []byte) (gateway.Stream, error) {
+	n := int64(cap(data))
+	if err := b.take(n); err != nil {
+		return nil, err
+	}
+	return &made{gateway.Once(data), b, n}, nil
+}
+
+type made struct {
+	gateway.Stream
+	budget *Budget
+	held   int64
+}
+
+// Close implements gateway.Stream.
+func (m *made) Close() error {
+	m.budget.give(m.held)
+	m.held = 0
+	return m.Stream.Close()
+}
+
 // errBusy is the gateway's own fault, so no other target is asked. The provider's work is lost.
 var errBusy = &gateway.Error{
-	Status: 503, Type: gateway.TypeServer, Code: "gateway_busy", RetryAfter: time.Second, Sent: true,
+	Status: 503, Type: gateway.TypeServer, Code: gateway.CodeBusy, RetryAfter: time.Second, Sent: true,
 	Message: "The gateway holds too many bytes of replies at the moment. Try again shortly.",
 }

@@ -270,7 +270,7 @@ func (c *conn) readSome() (int, error) {
 // room is where the next bytes go; it lends a buffer if there is none.
 func (c *conn) room() []byte {
 	if c.buf == nil {
-		c.buf = buf.Get(4 << 10)
+		c.buf = buf.Get(uncounted)
 	}
 	b := *c.buf
 	return b[len(b):cap(b)]

@@ -47,15 +47,17 @@ type merged struct {
 	x     gateway.Exchange
 	timer *time.Timer
 
-	inputs  [][]byte
-	weights []int // bytes of each input, by which usage is shared
-	members int   // that still wait
-	closed  bool  // nobody may join any more
+	first   *gateway.Request // of the member that opened it; what all of them hold is counted there
+	body    []byte           // with the inputs so far; its capacity is counted
+	weights []int            // bytes of each input, by which usage is shared
+	members int              // that are not done
+	closed  bool             // nobody may join any more
 	done    chan struct{}
 
 	reply   *gateway.Reply // when done: its status and header
-	data    [][]byte       // of each input, the members of its element but for the index
-	body    []byte         // that data is part of, or the error reply
+	answer  []byte         // its body
+	held    int64          // bytes of the answer that are counted
+	data    [][]byte       // of each input, the members of its element but for the index; parts of the answer
 	usage   chat.Usage
 	attempt gateway.Attempt
 	err     error
@@ -71,14 +73,17 @@ func (m *merger) embed(x *gateway.Exchange, r *route, a *gateway.Attempt) (*gate
 	if len(inputs) == 0 || len(inputs) > m.s.p.c.Merge.Inputs/2 {
 		return nil, false, nil
 	}
-	b, from := m.join(x, r, agreed, inputs)
+	b, from, err := m.join(x, r, agreed, inputs)
+	if err != nil {
+		return nil, true, err
+	}
+	defer m.leave(b)
 	select {
 	case <-b.done:
 	case <-x.Context().Done():
-		m.leave(b)
 		return nil, true, x.Cause()
 	}
-	if b.err == nil && b.reply.Status >= 400 && b.reply.Status != 429 && b.reply.Status < 500 && len(b.inputs) > len(inputs) {
+	if b.err == nil && b.reply.Status >= 400 && b.reply.Status != 429 && b.reply.Status < 500 && len(b.weights) > len(inputs) {
 		return nil, false, nil // perhaps it is another caller's input that the provider does not want
 	}
 	reply, err := b.share(x, a, from, len(inputs))
@@ -122,19 +127,26 @@ func listed(v []byte) (inputs [][]byte) {
 	return inputs
 }
 
-// join adds inputs to a request that is still open, or opens one.
-func (m *merger) join(x *gateway.Exchange, r *route, t terms, inputs [][]byte) (b *merged, from int) {
+// join adds inputs to a request that is still open, or opens one. The error says that there is no room for them; otherwise
+// leave must follow.
+func (m *merger) join(x *gateway.Exchange, r *route, t terms, inputs [][]byte) (b *merged, from int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b = m.open[t]
-	if b != nil && len(b.inputs)+len(inputs) > m.s.p.c.Merge.Inputs {
+	if b != nil && len(b.weights)+len(inputs) > m.s.p.c.Merge.Inputs {
 		m.dispatch(b, r)
 		b = nil
 	}
 	if b == nil {
-		b = &merged{m: m, terms: t, done: make(chan struct{})}
+		b = &merged{m: m, terms: t, first: &x.Request, done: make(chan struct{})}
 		b.x.Init(x.ID, x.Request.Endpoint, noHeader{}, b)
 		b.x.Caller = gateway.Caller{Tenant: x.Caller.Tenant}
+	}
+	from = len(b.weights)
+	if err := b.add(inputs); err != nil {
+		return nil, 0, err
+	}
+	if b.members++; from == 0 {
 		m.open[t] = b
 		b.timer = time.AfterFunc(m.s.p.c.Merge.Window, func() {
 			m.mu.Lock()
@@ -142,15 +154,41 @@ func (m *merger) join(x *gateway.Exchange, r *route, t terms, inputs [][]byte) (
 			m.dispatch(b, r)
 		})
 	}
-	from = len(b.inputs)
-	for _, in := range inputs {
-		b.inputs, b.weights = append(b.inputs, bytes.Clone(in)), append(b.weights, len(in))
-	}
-	if b.members++; len(b.inputs) == m.s.p.c.Merge.Inputs {
+	if len(b.weights) == m.s.p.c.Merge.Inputs {
 		m.dispatch(b, r)
 	}
-	return b, from
+	return b, from, nil
 }
+
+// add puts inputs into the body, if the budget of all requests has room for them.
+func (b *merged) add(inputs [][]byte) error {
+	var head []byte
+	if b.body == nil {
+		head = append(shape.AppendString([]byte(`{"model":`), b.terms.model), b.terms.rest...)
+		head = append(head, `,"input":[`...)
+	}
+	size := len(b.body) + len(head) + len(bodyEnd)
+	for _, in := range inputs {
+		size += len(",") + len(in)
+	}
+	if size > cap(b.body) {
+		size = max(size, 2*cap(b.body))
+		if err := b.first.Take(int64(size - cap(b.body))); err != nil {
+			return err
+		}
+		b.body = append(make([]byte, 0, size), b.body...)
+	}
+	b.body = append(b.body, head...)
+	for _, in := range inputs {
+		if len(b.weights) > 0 {
+			b.body = append(b.body, ',')
+		}
+		b.body, b.weights = append(b.body, in...), append(b.weights, len(in))
+	}
+	return nil
+}
+
+const bodyEnd = "]}"
 
 // dispatch sends a request, once; m.mu is held.
 func (m *merger) dispatch(b *merged, r *route) {
@@ -163,22 +201,30 @@ func (m *merger) dispatch(b *merged, r *route) {
 	go b.run(r)
 }
 
-// leave gives up one member's part. The last one ends the request, so that nothing of it outlives its callers.
+// leave ends one member's part. The last one ends the request, so that nothing of it outlives its callers, and gives the
+// answer back.
 func (m *merger) leave(b *merged) {
 	m.mu.Lock()
 	b.members--
 	last := b.members == 0
-	if last && !b.closed {
+	unsent := last && !b.closed
+	if unsent {
 		b.closed = true
 		b.timer.Stop()
 		delete(m.open, b.terms)
-		close(b.done)
 	}
 	m.mu.Unlock()
-	if last {
-		b.x.Cancel(gateway.ErrGone)
-		<-b.done
+	if !last {
+		return
 	}
+	if unsent {
+		b.x.End(nil)
+		close(b.done)
+	}
+	b.x.Cancel(gateway.ErrGone)
+	<-b.done
+	m.s.p.c.Budget.give(b.held)
+	b.held = 0
 }
 
 // noHeader is the header of a request that no caller sent.
@@ -188,14 +234,13 @@ type noHeader struct{}
 func (noHeader) Get(string) []byte { return nil }
 
 // Load implements gateway.Body.
-func (b *merged) Load() ([]byte, error) {
-	body := shape.AppendString([]byte(`{"model":`), b.terms.model)
-	body = append(append(body, b.terms.rest...), `,"input":[`...)
-	return append(append(body, bytes.Join(b.inputs, []byte(","))...), "]}"...), nil
-}
+func (b *merged) Load() ([]byte, error) { return append(b.body, bodyEnd...), nil }
 
 // Free implements gateway.Body.
-func (b *merged) Free() {}
+func (b *merged) Free() {
+	b.first.Give(int64(cap(b.body)))
+	b.body = nil
+}
 
 // run makes the request and reads its reply.
 func (b *merged) run(r *route) {
@@ -222,7 +267,11 @@ func (b *merged) run(r *route) {
 		b.err = err
 		return
 	}
-	b.body = bytes.Clone(ev.Data)
+	answer := bytes.Clone(ev.Data)
+	if b.err = b.m.s.p.c.Budget.take(int64(cap(answer))); b.err != nil {
+		return
+	}
+	b.answer, b.held = answer, int64(cap(answer))
 	if _, err := b.reply.Stream.Next(); !errors.Is(err, io.EOF) {
 		b.err = err
 	} else if b.reply.Status < 300 && !b.read() {
@@ -232,9 +281,9 @@ func (b *merged) run(r *route) {
 
 // read finds the embedding of each input; false unless there is exactly one for each: what belongs to whom is not guessed.
 func (b *merged) read() bool {
-	b.data = make([][]byte, len(b.inputs))
+	b.data = make([][]byte, len(b.weights))
 	at, sure := 0, true
-	peek.Elements(peek.Find(b.body, []byte(`"data"`)), func(e []byte) bool {
+	peek.Elements(peek.Find(b.answer, []byte(`"data"`)), func(e []byte) bool {
 		i, ok := peek.Int(peek.Find(e, []byte(`"index"`)))
 		if !ok {
 			i = int64(at)
@@ -257,30 +306,42 @@ func (b *merged) share(x *gateway.Exchange, a *gateway.Attempt, from, n int) (*g
 		return nil, b.err
 	}
 	reply := &gateway.Reply{Status: b.reply.Status, ContentType: b.reply.ContentType, Header: slices.Clone(b.reply.Header)}
-	if reply.Status >= 300 {
-		reply.Stream = gateway.Once(b.body)
-		return reply, nil
+	out := b.answer
+	if reply.Status < 300 {
+		a.Usage = b.part(from, n)
+		x.Usage = a.Usage
+		out = b.render(b.data[from:from+n], a.Usage.Input)
 	}
-	a.Usage = b.part(from, n)
-	x.Usage = a.Usage
-	out := []byte(`{"object":"list","data":[`)
-	for i := range n {
+	var err error
+	if reply.Stream, err = b.m.s.p.c.Budget.once(out); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+// render is the body of a reply with some of the embeddings.
+func (b *merged) render(data [][]byte, tokens int64) []byte {
+	size := 200
+	for _, d := range data {
+		size += len(d) + 60
+	}
+	out := append(make([]byte, 0, size), `{"object":"list","data":[`...)
+	for i, d := range data {
 		if i > 0 {
 			out = append(out, ',')
 		}
 		out = strconv.AppendInt(append(out, `{"object":"embedding","index":`...), int64(i), 10)
-		out = append(append(append(out, `,"embedding":`...), b.data[from+i]...), '}')
+		out = append(append(append(out, `,"embedding":`...), d...), '}')
 	}
 	out = append(out, `],"model":`...)
-	if model := peek.Find(b.body, []byte(`"model"`)); model != nil {
+	if model := peek.Find(b.answer, []byte(`"model"`)); model != nil {
 		out = append(out, model...)
 	} else {
 		out = shape.AppendString(out, b.terms.model)
 	}
-	out = strconv.AppendInt(append(out, `,"usage":{"prompt_tokens":`...), a.Usage.Input, 10)
-	out = strconv.AppendInt(append(out, `,"total_tokens":`...), a.Usage.Input, 10)
-	reply.Stream = gateway.Once(append(out, "}}"...))
-	return reply, nil
+	out = strconv.AppendInt(append(out, `,"usage":{"prompt_tokens":`...), tokens, 10)
+	out = strconv.AppendInt(append(out, `,"total_tokens":`...), tokens, 10)
+	return append(out, "}}"...)
 }
 
 // part shares the usage out by the length of the inputs, so that the parts sum up to what the provider counts.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
 	"github.com/sluice-ai/sluice/gateway/wire/shape"
@@ -235,3 +236,6 @@ func (c *mendedChoice) find(index []byte, id string, named bool) int {
 func (st *stream) mends() bool {
 	return st.p.c.Kind.Quirks.Repair && st.r.native && st.r.dialect == wire.OpenAI
 }
+
+// mended says whether a whole reply is not as it was sent, but a copy.
+func (st *stream) mended() bool { return st.reply.Kind == gateway.Whole && len(st.mender.e) > 0 }

@@ -54,12 +54,12 @@ func (s *sender) Send(x *gateway.Exchange, at *gateway.Target, a *gateway.Attemp
 		}
 		return reply, err
 	}
-	t, err := s.translate(x, r, a)
-	if err != nil {
+	var t translation
+	defer t.free(&x.Request)
+	if err := s.translate(&t, x, r, a); err != nil {
 		return nil, err
 	}
-	defer t.free()
-	return s.send(x, a, r, t)
+	return s.send(x, a, r, &t)
 }
 
 // isDots says whether an id, or the name of a deployment, would lead out of its place in a path (RFC 3986, section 5.2.4).
@@ -88,6 +88,14 @@ var errOtherModels = &gateway.Error{
 // request met a connection that was closing, and was not begun. t is nil if the provider speaks the caller's dialect.
 func (s *sender) send(x *gateway.Exchange, a *gateway.Attempt, r *route, t *translation) (*gateway.Reply, error) {
 	for fresh := false; ; fresh = true {
+		st := &stream{x: x, p: s.p, r: r, attempt: a}
+		var edits []peek.Edit
+		if t == nil {
+			st.strip = st.asksUsage()
+			if edits = st.edit(); len(st.dropped) > 0 && s.p.c.Refuse {
+				return nil, s.impossible(refuseDropped(st.dropped))
+			}
+		}
 		c, err := s.connection(x, fresh)
 		if err != nil {
 			return nil, s.fault(x, err, false)
@@ -96,8 +104,8 @@ func (s *sender) send(x *gateway.Exchange, a *gateway.Attempt, r *route, t *tran
 			c.close()
 			return nil, s.fault(x, errCanceled, false)
 		}
-		st := &stream{c: c, x: x, p: s.p, r: r, attempt: a}
-		err = st.begin(s, t)
+		st.c = c
+		err = st.begin(s, t, edits)
 		if err == nil {
 			return &st.reply, nil
 		}
@@ -128,20 +136,14 @@ func isClosed(err error) bool {
 	return errors.Is(err, errClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// begin writes the request and waits for the reply to begin.
-func (st *stream) begin(s *sender, t *translation) error {
+// begin writes the request, of which edits are what changes in the caller's body, and waits for the reply to begin.
+func (st *stream) begin(s *sender, t *translation, edits []peek.Edit) error {
 	st.setDeadlines()
-	var err error
+	body := st.x.Request.Body()
 	if t != nil {
-		err = st.write(s, *t.body, nil)
-	} else {
-		st.strip = st.asksUsage()
-		edits := st.edit()
-		if len(st.dropped) > 0 && st.p.c.Refuse {
-			return s.impossible(refuseDropped(st.dropped))
-		}
-		err = st.write(s, st.x.Request.Body(), edits)
+		body = *t.body
 	}
+	err := st.write(s, body, edits)
 	if err != nil && (!isClosed(err) || st.c.reused) {
 		return err
 	}
@@ -157,6 +159,9 @@ func (st *stream) begin(s *sender, t *translation) error {
 	switch {
 	case t != nil:
 		return t.wrap(st)
+	case st.mended():
+		ev, _ := st.Next() // it is there
+		return st.render(ev.Data)
 	case st.r.noted && st.reply.Status < 300:
 		st.p.note(st.x, st.event)
 		st.reply.Failure = st.failNumbered

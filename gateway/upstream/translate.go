@@ -20,19 +20,20 @@ type translation struct {
 	q        *chat.Request // what was asked, with the conversation that it continues
 	own      *chat.Request // without that conversation
 	body     *[]byte       // of the request to the provider; lent
+	held     int64         // bytes of it that are counted
 	dropped  []string      // parameters that the provider has no place for
 }
 
 // translate encodes the caller's request for the provider. The error is an *Error: the request is wrong, or asks for what
-// this provider does not have.
-func (s *sender) translate(x *gateway.Exchange, r *route, a *gateway.Attempt) (*translation, error) {
+// this provider does not have, or there is no room for another copy of it at the moment. Whatever it is, free is called.
+func (s *sender) translate(t *translation, x *gateway.Exchange, r *route, a *gateway.Attempt) error {
 	q, err := s.p.read(x)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	t := &translation{from: wire.ByName(x.Request.Endpoint.Dialect), to: r.dialect, own: q}
+	t.from, t.to, t.own = wire.ByName(x.Request.Endpoint.Dialect), r.dialect, q
 	if t.q, err = s.p.continued(x, q); err != nil {
-		return nil, err
+		return err
 	}
 	target := s.p.describe(a)
 	target.NoSampling = refusesSampling(a.Known, &t.q.Reasoning)
@@ -40,14 +41,17 @@ func (s *sender) translate(x *gateway.Exchange, r *route, a *gateway.Attempt) (*
 	t.body = buf.Get(len(x.Request.Body()) + 256)
 	*t.body, t.dropped, err = t.to.AppendRequest((*t.body)[:0], t.q, &target)
 	if err != nil {
-		t.free()
-		return nil, s.impossible(err)
+		return s.impossible(err)
 	}
 	if err := t.leaveOut(&s.p.c.Kind.Quirks, target.Refuse); err != nil {
-		t.free()
-		return nil, s.impossible(err)
+		return s.impossible(err)
 	}
-	return t, nil
+	n := int64(cap(*t.body)) // it may have got larger than what was lent
+	if err := x.Request.Take(n); err != nil {
+		return err
+	}
+	t.held = n
+	return nil
 }
 
 // leaveOut takes out of the body what its dialect knows and this provider refuses.
@@ -66,9 +70,13 @@ func (t *translation) leaveOut(q *Quirks, refuse bool) error {
 	return nil
 }
 
-func (t *translation) free() {
+// free gives the body back. It may be called again.
+func (t *translation) free(r *gateway.Request) {
+	if t.held > 0 {
+		r.Give(t.held)
+	}
 	buf.Put(t.body)
-	t.body = nil
+	t.body, t.held = nil, 0
 }
 
 // impossible is the error for a request that cannot be said in the provider's dialect. Another target may be able to.
@@ -117,8 +125,7 @@ func (t *translation) wrap(st *stream) error {
 	if st.p.keeps(st.x, t.q) {
 		st.p.remember(st.x, &conversation{asked: t.q, own: t.own}, reply, out)
 	}
-	r.Stream = &rendered{stream: st, data: out}
-	return nil
+	return st.render(out)
 }
 
 // name gives a reply what its dialect does not: when it was made, and for a response, which may be asked for again, an id
@@ -143,16 +150,17 @@ func (t *translation) wrapError(st *stream) error {
 		return err
 	}
 	r := &st.reply
-	out := ev.Data
-	if said, ok := t.to.DecodeError(ev.Data); ok {
-		said.Status = r.Status
-		out, r.ContentType = t.from.AppendError(nil, said), "application/json"
-	}
+	said, ok := t.to.DecodeError(ev.Data)
+	said.Status = r.Status
 	if r.Status == statusOverloaded && t.from.Name != "anthropic" {
 		r.Status = 503
 	}
-	r.Stream = &rendered{stream: st, data: out}
-	return nil
+	if !ok {
+		r.Stream = &rendered{stream: st, data: ev.Data}
+		return nil
+	}
+	r.ContentType = "application/json"
+	return st.render(t.from.AppendError(nil, said))
 }
 
 // statusOverloaded is Anthropic's own.
@@ -167,11 +175,29 @@ func dropped(names []string) []gateway.Field {
 	return []gateway.Field{{Name: "x-sluice-dropped", Value: strings.Join(names, ", ")}}
 }
 
-// rendered is a whole reply with another body: that of the stream was read, and is kept until the end of the exchange.
+// rendered is a whole reply with another body: that of the stream was read.
 type rendered struct {
 	*stream
 	data  []byte
+	held  int64 // bytes of it that are counted
 	given bool
+}
+
+// render makes data the body of a whole reply. It is counted in the place of what it was made of, which nobody needs any
+// more. The error says that there is no room for it.
+func (st *stream) render(data []byte) error {
+	if st.state == bodyOver && st.next == len(*st.c.buf) { // more would be nobody's, and the connection's end
+		st.c.dropBuffer()
+	}
+	r := &rendered{stream: st, data: data}
+	if n := int64(cap(data)); n > uncounted {
+		if err := st.p.c.Budget.take(n); err != nil {
+			return err
+		}
+		r.held = n
+	}
+	st.reply.Stream = r
+	return nil
 }
 
 // Next implements gateway.Stream.
@@ -185,6 +211,13 @@ func (r *rendered) Next() (gateway.Event, error) {
 
 // Ready implements gateway.Stream.
 func (r *rendered) Ready() bool { return !r.given || r.stream.Ready() }
+
+// Close implements gateway.Stream.
+func (r *rendered) Close() error {
+	r.p.c.Budget.give(r.held)
+	r.held = 0
+	return r.stream.Close()
+}
 
 // translated is a stream whose events are made of the provider's.
 type translated struct {
@@ -200,7 +233,8 @@ type translated struct {
 
 	length  int64 // bytes of all that has been said
 	repeats bool  // the encoder keeps it, to repeat it at the end
-	held    int64 // bytes of it that are counted in the budget
+	held    int64 // bytes of it that are counted in the budget, twice where they are also gathered to be stored
+	waiting int64 // bytes of events that are counted: they were made, and not all are given
 }
 
 var _ gateway.Stream = (*translated)(nil)
@@ -217,6 +251,8 @@ func (w *translated) Next() (gateway.Event, error) {
 		w.batch.Reset()
 		if cap(w.batch.Buf) > mostKept {
 			w.batch.Buf = nil
+			w.st.p.c.Budget.give(w.waiting)
+			w.waiting = 0
 		}
 		w.pull()
 	}
@@ -261,6 +297,11 @@ func (w *translated) pull() {
 			w.st.p.remember(w.st.x, w.kept, w.said.Reply(), peek.Find(w.batch.Last(), []byte(`"response"`)))
 		}
 	}
+	// Large events are there already, and may be the last ones: refusing them would save nothing.
+	if n := int64(cap(w.batch.Buf)); n > max(w.waiting, mostKept) {
+		w.st.p.c.Budget.add(n - w.waiting)
+		w.waiting = n
+	}
 	if err == nil {
 		return
 	}
@@ -275,8 +316,15 @@ func (w *translated) gather(p *chat.Piece) error {
 	if w.length > int64(w.st.p.c.MaxBody) {
 		return errTooLarge
 	}
+	all := int64(0)
+	if w.repeats {
+		all += w.length
+	}
+	if w.kept != nil {
+		all += w.length
+	}
 	const step = 16 << 10 // most answers have less, and what all replies share is not touched for each event
-	if more := w.length - w.held; w.repeats && more >= step {
+	if more := all - w.held; more >= step {
 		if err := w.st.p.c.Budget.take(more); err != nil {
 			return err
 		}
@@ -287,8 +335,8 @@ func (w *translated) gather(p *chat.Piece) error {
 
 // release takes back what was counted.
 func (w *translated) release() {
-	w.st.p.c.Budget.give(w.held)
-	w.held = 0
+	w.st.p.c.Budget.give(w.held + w.waiting)
+	w.held, w.waiting = 0, 0
 }
 
 // unreadable is what it means that a reply or an event could not be decoded: the provider reports a failure, or is at fault.

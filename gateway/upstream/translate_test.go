@@ -41,13 +41,18 @@ var exchanges atomic.Int64 // made so far: their ids differ
 // at is an exchange at an endpoint; param and query are of its path.
 func at(t *testing.T, endpoint, ask, param, query string) *gateway.Exchange {
 	t.Helper()
-	list := conversations()
-	i := slices.IndexFunc(list, func(e gateway.Endpoint) bool { return e.Name == endpoint })
-	x := &gateway.Exchange{}
 	var b gateway.Body
 	if ask != "" {
 		b = &body{[]byte(ask)}
 	}
+	return atWith(t, endpoint, b, param, query)
+}
+
+func atWith(t *testing.T, endpoint string, b gateway.Body, param, query string) *gateway.Exchange {
+	t.Helper()
+	list := conversations()
+	i := slices.IndexFunc(list, func(e gateway.Endpoint) bool { return e.Name == endpoint })
+	x := &gateway.Exchange{}
 	x.Init("req_test"+itoa(int(exchanges.Add(1))), &list[i], headers{"Anthropic-Beta": "b-1", "Anthropic-Version": "2026-10-21"}, b)
 	x.Request.Param, x.Request.Query = param, query
 	if err := x.Request.Open(); err != nil {
