@@ -29,11 +29,13 @@ type gate struct {
 	cool atomic.Int64 // until when it cools down
 	bar  atomic.Int64 // when it may be tried, since it was refused
 
+	version uint64 // of what was configured; the registry's mutex guards it
+
 	mu      sync.Mutex
 	cools   int           // in a row, that did not say for how long
 	coolWhy string        // of the running cool-down
 	bars    int           // in a row
-	barred  clock.Instant // when it was refused, last
+	barred  clock.Instant // when it was refused or forgiven last: what began before is no news
 	since   clock.Instant // when it was refused first, or accepted again
 	why     string        // of that
 }
@@ -85,7 +87,7 @@ func (g *gate) extend(now clock.Instant, d time.Duration, why string) bool {
 func (g *gate) refuse(now, began clock.Instant, why string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.bar.Load() != 0 && began < g.barred {
+	if g.barred != 0 && began < g.barred {
 		return false
 	}
 	d := doubled(minBar, maxBar, g.bars)
@@ -152,7 +154,7 @@ func (g *gate) open(now clock.Instant, why string) bool {
 	defer g.mu.Unlock()
 	shut := g.cool.Load() != 0 || g.bar.Load() != 0
 	g.cool.Store(0)
-	g.cools = 0
+	g.cools, g.barred = 0, now
 	g.lift(now, why)
 	return shut
 }

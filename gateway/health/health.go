@@ -43,7 +43,7 @@ func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 func (s *State) UnmarshalText(text []byte) error {
 	for i, word := range states {
 		if word == string(text) {
-			*s = State(i) //nolint:gosec // five words
+			*s = State(i)
 			return nil
 		}
 	}
@@ -148,23 +148,6 @@ func (s Settings) withDefaults() Settings {
 	}
 	return s
 }
-
-// Limit is one rate limit, as the provider last told it in its headers.
-type Limit struct {
-	Max       int64 // what may be used in a period; 0 if it did not say
-	Remaining int64 // of which so much is left; less than 0 if it did not say
-	// Reset is when Remaining is Max again; 0 if it did not say.
-	Reset clock.Instant
-	// Refills says that it fills steadily until Reset (OpenAI, Anthropic, Groq: "until fully replenished") rather than
-	// all at once when a period ends: then something is left again long before Reset.
-	Refills bool
-}
-
-// Unsaid is a limit of which nothing is known.
-func Unsaid() Limit { return Limit{Remaining: -1} }
-
-// Limits are what rate limit headers say.
-type Limits struct{ Requests, Tokens Limit }
 
 // Event is a change that operators should know of. Where From and To are the same, a cool-down began, or a trial of what
 // is disabled failed.

@@ -49,10 +49,10 @@ func (e *estimate) observe(now clock.Instant, d time.Duration) {
 	t, s := ticks(now), d.Seconds()
 	for {
 		word := e.word.Load()
-		if uint32(word) == t && float64(math.Float32frombits(uint32(word>>32))) >= s { //nolint:gosec // the low half
+		old, k := fade(word, t)
+		if k == 1 && old >= s {
 			return
 		}
-		old, k := fade(word, t)
 		if e.word.CompareAndSwap(word, pack(max(s, old+s*(1-k)), t)) {
 			return
 		}
@@ -120,10 +120,10 @@ type histogram struct {
 func bin(d time.Duration) int {
 	v := uint64(max(d, 0)) >> binShift
 	if v < perOctave {
-		return int(v) //nolint:gosec // less than 16
+		return int(v)
 	}
 	e := bits.Len64(v) - binBits - 1
-	return min((e+1)<<binBits|int(v>>e&(perOctave-1)), bins-1) //nolint:gosec // four bits
+	return min((e+1)<<binBits|int(v>>e&(perOctave-1)), bins-1)
 }
 
 // middle is the duration that a bin stands for.

@@ -24,7 +24,7 @@ type machine struct {
 	epoch    clock.Instant // when it opened, recovered or was enabled last: what began before is no news
 	openings int           // in a row, without a full recovery in between
 	failed   clock.Instant // when a failure was counted last
-	missed   int           // probes in a row that failed
+	missed   int           // how many of the failures in a row were probes
 	trials   int           // that run, HalfOpen
 	lease    time.Duration // of a trial, HalfOpen
 	probed   bool          // Open, but a cheap probe succeeded: the next trial comes early
@@ -120,7 +120,7 @@ func (t *Target) heed(now, began clock.Instant, o Outcome) {
 	case Spent:
 		if o.After > 0 && t.key.coolDown(now, o.After, o.Reason) ||
 			o.After <= 0 && t.key.coolSome(now, minSpent, maxSpent, o.Reason) {
-			t.tell(now, t.keyID(), Healthy, Healthy, o.Reason, clock.Instant(t.key.cool.Load()))
+			t.tell(now, clock.Instant(t.key.cool.Load()), Event{ID: t.keyID(), From: Healthy, To: Healthy, Reason: o.Reason})
 		}
 	case Refused:
 		t.refused(now, began, t.key, t.keyID(), o.Reason)
@@ -136,10 +136,10 @@ func (t *Target) heed(now, began clock.Instant, o Outcome) {
 // passed tells the gates of a success.
 func (t *Target) passed(now, began clock.Instant) {
 	if t.key.passed(now, began) {
-		t.tell(now, t.keyID(), Disabled, Healthy, "the key is accepted again", 0)
+		t.tell(now, 0, Event{ID: t.keyID(), From: Disabled, To: Healthy, Reason: "the key is accepted again"})
 	}
 	if t.gate.passed(now, began) {
-		t.tell(now, t.id, Disabled, t.current(), "the model is there again", 0)
+		t.tell(now, 0, Event{ID: t.id, From: Disabled, To: t.current(), Reason: "the model is there again"})
 	}
 }
 
@@ -151,7 +151,7 @@ func (t *Target) refused(now, began clock.Instant, g *gate, id ID, why string) {
 		from = t.current()
 	}
 	if g.refuse(now, began, why) {
-		t.tell(now, id, from, Disabled, why, clock.Instant(g.bar.Load()))
+		t.tell(now, clock.Instant(g.bar.Load()), Event{ID: id, From: from, To: Disabled, Reason: why})
 	}
 }
 
@@ -185,10 +185,8 @@ func (t *Target) nextTrial(now clock.Instant) {
 
 // weigh counts an outcome of a target that is used.
 func (t *Target) weigh(now clock.Instant, o Outcome) {
-	m := &t.machine
 	switch o.Verdict {
 	case OK:
-		m.missed = 0
 		t.calm(now)
 		return
 	case Failed:
@@ -198,10 +196,17 @@ func (t *Target) weigh(now clock.Instant, o Outcome) {
 	default:
 		return
 	}
-	m.failed = now
-	t.streak.Add(1)
 	t.penalise(now)
+	t.failed(now)
 	t.doubt(now, o.Reason)
+}
+
+// failed adds to the failures in a row.
+func (t *Target) failed(now clock.Instant) {
+	if t.streak.Add(1) == 1 {
+		t.machine.missed = 0
+	}
+	t.machine.failed = now
 }
 
 // doubt opens the target, or suspects it, if it has failed too often.
@@ -209,7 +214,7 @@ func (t *Target) doubt(now clock.Instant, why string) {
 	s := t.settings.Load()
 	total, failed := t.window.sum(now)
 	rate := float64(failed) / float64(max(total, 1))
-	streak := int(t.streak.Load()) + t.machine.missed
+	streak := int(t.streak.Load())
 	switch {
 	case s.Consecutive > 0 && streak >= s.Consecutive:
 		t.open(now, because(strconv.Itoa(streak)+" failures in a row", why))
@@ -222,7 +227,7 @@ func (t *Target) doubt(now clock.Instant, why string) {
 
 // calm ends a suspicion when few enough failures are left in the window.
 func (t *Target) calm(now clock.Instant) {
-	if t.current() != Suspect || t.streak.Load() != 0 || t.machine.missed != 0 {
+	if t.current() != Suspect || t.streak.Load() != 0 {
 		return
 	}
 	total, failed := t.window.sum(now)
@@ -282,7 +287,7 @@ func (t *Target) become(now clock.Instant, to State, why string) {
 	if to == Open {
 		until = clock.Instant(t.until.Load())
 	}
-	t.tell(now, t.id, from, to, why, until)
+	t.tell(now, until, Event{ID: t.id, From: from, To: to, Reason: why})
 }
 
 // unlock ends a change and lets others know of it.
@@ -293,7 +298,7 @@ func (t *Target) unlock() {
 
 func (t *Target) cooling(now clock.Instant, why string) {
 	s := t.standing()
-	t.tell(now, t.id, s, s, why, clock.Instant(t.gate.cool.Load()))
+	t.tell(now, clock.Instant(t.gate.cool.Load()), Event{ID: t.id, From: s, To: s, Reason: why})
 	t.registry.deliver()
 }
 
@@ -306,6 +311,8 @@ func because(what, why string) string {
 	return what + ": " + why
 }
 
-func (t *Target) tell(now clock.Instant, id ID, from, to State, why string, until clock.Instant) {
-	t.registry.record(Event{At: now.Time(), ID: id, From: from, To: to, Reason: why, Until: until.Time()})
+// tell takes an event down, which is delivered when no lock is held.
+func (t *Target) tell(now, until clock.Instant, e Event) {
+	e.At, e.Until = now.Time(), until.Time()
+	t.registry.record(e)
 }

@@ -36,29 +36,38 @@ func (t *Target) order(now clock.Instant, w word, what, why string) {
 			t.machine.since, t.machine.why = now, what
 		}
 		t.mu.Unlock()
-		if w == use && t.forgive(now, what) || changed {
-			t.tell(now, t.id, from, t.standing(), what, 0)
+		if w == use {
+			changed = t.forgiveKey(now, what) || changed
+			changed = t.forgive(now, what) || changed
+		}
+		if changed {
+			t.tell(now, 0, Event{ID: t.id, From: from, To: t.standing(), Reason: what})
 		}
 	}
 	r.deliver()
 }
 
+// forgiveKey clears what is held against the key of a target. It says whether there was anything.
+func (t *Target) forgiveKey(now clock.Instant, why string) bool {
+	barred := t.key.bar.Load() != 0
+	shut := t.key.open(now, why)
+	if shut && barred {
+		t.tell(now, 0, Event{ID: t.keyID(), From: Disabled, To: Healthy, Reason: why})
+	}
+	return shut
+}
+
 // forgive clears what is held against a target. It says whether there was anything.
 func (t *Target) forgive(now clock.Instant, why string) bool {
-	barred := t.key.bar.Load() != 0
-	cleared := t.key.open(now, why)
-	if barred && cleared {
-		t.tell(now, t.keyID(), Disabled, Healthy, why, 0)
-	}
-	cleared = t.gate.open(now, why) || cleared
+	shut := t.gate.open(now, why)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ill := t.current() != Healthy
 	t.window.reset()
 	t.streak.Store(0)
+	t.recovered.Store(0)
 	m := &t.machine
 	*m = machine{since: m.since, why: m.why, epoch: now}
-	t.recovered.Store(0)
 	if ill {
 		for k := range t.latency {
 			t.latency[k].first.set(now, 0)
@@ -66,5 +75,5 @@ func (t *Target) forgive(now clock.Instant, why string) bool {
 		t.state.Store(uint32(Healthy))
 		m.since, m.why = now, why
 	}
-	return ill || cleared
+	return ill || shut
 }

@@ -17,12 +17,13 @@ func (t *Target) Probed(now clock.Instant, o Outcome) {
 		return
 	}
 	began := o.began(now)
-	if o.Verdict != OK {
+	switch {
+	case o.Verdict != OK:
 		t.heed(now, began, o)
-	} else if o.First > 0 {
+	case o.First > 0:
 		t.passed(now, began)
-	} else if t.key.accepted(now, began) {
-		t.tell(now, t.keyID(), Disabled, Healthy, "a probe was accepted", 0)
+	case t.key.accepted(now, began):
+		t.tell(now, 0, Event{ID: t.keyID(), From: Disabled, To: Healthy, Reason: "a probe was accepted"})
 	}
 	t.mu.Lock()
 	defer t.unlock()
@@ -40,6 +41,7 @@ func (t *Target) Probed(now clock.Instant, o Outcome) {
 
 func (t *Target) probeSucceeded(now clock.Instant, o Outcome) {
 	m := &t.machine
+	t.streak.Add(-min(int32(m.missed), t.streak.Load())) //nolint:gosec // few
 	m.missed = 0
 	switch real := o.First > 0; {
 	case t.current() <= Suspect && real:
@@ -59,7 +61,7 @@ func (t *Target) probeFailed(now clock.Instant, o Outcome) {
 	m := &t.machine
 	switch {
 	case t.current() <= Suspect:
-		m.failed = now
+		t.failed(now)
 		m.missed++
 		t.doubt(now, because("probe", o.Reason))
 	case t.current() == Open && left(&t.until, now) == 0: // it would be tried now, and this was the trial

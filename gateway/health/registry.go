@@ -21,6 +21,8 @@ const (
 	childPause = time.Second
 	// keptEvents is how many events a registry remembers.
 	keptEvents = 256
+
+	reconfigured = "its configuration has changed"
 )
 
 // Options are what a Registry is made with.
@@ -70,6 +72,10 @@ func (r *Registry) Target(id ID, s Settings) *Target {
 	if strings.Contains(id.Model, "*") && t.children.Load() == nil {
 		t.children.Store(&map[string]*Target{})
 	}
+	if t.key.version != s.Version {
+		t.key.version = s.Version
+		t.forgiveKey(clock.Now(), reconfigured)
+	}
 	for _, c := range t.family() {
 		r.apply(c, s)
 	}
@@ -92,7 +98,7 @@ func (t *Target) family() []*Target {
 func (r *Registry) add(id ID, s Settings) *Target {
 	keyID := ID{Provider: id.Provider, Key: id.Key}
 	if r.keys[keyID] == nil {
-		r.keys[keyID] = &gate{}
+		r.keys[keyID] = &gate{version: s.Version}
 	}
 	t := &Target{id: id, registry: r, key: r.keys[keyID]}
 	t.window.setSpan(s.Window)
@@ -110,16 +116,15 @@ func (r *Registry) apply(t *Target, s Settings) {
 	t.settings.Store(&s)
 	t.window.setSpan(s.Window)
 	if old.Version != s.Version {
-		const why = "its configuration has changed"
 		from, now := t.standing(), clock.Now()
-		if t.forgive(now, why) {
-			t.tell(now, t.id, from, t.standing(), why, 0)
+		if t.forgive(now, reconfigured) {
+			t.tell(now, 0, Event{ID: t.id, From: from, To: t.standing(), Reason: reconfigured})
 		}
 	}
 }
 
-// Of is the target for one real name of a model, where "*" stands in the target's own; without a "*" it is the target
-// itself. So is it when too many names are in use, lest a caller fills the memory with invented ones.
+// Of is the target for one real name of a model where the target's own has a "*"; without one it is the target itself.
+// So it is when 256 names are in use, lest a caller fills the memory with invented ones.
 func (t *Target) Of(model string) *Target {
 	if t == nil {
 		return nil
@@ -145,7 +150,7 @@ func (r *Registry) child(t *Target, model string) *Target {
 	if c := children[model]; c != nil {
 		return c
 	}
-	if len(children) >= maxChildren && !r.makeRoom(children, now) {
+	if len(children) >= maxChildren && !t.makeRoom(children, now) {
 		t.full.Store(instant(now.Add(childPause)))
 		return t
 	}
@@ -163,15 +168,15 @@ func (r *Registry) child(t *Target, model string) *Target {
 }
 
 // makeRoom forgets children of which nothing is known that matters. It says whether there were any.
-func (r *Registry) makeRoom(children map[string]*Target, now clock.Instant) bool {
+func (t *Target) makeRoom(children map[string]*Target, now clock.Instant) bool {
 	n := len(children)
 	for model, c := range children {
 		idle := now.Sub(clock.Instant(c.used.Load())) >= childIdle
 		requests, _ := c.Outstanding()
 		if idle && requests == 0 && c.current() <= Suspect && c.gate.wait(now) == 0 {
 			delete(children, model)
-			if c.parent != nil {
-				delete(r.targets, c.id)
+			if c.parent == t {
+				delete(t.registry.targets, c.id)
 			}
 		}
 	}
@@ -180,13 +185,10 @@ func (r *Registry) makeRoom(children map[string]*Target, now clock.Instant) bool
 
 // Keep forgets the targets that are not among ids. Exchanges that still have one go on with it.
 func (r *Registry) Keep(ids iter.Seq[ID]) {
-	keep := maps.Collect(func(yield func(ID, bool) bool) {
-		for id := range ids {
-			if !yield(id, true) {
-				return
-			}
-		}
-	})
+	keep := map[ID]bool{}
+	for id := range ids {
+		keep[id] = true
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	maps.DeleteFunc(r.targets, func(id ID, t *Target) bool {

@@ -86,7 +86,7 @@ func (t *Target) describe(now clock.Instant, s *Snapshot) {
 	s.Window.Seconds = t.settings.Load().Window.Seconds()
 	s.Window.Requests, s.Window.Failed = t.window.sum(now)
 	s.Window.Rate = float64(s.Window.Failed) / float64(max(s.Window.Requests, 1))
-	s.Window.Consecutive = int(t.streak.Load()) + m.missed
+	s.Window.Consecutive = int(t.streak.Load())
 }
 
 // describe adds what a gate does to what the machine said. An operator's word comes before.
@@ -107,7 +107,7 @@ func (g *gate) describe(now clock.Instant, s *Snapshot) {
 }
 
 func (l Limit) seen() *LimitSeen {
-	if l == Unsaid() {
+	if l == (Limit{}) {
 		return nil
 	}
 	s := &LimitSeen{Limit: l.Max, Reset: l.Reset.Time()}

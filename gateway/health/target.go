@@ -183,9 +183,9 @@ func (t *Target) Share(now clock.Instant) float64 {
 	}
 }
 
-// First is how long a request will probably wait for its first event, or for the end of a whole reply. It rises at once and falls with a time constant of
-// ten seconds, also while nothing is sent, so that a target that was slow gets another chance; failures and limits raise
-// it, so that failing fast attracts nothing. 0 means that nothing is known.
+// First is how long a request will probably wait for its first event, or for the end of a whole reply. It rises at once
+// and falls with a time constant of ten seconds, also while nothing is sent, so that a target that was slow gets another
+// chance; failures and limits raise it, so that failing fast attracts nothing. 0 means that nothing is known.
 func (t *Target) First(now clock.Instant, whole bool) time.Duration {
 	if t == nil {
 		return 0
@@ -193,8 +193,8 @@ func (t *Target) First(now clock.Instant, whole bool) time.Duration {
 	return t.latency[kind(whole)].first.at(now)
 }
 
-// P95 is the time to the first event (or to the end of a whole reply) that 95 % of the successes of the last minutes did not exceed; false if there were
-// fewer than twenty. It is at most 4 % off, between 1 ms and a quarter of an hour.
+// P95 is the time to the first event (or to the end of a whole reply) that 95 % of the successes of the last minutes did
+// not exceed; false if there were fewer than twenty. It is at most 4 % off, between 1 ms and a quarter of an hour.
 func (t *Target) P95(whole bool) (time.Duration, bool) {
 	if t == nil {
 		return 0, false
@@ -213,72 +213,4 @@ func (t *Target) penalise(now clock.Instant) {
 		}
 		l.first.observe(now, max(min(2*d, maxPenalty), d, minPenalty))
 	}
-}
-
-// limits are Limits that are written without a lock: two headers of one reply may be seen half.
-type limits struct{ requests, tokens limit }
-
-type limit struct {
-	seen, refills         atomic.Bool
-	max, remaining, reset atomic.Int64
-}
-
-func (l *limit) set(said Limit) {
-	if said.Remaining < 0 && said.Max <= 0 {
-		return
-	}
-	l.max.Store(said.Max)
-	l.remaining.Store(said.Remaining)
-	l.reset.Store(int64(said.Reset))
-	l.refills.Store(said.Refills)
-	l.seen.Store(true)
-}
-
-func (l *limit) last() Limit {
-	if !l.seen.Load() {
-		return Unsaid()
-	}
-	return Limit{
-		Max: l.max.Load(), Remaining: l.remaining.Load(), Reset: clock.Instant(l.reset.Load()), Refills: l.refills.Load(),
-	}
-}
-
-// Limited tells what the rate limit headers of a reply say. If nothing is left, the target cools down until something
-// is.
-func (t *Target) Limited(now clock.Instant, l Limits) {
-	if t == nil {
-		return
-	}
-	t.limits.requests.set(l.Requests)
-	t.limits.tokens.set(l.Tokens)
-	requests, tokens := l.Requests.empty(now, 1), l.Tokens.empty(now, l.Tokens.Max/100)
-	if d := max(requests, tokens); d > 0 {
-		why := "no requests left in the rate limit"
-		if tokens > requests {
-			why = "no tokens left in the rate limit"
-		}
-		if t.gate.coolDown(now, d, why) {
-			t.cooling(now, why)
-		}
-	}
-}
-
-// empty is how long it takes until n are left; 0 if some are left, or nobody knows.
-func (l Limit) empty(now clock.Instant, n int64) time.Duration {
-	if l.Remaining != 0 || l.Reset == 0 || l.Reset <= now {
-		return 0
-	}
-	d := l.Reset.Sub(now)
-	if l.Refills && l.Max > 0 {
-		return time.Duration(float64(d) / float64(l.Max) * float64(max(n, 1)))
-	}
-	return d
-}
-
-// Limits are what the rate limit headers of the latest replies said.
-func (t *Target) Limits() Limits {
-	if t == nil {
-		return Limits{Requests: Unsaid(), Tokens: Unsaid()}
-	}
-	return Limits{Requests: t.limits.requests.last(), Tokens: t.limits.tokens.last()}
 }

@@ -74,8 +74,8 @@ func (w *window) sum(now clock.Instant) (total, failed int64) {
 		if (slot-b>>slotShift)&slotMask >= buckets {
 			continue
 		}
-		total += int64(b & countMask)               //nolint:gosec // 20 bits
-		failed += int64(b >> countBits & countMask) //nolint:gosec // 20 bits
+		total += int64(b & countMask)
+		failed += int64(b >> countBits & countMask)
 	}
 	return max(total, failed), failed // a stream that broke may have begun before the window
 }
