@@ -127,6 +127,9 @@ func (e *requestWriter) dropRest() {
 	on("prompt_cache_key", q.CacheKey != "")
 	on("metadata", q.Metadata != nil)
 	on("store", q.Store != nil && *q.Store)
+	for _, name := range q.Lost {
+		e.drop(name)
+	}
 }
 
 // thinking writes how the model is to think.

@@ -61,6 +61,7 @@ func decode(body []byte) (*chat.Request, *shape.Fault) {
 	if q.Reasoning.Mode == chat.ThinkOff && q.Reasoning.Effort == "" {
 		q.Reasoning.Effort = "none"
 	}
+	q.Lost = known.Lost(body)
 	q.IncludeUsage = q.Stream // it is always part of a stream here
 	return q, nil
 }

@@ -209,6 +209,9 @@ func (e *requestWriter) part(m *chat.Message, i, k int) {
 	case !e.written(p):
 		e.dropPart(p)
 	case p.Kind == chat.PartText, p.Kind == chat.PartRefusal:
+		if len(p.Citations) > 0 { // which come back only with what the API alone can know
+			e.drop("messages.content.annotations")
+		}
 		e.said(p.Text, mark, i == e.prefill && !slices.ContainsFunc(m.Parts[k+1:], func(p chat.Part) bool { return e.written(&p) }))
 	case system, m.Role != chat.RoleAssistant && (p.Kind == chat.PartCall || p.Kind == chat.PartReasoning || p.Kind == chat.PartRedacted):
 		e.drop(e.q.PlaceOf(i, k)) // may not stand there

@@ -44,6 +44,9 @@ type Request struct {
 	// Extra holds the top-level members that have no place above, as they came. An encoder writes those that its dialect
 	// knows under the same name and with the same meaning, and names the others as dropped.
 	Extra []Member
+
+	// Lost names the members further down that have no place above, as Dropped has names: tools.defer_loading.
+	Lost []string
 }
 
 // Member is one member of a JSON object.

@@ -67,7 +67,7 @@ func (d *decoder) called(a *answer, f *callFragment) {
 		c.told, c.place = true, a.told
 		a.told++
 		if !c.given {
-			c.id = madeID(d.head.ID, n)
+			c.id = madeID(&d.head, n)
 		}
 		name, _ := peek.String(f.name)
 		d.calls = append(d.calls, chat.ToolCall{ID: c.id, Kind: f.kind, Name: name})

@@ -312,6 +312,9 @@ func (w *writer) thoughts(parts []chat.Part) {
 // content writes parts as a string where that says it all.
 func (w *requestWriter) content(at int, parts []chat.Part) {
 	parts = w.readable(parts)
+	if slices.ContainsFunc(parts, func(p chat.Part) bool { return len(p.Citations) > 0 }) {
+		w.drop("messages.content.annotations")
+	}
 	if text, ok := w.plain(parts); ok {
 		w.str("content", text)
 		return

@@ -2,8 +2,6 @@ package openai
 
 import (
 	"bytes"
-	"cmp"
-	"crypto/rand"
 	"errors"
 	"strconv"
 
@@ -44,7 +42,7 @@ func DecodeReply(body []byte) (*chat.Reply, error) {
 	var failed error
 	peek.Elements(m.choices, func(val []byte) bool {
 		c := chat.Choice{Index: len(r.Choices)}
-		failed = readChoice(val, &c, r.ID)
+		failed = readChoice(val, &c, &r.Head)
 		r.Choices = append(r.Choices, c)
 		return failed == nil
 	})
@@ -92,9 +90,9 @@ func lastText(parts []chat.Part) *chat.Part {
 	return nil
 }
 
-// readChoice reads one of choices. The id of the reply is for calls that have none.
-func readChoice(v []byte, c *chat.Choice, id string) error {
-	d := answerReader{id: id}
+// readChoice reads one of choices. What the reply is called is for calls that have no id.
+func readChoice(v []byte, c *chat.Choice, reply *chat.Head) error {
+	d := answerReader{reply: reply}
 	var reason, logprobs []byte
 	peek.Each(v, func(key, val []byte) bool {
 		switch string(key) {
@@ -179,7 +177,7 @@ func finishReason(reason []byte, called bool) (chat.FinishReason, *chat.Error) {
 
 // answerReader gathers the members of an assistant's message as providers write it.
 type answerReader struct {
-	id                       string // of the reply
+	reply                    *chat.Head
 	content, blocks, details []chat.Part
 	calls, images            []chat.Part
 	reasoning, refusal       string
@@ -211,7 +209,7 @@ func (d *answerReader) member(key, v []byte) bool {
 		})
 	case "function_call": // deprecated
 		d.malformed = d.malformed || !shape.Maybe(v, "{")
-		p := chat.Part{Kind: chat.PartCall, Call: &chat.ToolCall{ID: madeID(d.id, 0)}}
+		p := chat.Part{Kind: chat.PartCall, Call: &chat.ToolCall{ID: madeID(d.reply, 0)}}
 		if called(v, p.Call); p.Call.Name != "" {
 			d.calls = append(d.calls, p)
 		}
@@ -294,7 +292,7 @@ func (d *answerReader) call(v []byte) {
 		return
 	}
 	if p.Call.ID == "" {
-		p.Call.ID = madeID(d.id, len(d.calls))
+		p.Call.ID = madeID(d.reply, len(d.calls))
 	}
 	d.calls = append(d.calls, p)
 }
@@ -316,10 +314,10 @@ func called(v []byte, c *chat.ToolCall) {
 	})
 }
 
-// madeID is for the n-th call of a reply to which its provider gives no id, as some who imitate OpenAI do. Of a reply that has
-// none either it is another each time, for callers tell the calls of a whole conversation apart by them.
-func madeID(reply string, n int) string {
-	return chat.MadeID(cmp.Or(reply, rand.Text()) + "_" + strconv.Itoa(n))
+// madeID is for the n-th call of a reply to which its provider gives no id, as some who imitate OpenAI do. Callers tell the calls
+// of a whole conversation apart by it, so it is made of what tells replies apart.
+func madeID(reply *chat.Head, n int) string {
+	return chat.MadeID(reply.ID + "_" + strconv.FormatInt(reply.Created, 10) + "_" + strconv.Itoa(n))
 }
 
 func citations(v []byte) []chat.Citation {

@@ -35,6 +35,7 @@ func DecodeRequest(body []byte) (*chat.Request, error) {
 	if bad != nil {
 		return nil, bad.Refusal()
 	}
+	d.r.Lost = known.Lost(body)
 	return d.r, nil
 }
 

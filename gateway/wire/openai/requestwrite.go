@@ -331,6 +331,9 @@ var shared = []string{"safety_identifier", "prompt_cache_options", "prompt_cache
 var weighty = []string{"background", "conversation", "prompt", "mcp_servers", "container"}
 
 func (w *requestWriter) extra() {
+	for _, name := range w.q.Lost {
+		w.drop(name)
+	}
 	for i := range w.q.Extra {
 		m := &w.q.Extra[i]
 		switch {

@@ -81,6 +81,12 @@ func (s *scanner) rest(i int, quotedKey []byte) (val []byte, end int) {
 	}
 }
 
+// Skip is the offset behind the value at i, where b is valid JSON and i is that of a value's first byte.
+func Skip(b []byte, i int) int {
+	s := scanner{b: b}
+	return s.value(i, elsewhere)
+}
+
 // Each calls f with the members of the object b in order, until it returns false. The key is decoded and has no quotes,
 // the value is as it stands in the text; both are borrowed for the call. It is false if b is not one JSON object; f may
 // have been called by then. What f does not want to see is not checked.

@@ -27,6 +27,7 @@ func Decode(body []byte, find func(id string) []byte) (*chat.Request, error) {
 	if bad := r.read(bytes.TrimSpace(body)); bad != nil {
 		return nil, bad.Refusal()
 	}
+	r.q.Lost = known.Lost(body)
 	return &r.q, nil
 }
 

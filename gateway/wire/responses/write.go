@@ -248,9 +248,9 @@ func (w *writer) include() {
 	w.raw("]")
 }
 
-// known are the members without a place in the neutral form that mean here what they mean elsewhere. A value of another
+// shared are the members without a place in the neutral form that mean here what they mean elsewhere. A value of another
 // type is another dialect's: Anthropic's context_management is an object.
-var known = map[string]string{
+var shared = map[string]string{
 	"background": "tf", "context_management": "[", "conversation": `"{`, "max_tool_calls": "0123456789", "moderation": "{",
 	"prompt": "{", "prompt_cache_options": "{", "prompt_cache_retention": `"`, "safety_identifier": `"`, "truncation": `"`,
 }
@@ -274,10 +274,13 @@ func (w *writer) rest() {
 	for i := range q.Extra {
 		w.extra(&q.Extra[i])
 	}
+	for _, name := range q.Lost {
+		w.drop(name)
+	}
 }
 
 func (w *writer) extra(e *chat.Member) {
-	first, fits := known[e.Name]
+	first, fits := shared[e.Name]
 	switch {
 	case len(e.Value) == 0 || string(e.Value) == "null":
 	case fits && strings.IndexByte(first, e.Value[0]) >= 0:
