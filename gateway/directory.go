@@ -8,7 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-ai/sluice/gateway/admission"
 	"github.com/sluice-ai/sluice/gateway/catalog"
+	"github.com/sluice-ai/sluice/gateway/health"
 )
 
 // Caller is who asks. Its zero value is nobody: every use of a missing tenant fails, none means "anyone".
@@ -21,9 +23,18 @@ type Caller struct {
 // Tenant is who is served and billed. Immutable.
 type Tenant struct {
 	ID, Name    string
-	Allow, Deny []Pattern         // model names; an empty Allow allows all
-	Origins     []string          // web origins of the tenant's browsers
-	Own         map[string]Sender // provider name -> the provider called with the tenant's own key
+	Allow, Deny []Pattern          // model names; an empty Allow allows all
+	Origins     []string           // web origins of the tenant's browsers
+	Own         map[string]*Own    // by provider: accounts of the tenant's own, used instead of the operator's keys
+	Priority    admission.Priority // who waits for whom when an upstream is full
+	Overrides   Overrides          // what the tenant's callers may decide for one request
+}
+
+// Own is a provider called with a tenant's own key.
+type Own struct {
+	Via     Sender
+	Health  *health.Target     // of all models, see [health.Target.Of]
+	Limiter *admission.Limiter // nil: none
 }
 
 // Allows says whether the tenant may use a model. name is the model's canonical name, not an alias.
@@ -117,19 +128,24 @@ type Key struct {
 type Model struct {
 	Name    Pattern // canonical; a wildcard stands for many models
 	OwnedBy string
-	// Steps are tried in order; the targets of one step at random by weight, without repetition. A provider with
-	// several keys gives a target for each; the strategy "weighted" puts all targets into one step.
+	// Steps are the entries of the model's list. Each has a target for every key of its provider, which share its weight.
 	Steps    [][]*Target
+	Strategy Strategy // chooses among the steps; among the targets of one it is always at random, by weight, unless affinity decides
+	Affinity []string // what tells sessions, each of which stays at one target: "prompt_cache_key", "user", "header:" and a name
+	Hedge    *Hedge   // nil: no second attempts
 	Fallback []*Model // tried after the steps, each only if the tenant may use it
 
 	fixed []*Target
 }
 
-// Fixed is the model's targets in the order in which every exchange tries them; nil if a step leaves a choice. It is
-// shared: a plan without fallback can use it as it is.
+// Fixed is the model's targets in the order in which every exchange tries them; nil if there is a choice. It is shared: a
+// plan without fallback can use it as it is.
 func (m *Model) Fixed() []*Target { return m.fixed }
 
 func (m *Model) flatten() {
+	if m.Strategy != Ordered && len(m.Steps) > 1 {
+		return
+	}
 	fixed := make([]*Target, 0, len(m.Steps))
 	for _, step := range m.Steps {
 		if len(step) != 1 {

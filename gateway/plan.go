@@ -3,7 +3,9 @@ package gateway
 import (
 	"strings"
 
+	"github.com/sluice-ai/sluice/gateway/admission"
 	"github.com/sluice-ai/sluice/gateway/catalog"
+	"github.com/sluice-ai/sluice/gateway/health"
 )
 
 // Target is one place where an exchange can be sent: provider + key + model. Targets are immutable and shared by all
@@ -15,8 +17,10 @@ type Target struct {
 	Model    string // what the provider calls it; "" for the plan's model; "*" in it stands for what a wildcard matched
 	Weight   int    // among the targets of its step
 	Via      Sender
-	Serves   map[string]bool // names of the endpoints that it can serve, true for those that the provider has itself; nil: it has all
-	Known    *catalog.Model  // what the catalogue knows of Model; nil if nothing, or if Model is no name
+	Serves   map[string]bool    // names of the endpoints that it can serve, true for those that the provider has itself; nil: it has all
+	Known    *catalog.Model     // what the catalogue knows of Model; nil if nothing, or if Model is no name
+	Health   *health.Target     // how it fares; for a Model with "*" see [health.Target.Of]; nil: always well
+	Limiter  *admission.Limiter // of all requests to the provider; nil: none
 }
 
 // Can says whether the target serves an endpoint.
@@ -41,6 +45,8 @@ type Plan struct {
 	Model   string    // the canonical name of what was asked for; for a wildcard the caller's name
 	Targets []*Target // in the order in which they are tried
 	Matched string    // what the "*" of the model's name matched, if it has one
+	Hedge   *Hedge    // nil: no second attempts
+	Retries *int      // how many are made at most, if the request says so; nil: as many as configured
 }
 
 // ModelFor is the name by which the target's provider knows the model of this exchange.

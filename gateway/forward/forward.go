@@ -114,7 +114,7 @@ func (h *Handler) attempt(x *gateway.Exchange, t *gateway.Target) outcome {
 	a := x.Attempting(t)
 	via := t.Via
 	if own := x.Caller.Tenant.Own[t.Provider]; own != nil {
-		via, a.Key = own, "tenant"
+		via, a.Key = own.Via, "tenant"
 	}
 	reply, err := via.Send(x, t, a)
 	if err != nil {

@@ -358,7 +358,7 @@ func TestNobody(t *testing.T) {
 func TestOwnKey(t *testing.T) {
 	operator, tenant := &script{t: t, answers: []answer{ok("operator")}}, &script{t: t, answers: []answer{ok("tenant")}}
 	x := exchange(operator)
-	x.Caller.Tenant = &gateway.Tenant{ID: "acme", Own: map[string]gateway.Sender{"p0": tenant}}
+	x.Caller.Tenant = &gateway.Tenant{ID: "acme", Own: map[string]*gateway.Own{"p0": {Via: tenant}}}
 	r := result{x: x, err: forward.New(options()).Serve(x)}
 	if r.body(t) != "tenant" || len(operator.at) != 0 || x.Attempts()[0].Key != "tenant" {
 		t.Errorf("answered by the operator's key")
@@ -370,7 +370,7 @@ func TestOwnKey(t *testing.T) {
 		for i, target := range x.Plan.Targets {
 			target.Provider, target.Key = "p", strconv.Itoa(i)
 		}
-		x.Caller.Tenant = &gateway.Tenant{ID: "acme", Own: map[string]gateway.Sender{"p": tenant}}
+		x.Caller.Tenant = &gateway.Tenant{ID: "acme", Own: map[string]*gateway.Own{"p": {Via: tenant}}}
 		if err := forward.New(options()).Serve(x); err == nil || len(tenant.at) != 1 {
 			t.Errorf("%v after asking the tenant's account %d times", err, len(tenant.at))
 		}

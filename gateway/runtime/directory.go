@@ -194,9 +194,9 @@ func (r *Runtime) tenant(t *config.Tenant, c *config.Config, g, old *Generation)
 			return nil, err
 		}
 		if tenant.Own == nil {
-			tenant.Own = map[string]gateway.Sender{}
+			tenant.Own = map[string]*gateway.Own{}
 		}
-		tenant.Own[own.Provider] = via
+		tenant.Own[own.Provider] = &gateway.Own{Via: via}
 	}
 	return tenant, nil
 }

@@ -34,14 +34,14 @@ type bank struct {
 func newBank(tenants int) *bank {
 	b := &bank{
 		all:    &gateway.Tenant{ID: "all", Deny: []gateway.Pattern{"lab/*"}},
-		own:    &gateway.Tenant{ID: "own", Deny: []gateway.Pattern{"lab/*"}, Own: map[string]gateway.Sender{"two": nil}},
+		own:    &gateway.Tenant{ID: "own", Deny: []gateway.Pattern{"lab/*"}, Own: map[string]*gateway.Own{}},
 		chats:  &gateway.Tenant{ID: "chats", Allow: []gateway.Pattern{"claude"}},
 		free:   &gateway.Tenant{ID: "free"},
 		nobody: &gateway.Tenant{ID: "nobody", Deny: []gateway.Pattern{"*"}},
 
 		accounts: map[string]*gateway.Account{},
 	}
-	b.own.Own["two"] = sender{}
+	b.own.Own["two"] = &gateway.Own{Via: sender{}}
 	serves := map[string]map[string]bool{"one": nil, "two": {}, "claude": {}, "lab": {"embeddings": true}}
 	for name := range strings.FieldsSeq("chat.completions embeddings images.generations images.variations files.create files.list " +
 		"files.retrieve files.delete files.content batches.create batches.list batches.retrieve batches.cancel") {
