@@ -76,6 +76,7 @@ const (
 	chanceTiming
 	chanceFailure
 	chanceThought
+	chanceFault
 )
 
 func compose(r *chat.Request, b behaviour, digest uint64) chat.Reply {

@@ -16,7 +16,7 @@
 // moderations, completions, small pictures and tones, transcriptions that describe the recording, files, and batches that
 // are done at once; and tokens are counted. What is kept (responses, files, batches) is kept in memory, the last 1,000 of
 // each. There the name of a model asks for statuses only. For what no well-behaved server can do there are Faults: byte-exact
-// dialogues with pauses, cuts and resets.
+// dialogues with pauses, cuts and resets. What goes wrong by time, with any server, is the Schedule of a FaultListener.
 //
 // # Model names
 //

@@ -66,30 +66,74 @@ func Raw(l net.Listener, script func(c net.Conn, request []byte)) (stop func()) 
 	}
 }
 
-// readRequest reads a request whose body has a Content-Length, or none.
-func readRequest(in *bufio.Reader) ([]byte, error) {
-	var request []byte
-	length := 0
+// readRequest reads a request as it is on the wire, or as much of it as can be read.
+func readRequest(in *bufio.Reader) (request []byte, err error) {
+	length, chunked := 0, false
+	line := func() (text []byte, err error) {
+		text, err = in.ReadSlice('\n')
+		request = append(request, text...)
+		if err == nil && len(request) > maxBody {
+			err = errTooMuch
+		}
+		return bytes.TrimSpace(text), err
+	}
+	body := func(n int) error {
+		if n < 0 || n > maxBody-len(request) {
+			return errTooMuch
+		}
+		at := len(request)
+		request = append(request, make([]byte, n)...)
+		n, err := io.ReadFull(in, request[at:])
+		request = request[:at+n]
+		return err
+	}
 	for {
-		line, err := in.ReadSlice('\n')
+		field, err := line()
 		if err != nil {
-			return nil, err
+			return request, err
 		}
-		request = append(request, line...)
-		name, value, _ := bytes.Cut(line, []byte(":"))
-		if bytes.EqualFold(name, []byte("content-length")) {
-			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil || length < 0 {
-				return nil, errors.New("sim: bad Content-Length")
+		name, value, _ := bytes.Cut(field, []byte(":"))
+		switch value = bytes.TrimSpace(value); {
+		case len(field) == 0 && !chunked:
+			err = body(length)
+			return request, err
+		case len(field) == 0:
+			err = readChunks(line, body)
+			return request, err
+		case bytes.EqualFold(name, []byte("content-length")):
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return request, errors.New("sim: bad Content-Length")
 			}
-		}
-		if len(bytes.TrimSpace(line)) == 0 {
-			break
+		case bytes.EqualFold(name, []byte("transfer-encoding")):
+			chunked = bytes.EqualFold(value, []byte("chunked"))
 		}
 	}
-	head := len(request)
-	request = append(request, make([]byte, length)...)
-	_, err := io.ReadFull(in, request[head:])
-	return request, err
+}
+
+var errTooMuch = errors.New("sim: a request of more than 64 MiB")
+
+// readChunks reads a chunked body (RFC 9112, section 7.1) with two functions that read a line, and so many bytes.
+func readChunks(line func() ([]byte, error), body func(n int) error) error {
+	for {
+		text, err := line()
+		if err != nil {
+			return err
+		}
+		size, _, _ := bytes.Cut(text, []byte(";"))
+		n, err := strconv.ParseUint(string(bytes.TrimSpace(size)), 16, 31)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			for len(text) > 0 && err == nil { // the trailer
+				text, err = line()
+			}
+			return err
+		}
+		if err := body(int(n) + len("\r\n")); err != nil {
+			return err
+		}
+	}
 }
 
 // Play sends a dialogue over a connection: plain text with directives, lines of the form "-- name argument --" in the

@@ -111,6 +111,7 @@ func (s *Server) Close() error {
 	var errs []error
 	for l := range s.listeners {
 		errs = append(errs, l.Close())
+		delete(s.listeners, l) // not to be closed again by another Close
 	}
 	for k := range s.conns {
 		_ = k.c.Close()
