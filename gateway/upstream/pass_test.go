@@ -138,9 +138,20 @@ func TestImages(t *testing.T) {
 }
 
 func TestFormStreamsThrough(t *testing.T) {
-	content := strings.Repeat("0123456789", 100_000)
-	form := "--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--x\r\n" +
-		"Content-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n" + content + "\r\n--x--\r\n"
+	part := func(name, value string) string {
+		return "--x\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n"
+	}
+	file := part(`file"; filename="a.wav`, strings.Repeat("0123456789", 100_000))
+	for _, form := range []string{
+		part("model", "m") + file + "--x--\r\n",
+		part(`mask"; filename="b.wav`, strings.Repeat("x", 300_000)) + part("model", "m") + file + "--x--\r\n",
+	} {
+		streamsThrough(t, form)
+	}
+}
+
+func streamsThrough(t *testing.T, form string) {
+	t.Helper()
 	want := strings.Replace(form, "\r\n\r\nm\r\n", "\r\n\r\nwhisper\r\n", 1)
 	for _, declared := range []int64{int64(len(form)), -1} {
 		f := newFake(t, nil, say(whole("200 OK", `{"text":"hello"}`)))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/url"
 	"slices"
 	"strconv"
@@ -207,23 +208,58 @@ func (st *stream) writeForm(head, body []byte, edits []peek.Edit, rest io.Reader
 	}
 	lent := buf.Get(copyBody)
 	defer buf.Put(lent)
-	piece := peek.Append(nil, body, edits)
+	if err := st.writeEdited(*lent, body, edits, chunked); err != nil {
+		return err
+	}
 	for {
-		if err := st.writePiece(piece, chunked); err != nil {
-			return err
-		}
 		n, err := rest.Read((*lent)[:cap(*lent)])
-		piece = (*lent)[:n]
-		switch {
-		case errors.Is(err, io.EOF):
-			if err := st.writePiece(piece, chunked); err != nil || !chunked {
-				return err
-			}
-			_, err := st.c.c.Write([]byte("0\r\n\r\n"))
-			return writeError(err)
-		case err != nil:
+		over := errors.Is(err, io.EOF)
+		if err != nil && !over {
 			return callerError{err}
 		}
+		if err := st.writePiece((*lent)[:n], chunked); err != nil {
+			return err
+		}
+		if over && chunked {
+			_, err = st.c.c.Write([]byte("0\r\n\r\n"))
+			return writeError(err)
+		}
+		if over {
+			return nil
+		}
+	}
+}
+
+// writeEdited sends a body with the edits spliced in by way of b: no other copy of it is made.
+func (st *stream) writeEdited(b, body []byte, edits []peek.Edit, chunked bool) error {
+	b = b[:0]
+	for part := range spliced(body, edits) {
+		for len(part) > 0 {
+			n := min(len(part), cap(b)-len(b))
+			b, part = append(b, part[:n]...), part[n:]
+			if len(b) < cap(b) {
+				continue
+			}
+			if err := st.writePiece(b, chunked); err != nil {
+				return err
+			}
+			b = b[:0]
+		}
+	}
+	return st.writePiece(b, chunked)
+}
+
+// spliced is a body with the edits spliced in, part by part.
+func spliced(body []byte, edits []peek.Edit) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		at := 0
+		for _, e := range edits {
+			if !yield(body[at:e.At]) || !yield([]byte(e.Text)) {
+				return
+			}
+			at = e.End
+		}
+		yield(body[at:])
 	}
 }
 
