@@ -11,7 +11,9 @@ import (
 
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/admission"
 	"github.com/sluice-ai/sluice/gateway/catalog"
+	"github.com/sluice-ai/sluice/gateway/health"
 	"github.com/sluice-ai/sluice/gateway/upstream"
 )
 
@@ -21,10 +23,10 @@ func (r *Runtime) directory(c *config.Config, g, old *Generation) (*gateway.Dire
 	if old != nil && same(c.Models, old.models) {
 		e.Created = time.Unix(old.directory.Created(), 0)
 	}
-	senders := map[string]map[string]gateway.Sender{} // provider -> key name -> sender
+	b := r.standing.builder(g)
 	e.Known = Known(c, g.catalog)
-	e.Models = models(c, g, senders, e.Known)
-	e.Accounts, e.Holders = accounts(c, g, senders), r.stored
+	e.Models = b.models(c, e.Known)
+	e.Accounts, e.Holders = b.accounts(c), r.stored
 	for _, m := range c.Models {
 		for _, alias := range m.Aliases {
 			e.Aliases[alias] = m.Name
@@ -35,7 +37,7 @@ func (r *Runtime) directory(c *config.Config, g, old *Generation) (*gateway.Dire
 			e.Disabled = true
 			continue
 		}
-		tenant, err := r.tenant(t, c, g, old)
+		tenant, err := r.tenant(t, c, b, old)
 		if err != nil {
 			return nil, fmt.Errorf("tenant %s: %w", t.ID, err)
 		}
@@ -54,45 +56,43 @@ func (r *Runtime) directory(c *config.Config, g, old *Generation) (*gateway.Dire
 			e.Anonymous = tenant
 		}
 	}
+	b.keep()
 	return gateway.NewDirectory(e), nil
 }
 
 // accounts are the providers by themselves.
-func accounts(c *config.Config, g *Generation, senders map[string]map[string]gateway.Sender) []*gateway.Account {
+func (b *builder) accounts(c *config.Config) []*gateway.Account {
 	list := make([]*gateway.Account, len(c.Providers))
 	for i := range c.Providers {
 		name := c.Providers[i].Name
 		list[i] = &gateway.Account{
-			Name: name, Targets: targets(config.Target{Provider: name, Weight: 1}, g.providers[name], senders),
+			Name: name, Targets: b.targets(config.Target{Provider: name, Weight: 1}, account),
 		}
 	}
 	return list
 }
 
 // models builds the models; fallbacks are linked in a second step because they may stand later in the file.
-func models(c *config.Config, g *Generation, senders map[string]map[string]gateway.Sender, known lookup) []*gateway.Model {
+func (b *builder) models(c *config.Config, known lookup) []*gateway.Model {
 	list := make([]*gateway.Model, len(c.Models))
 	for i := range c.Models {
 		m := &c.Models[i]
-		list[i] = &gateway.Model{Name: gateway.Pattern(m.Name), OwnedBy: m.OwnedBy}
-		var steps [][]*gateway.Target
+		strategy, _ := gateway.ParseStrategy(m.Strategy) // validated
+		list[i] = &gateway.Model{
+			Name: gateway.Pattern(m.Name), OwnedBy: m.OwnedBy, Strategy: strategy, Affinity: m.Affinity, Hedge: hedge(m.Hedge),
+		}
 		for _, t := range m.Targets {
 			if t.Model == "" && !list[i].Name.Wild() {
 				t.Model = m.Name // as a fallback it is tried for another model's exchange
 			}
-			step := targets(t, g.providers[t.Provider], senders)
+			step := b.targets(t, m.Name)
 			know(step, known)
-			if m.Strategy == config.Weighted && len(steps) > 0 {
-				steps[0] = append(steps[0], step...)
-			} else {
-				steps = append(steps, step)
-			}
+			list[i].Steps = append(list[i].Steps, step)
 		}
-		list[i].Steps = steps
 	}
 	for i := range c.Models {
 		for _, name := range c.Models[i].Fallback {
-			if m := named(name, c.Models, list, known); m != nil {
+			if m := b.named(name, c.Models, list, known); m != nil {
 				list[i].Fallback = append(list[i].Fallback, m)
 			}
 		}
@@ -114,7 +114,7 @@ func know(targets []*gateway.Target, known lookup) {
 
 // named finds the model that a fallback means: by its name, by an alias, or by a wildcard. For a wildcard it is a model
 // of that one name.
-func named(name string, c []config.Model, list []*gateway.Model, known lookup) *gateway.Model {
+func (b *builder) named(name string, c []config.Model, list []*gateway.Model, known lookup) *gateway.Model {
 	for i, m := range list {
 		if string(m.Name) == name || slices.Contains(c[i].Aliases, name) {
 			return m
@@ -130,23 +130,27 @@ func named(name string, c []config.Model, list []*gateway.Model, known lookup) *
 		return nil
 	}
 	matched, _ := wild.Name.Capture(name)
-	one := &gateway.Model{Name: gateway.Pattern(name), OwnedBy: wild.OwnedBy}
+	one := *wild
+	one.Name, one.Steps = gateway.Pattern(name), nil
 	for _, step := range wild.Steps {
 		targets := make([]*gateway.Target, len(step))
 		for i, t := range step {
 			t := *t
 			t.Model = strings.Replace(cmp.Or(t.Model, name), "*", matched, 1)
+			t.Health = t.Health.Of(t.Model)
 			targets[i] = &t
 		}
 		know(targets, known)
 		one.Steps = append(one.Steps, targets)
 	}
-	return one
+	return &one
 }
 
-// targets is one entry of a model's list with each of its provider's keys. Weights multiply: an entry's share is
+// targets is one entry of a model's list with each of its provider's keys; asked is what stands for its model if the entry
+// names none. Weights multiply: an entry's share is
 // divided among the keys by theirs, in thousandths so that whole numbers suffice.
-func targets(t config.Target, p *provider, senders map[string]map[string]gateway.Sender) []*gateway.Target {
+func (b *builder) targets(t config.Target, asked string) []*gateway.Target {
+	p := b.g.providers[t.Provider]
 	keys := p.config.Keys
 	if len(keys) == 0 {
 		keys = []config.Key{{Weight: 1}}
@@ -155,48 +159,58 @@ func targets(t config.Target, p *provider, senders map[string]map[string]gateway
 	for _, k := range keys {
 		total += k.Weight
 	}
-	if senders[t.Provider] == nil {
-		senders[t.Provider] = map[string]gateway.Sender{}
-	}
-	list := make([]*gateway.Target, 0, len(keys))
+	list, limiter := make([]*gateway.Target, 0, len(keys)), b.limiter(t.Provider, &p.config)
 	for _, k := range keys {
 		holder := t.Provider
 		if len(keys) > 1 {
 			holder = gateway.Holder(t.Provider, k.Name)
 		}
-		via := senders[t.Provider][k.Name]
+		id, secret := health.ID{Provider: t.Provider, Key: k.Name}, k.Key.Reveal()
+		via := b.senders[id]
 		if via == nil {
-			via = p.key(k.Key.Reveal())
-			senders[t.Provider][k.Name] = via
+			via = p.key(secret)
+			b.senders[id] = via
 		}
+		id.Model = cmp.Or(t.Model, asked)
 		list = append(list, &gateway.Target{
 			Provider: t.Provider, Key: k.Name, Holder: holder, Model: t.Model, Via: via, Serves: p.serves,
 			Weight: t.Weight * k.Weight * 1000 / max(total, 1),
+			Health: b.target(&p.config, id, secret), Limiter: limiter,
 		})
 	}
 	return list
 }
 
 // tenant builds a tenant. Only what has connections of its own is carried over.
-func (r *Runtime) tenant(t *config.Tenant, c *config.Config, g, old *Generation) (*gateway.Tenant, error) {
+func (r *Runtime) tenant(t *config.Tenant, c *config.Config, b *builder, old *Generation) (*gateway.Tenant, error) {
+	priority, _ := admission.ParsePriority(t.Priority) // validated, like the overrides
 	tenant := &gateway.Tenant{
-		ID: t.ID, Name: cmp.Or(t.Name, t.ID), Allow: patterns(t.Models.Allow), Deny: patterns(t.Models.Deny), Origins: t.CORS.Origins,
+		Priority: priority, ID: t.ID, Name: cmp.Or(t.Name, t.ID), Allow: patterns(t.Models.Allow), Deny: patterns(t.Models.Deny), Origins: t.CORS.Origins,
+	}
+	for _, name := range t.Overrides {
+		o, _ := gateway.ParseOverride(name)
+		tenant.Overrides |= o
 	}
 	for _, own := range t.Credentials {
-		if g.providers[own.Provider] == nil {
+		if b.g.providers[own.Provider] == nil {
 			// The provider is gone from the gateway file, and this tenant file stayed as it was: no model leads there.
 			r.o.Log.Warn("a tenant has a credential for a provider that does not exist",
 				zap.String("tenant", t.ID), zap.String("provider", own.Provider))
 			continue
 		}
-		via, err := r.ownSender(t, own, c, g, old)
+		via, err := r.ownSender(t, own, c, b.g, old)
 		if err != nil {
 			return nil, err
 		}
 		if tenant.Own == nil {
 			tenant.Own = map[string]*gateway.Own{}
 		}
-		tenant.Own[own.Provider] = &gateway.Own{Via: via}
+		name, entry := "tenant "+t.ID, &b.g.providers[own.Provider].config
+		tenant.Own[own.Provider] = &gateway.Own{
+			Via:     via,
+			Health:  b.target(entry, health.ID{Provider: own.Provider, Key: name, Model: "*"}, own.BaseURL+" "+own.Key.Reveal()),
+			Limiter: b.limiter(name+" "+own.Provider, entry),
+		}
 	}
 	return tenant, nil
 }

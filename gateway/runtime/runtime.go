@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/forward"
+	"github.com/sluice-ai/sluice/gateway/health"
 	"github.com/sluice-ai/sluice/gateway/internal/watch"
 	"github.com/sluice-ai/sluice/gateway/serve"
 	"github.com/sluice-ai/sluice/gateway/upstream"
@@ -27,19 +28,21 @@ import (
 type Options struct {
 	Plugins    []gateway.Spec
 	Log        *zap.Logger
-	UserAgent  string // sent to providers
-	MaxReplies int64  // bytes of all providers' replies held at once; 0: no bound
+	UserAgent  string             // sent to providers
+	Changed    func(health.Event) // told of each change of a target, one after another; it must not block; nil: nobody
+	MaxReplies int64              // bytes of all providers' replies held at once; 0: no bound
 }
 
 // Runtime holds the present generation.
 type Runtime struct {
-	o       Options
-	watch   *watch.Watcher // of idle upstream connections; nil: they are probed before use
-	budget  *upstream.Budget
-	stored  *upstream.Stored
-	current atomic.Pointer[Generation]
-	mu      sync.Mutex // one Apply at a time
-	number  int
+	o        Options
+	watch    *watch.Watcher // of idle upstream connections; nil: they are probed before use
+	budget   *upstream.Budget
+	standing *standing
+	stored   *upstream.Stored
+	current  atomic.Pointer[Generation]
+	mu       sync.Mutex // one Apply at a time
+	number   int
 }
 
 var (
@@ -49,7 +52,9 @@ var (
 
 // New makes a runtime without a generation: Apply must succeed before the first Acquire.
 func New(o Options) *Runtime {
-	r := &Runtime{o: o, budget: upstream.NewBudget(o.MaxReplies), stored: upstream.NewStored(0, 0)}
+	r := &Runtime{
+		o: o, budget: upstream.NewBudget(o.MaxReplies), stored: upstream.NewStored(0, 0), standing: newStanding(o.Log, o.Changed),
+	}
 	w, err := watch.New()
 	if err != nil {
 		o.Log.Info("idle provider connections are probed before use", zap.Error(err))
@@ -114,6 +119,9 @@ func (r *Runtime) Number() int {
 
 // ReplyBytes counts the bytes of providers' replies that are held.
 func (r *Runtime) ReplyBytes() int64 { return r.budget.Held() }
+
+// Targets is what is known of all targets.
+func (r *Runtime) Targets() *health.Registry { return r.standing.targets }
 
 // Gather implements prometheus.Gatherer: the metrics of the present generation's plugins.
 func (r *Runtime) Gather() ([]*dto.MetricFamily, error) {
