@@ -60,9 +60,9 @@ func TestTranslatedRequestIsCounted(t *testing.T) {
 		t.Helper()
 		for endpoint, ask := range asks(strings.Contains(name, "stream")) {
 			a := newAccount(1 << 20)
-			var most int64
+			var most atomic.Int64
 			f := newFake(t, nil, func(c net.Conn, n int) bool {
-				most = a.held.Load()
+				most.Store(a.held.Load())
 				return script(c, n)
 			})
 			p := claude(t, f, nil)
@@ -77,8 +77,8 @@ func TestTranslatedRequestIsCounted(t *testing.T) {
 			if held := a.held.Load(); held != 0 {
 				t.Errorf("%s, %s: %d bytes are counted after %v", name, endpoint, held, r.err)
 			}
-			if seen := f.seen(); len(seen) > 0 && (most < int64(len(seen[0].body)) || most > 8*large) {
-				t.Errorf("%s, %s: %d bytes were counted for %d", name, endpoint, most, len(seen[0].body))
+			if seen := f.seen(); len(seen) > 0 && (most.Load() < int64(len(seen[0].body)) || most.Load() > 8*large) {
+				t.Errorf("%s, %s: %d bytes were counted for %d", name, endpoint, most.Load(), len(seen[0].body))
 			}
 		}
 	}
@@ -287,10 +287,10 @@ func TestRefusedBeforeTheConnection(t *testing.T) {
 func TestMergeIsCounted(t *testing.T) {
 	a, b := newAccount(1<<20), upstream.NewBudget(1<<20)
 	text := strings.Repeat("x", 10_000)
-	var sent int64
+	var sent atomic.Int64
 	var f *fake
 	f = newFake(t, nil, func(c net.Conn, n int) bool {
-		sent = a.held.Load()
+		sent.Store(a.held.Load())
 		return embedder(&f)(c, n)
 	})
 	p := openai(t, f, func(c *upstream.Config) {
@@ -314,8 +314,8 @@ func TestMergeIsCounted(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if sent < 40_000 || sent > 80_000 || a.held.Load() != 0 {
-		t.Errorf("%d bytes were counted when it was sent, %d at the end", sent, a.held.Load())
+	if n := sent.Load(); n < 40_000 || n > 80_000 || a.held.Load() != 0 {
+		t.Errorf("%d bytes were counted when it was sent, %d at the end", n, a.held.Load())
 	}
 	if held := b.Held(); held < 40_000 || held > 60_000 {
 		t.Errorf("%d bytes are counted for four replies", held)
