@@ -139,7 +139,7 @@ func (t *Target) passed(now, began clock.Instant) {
 		t.tell(now, 0, Event{ID: t.keyID(), From: Disabled, To: Healthy, Reason: "the key is accepted again"})
 	}
 	if t.gate.passed(now, began) {
-		t.tell(now, 0, Event{ID: t.id, From: Disabled, To: t.current(), Reason: "the model is there again"})
+		t.tell(now, 0, Event{ID: t.id, From: Disabled, To: t.standing(), Reason: "the model is there again"})
 	}
 }
 
@@ -148,7 +148,7 @@ func (t *Target) refused(now, began clock.Instant, g *gate, id ID, why string) {
 	if g.bar.Load() != 0 {
 		from = Disabled
 	} else if id == t.id {
-		from = t.current()
+		from = t.standing()
 	}
 	if g.refuse(now, began, why) {
 		t.tell(now, clock.Instant(g.bar.Load()), Event{ID: id, From: from, To: Disabled, Reason: why})

@@ -185,6 +185,9 @@ func (t *Target) makeRoom(children map[string]*Target, now clock.Instant) bool {
 
 // Keep forgets the targets that are not among ids. Exchanges that still have one go on with it.
 func (r *Registry) Keep(ids iter.Seq[ID]) {
+	if r == nil {
+		return
+	}
 	keep := map[ID]bool{}
 	for id := range ids {
 		keep[id] = true
