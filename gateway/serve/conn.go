@@ -64,7 +64,7 @@ func (c *conn) HungUp() {
 
 // begin makes k the exchange under way.
 func (c *conn) begin(k *call) {
-	c.finish(nil) // only if a write of fasthttp's went past us: each reply is flushed
+	c.settle()
 	c.linger = false
 	c.current.Store(k)
 	if c.gone.Load() {
@@ -74,6 +74,14 @@ func (c *conn) begin(k *call) {
 
 // finishLater says that k's reply is complete in fasthttp's buffer.
 func (c *conn) finishLater(k *call, err error) { c.ending, c.endErr = k, err }
+
+// settle writes the end of a reply that waits for a last write which does not come: fasthttp flushes its buffer as soon as it
+// is full, and if the last byte fills it, before it closes the body.
+func (c *conn) settle() {
+	if c.ending != nil {
+		c.finish(leaving(c.uncork()))
+	}
+}
 
 // finish ends the exchange whose last bytes are written, or given up with err.
 func (c *conn) finish(err error) {
@@ -218,6 +226,7 @@ func (c *conn) SetDeadline(t time.Time) error {
 
 // Read implements net.Conn.
 func (c *conn) Read(b []byte) (int, error) {
+	c.settle()
 	if c.l.encrypted {
 		return c.read(b)
 	}
@@ -290,6 +299,8 @@ func (c *conn) Close() error {
 			k.abandon()
 			c.finishLater(k, gateway.ErrGone)
 		}
+	} else if c.ending.err == nil && !c.gone.Load() {
+		c.settle()
 	}
 	buf.Put(c.cork)
 	c.cork = nil

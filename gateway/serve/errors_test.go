@@ -132,6 +132,40 @@ func TestEndAfterAnError(t *testing.T) {
 	}
 }
 
+// An answer leaves at once, however much of fasthttp's buffer it fills.
+func TestEveryLength(t *testing.T) {
+	check := func(fails bool, fields []string, change ...func(*setup)) {
+		t.Helper()
+		size := 0
+		s := start(t, func(x *gateway.Exchange) error {
+			text := strings.Repeat("x", size)
+			if fails {
+				return &gateway.Error{Status: 400, Code: "c", Message: text}
+			}
+			return whole(`"` + text + `"`)(x)
+		}, change...)
+		var c *client
+		for ; size < 1100; size++ {
+			if c == nil || fields != nil {
+				c = s.dial()
+			}
+			c.send(post(minimal, fields...))
+			if _, body := c.response(); len(body) < size {
+				t.Errorf("%d bytes: %s", size, body)
+			}
+			if s.waitEnd(); t.Failed() {
+				return
+			}
+		}
+	}
+	for _, fails := range []bool{false, true} {
+		check(fails, nil)
+		check(fails, []string{"Connection: close"})
+		check(fails, nil, func(u *setup) { u.tls = true })
+		check(fails, nil, func(u *setup) { u.background = true })
+	}
+}
+
 // Who is refused and still has much to send is told that the connection will be closed.
 func TestRefusalCloses(t *testing.T) {
 	s := start(t, func(*gateway.Exchange) error { return &gateway.Error{Status: 401, Code: "c", Message: "no"} })
