@@ -204,7 +204,7 @@ func TestOverrides(t *testing.T) {
 	}
 	f("openai", "gpt-6-sol", "1.2", 128_000, catalog.No)
 	f("openai", "gpt-6-sol-2026-10-14", "1.2", 128_000, catalog.No)
-	f("openai", "gpt-6.1-sol", "1.2", 0, catalog.Yes)
+	f("openai", "gpt-6.1-sol", "1.2", 1_050_000, catalog.Yes)
 	f("azure", "our-deployment", "1.2", 128_000, catalog.No)
 	f("azure", "ours", "1.2", 128_000, catalog.No)
 	f("azure", "dearer", "unknown", 128_000, catalog.No) // prices are replaced as a whole

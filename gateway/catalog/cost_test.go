@@ -78,7 +78,7 @@ func TestUnknownCost(t *testing.T) {
 	builtin := configured(t)
 	f(builtin.Lookup("openai", "gpt-0"), some, "", catalog.Cost{Why: catalog.NoModel})
 	f(builtin.Lookup("ollama", "llama3"), some, "", catalog.Cost{Why: catalog.NoModel})
-	f(builtin.Lookup("openai", "gpt-6.1-sol"), some, "", catalog.Cost{Why: catalog.NoPrice}) // one source only
+	f(builtin.Lookup("openai", "gpt-6-astra-law"), some, "", catalog.Cost{Why: catalog.NoPrice}) // one source only
 	f(builtin.Lookup("openai", "gpt-6-sol"), chat.Usage{}, "", catalog.Cost{Why: catalog.NoUsage})
 	f(builtin.Lookup("openai", "gpt-6-sol"), chat.Usage{Input: 10, Output: 1, Provenance: chat.Aborted}, "", catalog.Cost{Why: catalog.CutShort})
 	f(builtin.Lookup("openai", "gpt-6-sol"), some, "scale", catalog.Cost{Why: catalog.NoTier})
@@ -147,10 +147,10 @@ func TestLongPrompts(t *testing.T) {
 			t.Errorf("%s %+v: %s (%s), want %s", tier, u, c.USD(), c.Why, usd)
 		}
 	}
-	f("", chat.Usage{Input: 271_999, Output: 1000}, "2.76999")
-	f("default", chat.Usage{Input: 272_000, Output: 1000}, "5.515")
-	f("", chat.Usage{Input: 1, CacheRead: 271_999, Output: 1000}, "0.619018")
-	f("flex", chat.Usage{Input: 272_000, Output: 1000}, "2.7575")
+	f("", chat.Usage{Input: 272_000, Output: 1000}, "2.77")
+	f("default", chat.Usage{Input: 272_001, Output: 1000}, "5.51502")
+	f("", chat.Usage{Input: 1, CacheRead: 272_000, Output: 1000}, "0.61902")
+	f("flex", chat.Usage{Input: 272_001, Output: 1000}, "2.75751")
 	f("priority", chat.Usage{Input: 272_000, CacheWrite: 1000, Reasoning: 1000}, "11.08")
 	f("batch", chat.Usage{Input: 1000, Output: 1000}, "0.03")
 }

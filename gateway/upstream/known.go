@@ -15,18 +15,11 @@ func (p *Provider) describe(a *gateway.Attempt) chat.Target {
 	if m := a.Known; m != nil {
 		t.MaxOutput = m.Output
 		t.Adaptive = m.Thinking == catalog.ThinkingAdaptive || m.Thinking == catalog.ThinkingAlways
-		t.AlwaysThinks, t.NoReasoning, t.Efforts = m.Thinking == catalog.ThinkingAlways, thinksNot(m), m.Efforts
+		t.AlwaysThinks = m.Thinking == catalog.ThinkingAlways
+		t.NoReasoning, t.Efforts = m.Can(catalog.Reasoning) == catalog.No, m.Efforts
 	}
 	p.c.Kind.describe(&t)
 	return t
-}
-
-// thinksNot says whether a model does not think. The catalogue rarely says so outright: but one that takes sampling and calls
-// tools, and of which nobody knows that it thinks or how, is of the time before.
-func thinksNot(m *catalog.Model) bool {
-	known := m.Can(catalog.Reasoning) == catalog.Yes || len(m.Efforts) > 0 || m.Thinking != catalog.ThinkingUnknown
-	older := !known && m.Sampling == catalog.SamplingAccepted && m.Can(catalog.Tools) == catalog.Yes
-	return older || m.Can(catalog.Reasoning) == catalog.No
 }
 
 // refusesSampling says whether a model refuses temperature and the like beside what a request says of its reasoning.

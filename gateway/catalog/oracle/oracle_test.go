@@ -30,6 +30,19 @@ var priceKeys = map[catalog.Class]string{
 	catalog.OutputAudio: "output_audio_mtok", catalog.OutputImage: "output_image_mtok", catalog.Recording: "input_audio_hours",
 }
 
+// newer are the models whose prices have changed since the calculator's list was made, in September 2026: the catalogue has
+// them from a newer version, which exists for Python only.
+var newer = map[string]bool{
+	"anthropic/claude-sonnet-5-5": true, "azure/o4-mini": true, "azure/phi-3-medium-128k-instruct": true,
+	"azure/phi-3-mini-128k-instruct": true, "azure/phi-4": true, "azure/phi-4-reasoning-plus": true,
+	"fireworks/accounts/fireworks/models/gpt-oss-120b": true, "fireworks/accounts/fireworks/routers/kimi-k3-us": true,
+	"gemini/gemini-3.8-flash-lite-tts": true, "gemini/gemini-3.8-flash-tts": true, "groq/openai/gpt-oss-safeguard-20b": true,
+	"mistral/mistral-small-latest": true, "xai/grok-4.20-multi-agent": true,
+}
+
+// olderEdge is a length of prompt at which that list has the price of longer ones already, and the newer one has not.
+const olderEdge = 272_000
+
 const perModel = 24
 
 func TestCost(t *testing.T) {
@@ -46,7 +59,7 @@ func TestCost(t *testing.T) {
 	models, compared := 0, 0
 	for m := range c.Models() {
 		provider, ok := theirs[m.Provider]
-		if !ok || len(m.Tariffs) == 0 {
+		if !ok || len(m.Tariffs) == 0 || newer[m.Provider+"/"+m.Name] {
 			continue
 		}
 		known := o.ask(t, question{Provider: provider, Model: m.Name, At: monday})
@@ -62,6 +75,9 @@ func TestCost(t *testing.T) {
 				at = at.Truncate(time.Hour)
 			}
 			u := generate(r, m, classes)
+			if u.Prompt() == olderEdge {
+				continue
+			}
 			compare(t, o, m, provider, u, at)
 			compared++
 		}

@@ -6,7 +6,8 @@ import (
 )
 
 // facts fills in what is not money. Limits and efforts need two sources, and so does that a model refuses something,
-// because requests are changed for it; that it can do something needs one, and none that denies it.
+// because requests are changed for it; that it can do something needs one, and none that denies it. LiteLLM marks the models
+// that think: of one that it does not mark it says that it does not.
 func (m *merge) facts(e *merged) {
 	q := e.quotes[first]
 	if q == nil {

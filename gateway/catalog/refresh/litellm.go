@@ -105,6 +105,9 @@ func liteLLMQuote(kind, name string, fields map[string]json.RawMessage) (*quote,
 			q.able[able] = string(raw) == "true"
 		}
 	}
+	if _, said := fields["supports_reasoning"]; !said && string(fields["mode"]) == `"chat"` {
+		q.able["reasoning"] = false // see facts
+	}
 	_ = json.Unmarshal(fields["deprecation_date"], &q.retires)
 	q.reason(kind, name, fields)
 	return q, nil

@@ -4,22 +4,22 @@
 //
 //		go run ./gateway/catalog/refresh -date 2026-11-23 \
 //		  -litellm 1.109.1=model_prices_and_context_window.json \
-//		  -genaiprices 0.1.8=genaiprices.json \
+//		  -genaiprices 0.2.3=genaiprices.json \
 //		  -modelsdev 2026-07-02=api.json \
 //		  -llmgateway 1.324.0=models.json
 //
 //	  - litellm: model_prices_and_context_window.json of LiteLLM (MIT), also in its Python package under a name that ends
 //	    in _backup.json;
-//	  - genaiprices: the providers of npm @pydantic/genai-prices (MIT), which the script genaiprices.cjs prints:
-//	    NODE_PATH=bin/.sdk/prices/node_modules node gateway/catalog/refresh/genaiprices.cjs;
+//	  - genaiprices: the providers of the Python package genai-prices (MIT), which is newer than the one for npm and which
+//	    the script genaiprices.py prints, where it is installed: python gateway/catalog/refresh/genaiprices.py;
 //	  - modelsdev: api.json of models.dev (MIT);
 //	  - llmgateway: the export models of npm @llmgateway/models, as JSON.
 //
 // The first two are what values are taken from. The last two, which are older or may not be copied, only confirm: a value
 // that is in neither of the first is never written. A price is written if LiteLLM and genai-prices give it to the digit,
-// or one of them gives it, the other is silent, and one of the last two gives it too. A vendor's published rule counts as
-// a second source for its batch and flex tiers: half of the standard price. Everything else is written as unknown, and
-// the report on standard output says why.
+// or one of them gives it, the other is silent, and one of the last two gives it too; where the two differ, most of all that
+// give a price must give the same. A vendor's published rule counts as a second source for its batch and flex tiers: half
+// of the standard price. Everything else is written as unknown, and the report on standard output says why.
 package main
 
 import (

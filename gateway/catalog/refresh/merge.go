@@ -255,13 +255,17 @@ func filled(c catalog.Class) bool {
 	}
 }
 
-// agree is the price that two sources give.
+// agree is the price that two sources give, and, where the two that values are taken from differ, most.
 func (e *merged) agree(s slot) (int64, bool) {
 	a, inFirst := price(e.quotes[first], s)
 	b, inSecond := price(e.quotes[second], s)
 	switch {
+	case inFirst && inSecond && (a == b || s.class == catalog.Recording && nearly(a, b)):
+		return b, true
+	case inFirst && inSecond && e.most(s, a):
+		return a, true
 	case inFirst && inSecond:
-		return b, a == b || s.class == catalog.Recording && nearly(a, b)
+		return b, e.most(s, b)
 	case inSecond:
 		return b, e.confirmed(s, b)
 	default:
@@ -271,6 +275,20 @@ func (e *merged) agree(s slot) (int64, bool) {
 
 // nearly allows for a price a second that was rounded to four digits, where the other is the one an hour.
 func nearly(a, b int64) bool { return a-b < b/2000 && b-a < b/2000 }
+
+// most tells whether more than half of the sources that have a price say that it is n.
+func (e *merged) most(s slot, n int64) bool {
+	said, agree := 0, 0
+	for _, q := range e.quotes {
+		if m, ok := price(q, s); ok {
+			said++
+			if m == n {
+				agree++
+			}
+		}
+	}
+	return 2*agree > said
+}
 
 func (e *merged) confirmed(s slot, n int64) bool {
 	return slices.ContainsFunc(e.quotes[confirms:], func(q *quote) bool {
