@@ -10,12 +10,17 @@ import (
 	"github.com/sluice-ai/sluice/gateway/internal/clock"
 )
 
-// Settings of a Limiter. The zero value is usable: no bound, limits only where the upstream shows that it needs one.
+// Settings of a Limiter. The zero value is usable: no bound, a limit only where the upstream shows that it needs one.
 type Settings struct {
-	Max   int           // requests under way at most, whatever the upstream says; 0: no bound
-	Min   int           // never adapt below this; 0: 1. Min = Max is a fixed limit
-	Queue int           // requests that may wait; 0: 1024; below 0: nobody waits
-	Wait  time.Duration // longest wait of one request; 0: 10 s
+	// Max is how many requests may be under way whatever the upstream says; 0: no bound.
+	Max int
+	// Min is what the limit is never lowered below; 0: 1. With Min = Max the limit is fixed.
+	Min int
+	// Queue is how many requests may wait; 0: 1024, below 0: nobody waits. More seldom helps: who would wait longer than
+	// Wait is refused at once, so the queue is about as long as Wait times the requests a second that the upstream serves.
+	Queue int
+	// Wait is the longest wait of one request; 0: 10 s.
+	Wait time.Duration
 }
 
 // Ticket is one request that asks to enter.
@@ -27,10 +32,10 @@ type Ticket struct {
 
 // Signal is what an attempt has shown of the upstream's load. The zero value says nothing.
 type Signal struct {
-	// Overloaded: the upstream refused it for its load (429, 529, 503 with the words for it).
+	// Overloaded: the upstream refused it for its load (429, 529, a 503 that says so).
 	Overloaded bool
 	// First is the time from sending the request to the first event of its stream, or to the refusal. A stream given up
-	// before its first event tells how long it has waited. 0 for whole answers: their length says nothing about load.
+	// before its first event tells how long it has waited. 0 for whole answers: how long they take is how long they are.
 	First time.Duration
 	// At is the moment of the signal, 0: now. Who has just read the clock spares reading it again.
 	At clock.Instant
@@ -38,43 +43,70 @@ type Signal struct {
 
 // The reasons of a Refusal.
 var (
-	ErrFull = errors.New("admission: the queue is full")
-	ErrLate = errors.New("admission: would wait beyond its deadline")
+	ErrFull = errors.New("admission: too many requests wait")
+	ErrLate = errors.New("admission: would wait too long")
 )
 
-// Refusal is the error of Enter for what may not wait, or has waited too long. It unwraps to ErrFull (the queue is full,
-// or a higher priority took its place) or ErrLate.
+// Refusal is the error of Enter for what may not wait, or has waited too long. It unwraps to ErrFull (nobody may join the
+// queue, or its place went to somebody else) or ErrLate (past its deadline or Settings.Wait, now or by the rate at which
+// others are served).
 type Refusal struct {
 	Reason error
-	After  time.Duration // an estimate of when to ask again, for Retry-After; never 0
+	After  time.Duration // an estimate of when to ask again, for Retry-After: a second to a minute
 }
 
 // Error implements error.
-func (r *Refusal) Error() string { return r.Reason.Error() + ", ask again in " + r.After.String() }
+func (r *Refusal) Error() string { return r.Reason.Error() }
 
 // Unwrap gives the reason.
 func (r *Refusal) Unwrap() error { return r.Reason }
 
+// somebodyWaits is the lowest bit of Limiter.state, slot one slot in use.
+const (
+	somebodyWaits = 1
+	slot          = 2
+)
+
+// glance is how often the latency is looked at.
+const glance = 20 * time.Millisecond
+
 // Limiter bounds the requests under way at one upstream. All methods may be called at any time by anybody; a nil Limiter
-// admits everything.
+// admits everything. The package comment gives the order of calls.
 type Limiter struct {
-	inUse atomic.Int64
+	// Slots in use and whether somebody waits, in one word: a Leave either comes before a waiter looks for the last time,
+	// or sees that there is one.
+	state atomic.Int64
+	_     [56]byte // that is written by every request, the next two hardly ever
+	limit atomic.Int64
+	next  atomic.Int64 // the Instant of the next glance
+	_     [48]byte
+	load  load
 
 	mu       sync.Mutex
 	settings Settings
-	waiting  []*waiter
+	control  control
+	queue    queue
+	meter    meter
+	tick     *time.Timer // runs while somebody waits
+	streams  int64       // load.awaited when it was last looked at
+	full     uint64
+	late     uint64
+	left     uint64
 }
-
-type waiter struct{ admitted chan struct{} }
 
 // New makes a Limiter.
 func New(s Settings) *Limiter {
-	l := &Limiter{}
+	now := clock.Now()
+	l := &Limiter{control: newControl(now), meter: meter{at: now}}
+	l.limit.Store(none)
+	l.next.Store(int64(past))
+	l.load.begin(now, 0)
 	l.Configure(s)
 	return l
 }
 
-// Configure gives new settings to a Limiter in use; what it has learnt of the upstream stays.
+// Configure gives new settings to a Limiter in use. What it has learnt of the upstream stays, and who waits goes on
+// waiting.
 func (l *Limiter) Configure(s Settings) {
 	if l == nil {
 		return
@@ -82,38 +114,34 @@ func (l *Limiter) Configure(s Settings) {
 	if s.Queue == 0 {
 		s.Queue = 1024
 	}
-	if s.Wait == 0 {
+	if s.Wait <= 0 {
 		s.Wait = 10 * time.Second
+	}
+	s.Min = max(s.Min, 1)
+	if s.Max > 0 {
+		s.Min = min(s.Min, s.Max)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.settings = s
-	l.dispatch()
+	l.control.configure(s.Min, max(s.Max, 0))
+	l.update(clock.Now())
 }
 
-// TryEnter takes a slot if there is one and nobody waits for it. It neither blocks nor allocates. Whoever gets true calls
-// Leave exactly once.
+// TryEnter takes a slot if there is one and nobody waits. It neither blocks nor allocates. Whoever gets true calls Leave
+// exactly once.
 func (l *Limiter) TryEnter() bool {
 	if l == nil {
 		return true
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.waiting) == 0 && l.take()
-}
-
-func (l *Limiter) take() bool {
-	if l.settings.Max > 0 && l.inUse.Load() >= int64(l.settings.Max) {
-		return false
-	}
-	l.inUse.Add(1)
-	return true
-}
-
-func (l *Limiter) dispatch() {
-	for len(l.waiting) > 0 && l.take() {
-		close(l.waiting[0].admitted)
-		l.waiting = l.waiting[1:]
+	for {
+		s := l.state.Load()
+		if s&somebodyWaits != 0 || s/slot >= l.limit.Load() {
+			return false
+		}
+		if l.state.CompareAndSwap(s, s+slot) {
+			return true
+		}
 	}
 }
 
@@ -123,71 +151,268 @@ func (l *Limiter) Enter(ctx context.Context, t Ticket) error {
 	if l.TryEnter() {
 		return nil
 	}
-	l.mu.Lock()
-	if len(l.waiting) >= l.settings.Queue {
-		l.mu.Unlock()
-		return &Refusal{Reason: ErrFull, After: time.Second}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	w := &waiter{admitted: make(chan struct{})}
-	l.waiting = append(l.waiting, w)
-	l.dispatch()
-	wait := l.settings.Wait
-	l.mu.Unlock()
-	if t.Deadline != 0 {
-		wait = min(wait, t.Deadline.Sub(clock.Now()))
+	w, wait, err := l.join(t)
+	if w == nil {
+		return err
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
-	case <-w.admitted:
-		return nil
+	case err := <-w.result:
+		return err
 	case <-ctx.Done():
 		return l.abandon(w, context.Cause(ctx))
 	case <-timer.C:
-		return l.abandon(w, &Refusal{Reason: ErrLate, After: time.Second})
+		return l.abandon(w, nil)
 	}
 }
 
-func (l *Limiter) abandon(w *waiter, err error) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i := range l.waiting {
-		if l.waiting[i] == w {
-			l.waiting = append(l.waiting[:i], l.waiting[i+1:]...)
-			return err
-		}
+// Await tells that a stream's first event is now waited for; Observe must follow, exactly once, whatever comes of it.
+func (l *Limiter) Await(now clock.Instant) {
+	if l == nil {
+		return
 	}
-	l.inUse.Add(-1) // admitted at the same moment
-	l.dispatch()
-	return err
+	l.load.await()
+	l.look(now)
 }
 
-// Observe tells what an attempt that is still under way has shown: a stream whose first event has come. Not calling it
-// costs nothing but time: the limiter then learns at Leave.
-func (l *Limiter) Observe(Signal) {}
+// Observe tells what has come of it.
+func (l *Limiter) Observe(s Signal) {
+	if l == nil {
+		return
+	}
+	if s.At == 0 {
+		s.At = clock.Now()
+	}
+	l.load.answer(s)
+	l.overloaded(s)
+	l.look(s.At)
+}
 
-// Leave gives the slot back, and tells what Observe has not told.
+// Leave gives the slot back. The Signal is for what has not been told by Observe: whether an attempt that is no stream was
+// refused.
 func (l *Limiter) Leave(s Signal) {
 	if l == nil {
 		return
 	}
-	l.Observe(s)
+	l.overloaded(s)
+	if l.state.Add(-slot)&somebodyWaits != 0 {
+		now := clock.Now()
+		l.mu.Lock()
+		l.meter.left++
+		l.update(now)
+		l.mu.Unlock()
+	}
+}
+
+func (l *Limiter) overloaded(s Signal) {
+	if !s.Overloaded {
+		return
+	}
+	if s.At == 0 {
+		s.At = clock.Now()
+	}
+	l.mu.Lock()
+	l.control.overloaded(s.At, max(s.First, 0), l.underWay())
+	l.update(s.At)
+	l.mu.Unlock()
+}
+
+// look has the latency judged if it is time to.
+func (l *Limiter) look(now clock.Instant) {
+	if int64(now) < l.next.Load() {
+		return
+	}
+	l.mu.Lock()
+	l.update(now)
+	l.mu.Unlock()
+}
+
+// join takes a slot after all (nothing is returned), refuses the ticket, or lets it wait so long.
+func (l *Limiter) join(t Ticket) (*waiter, time.Duration, error) {
+	now := clock.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.inUse.Add(-1)
-	l.dispatch()
+	l.control.wanted = now
+	l.update(now)
+	if l.queue.n == 0 && l.take() {
+		return nil, 0, nil
+	}
+	wait, err := l.allow(now, t)
+	if err != nil {
+		return nil, 0, err
+	}
+	if l.queue.n == 0 {
+		l.schedule()
+	}
+	w := l.queue.push(t)
+	l.state.Or(somebodyWaits)
+	l.give() // what came free before that could be seen
+	return w, wait, nil
+}
+
+// allow says how long a newcomer may wait, or why it may not.
+func (l *Limiter) allow(now clock.Instant, t Ticket) (time.Duration, error) {
+	peers, above := l.queue.ahead(t)
+	estimate := l.meter.wait(t.Priority.class(), peers, above+l.excess())
+	wait := l.settings.Wait
+	if t.Deadline != 0 {
+		wait = min(wait, t.Deadline.Sub(now)-l.control.baseline)
+	}
+	// A long queue lets a burst through. One that does not end only makes everybody late: then a tenant's second request
+	// waits only if it is served soon. A tenant's first may always wait its turn, or the quickest to ask would get all.
+	longest := wait
+	if l.meter.crowded() && l.queue.own(t) > 0 {
+		longest = min(longest, l.settings.Wait/8)
+	}
+	// With nobody before it the estimate is not asked: it would never be put right.
+	if wait <= 0 || peers+above > 0 && estimate > longest {
+		l.late++
+		return 0, refusal(ErrLate, estimate)
+	}
+	if l.queue.n >= l.settings.Queue {
+		l.full++
+		w := l.queue.yields(t)
+		if w == nil {
+			return 0, refusal(ErrFull, estimate)
+		}
+		l.queue.remove(w)
+		w.result <- refusal(ErrFull, estimate)
+	}
+	return wait, nil
+}
+
+func refusal(reason error, estimate time.Duration) *Refusal {
+	return &Refusal{Reason: reason, After: min(max(estimate, time.Second), time.Minute)}
+}
+
+// abandon ends a wait, for the error given or, without one, because it has taken too long. A slot given at the same moment
+// is used or passed on.
+func (l *Limiter) abandon(w *waiter, err error) error {
+	now := clock.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w.flow != nil {
+		l.queue.remove(w)
+	} else if got := <-w.result; got != nil || err == nil {
+		return got
+	} else {
+		l.state.Add(-slot)
+	}
+	if err == nil {
+		l.late++
+		err = refusal(ErrLate, l.meter.wait(Priorities-1, 0, l.queue.n+l.excess()))
+	} else {
+		l.left++
+	}
+	l.update(now)
+	return err
+}
+
+// update brings everything up to date that depends on the time, the load and the slots in use.
+func (l *Limiter) update(now clock.Instant) {
+	l.meter.advance(now, l.queue.n > 0)
+	if l.queue.n > 0 {
+		l.control.wanted = now
+	}
+	l.adapt(now)
+	l.give()
+}
+
+// adapt changes the limit if it is time to.
+func (l *Limiter) adapt(now clock.Instant) {
+	c := &l.control
+	if n := l.load.awaited.Load(); n != l.streams {
+		l.streams, c.heard = n, now
+	}
+	c.idle(now)
+	underWay := l.underWay()
+	if c.settle(now, underWay) {
+		l.load.begin(now, underWay)
+	}
+	judged := false
+	if int64(now) >= l.next.Load() {
+		l.next.Store(int64(now.Add(glance)))
+		var s sight
+		if s, judged = l.load.see(now, underWay, c.want(), c.tooSlow); judged {
+			c.judge(now, s, underWay)
+		}
+	}
+	if (judged || !c.late) && c.mayGrow(now) {
+		c.grow(now)
+		l.load.begin(now, underWay)
+	}
+	if c.limit > 0 && !c.settled {
+		l.load.stop()
+	}
+	limit, _ := c.bound()
+	l.limit.Store(limit)
+}
+
+// give gives slots to who waits.
+func (l *Limiter) give() {
+	for l.queue.n > 0 && l.take() {
+		w, class := l.queue.pop()
+		l.meter.given[class]++
+		w.result <- nil
+	}
+	if l.queue.n == 0 {
+		l.state.And(^somebodyWaits)
+	}
+}
+
+// take takes a slot for who waits.
+func (l *Limiter) take() bool {
+	for {
+		s := l.state.Load()
+		if s/slot >= l.limit.Load() {
+			return false
+		}
+		if l.state.CompareAndSwap(s, s+slot) {
+			return true
+		}
+	}
+}
+
+func (l *Limiter) underWay() int { return int(l.state.Load() / slot) }
+
+// excess is how many have to leave before a slot is free.
+func (l *Limiter) excess() int { return int(max(l.state.Load()/slot-l.limit.Load(), 0)) }
+
+// schedule has the limit looked after while somebody waits, even if nothing else happens.
+func (l *Limiter) schedule() {
+	round := l.control.round()
+	if l.tick == nil {
+		l.tick = time.AfterFunc(round, l.onTick)
+		return
+	}
+	l.tick.Reset(round)
+}
+
+func (l *Limiter) onTick() {
+	now := clock.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.update(now)
+	if l.queue.n > 0 {
+		l.schedule()
+	}
 }
 
 // Snapshot is the state of a Limiter for metrics and the admin API.
 type Snapshot struct {
-	Limit    int           // requests that may be under way; 0: no limit
-	InUse    int           // requests under way
-	Waiting  [classes]int  // by priority, Low first
-	Full     uint64        // refused since the start: the queue was full
-	Late     uint64        // refused since the start: would have waited, or has waited, too long
-	Left     uint64        // callers that left while they waited
-	Baseline time.Duration // first event of an upstream at ease; 0: not known yet
-	First    time.Duration // first event lately (a low quantile); 0: not known yet
+	Limit   int             // requests that may be under way; 0: no limit
+	Reason  string          // why there is a limit: "max" (Settings.Max), "refusals", "latency"; "" without
+	InUse   int             // requests under way
+	Waiting [Priorities]int // requests that wait, by priority, Low first
+	// Refused since the start: because the queue was full, because they would have waited or have waited too long.
+	Full, Late uint64
+	Left       uint64        // callers that left while they waited, since the start
+	Baseline   time.Duration // the quicker fifth of first events of an upstream at ease ends here; 0: not known yet
+	First      time.Duration // the same lately
 }
 
 // Snapshot tells the state; the zero Snapshot for nil.
@@ -195,9 +420,20 @@ func (l *Limiter) Snapshot() Snapshot {
 	if l == nil {
 		return Snapshot{}
 	}
+	now := clock.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := Snapshot{Limit: l.settings.Max, InUse: int(l.inUse.Load())}
-	s.Waiting[Normal.class()] = len(l.waiting)
+	l.update(now)
+	s := Snapshot{
+		InUse: l.underWay(), Full: l.full, Late: l.late, Left: l.left,
+		Baseline: l.control.baseline, First: l.control.first,
+	}
+	limit, reason := l.control.bound()
+	if s.Reason = reason; limit != none {
+		s.Limit = int(limit)
+	}
+	for i := range s.Waiting {
+		s.Waiting[i] = l.queue.classes[i].n
+	}
 	return s
 }

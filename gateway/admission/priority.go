@@ -14,13 +14,13 @@ const (
 	Critical                     // operators; never refused for want of memory
 )
 
-// classes is the number of priorities.
-const classes = int(Critical-Low) + 1
+// Priorities is how many there are.
+const Priorities = int(Critical-Low) + 1
 
 // class is the priority's index, lowest first; what is out of range counts as the nearest.
 func (p Priority) class() int { return int(min(max(p, Low), Critical) - Low) }
 
-var priorities = [classes]string{"low", "normal", "high", "critical"}
+var priorities = [Priorities]string{"low", "normal", "high", "critical"}
 
 // String is the name that configuration and metrics use.
 func (p Priority) String() string { return priorities[p.class()] }
