@@ -273,6 +273,9 @@ func compare(t *testing.T, d *wire.Dialect, said, got *chat.Reply) {
 	if a, b := s.Message.Text(chat.PartReasoning), g.Message.Text(chat.PartReasoning); a != b {
 		t.Errorf("%s: the thought %q became %q", d.Name, a, b)
 	}
+	if a, b := sources(&s.Message), sources(&g.Message); d != wire.Anthropic && !slices.Contains(a, "") && !slices.Equal(a, b) {
+		t.Errorf("%s: the sources %q became %q", d.Name, a, b)
+	}
 	a, b := s.Message.Calls(), g.Message.Calls()
 	if !slices.EqualFunc(a, b, sameCall) {
 		t.Errorf("%s: calls %+v became %+v", d.Name, a, b)
@@ -290,6 +293,21 @@ func compare(t *testing.T, d *wire.Dialect, said, got *chat.Reply) {
 	if u, v := said.Usage, got.Usage; u.Provenance == chat.Reported && (u.Prompt() != v.Prompt() || u.Completion() != v.Completion()) {
 		t.Errorf("%s: usage %+v became %+v", d.Name, u, v)
 	}
+}
+
+// sources are those of a message, each with the text that it belongs to; "" for one of which that is not known.
+func sources(m *chat.Message) (list []string) {
+	for i := range m.Parts {
+		text := []rune(m.Parts[i].Text)
+		for _, c := range m.Parts[i].Citations {
+			source := ""
+			if c.End > 0 && c.End <= len(text) && c.Start <= c.End {
+				source = c.URL + " " + string(text[c.Start:c.End])
+			}
+			list = append(list, source)
+		}
+	}
+	return list
 }
 
 func hasPart(m *chat.Message, k chat.PartKind) bool {

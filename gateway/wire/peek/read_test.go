@@ -213,3 +213,17 @@ func TestString(t *testing.T) {
 		}
 	}
 }
+
+func TestSkip(t *testing.T) {
+	f := func(before, value, after string) {
+		t.Helper()
+		if end := peek.Skip([]byte(before+value+after), len(before)); end != len(before)+len(value) {
+			t.Errorf("%s is skipped to %d", before+value+after, end)
+		}
+	}
+	f(``, `{}`, ``)
+	f(`{"a": `, `"b\"}"`, ` , "c":1}`)
+	f(`[`, `-1.5e3`, `,2]`)
+	f(`[`, `[[],{"a":[true]}]`, `]`)
+	f(`{"a":`, `null`, `}`)
+}
