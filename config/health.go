@@ -125,7 +125,7 @@ func (h *HedgeAfter) UnmarshalText(text []byte) error {
 func (h *Health) SetDefaults() {
 	*h = Health{
 		Window: 30 * time.Second, FailureRate: 0.5, MinRequests: 20, Consecutive: 5,
-		OpenFor: 15 * time.Second, MaxOpen: 5 * time.Minute, SlowStart: 15 * time.Second,
+		OpenFor: time.Second, MaxOpen: time.Minute, SlowStart: 15 * time.Second,
 	}
 }
 
