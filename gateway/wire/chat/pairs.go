@@ -3,6 +3,7 @@ package chat
 import (
 	"bytes"
 	"slices"
+	"unicode/utf8"
 )
 
 // JoinPairs is an encoder that gives e no half of a surrogate pair: providers cut texts anywhere, and clients that decode each
@@ -169,23 +170,22 @@ func loneHalf(json []byte) int {
 
 // Characters counts those of the inside of a JSON string, or of a piece of it: code points, as places of citations count them.
 func Characters(inside []byte) int {
-	n := 0
-	for i := 0; i < len(inside); i++ {
-		switch {
-		case inside[i]&0xc0 == 0x80: // a byte of the character before
-		case inside[i] != '\\' || i+1 == len(inside):
-			n++
-		case inside[i+1] != 'u':
-			n++
-			i++
-		default:
-			if !isHalf(inside[i:], 'c', 'f') { // with the half before it, one
-				n++
-			}
-			i += halfLen - 1
+	n := utf8.RuneCount(inside)
+	for {
+		i := bytes.IndexByte(inside, '\\')
+		if i < 0 || i+1 == len(inside) {
+			return n
 		}
+		inside = inside[i:]
+		size := 2
+		if inside[1] == 'u' {
+			size = min(halfLen, len(inside))
+		}
+		if n -= size - 1; isHalf(inside, 'c', 'f') { // with the half before it, one
+			n--
+		}
+		inside = inside[size:]
 	}
-	return n
 }
 
 // escapedAt says whether the backslash at i is itself escaped.
