@@ -244,3 +244,25 @@ func TestLong(t *testing.T) {
 	f("sim-long-777", 777)
 	f("sim-fast-long-64-slow-0", 64)
 }
+
+// A conversation that ends with the beginning of the answer is gone on with from there, and the two halves are the answer.
+func TestPrefill(t *testing.T) {
+	ask := func(more ...chat.Message) string {
+		r := &chat.Request{Dialect: "anthropic", Model: "sim-chat", Messages: []chat.Message{
+			{Role: chat.RoleUser, Parts: []chat.Part{{Text: "Explain how a lock works, please."}}},
+		}}
+		r.Messages = append(r.Messages, more...)
+		a := sim.Answer(r, 7)
+		return a.Choices[0].Message.Text(chat.PartText)
+	}
+	whole := ask()
+	if len(whole) < 20 {
+		t.Fatalf("too short to cut: %q", whole)
+	}
+	for _, at := range []int{1, len(whole) / 2, len(whole) - 1} {
+		rest := ask(chat.Message{Role: chat.RoleAssistant, Parts: []chat.Part{{Text: whole[:at]}}})
+		if whole[:at]+rest != whole {
+			t.Errorf("%q is gone on with by %q", whole[:at], rest)
+		}
+	}
+}

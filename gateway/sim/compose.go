@@ -29,7 +29,8 @@ func digest(r *chat.Request, seed int64) uint64 {
 		}
 	}
 	text(r.Model, r.Reasoning.Effort)
-	for i := range r.Messages {
+	asked, _ := prefill(r)
+	for i := range asked {
 		m := &r.Messages[i]
 		text(string(m.Role), m.Name, m.CallID)
 		for k := range m.Parts {
@@ -62,6 +63,22 @@ func digest(r *chat.Request, seed int64) uint64 {
 		_, _ = d.Write(word[:])
 	}
 	return d.Sum64()
+}
+
+// prefill tells the conversation from the beginning of the answer, if its last message is one: then the model goes on from
+// there. See Anthropic's page on prefilling, and vLLM's continue_final_message.
+func prefill(r *chat.Request) (asked []chat.Message, begun string) {
+	n := len(r.Messages) - 1
+	if n < 1 || r.Messages[n].Role != chat.RoleAssistant {
+		return r.Messages, ""
+	}
+	last := &r.Messages[n]
+	for k := range last.Parts {
+		if last.Parts[k].Kind != chat.PartText {
+			return r.Messages, ""
+		}
+	}
+	return r.Messages[:n], last.Text(chat.PartText)
 }
 
 // source is a repeatable source of chance; stream tells apart those of one digest.
@@ -128,9 +145,12 @@ func think(r *chat.Request, rng *rand.Rand, room int) chat.Part {
 
 // speak is one choice: what it says or calls in up to room tokens, why it ends, and how many tokens it took.
 func speak(r *chat.Request, b behaviour, rng *rand.Rand, room int) (parts []chat.Part, finish chat.FinishReason, used int) {
-	calls := callTools(r, rng)
-	if len(calls) == 0 {
-		text := untilStop(content(r, b, rng), r.Stop)
+	question := *r
+	var begun string
+	question.Messages, begun = prefill(r)
+	calls := callTools(&question, rng)
+	if len(calls) == 0 || begun != "" {
+		text := strings.TrimPrefix(untilStop(content(&question, b, rng), r.Stop), begun)
 		if short := keep(text, room); len(short) < len(text) {
 			return []chat.Part{{Text: short}}, chat.FinishLength, room
 		}
