@@ -128,7 +128,12 @@ func TestARefusedKey(t *testing.T) {
 	sameKey, otherKey, otherProvider := family(p)
 	p.try(1, health.Refused)
 	p.is(health.Disabled)
+	refused := p.now
+	p.report(p.now, health.Neutral) // an attempt that overtook it
 	p.waits(5 * time.Minute)
+	if got := p.Snapshot(p.now); got.NextProbe != p.now.Add(5*time.Minute).Time() || got.Since != refused.Time() || got.Reason != "scripted" {
+		t.Errorf("%+v", got)
+	}
 	if sameKey.State(p.now) != health.Disabled || sameKey.Wait(p.now) != 5*time.Minute {
 		t.Error("another target of the key is used")
 	}
@@ -143,6 +148,9 @@ func TestARefusedKey(t *testing.T) {
 		}
 		p.report(began, health.Refused)
 		p.waits(minutes * time.Minute)
+	}
+	if got := p.Snapshot(p.now); got.Since != refused.Time() {
+		t.Errorf("refused since %v, want %v", got.Since, refused.Time())
 	}
 	p.due()
 	began := p.begin()
@@ -178,10 +186,12 @@ func TestRefusalsThatWereUnderWay(t *testing.T) {
 	p.report(c, health.OK)
 	p.is(health.Disabled) // it began before the key was revoked
 
-	p.r.Target(p.ID(), health.Settings{Version: 2})
 	p.Enable(p.now, "")
-	p.report(b, health.Refused)
-	p.is(health.Healthy) // it had the old secret
+	d := p.begin()
+	p.pass(time.Second)
+	p.Enable(p.now, "") // there is nothing to clear
+	p.report(d, health.Refused)
+	p.is(health.Healthy) // it was sent before the operator looked
 }
 
 func TestTrialsOfARefusedKeyWithoutAVerdict(t *testing.T) {
@@ -210,6 +220,7 @@ func TestADeniedModel(t *testing.T) {
 		t.Error("another model of the key is not used")
 	}
 	p.due()
+	p.try(1, health.Neutral)
 	p.try(1, health.OK)
 	p.is(health.Healthy)
 	if e := p.events[0]; len(p.events) != 2 || e.ID != p.ID() || e.To != health.Disabled || e.Until.IsZero() {

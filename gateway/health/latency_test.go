@@ -90,6 +90,9 @@ func TestFailingFastAttractsNothing(t *testing.T) {
 	p.due()
 	p.try(1, health.OK)
 	p.near(100) // a new life
+	if got := p.First(p.now, true); got != 0 {
+		t.Errorf("whole replies: %v", got)
+	}
 }
 
 func TestStreamsAndWholeRepliesAreKeptApart(t *testing.T) {
@@ -195,4 +198,9 @@ func TestP95Follows(t *testing.T) {
 			t.Fatalf("one request a minute: p95 %v, %v", got, ok)
 		}
 	}
+	for i := range 1000 {
+		p.took(time.Duration(10+i%100) * time.Millisecond)
+		p.pass(time.Minute)
+	}
+	is(105 * time.Millisecond) // though each old sample was alone in its bin
 }

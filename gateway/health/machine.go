@@ -45,7 +45,7 @@ func (t *Target) try(now clock.Instant) bool {
 	t.mu.Lock()
 	defer t.unlock()
 	ill := t.current() >= HalfOpen
-	if ill && left(&t.until, now) > 0 || !t.tryGates(now) {
+	if ill && left(&t.until, now) > 0 || t.gate.wait(now) > 0 || !t.key.try(now) || !t.gate.try(now) {
 		return false
 	}
 	if !ill {
@@ -63,17 +63,6 @@ func (t *Target) try(now clock.Instant) bool {
 		t.until.Store(instant(now.Add(m.lease)))
 	}
 	return true
-}
-
-func (t *Target) tryGates(now clock.Instant) bool {
-	if t.gate.wait(now) > 0 || !t.key.try(now) {
-		return false
-	}
-	if t.gate.try(now) {
-		return true
-	}
-	t.key.untried(now, now)
-	return false
 }
 
 // judge takes an outcome that may change something.

@@ -158,6 +158,20 @@ func TestTheWindowForgets(t *testing.T) {
 	p.is(health.Open)
 }
 
+func TestTheWindowHoldsMillions(t *testing.T) {
+	p := start(t, health.Settings{Consecutive: -1})
+	failed := health.Outcome{Verdict: health.Failed}
+	for range 500_000 {
+		for range 4 {
+			p.Report(p.now, health.Outcome{Verdict: health.OK})
+		}
+		p.Report(p.now, failed)
+	}
+	if got := p.Snapshot(p.now).Window; got.Rate < 0.19 || got.Rate > 0.21 || got.Requests < 100_000 {
+		t.Errorf("a fifth of millions failed in two seconds: %+v", got)
+	}
+}
+
 func TestASuspicionEnds(t *testing.T) {
 	p := start(t, health.Settings{})
 	p.try(1, health.Failed)

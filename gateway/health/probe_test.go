@@ -43,6 +43,22 @@ func TestProbesAndRequestsAgree(t *testing.T) {
 	p.is(health.Open)
 }
 
+func TestACheapProbeTakesBackItsOwnFailuresOnly(t *testing.T) {
+	p := start(t, health.Settings{})
+	p.probe(health.Failed, 0)
+	p.probe(health.Failed, 0)
+	p.try(1, health.OK)
+	p.try(2, health.Failed)
+	p.probe(health.OK, 0)
+	p.probe(health.Failed, 0)
+	p.probe(health.OK, 0)
+	p.probe(health.OK, 0)
+	p.try(2, health.Failed)
+	p.is(health.Suspect)
+	p.try(1, health.Failed)
+	p.is(health.Open)
+}
+
 func TestAProbeEndsASuspicion(t *testing.T) {
 	p := start(t, health.Settings{})
 	p.probe(health.Failed, 0)

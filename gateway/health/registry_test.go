@@ -36,10 +36,19 @@ func TestOperators(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	p.Disable(p.now, "") // is nothing new
+	since := p.now
+	p.pass(time.Second)
+	for range 5 {
+		p.report(p.now, health.Failed)
+	}
+	p.report(p.now, health.Refused)
+	if got := p.Snapshot(p.now); got.Since != since.Time() || got.Reason != "disabled by an operator" || !got.NextProbe.IsZero() {
+		t.Errorf("what happens meanwhile hides who disabled it: %+v", got)
+	}
 	p.Enable(p.now, "")
 	p.is(health.Healthy)
 	p.waits(0)
-	if got, want := p.trail(), "healthy disabled disabled healthy"; got != want {
+	if got, want := p.trail(), "healthy disabled disabled disabled healthy healthy"; got != want {
 		t.Errorf("it was %s; want %s", got, want)
 	}
 }
@@ -64,6 +73,7 @@ func TestEnableClearsEverything(t *testing.T) {
 			t.Errorf("%s: %+v", what, got)
 		}
 	}
+	f("slow start", func() { p.try(5, health.Failed); p.due(); p.try(1, health.OK); p.said(health.Limited, time.Second) })
 	f("open", func() { p.try(5, health.Failed) })
 	f("half open", func() { p.try(5, health.Failed); p.due(); p.begin() })
 	f("cooling", func() { p.said(health.Limited, time.Hour) })
@@ -191,6 +201,11 @@ func TestWildcards(t *testing.T) {
 	if p.r.Find(nano.ID()) != nil || p.r.Find(wild.ID()) != nil || len(p.r.All(p.now)) != 1 {
 		t.Errorf("left: %+v", p.r.All(p.now))
 	}
+	mini.Report(p.now, health.Outcome{Verdict: health.Refused})
+	p.r.Keep(slices.Values([]health.ID{}))
+	if got := p.r.Target(mini.ID(), health.Settings{}); got == mini || got.State(p.now) != health.Healthy {
+		t.Error("what nobody names any more is remembered")
+	}
 }
 
 func TestInventedNamesFillNothing(t *testing.T) {
@@ -199,8 +214,9 @@ func TestInventedNamesFillNothing(t *testing.T) {
 		wild := r.Target(health.ID{Provider: "p", Model: "*"}, health.Settings{})
 		name := func(i int) string { return "m" + strconv.Itoa(i) }
 		use := func(target *health.Target) {
-			target.Begin(clock.Now(), 1)
-			target.End(1)
+			if target.Begin(clock.Now(), 1) {
+				target.End(1)
+			}
 		}
 		ill, busy := wild.Of(name(0)), wild.Of(name(1))
 		for range 5 {

@@ -28,10 +28,7 @@ type window struct {
 }
 
 func (w *window) setSpan(d time.Duration) {
-	width := max(int64(d)/buckets, 1)
-	if w.width.Swap(width) != width {
-		w.reset() // slots of another width mean other times
-	}
+	w.width.Store(max(int64(d)/buckets, 1)) // buckets of another width are in no slot of this one
 }
 
 func (w *window) reset() {
