@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -39,27 +40,32 @@ func aimock(t *testing.T) (url string) {
 	return strings.TrimSpace(line)
 }
 
-// mocks is aimock as a provider of each dialect: the columns mock-chat and so on. Where one fails for a model of mock-*-or-another,
-// another says hello.
-func mocks(url string) (providers, models string) {
+// mocks is aimock as a provider of each dialect: the columns mock-chat and so on, and mock-chat-hasty for one that is not waited
+// for. Where one fails for a model of mock-*-or-another, another says hello.
+func mocks(url string) extras {
+	var e extras
 	kinds := []struct{ column, kind string }{{"mock-chat", "openai-compatible"}, {"mock-anthropic", "anthropic"}, {"mock-openai", "openai"}}
 	for i, k := range kinds {
-		providers += fmt.Sprintf("  - {name: %s, type: %s, base_url: %q, keys: [{name: main, key: any}]}\n", k.column, k.kind, url+"/v1")
-		models += fmt.Sprintf("  - {name: \"%s/*\", targets: [{provider: %s, model: \"*\"}]}\n", k.column, k.column)
 		other := kinds[(i+1)%len(kinds)].column
-		models += fmt.Sprintf("  - {name: \"%s-or-another/*\", targets: [{provider: %s, model: \"*\"}, {provider: %s, model: hello}]}\n", k.column, k.column, other)
+		for _, p := range []struct{ name, timeout string }{{k.column, "60s"}, {k.column + "-hasty", "100ms"}} {
+			e.providers += fmt.Sprintf("  - {name: %s, type: %s, base_url: %q, keys: [{name: main, key: any}], timeouts: {headers: %s, answer: %[4]s}}\n",
+				p.name, k.kind, url+"/v1", p.timeout)
+			e.models += fmt.Sprintf("  - {name: \"%s/*\", targets: [{provider: %[1]s, model: \"*\"}]}\n", p.name)
+			e.models += fmt.Sprintf("  - {name: \"%s-or-another/*\", targets: [{provider: %[1]s, model: \"*\"}, {provider: %s, model: hello}]}\n", p.name, other)
+			e.credentials += fmt.Sprintf("  - {provider: %s, key: any}\n", p.name)
+		}
 	}
-	return providers, models
+	return e
 }
 
 // TestAimock has one client of each API talk to aimock in each dialect.
 func TestAimock(t *testing.T) {
-	providers, models := mocks(aimock(t))
+	extras := mocks(aimock(t))
 	for _, name := range []string{"openai-node", "openai-python-responses", "anthropic-python", "ai-responses", "anthropic-go-2"} {
 		k := speakers[slices.IndexFunc(speakers, func(k speaker) bool { return k.name == name })]
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			s := startWith(t, providers, models)
+			s := startWith(t, extras)
 			c := k.start(t, s)
 			for _, p := range []string{"mock-chat", "mock-anthropic", "mock-openai"} {
 				t.Run(p, func(t *testing.T) {
@@ -111,58 +117,105 @@ func (d *talk) mocked() {
 
 // Whatever breaks is said in the gateway's words, or another provider answers: nothing is taken for complete that is not.
 func (d *talk) chaos() {
-	f := func(model string, status int) {
+	f := func(hasty, model string, status int) {
 		d.Helper()
 		for _, do := range []string{"chat", "stream"} {
-			q := d.with(do, model, "Hello")
-			q.Retries = new(int)
+			q := question{Do: do, Model: d.column.name + hasty + "/" + model, Prompt: "Hello", Retries: new(int)}
 			a := d.ask(d.Context(), q)
 			if e := a.Error; e == nil || e.Class != d.class(status) || e.Status != status || e.Type == "" || e.Message == "" || a.Text != "" {
 				d.Errorf("%s %s: %+v %+v, want %d", do, model, a, e, status)
 			}
-			q.Model = d.column.name + "-or-another/" + model
+			q.Model = d.column.name + hasty + "-or-another/" + model
 			d.heard(d.ask(d.Context(), q), mockSaid)
 		}
 	}
-	f("drop", 500)
-	f("malformed", 502)
-	f("disconnect", 502)
-	f("limit", 429)
+	f("", "drop", 500)
+	f("", "malformed", 502)
+	f("", "disconnect", 502)
+	f("", "limit", 429)
+	f("-hasty", "late", 504)
 
-	d.heard(d.ask(d.Context(), d.with("chat", "cut", "Hello")), mockSaid)
-	a := d.ask(d.Context(), d.with("stream", "cut", "Hello"))
-	if a.Error == nil || !slices.Contains(strings.Fields(d.broken), a.Error.Class) || a.Finish != "" || a.Text == mockSaid {
-		d.Errorf("%+v %+v", a, a.Error)
+	for _, do := range []string{"chat", "stream"} {
+		d.heard(d.ask(d.Context(), d.with(do, "late", "Hello")), mockSaid)
+		d.heard(d.ask(d.Context(), d.with(do, "slow", "Hello")), mockSaid)
+	}
+	for _, model := range []string{"cut", "hangup"} {
+		d.heard(d.ask(d.Context(), d.with("chat", model, "Hello")), mockSaid)
+		a := d.ask(d.Context(), d.with("stream", model, "Hello"))
+		if a.Error == nil || !slices.Contains(strings.Fields(d.broken), a.Error.Class) || a.Finish != "" || a.Text == mockSaid {
+			d.Errorf("%s: %+v %+v", model, a, a.Error)
+		}
 	}
 }
 
 // TestAimockEndpoints has the endpoints of OpenAI that hold no conversations answered by aimock.
 func TestAimockEndpoints(t *testing.T) {
-	providers, models := mocks(aimock(t))
 	for _, k := range workers {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			s := startWith(t, providers, models)
-			c := k.start(t, s)
-			ask := func(do, prompt string) seen {
-				return c.ask(t.Context(), question{Do: do, Model: "mock-openai/any", Provider: "mock-openai", Prompt: prompt})
-			}
-			if v := ask("embeddings", "a wave").Vectors; len(v) != 2 || len(v[0]) < 8 || !same(v[0], v[1]) {
-				t.Errorf("embeddings: %v", v)
-			}
-			if a := ask("moderate", "I will kill you"); !slices.Equal(a.Said, []string{"violence"}) {
-				t.Errorf("%q %+v", a.Said, a.Error)
-			}
-			if a := ask("picture", "a wave"); !slices.Equal(a.Said, []string{pixel, pixel}) {
-				t.Errorf("%q %+v", a.Said, a.Error)
-			}
-			if a := ask("sound", "a wave"); !slices.Equal(a.Said, []string{"RIFF", "11", "A wave.", "A wave."}) {
-				t.Errorf("%q %+v", a.Said, a.Error)
-			}
-			a := ask("files", line)
-			if !strings.HasSuffix(a.ID, "~mock-openai") || !slices.Equal(a.Said, []string{a.ID, "lines.jsonl", line, "true"}) || a.Error == nil || a.Error.Status != 404 {
-				t.Errorf("%+v %+v", a, a.Error)
-			}
+			url := aimock(t)
+			s := startWith(t, mocks(url))
+			m := mocked{t, url, k.start(t, s)}
+			m.work()
+			m.chaos("dropRate", 500)
+			m.chaos("malformedRate", 502)
+			m.chaos("rateLimitRate", 429)
+			m.chaos("disconnectRate", 502)
 		})
+	}
+}
+
+// mocked is a client of aimock, at an address of its own, by way of the gateway.
+type mocked struct {
+	*testing.T
+	url string
+	client
+}
+
+func (m mocked) do(what, prompt string) seen {
+	return m.ask(m.Context(), question{Do: what, Model: "mock-openai/any", Provider: "mock-openai", Prompt: prompt, Retries: new(int)})
+}
+
+func (m mocked) work() {
+	if v := m.do("embeddings", "a wave").Vectors; len(v) != 2 || len(v[0]) < 8 || !same(v[0], v[1]) {
+		m.Errorf("embeddings: %v", v)
+	}
+	if a := m.do("moderate", "I will kill you"); !slices.Equal(a.Said, []string{"violence"}) {
+		m.Errorf("%q %+v", a.Said, a.Error)
+	}
+	if a := m.do("picture", "a wave"); !slices.Equal(a.Said, []string{pixel, pixel}) {
+		m.Errorf("%q %+v", a.Said, a.Error)
+	}
+	if a := m.do("sound", "a wave"); !slices.Equal(a.Said, []string{"RIFF", "11", "A wave.", "A wave."}) {
+		m.Errorf("%q %+v", a.Said, a.Error)
+	}
+	a := m.do("files", line)
+	if !strings.HasSuffix(a.ID, "~mock-openai") || !slices.Equal(a.Said, []string{a.ID, "lines.jsonl", line, "true", "true"}) || a.Error == nil || a.Error.Status != 404 {
+		m.Errorf("%+v %+v", a, a.Error)
+	}
+	a = m.do("batch", line)
+	if len(a.Said) != 6 || a.Said[1] != "completed" || !strings.HasSuffix(a.Said[2], "~mock-openai") ||
+		!strings.Contains(a.Said[3], `"custom_id":"first"`) || a.Said[4] != "true" || a.Said[5] != "cancelled" {
+		m.Errorf("%+v %+v", a, a.Error)
+	}
+	if a.Error == nil || a.Error.Status != 400 {
+		m.Errorf("a batch that is complete was cancelled: %+v", a.Error)
+	}
+}
+
+// chaos has everything fail in one way; aimock's moderations never do.
+func (m mocked) chaos(rate string, status int) {
+	m.Helper()
+	r, err := http.Post(m.url+"/__aimock/chaos", "application/json", strings.NewReader(`{"`+rate+`":1}`))
+	if err != nil {
+		m.Fatal(err)
+	}
+	if _ = r.Body.Close(); r.StatusCode != 200 {
+		m.Fatalf("%s: %s", rate, r.Status)
+	}
+	for _, do := range []string{"embeddings", "picture", "sound", "files", "batch"} {
+		if a := m.do(do, line); a.Error == nil || a.Error.Status != status || a.Error.Message == "" {
+			m.Errorf("%s: %s: %+v %+v", rate, do, a, a.Error)
+		}
 	}
 }

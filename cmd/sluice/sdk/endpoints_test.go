@@ -118,7 +118,7 @@ const line = `{"custom_id":"first","method":"POST","url":"/v1/chat/completions",
 // The id of a file leads back to the provider that has it.
 func files(d *desk) {
 	a := d.said("files", line, 0)
-	if len(a.Said) != 4 || !strings.HasSuffix(a.ID, "~wire") || !slices.Equal(a.Said, []string{a.ID, "lines.jsonl", line, "true"}) {
+	if !strings.HasSuffix(a.ID, "~wire") || !slices.Equal(a.Said, []string{a.ID, "lines.jsonl", line, "true", "true"}) {
 		d.Errorf("%+v %+v", a, a.Error)
 	}
 	if a.Error == nil || a.Error.Status != 404 || a.Error.Class != d.class(404) {
@@ -128,8 +128,11 @@ func files(d *desk) {
 
 func batches(d *desk) {
 	a := d.said("batch", line, 0)
-	if len(a.Said) != 4 || !strings.HasSuffix(a.ID, "~wire") {
+	if len(a.Said) != 6 || !strings.HasSuffix(a.ID, "~wire") {
 		d.Fatalf("%+v %+v", a, a.Error)
+	}
+	if a.Said[4] != "true" || a.Said[5] != "409" { // for the provider has it completed at once
+		d.Errorf("listed: %s, cancelled: %s", a.Said[4], a.Said[5])
 	}
 	if !strings.HasSuffix(a.Said[0], "~wire") || a.Said[1] != "completed" || !strings.HasSuffix(a.Said[2], "~wire") ||
 		!strings.Contains(a.Said[3], `"custom_id":"first"`) || !strings.Contains(a.Said[3], `"content":"hello"`) {

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,6 +26,9 @@ func newEndpointsGo(_ *testing.T, s *site) client { return endpointsGo{baseURL: 
 
 func (g endpointsGo) ask(ctx context.Context, q question) (a seen) {
 	options := []option.RequestOption{option.WithBaseURL(g.baseURL), option.WithAPIKey(key)}
+	if q.Retries != nil {
+		options = append(options, option.WithMaxRetries(*q.Retries))
+	}
 	if q.Provider != "" {
 		options = append(options, option.WithHeader("X-Sluice-Provider", q.Provider))
 	}
@@ -158,11 +163,20 @@ func (g endpointsGo) files(ctx context.Context, q question, a *seen) error {
 	if err != nil {
 		return err
 	}
+	listed := false
+	pages := g.Files.ListAutoPaging(ctx, openai.FileListParams{Limit: openai.Int(1)})
+	for pages.Next() {
+		listed = listed || pages.Current().ID == file.ID
+	}
+	if err := pages.Err(); err != nil {
+		return err
+	}
 	deleted, err := g.Files.Delete(ctx, file.ID)
 	if err != nil {
 		return err
 	}
-	a.ID, a.Said = file.ID, []string{found.ID, found.Filename, content, strconv.FormatBool(deleted.Deleted)}
+	a.ID = file.ID
+	a.Said = []string{found.ID, found.Filename, content, strconv.FormatBool(listed), strconv.FormatBool(deleted.Deleted)}
 	_, err = g.Files.Get(ctx, file.ID)
 	return err
 }
@@ -172,13 +186,17 @@ func (g endpointsGo) batch(ctx context.Context, q question, a *seen) error {
 	if err != nil {
 		return err
 	}
-	made, err := g.Batches.New(ctx, openai.BatchNewParams{
+	r := openai.BatchNewParams{
 		InputFileID: file.ID, Endpoint: openai.BatchNewParamsEndpointV1ChatCompletions, CompletionWindow: openai.BatchNewParamsCompletionWindow24h,
-	})
+	}
+	stopped, err := g.stopped(ctx, r)
 	if err != nil {
 		return err
 	}
-	found, err := g.Batches.Get(ctx, made.ID)
+	found, err := g.Batches.New(ctx, r)
+	for err == nil && slices.Contains([]openai.BatchStatus{"validating", "in_progress", "finalizing"}, found.Status) {
+		found, err = g.Batches.Get(ctx, found.ID)
+	}
 	if err != nil {
 		return err
 	}
@@ -186,7 +204,38 @@ func (g endpointsGo) batch(ctx context.Context, q question, a *seen) error {
 	if err != nil {
 		return err
 	}
-	a.ID, a.Said = made.ID, []string{found.InputFileID, string(found.Status), found.OutputFileID, output}
-	_, err = g.Batches.Cancel(ctx, made.ID)
+	listed := 0
+	pages := g.Batches.ListAutoPaging(ctx, openai.BatchListParams{Limit: openai.Int(1)})
+	for pages.Next() {
+		if pages.Current().InputFileID == file.ID {
+			listed++
+		}
+	}
+	if err := pages.Err(); err != nil {
+		return err
+	}
+	a.ID = found.ID
+	a.Said = []string{found.InputFileID, string(found.Status), found.OutputFileID, output, strconv.FormatBool(listed == 2), stopped}
+	_, err = g.Batches.Cancel(ctx, found.ID)
 	return err
+}
+
+// stopped makes a batch, cancels it, and says what becomes of it.
+func (g endpointsGo) stopped(ctx context.Context, r openai.BatchNewParams) (string, error) {
+	made, err := g.Batches.New(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	_, err = g.Batches.Cancel(ctx, made.ID)
+	if refused, ok := errors.AsType[*openai.Error](err); ok {
+		return strconv.Itoa(refused.StatusCode), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	after, err := g.Batches.Get(ctx, made.ID)
+	if err != nil {
+		return "", err
+	}
+	return string(after.Status), nil
 }

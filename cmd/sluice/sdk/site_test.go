@@ -48,11 +48,13 @@ type site struct {
 // start starts a site; the test's end stops it.
 func start(t *testing.T) *site {
 	t.Helper()
-	return startWith(t, "", "")
+	return startWith(t, extras{})
 }
 
-// startWith starts a site that has more providers and models than others, as lines of YAML.
-func startWith(t *testing.T, providers, models string) *site {
+// extras are what a site has more than others, as lines of YAML.
+type extras struct{ providers, models, credentials string }
+
+func startWith(t *testing.T, more extras) *site {
 	t.Helper()
 	s := &site{t: t, logs: &logs{}}
 	dir := t.TempDir()
@@ -61,7 +63,7 @@ func startWith(t *testing.T, providers, models string) *site {
 			t.Fatal(err)
 		}
 	}
-	write("sluice.yaml", s.configuration(providers, models))
+	write("sluice.yaml", s.configuration(more))
 	if err := os.Mkdir(filepath.Join(dir, "tenants"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -71,8 +73,9 @@ func startWith(t *testing.T, providers, models string) *site {
 id: acme
 keys: [{name: ci, digest: "sha256:`+hex.EncodeToString(sum[:])+`"}]
 models: {deny: [not-yours]}
-credentials: [{provider: wire, key: provider-secret}]
-`)
+credentials:
+  - {provider: wire, key: provider-secret}
+`+more.credentials)
 	var err error
 	s.app, err = app.Start(app.Options{
 		Loader:  config.NewLoader(config.Options{Path: filepath.Join(dir, "sluice.yaml"), Plugins: app.Prototypes(), Poll: time.Hour}),
@@ -93,7 +96,7 @@ credentials: [{provider: wire, key: provider-secret}]
 }
 
 // configuration is the gateway file. The models sim-* are answered over a network, the models builtin/* without one.
-func (s *site) configuration(moreProviders, moreModels string) string {
+func (s *site) configuration(more extras) string {
 	const account = `keys: [{name: main, key: provider-secret}]`
 	providers := fmt.Sprintf(`
   - {name: wire, type: openai-compatible, base_url: "http://%[1]s/v1", %[3]s}
@@ -137,7 +140,7 @@ server: {listen: "127.0.0.1:0", admin_listen: "127.0.0.1:0", drain_timeout: 5s, 
 providers: %s
 models: %s
 retries: {max: 2, backoff: 1ms..20ms, budget: 100%%}
-`, beat, providers+moreProviders, models+moreModels)
+`, beat, providers+more.providers, models+more.models)
 }
 
 func (s *site) simulate() (address string) {

@@ -30,6 +30,9 @@ mock.addFixture({ match: { model: "drop" }, response: said, chaos: { dropRate: 1
 mock.addFixture({ match: { model: "malformed" }, response: said, chaos: { malformedRate: 1 } });
 mock.addFixture({ match: { model: "disconnect" }, response: said, chaos: { disconnectRate: 1 } });
 mock.addFixture({ match: { model: "limit" }, response: said, chaos: { rateLimitRate: 1 } });
+mock.addFixture({ match: { model: "late" }, response: said, chaos: { latencyMs: 300 } });
+mock.addFixture({ match: { model: "slow" }, response: said, chunkSize: 5, streamingProfile: { ttft: 50, tps: 200, jitter: 0.5 } });
+mock.addFixture({ match: { model: "hangup" }, response: said, chunkSize: 5, latency: 20, disconnectAfterMs: 100 });
 mock.addFixture({ match: { model: "cut" }, response: said, chunkSize: 5, latency: 20, truncateAfterChunks: 7 });
 
 // What is not a conversation.

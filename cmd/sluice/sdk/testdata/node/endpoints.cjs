@@ -51,19 +51,35 @@ async function files(q) {
   const file = await c.files.create({ file: await toFile(Buffer.from(q.prompt), "lines.jsonl"), purpose: "batch" });
   const found = await c.files.retrieve(file.id);
   const content = await (await c.files.content(file.id)).text();
+  const listed = await ids(c.files.list({ limit: 1 }));
   const { deleted } = await c.files.delete(file.id);
   const gone = await c.files.retrieve(file.id).catch(failure);
-  return { id: file.id, said: [found.id, found.filename, content, String(deleted)], error: gone.error };
+  return { id: file.id, said: [found.id, found.filename, content, String(listed.includes(file.id)), String(deleted)], error: gone.error };
 }
 
 async function batch(q) {
   const c = client(q);
   const file = await c.files.create({ file: await toFile(Buffer.from(q.prompt), "lines.jsonl"), purpose: "batch" });
-  const made = await c.batches.create({ input_file_id: file.id, endpoint: "/v1/chat/completions", completion_window: "24h" });
-  const found = await c.batches.retrieve(made.id);
+  const ask = { input_file_id: file.id, endpoint: "/v1/chat/completions", completion_window: "24h" };
+  const stopped = await c.batches.create(ask);
+  const stop = await c.batches.cancel(stopped.id).catch(failure);
+  const made = await c.batches.create(ask);
+  let found = made;
+  while (["validating", "in_progress", "finalizing"].includes(found.status)) found = await c.batches.retrieve(made.id);
   const output = await (await c.files.content(found.output_file_id)).text();
+  const listed = await ids(c.batches.list({ limit: 1 }));
   const late = await c.batches.cancel(made.id).catch(failure);
-  return { id: made.id, said: [found.input_file_id, found.status, found.output_file_id, output], error: late.error };
+  const said = [found.input_file_id, found.status, found.output_file_id, output];
+  said.push(String(listed.includes(made.id) && listed.includes(stopped.id)));
+  said.push(stop.error ? String(stop.error.status) : (await c.batches.retrieve(stopped.id)).status);
+  return { id: made.id, said, error: late.error };
+}
+
+// ids are those of all pages of a list.
+async function ids(list) {
+  const all = [];
+  for await (const one of list) all.push(one.id);
+  return all;
 }
 
 const failure = (e) => ({

@@ -61,19 +61,27 @@ def files(q):
     file = c.files.create(file=("lines.jsonl", q["prompt"].encode()), purpose="batch")
     found = c.files.retrieve(file.id)
     content = c.files.content(file.id).text
+    listed = [f.id for f in c.files.list(limit=1)]
     deleted = c.files.delete(file.id).deleted
     gone = attempt(lambda: c.files.retrieve(file.id))
-    return {"id": file.id, "said": [found.id, found.filename, content, str(deleted).lower()], "error": gone}
+    return {"id": file.id, "said": [found.id, found.filename, content, str(file.id in listed).lower(), str(deleted).lower()], "error": gone}
 
 
 def batch(q):
     c = client(q)
     file = c.files.create(file=("lines.jsonl", q["prompt"].encode()), purpose="batch")
-    made = c.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
-    found = c.batches.retrieve(made.id)
+    ask = {"input_file_id": file.id, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    stopped = c.batches.create(**ask)
+    stop = attempt(lambda: c.batches.cancel(stopped.id))
+    made = found = c.batches.create(**ask)
+    while found.status in ("validating", "in_progress", "finalizing"):
+        found = c.batches.retrieve(made.id)
     output = c.files.content(found.output_file_id).text
+    listed = [b.id for b in c.batches.list(limit=1)]
     late = attempt(lambda: c.batches.cancel(made.id))
-    return {"id": made.id, "said": [found.input_file_id, found.status, found.output_file_id, output], "error": late}
+    said = [found.input_file_id, found.status, found.output_file_id, output]
+    said += [str({made.id, stopped.id} <= set(listed)).lower(), str(stop["status"]) if stop else c.batches.retrieve(stopped.id).status]
+    return {"id": made.id, "said": said, "error": late}
 
 
 serve(embeddings, complete, moderate, picture, sound, files, batch)
