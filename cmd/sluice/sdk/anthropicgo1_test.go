@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/anthropics/anthropic-sdk-go"
@@ -61,6 +62,16 @@ func (g anthropicGo1) ask(ctx context.Context, q question) (a seen) {
 		var n *anthropic.MessageTokensCount
 		if n, err = c.Messages.CountTokens(ctx, anthropic.MessageCountTokensParams{Model: r.Model, Messages: r.Messages}); err == nil {
 			a.Count = n.InputTokens
+		}
+	case "loop":
+		err = g.loop(ctx, &c, q, &a)
+	case "abandon":
+		ask := unary
+		if q.Stream {
+			ask = streamed
+		}
+		if _, err = ask(r); errors.Is(err, context.Canceled) {
+			return seen{Left: true}
 		}
 	default:
 		err = fmt.Errorf("unknown question %q", q.Do)
@@ -161,6 +172,65 @@ func (g anthropicGo1) tools(r anthropic.MessageNewParams, a *seen, ask func(anth
 	}
 	a.Finishes = []string{string(first.StopReason), a.Finish}
 	return nil
+}
+
+// loop leaves the calls, and the reports of their results, to the client.
+func (g anthropicGo1) loop(ctx context.Context, c *anthropic.Client, q question, a *seen) error {
+	r := anthropic.BetaToolRunnerParams{BetaMessageNewParams: anthropic.BetaMessageNewParams{
+		Model: q.Model, MaxTokens: 4096, Messages: []anthropic.BetaMessageParam{anthropic.NewBetaUserMessage(anthropic.NewBetaTextBlock(q.Prompt))},
+	}}
+	tools := []anthropic.BetaTool{anthropicGo1Weather{}}
+	take := func(m *anthropic.BetaMessage) {
+		a.ID, a.Model, a.Text, a.Finish = m.ID, m.Model, "", string(m.StopReason)
+		a.Finishes = append(a.Finishes, a.Finish)
+		for i := range m.Content {
+			b := &m.Content[i]
+			a.Text += b.Text
+			if b.Type == "tool_use" {
+				a.Calls = append(a.Calls, call{b.ID, b.Name, string(b.Input)})
+			}
+		}
+	}
+	if !q.Stream {
+		for m, err := range c.Beta.Messages.NewToolRunner(tools, r).All(ctx) {
+			if err != nil {
+				return err
+			}
+			take(m)
+		}
+		return nil
+	}
+	runner := c.Beta.Messages.NewToolRunnerStreaming(tools, r)
+	for !runner.IsCompleted() {
+		for _, err := range runner.NextStreaming(ctx) {
+			if err != nil {
+				return err
+			}
+		}
+		if !runner.IsCompleted() {
+			take(runner.LastMessage())
+		}
+	}
+	return nil
+}
+
+// anthropicGo1Weather is a tool that the client calls by itself.
+type anthropicGo1Weather struct{}
+
+func (anthropicGo1Weather) Name() string        { return "get_weather" }
+func (anthropicGo1Weather) Description() string { return "The weather in a city." }
+
+func (anthropicGo1Weather) InputSchema() anthropic.BetaToolInputSchemaParam {
+	return anthropic.BetaToolInputSchemaParam{Properties: weatherSchema["properties"], Required: []string{"city"}}
+}
+
+func (anthropicGo1Weather) Execute(_ context.Context, input json.RawMessage) ([]anthropic.BetaToolResultBlockParamContentUnion, error) {
+	var asked struct{ City string }
+	if err := json.Unmarshal(input, &asked); err != nil {
+		return nil, err
+	}
+	text := weather(slices.Index([]string{"Paris", "London"}, asked.City))
+	return []anthropic.BetaToolResultBlockParamContentUnion{{OfText: &anthropic.BetaTextBlockParam{Text: text}}}, nil
 }
 
 // parse asks for an answer that follows a schema. The client leaves it to its callers to read it.

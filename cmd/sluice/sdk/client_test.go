@@ -27,7 +27,7 @@ type question struct {
 	Prompt     string `json:"prompt"`
 	Usage      bool   `json:"usage,omitempty"`       // ask for the usage of a stream
 	LeaveAfter int    `json:"leave_after,omitempty"` // so many pieces of text of a stream
-	Stream     bool   `json:"stream,omitempty"`      // what to abandon
+	Stream     bool   `json:"stream"`                // what to abandon, or to ask for in a loop
 	Key        string `json:"key,omitempty"`         // not that of the environment
 	Retries    *int   `json:"retries,omitempty"`     // not the client's default
 	Image      bool   `json:"image,omitempty"`       // with one beside the prompt

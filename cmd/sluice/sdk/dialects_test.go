@@ -52,10 +52,9 @@ type speaker struct {
 type lack string
 
 const (
-	streamParse lack = "a helper for structured answers that are streamed"
-	thinking    lack = "a way to show thoughts, or to ask for them"
-	replay      lack = "memory for the thoughts before calls"
-	obedience   lack = "respect for x-should-retry"
+	thinking  lack = "a way to show thoughts, or to ask for them"
+	replay    lack = "memory for the thoughts before calls"
+	obedience lack = "respect for x-should-retry"
 )
 
 // Providers of a speaker.
@@ -74,7 +73,7 @@ var speakers = []speaker{
 	{kind{"openai-node-responses", node("responses.cjs"), official, "response.failed APIError", 2}, responsesAPI, keeping, nil},
 	{kind{"openai-go-responses", newResponsesGo, one("*openai.Error"), "response.failed error", 2}, responsesAPI, keeping, nil},
 
-	{kind{"anthropic-python", python("messages.py"), official, "APIStatusError", 2}, newMessages, usual, nil},
+	{kind{"anthropic-python", python("messages.py"), anthropicPython, "APIStatusError", 2}, newMessages, usual, nil},
 	{kind{"anthropic-node", node("messages.cjs", "@anthropic-ai/sdk"), official, "APIError", 2}, newMessages, usual, nil},
 	{kind{"anthropic-node-0", node("messages.cjs", "anthropic-ai-sdk-0"), official, "APIError", 2}, oldMessages, usual, nil},
 	{kind{"anthropic-go-1", newAnthropicGo1, one("*anthropic.Error"), "*anthropic.Error", 2}, oldMessages, usual, nil},
@@ -84,16 +83,29 @@ var speakers = []speaker{
 	{kind{"ai-responses", node("ai.cjs", "responses"), one("AI_APICallError"), aiBroken, 2}, aiAPI, keeping, []lack{obedience}},
 	{kind{"ai-messages", node("ai.cjs", "messages"), one("AI_APICallError"), aiBroken, 2}, aiMessagesAPI, usual, []lack{obedience}},
 
-	{kind{"langchain-python", python("chain.py", "chat"), langchain, "APIError", 2}, chatAPI, usual, []lack{streamParse, thinking}},
-	{kind{"langchain-python-responses", python("chain.py", "responses"), langchain, "ValueError", 2}, responsesAPI, keeping, []lack{streamParse}},
-	{kind{"langchain-node", node("chain.cjs", "chat"), official, "APIError", 2}, chatAPI, usual, []lack{streamParse, thinking}},
-	{kind{"langchain-node-responses", node("chain.cjs", "responses"), official, "TypeError APIError", 2}, responsesAPI, keeping, []lack{streamParse}},
+	{kind{"langchain-python", python("chain.py", "chat"), langchain, "APIError", 2}, chatAPI, usual, []lack{thinking}},
+	{kind{"langchain-python-responses", python("chain.py", "responses"), langchain, "ValueError", 2}, responsesAPI, keeping, nil},
+	{kind{"langchain-node", node("chain.cjs", "chat"), official, "APIError", 2}, chatAPI, usual, []lack{thinking, obedience}},
+	{kind{"langchain-node-responses", node("chain.cjs", "responses"), official, "TypeError APIError", 2}, responsesAPI, keeping, []lack{obedience}},
+}
+
+// anthropicPython are the exceptions of Anthropic's client for Python.
+func anthropicPython(status int) string {
+	if status == 504 {
+		return "GatewayTimeoutError"
+	}
+	return official(status)
 }
 
 // langchain are the exceptions of LangChain for Python.
 func langchain(status int) string {
-	if status == 404 {
+	switch status {
+	case 400:
+		return "OpenAIInvalidRequestError"
+	case 404:
 		return "OpenAIModelNotFoundError"
+	case 500:
+		return "OpenAIAPIError"
 	}
 	return "OpenAI" + official(status)
 }
@@ -112,6 +124,7 @@ var conversations = []struct {
 	{"refusals", (*talk).refusals},
 	{"broken streams", (*talk).brokenStreams},
 	{"leaving a stream", (*talk).leaving},
+	{"giving up", func(d *talk) { d.givingUp(d.column.name + "/") }},
 	{"failing over", (*talk).failingOver},
 }
 
@@ -122,6 +135,7 @@ var more = []struct {
 	see  func(*talk)
 }{
 	{"stored answers", func(k speaker) bool { return k.api == responsesAPI && strings.HasPrefix(k.name, "openai") }, (*talk).stored},
+	{"loops", speaker.loops, (*talk).loops},
 	{"counts of tokens", func(k speaker) bool { return k.done == newMessages.done }, (*talk).counts},
 	{"models", func(k speaker) bool { return k.done == newMessages.done }, (*talk).models},
 }
@@ -157,6 +171,14 @@ type talk struct {
 }
 
 func (d *talk) lacks(l lack) bool { return slices.Contains(d.speaker.lacks, l) }
+
+// retries are those that the client must be kept from, because nothing else does.
+func (d *talk) retries() *int {
+	if d.lacks(obedience) {
+		return new(int)
+	}
+	return nil
+}
 
 // with is a question for a model of the provider.
 func (d *talk) with(do, model, prompt string) question {
@@ -215,6 +237,22 @@ func (d *talk) tools() {
 	}
 }
 
+// loops says whether the client carries out calls by itself when it is asked to. (Vercel's ai always does.)
+func (k speaker) loops() bool { return k.done == newMessages.done || k.name == "openai-node" }
+
+func (d *talk) loops() {
+	for _, stream := range []bool{false, true} {
+		q := d.with("loop", "sim-fast", "What is the weather in Paris and London?")
+		q.Stream = stream
+		exchanges := 2
+		if d.speaker.version == newMessages.version {
+			exchanges++ // it wants a thread first, and learns that the other side keeps no conversations
+		}
+		a, x := d.await(exchanges, func() seen { return d.ask(d.Context(), q) })
+		d.conversed(a, x[exchanges-2:])
+	}
+}
+
 func (d *talk) conversed(a seen, x []exchange) {
 	d.Helper()
 	d.whole(a, x[1], "According to get_weather: temperature is 20.\nAccording to get_weather: temperature is 21.")
@@ -243,9 +281,6 @@ func (d *talk) images() {
 
 func (d *talk) structured() {
 	for _, do := range []string{"parse", "stream_parse"} {
-		if do == "stream_parse" && d.lacks(streamParse) {
-			continue
-		}
 		a, x := d.see(d.with(do, "sim-fast", "Tell me about Paris."))
 		d.whole(a, x[0], a.Text)
 		var want city
@@ -279,11 +314,7 @@ func (d *talk) refusals() {
 		d.Helper()
 		for _, do := range []string{"chat", "stream"} {
 			received := d.sim.Stats().Requests
-			q := question{Do: do, Model: model, Prompt: "Hello", Key: secret}
-			if d.lacks(obedience) {
-				q.Retries = new(int)
-			}
-			a, x := d.see(q)
+			a, x := d.see(question{Do: do, Model: model, Prompt: "Hello", Key: secret, Retries: d.retries()})
 			if e := a.Error; e == nil || e.Class != d.class(status) || e.Status != status || e.Message == "" || e.Type == "" {
 				d.Errorf("%s: %+v, %+v, want %d", model, a, e, status)
 			} else if d.speaker.types && e.Type != anthropicType[status] || !d.speaker.types && e.Code != code {
@@ -297,13 +328,18 @@ func (d *talk) refusals() {
 	f("none", 404, "model_not_found", 0)
 	f("not-yours", 403, "model_not_allowed", 0)
 	f(d.column.name+"/sim-fsat", 404, "model_not_found", 1)
+	f(d.column.name+"/sim-400", 400, "", 1)
 	f(d.column.name+"/sim-429-after0", 429, "rate_limit_exceeded", 3)
+	f(d.column.name+"/sim-500", 500, "", 3)
 	secret = "wrong"
 	f(d.column.name+"/sim-fast", 401, "invalid_api_key", 0)
 }
 
 // anthropicType is how Anthropic calls errors with a status.
-var anthropicType = map[int]string{401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+var anthropicType = map[int]string{
+	400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
+	429: "rate_limit_error", 500: "api_error",
+}
 
 // A stream that breaks off ends with an exception: no client takes it for complete.
 func (d *talk) brokenStreams() {
@@ -314,6 +350,15 @@ func (d *talk) brokenStreams() {
 		}
 		if a.Text == "" || a.Finish != "" || a.Unordered || !x[0].Aborted {
 			d.Errorf("%s: %+v; logged: %+v", model, a, x[0])
+		}
+	}
+	// Nor do the helpers that gather a stream.
+	for _, do := range []string{"stream_parse", "stream_tools"} {
+		q := d.with(do, "sim-fast-cut-3", "What is the weather in Paris?")
+		q.Retries = d.retries()
+		a, _ := d.see(q)
+		if a.Error == nil || a.Parsed != nil || a.Finishes != nil {
+			d.Errorf("%s: %+v", do, a)
 		}
 	}
 }
@@ -346,9 +391,12 @@ func (d *talk) failingOver() {
 
 // An answer is kept: by its provider, or by the gateway for one that cannot.
 func (d *talk) stored() {
-	a, _ := d.await(5, func() seen { return d.ask(d.Context(), d.with("stored", "sim-fast", "repeat after me: "+said)) })
+	a, _ := d.await(6, func() seen { return d.ask(d.Context(), d.with("stored", "sim-fast", "repeat after me: "+said)) })
 	if a.Text != said || !slices.Equal(a.Finishes, []string{said, "repeat after me: " + said}) {
 		d.Errorf("%+v", a)
+	}
+	if d.column != openaiColumn && !slices.Equal(a.Said, []string{"not_cancellable"}) { // OpenAI's affair is OpenAI's
+		d.Errorf("an answer that is complete was cancelled: %q", a.Said)
 	}
 	if a.Error == nil || a.Error.Status != 404 || a.Error.Class != d.class(404) {
 		d.Errorf("after it was deleted: %+v", a.Error)

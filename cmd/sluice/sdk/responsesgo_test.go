@@ -54,6 +54,14 @@ func (o responsesGo) ask(ctx context.Context, q question) (a seen) {
 		err = o.parse(r, &a, streamed)
 	case "stored":
 		err = o.stored(ctx, &c, r, &a)
+	case "abandon":
+		ask := unary
+		if q.Stream {
+			ask = streamed
+		}
+		if _, err = ask(r); errors.Is(err, context.Canceled) {
+			return seen{Left: true}
+		}
 	default:
 		err = fmt.Errorf("unknown question %q", q.Do)
 	}
@@ -171,7 +179,7 @@ func (o responsesGo) parse(r responses.ResponseNewParams, a *seen, ask func(resp
 	return json.Unmarshal([]byte(a.Text), &a.Parsed)
 }
 
-// stored asks for an answer again, for what it answered, and deletes it.
+// stored asks for an answer again, for what it answered, cancels it too late, and deletes it.
 func (o responsesGo) stored(ctx context.Context, c *openai.Client, r responses.ResponseNewParams, a *seen) error {
 	first, err := c.Responses.New(ctx, r)
 	if err != nil {
@@ -185,6 +193,10 @@ func (o responsesGo) stored(ctx context.Context, c *openai.Client, r responses.R
 		return err
 	}
 	a.Finishes = []string{first.OutputText(), items.Data[0].Content.OfInputItemContentList[0].Text}
+	a.Said = []string{""}
+	if _, err := c.Responses.Cancel(ctx, first.ID); err != nil {
+		a.Said[0] = o.failure(err).Code
+	}
 	if err := c.Responses.Delete(ctx, first.ID); err != nil {
 		return err
 	}

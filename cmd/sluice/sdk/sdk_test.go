@@ -488,10 +488,14 @@ func leaving(d *desk) {
 }
 
 // A client that gives up while it waits, for the first token or for another, stops the provider too.
-func givingUp(d *desk) {
+func givingUp(d *desk) { d.givingUp("") }
+
+// givingUp asks models whose names begin with prefix, which are of one provider.
+func (d *desk) givingUp(prefix string) {
+	d.Helper()
 	f := func(model string, stream bool, waiting func() bool, gone func() int64) {
 		d.Helper()
-		q := d.put("abandon", model)
+		q := d.put("abandon", prefix+model)
 		q.Stream = stream
 		had := gone()
 		a, x := d.watch(1, func() seen {

@@ -4,7 +4,8 @@
 const { generateText, streamText, embed, tool, isStepCount, Output, APICallError, RetryError, jsonSchema } = require("ai");
 const { createOpenAI } = require("@ai-sdk/openai");
 const { createAnthropic } = require("@ai-sdk/anthropic");
-const { serve, pieces, City, weather, result, pixel } = require("./desk.cjs");
+const desk = require("./desk.cjs");
+const { serve, pieces, City, weather, result, pixel } = desk;
 
 globalThis.AI_SDK_LOG_WARNINGS = false;
 
@@ -125,6 +126,16 @@ async function embeddings(q) {
   return { vectors: [embedding] };
 }
 
+const abandon = (q) =>
+  desk.abandon(
+    async (abortSignal) => {
+      if (q.stream) await consume(streamText({ ...request(q), abortSignal, onError: () => {} }));
+      else await generateText({ ...request(q), abortSignal });
+    },
+    (e) => e.name === "AbortError",
+    failure,
+  );
+
 // failure is what an exception says. That for an answer holds its body; one inside a stream is what the event holds.
 function failure(e) {
   const last = RetryError.isInstance(e) ? e.lastError : e;
@@ -135,4 +146,4 @@ function failure(e) {
   };
 }
 
-serve({ chat, stream, tools, stream_tools, parse, stream_parse, embeddings }, failure);
+serve({ chat, stream, tools, stream_tools, parse, stream_parse, embeddings, abandon }, failure);

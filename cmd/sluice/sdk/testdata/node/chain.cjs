@@ -3,7 +3,8 @@
 
 const { ChatOpenAI, OpenAIEmbeddings } = require("@langchain/openai");
 const { HumanMessage, ToolMessage } = require("@langchain/core/messages");
-const { serve, pieces, City, weather, result, pixel } = require("./desk.cjs");
+const desk = require("./desk.cjs");
+const { serve, consume, pieces, City, weather, result, pixel } = desk;
 
 const useResponsesApi = process.argv[2] === "responses";
 
@@ -92,13 +93,33 @@ async function parse(q) {
   return { ...whole(raw), parsed };
 }
 
+async function stream_parse(q) {
+  const structured = llm(q).withStructuredOutput(City, { name: "city", method: "jsonSchema", includeRaw: true });
+  let raw, parsed;
+  for await (const part of await structured.stream(asked(q))) {
+    if (part.raw) raw = raw ? raw.concat(part.raw) : part.raw;
+    parsed = part.parsed ?? parsed;
+  }
+  return { ...whole(raw), parsed };
+}
+
 async function embeddings(q) {
   return { vectors: await new OpenAIEmbeddings({ model: q.model }).embedDocuments([q.prompt]) };
 }
+
+const abandon = (q) =>
+  desk.abandon(
+    async (signal) => {
+      if (q.stream) await consume(await llm(q).stream(asked(q), { signal }));
+      else await llm(q).invoke(asked(q), { signal });
+    },
+    (e) => e.name === "AbortError" || e.constructor.name === "ModelAbortError",
+    failure,
+  );
 
 const failure = (e) => ({
   request_id: e.requestID,
   error: { class: e.constructor.name, status: e.status, code: e.code, type: e.type, message: String(e.message) },
 });
 
-serve({ chat, stream, tools, stream_tools, parse, embeddings }, failure);
+serve({ chat, stream, tools, stream_tools, parse, stream_parse, embeddings, abandon }, failure);

@@ -3,7 +3,8 @@
 
 const OpenAI = require("openai");
 const { zodResponseFormat } = require("openai/helpers/zod");
-const { serve, stop, options, pieces, City, weather, result, pixel } = require("./desk.cjs");
+const desk = require("./desk.cjs");
+const { serve, consume, options, pieces, City, weather, result, pixel } = desk;
 
 const tool = { type: "function", function: { ...weather, strict: true } };
 
@@ -95,6 +96,20 @@ const stream_tools = (q) =>
     return [await events.finalChatCompletion(), fragments];
   });
 
+// loop leaves the calls, and the reports of their results, to the client.
+async function loop(q) {
+  const get_weather = {
+    ...weather,
+    parse: JSON.parse,
+    function: ({ city }) => result(["Paris", "London"].indexOf(city)),
+  };
+  const tools = [{ type: "function", function: get_weather }];
+  const runner = client(q).chat.completions.runTools({ ...request(q), tools, stream: q.stream });
+  await runner.done();
+  const [first, last] = runner.allChatCompletions();
+  return { ...whole(last), finishes: [first, last].map((c) => c.choices[0].finish_reason), calls: calls(first.choices[0].message) };
+}
+
 async function parse(q) {
   const c = await client(q).chat.completions.parse({ ...request(q), response_format: zodResponseFormat(City, "city") });
   return { ...whole(c), parsed: c.choices[0].message.parsed };
@@ -117,24 +132,19 @@ async function model(q) {
   return { id: m.id, owner: m.owned_by, request_id: m._request_id };
 }
 
-// abandon asks, and gives up when the next line comes.
-async function abandon(q) {
-  const controller = new AbortController();
-  const ask = async () => {
-    const { signal } = controller;
-    const answer = await client(q).chat.completions.create({ ...request(q), stream: Boolean(q.stream) }, { signal });
-    if (q.stream) for await (const _ of answer); // ends without an exception when it is aborted
-    return { left: controller.signal.aborted };
-  };
-  const asked = ask().catch((e) => (e instanceof OpenAI.APIUserAbortError ? { left: true } : failure(e)));
-  await stop();
-  controller.abort();
-  return asked;
-}
+const abandon = (q) =>
+  desk.abandon(
+    async (signal) => {
+      const answer = await client(q).chat.completions.create({ ...request(q), stream: q.stream }, { signal });
+      if (q.stream) await consume(answer);
+    },
+    (e) => e instanceof OpenAI.APIUserAbortError,
+    failure,
+  );
 
 const failure = (e) => ({
   request_id: e.requestID,
   error: { class: e.constructor.name, status: e.status, code: e.code, type: e.type, message: String(e.message) },
 });
 
-serve({ chat, stream, tools, stream_tools, parse, stream_parse, models, model, abandon }, failure);
+serve({ chat, stream, tools, stream_tools, parse, stream_parse, models, model, abandon, loop }, failure);

@@ -18,8 +18,22 @@ exports.serve = async (known, failure) => {
   }
 };
 
-// stop comes true when the next line does: the question is to be given up.
-exports.stop = () => lines.next();
+// abandon begins to ask, and gives up when the next line comes. What ask throws then is what gaveUp knows.
+exports.abandon = async (ask, gaveUp, failure) => {
+  const controller = new AbortController();
+  const asked = ask(controller.signal).then(
+    () => ({ left: controller.signal.aborted }), // a stream may just end
+    (e) => (gaveUp(e) ? { left: true } : failure(e)),
+  );
+  await lines.next();
+  controller.abort();
+  return asked;
+};
+
+// consume reads all of a stream.
+exports.consume = async (stream) => {
+  for await (const _ of stream);
+};
 
 // options are those of a client that a question asks for, and that OpenAI's and Anthropic's clients share.
 exports.options = (q) => {

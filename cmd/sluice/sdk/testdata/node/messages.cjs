@@ -5,7 +5,9 @@
 const name = process.argv[2];
 const Anthropic = require(name);
 const { zodOutputFormat } = require(name + "/helpers/zod");
-const { serve, options, pieces, City, weather, result, pixel } = require("./desk.cjs");
+const { betaTool } = require(name + "/helpers/beta/json-schema");
+const desk = require("./desk.cjs");
+const { serve, consume, options, pieces, City, weather, result, pixel } = desk;
 
 const tool = { name: weather.name, description: weather.description, input_schema: weather.parameters };
 
@@ -105,6 +107,18 @@ const stream_tools = (q) =>
     return [await events.finalMessage(), fragments];
   });
 
+// loop leaves the calls, and the reports of their results, to the client.
+async function loop(q) {
+  const run = ({ city }) => result(["Paris", "London"].indexOf(city));
+  const get_weather = betaTool({ name: weather.name, description: weather.description, inputSchema: weather.parameters, run });
+  const answers = [];
+  for await (const m of client(q).beta.messages.toolRunner({ ...request(q), tools: [get_weather], stream: q.stream })) {
+    answers.push(q.stream ? await m.finalMessage() : m);
+  }
+  const [first, last] = answers;
+  return { ...whole(last), finishes: answers.map((m) => m.stop_reason), calls: calls(first) };
+}
+
 const format = { output_config: { format: zodOutputFormat(City) } };
 
 async function parse(q) {
@@ -130,9 +144,19 @@ async function model(q) {
 
 const count = async (q) => ({ count: (await client(q).messages.countTokens({ ...request(q), max_tokens: undefined })).input_tokens });
 
+const abandon = (q) =>
+  desk.abandon(
+    async (signal) => {
+      const answer = await client(q).messages.create({ ...request(q), stream: q.stream }, { signal });
+      if (q.stream) await consume(answer);
+    },
+    (e) => e instanceof Anthropic.APIUserAbortError,
+    failure,
+  );
+
 const failure = (e) => ({
   request_id: e.requestID,
   error: { class: e.constructor.name, status: e.status, type: e.type ?? e.error?.error?.type, message: String(e.message) },
 });
 
-serve({ chat, stream, tools, stream_tools, parse, stream_parse, models, model, count }, failure);
+serve({ chat, stream, tools, stream_tools, parse, stream_parse, models, model, count, abandon, loop }, failure);

@@ -3,7 +3,8 @@
 
 const OpenAI = require("openai");
 const { zodTextFormat } = require("openai/helpers/zod");
-const { serve, options, pieces, City, weather, result, pixel } = require("./desk.cjs");
+const desk = require("./desk.cjs");
+const { serve, consume, options, pieces, City, weather, result, pixel } = desk;
 
 const tool = { type: "function", ...weather, strict: true };
 
@@ -125,21 +126,37 @@ async function stream_parse(q) {
   return { ...whole(r), parsed: r.output_parsed };
 }
 
-// stored asks for an answer again, for what it answered, and deletes it.
+// stored asks for an answer again, for what it answered, cancels it too late, and deletes it.
 async function stored(q) {
   const c = client(q);
   const { id, output_text } = await c.responses.create(request(q));
   const again = await c.responses.retrieve(id);
   const items = [];
   for await (const i of c.responses.inputItems.list(id)) items.push(i);
+  const late = await c.responses.cancel(id).catch(failure);
   await c.responses.delete(id);
   const gone = await c.responses.retrieve(id).catch(failure);
-  return { ...whole(again), finishes: [output_text, items[0].content[0].text], error: gone.error };
+  return {
+    ...whole(again),
+    finishes: [output_text, items[0].content[0].text],
+    said: [late.error?.code ?? ""],
+    error: gone.error,
+  };
 }
+
+const abandon = (q) =>
+  desk.abandon(
+    async (signal) => {
+      const answer = await client(q).responses.create({ ...request(q), stream: q.stream }, { signal });
+      if (q.stream) await consume(answer);
+    },
+    (e) => e instanceof OpenAI.APIUserAbortError,
+    failure,
+  );
 
 const failure = (e) => ({
   request_id: e.requestID,
   error: { class: e.constructor.name, status: e.status, code: e.code, type: e.type, message: String(e.message) },
 });
 
-serve({ chat, stream, tools, stream_tools, parse, stream_parse, stored }, failure);
+serve({ chat, stream, tools, stream_tools, parse, stream_parse, stored, abandon }, failure);

@@ -2,11 +2,15 @@
 
 import json
 import sys
+import warnings
 
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
-from desk import PIXEL, WEATHER, City, failure, pieces, result, serve
+from desk import PIXEL, WEATHER, City, consume, failure, given_up, pieces, result, serve
+
+# It warns of a type of its own when it streams what it has parsed.
+warnings.filterwarnings("ignore", message="Pydantic serializer warnings")
 
 RESPONSES = sys.argv[1] == "responses"
 TOOL = {"type": "function", "function": WEATHER | {"strict": True}}
@@ -112,10 +116,23 @@ def parse(q):
     return whole(both["raw"]) | {"parsed": both["parsed"].model_dump()}
 
 
+def stream_parse(q):
+    structured = llm(q).with_structured_output(City, method="json_schema", include_raw=True)
+    both = None
+    for part in structured.stream(asked(q)):
+        both = both + part if both else part
+    return whole(both["raw"]) | {"parsed": both["parsed"].model_dump()}
+
+
 def embeddings(q):
     # Its tokenizer would fetch a vocabulary from the internet.
     embedder = OpenAIEmbeddings(model=q["model"], check_embedding_ctx_length=False)
     return {"vectors": embedder.embed_documents([q["prompt"]])}
 
 
-serve(chat, stream, tools, stream_tools, parse, embeddings)
+def abandon(q):
+    chain = llm(q)
+    return given_up(lambda: consume(chain.astream(asked(q))) if q["stream"] else chain.ainvoke(asked(q)))
+
+
+serve(chat, stream, tools, stream_tools, parse, stream_parse, embeddings, abandon)

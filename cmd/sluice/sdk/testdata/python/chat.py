@@ -1,11 +1,8 @@
 """OpenAI's client for Python, at the chat completions API and what is beside it."""
 
-import asyncio
-import sys
-
 import openai
 
-from desk import PIXEL, WEATHER, City, failure, options, pieces, result, serve
+from desk import PIXEL, WEATHER, City, consume, failure, given_up, options, pieces, result, serve
 
 TOOL = {"type": "function", "function": WEATHER | {"strict": True}}
 
@@ -133,25 +130,12 @@ def model(q):
 
 
 def abandon(q):
-    """Asks, and gives up when the next line comes."""
-
     async def ask():
-        answer = await client(q, openai.AsyncOpenAI).chat.completions.create(**request(q), stream=q.get("stream", False))
-        if q.get("stream"):
-            async for _ in answer:
-                pass
+        answer = await client(q, openai.AsyncOpenAI).chat.completions.create(**request(q), stream=q["stream"])
+        if q["stream"]:
+            await consume(answer)
 
-    async def begin():
-        task = asyncio.create_task(ask())
-        await asyncio.to_thread(sys.stdin.readline)
-        task.cancel()
-        try:
-            await task
-        except asyncio.CancelledError:
-            return {"left": True}
-        return {}
-
-    return asyncio.run(begin())
+    return given_up(ask)
 
 
 serve(chat, stream, tools, stream_tools, parse, stream_parse, models, model, abandon)

@@ -4,6 +4,7 @@ Every line on standard input is a question, as JSON; "do" names what to do. It i
 what the client saw, or the exception that it raised. Base URLs and keys come from the environment.
 """
 
+import asyncio
 import json
 import sys
 
@@ -54,6 +55,29 @@ def pieces(seen, text, q):
         seen["pieces"] += 1
     seen["left"] = seen["pieces"] == q.get("leave_after")
     return seen["left"]
+
+
+def given_up(ask):
+    """Begins to ask, and gives up when the next line comes."""
+
+    async def begin():
+        task = asyncio.create_task(ask())
+        await asyncio.to_thread(sys.stdin.readline)
+        while not task.done():  # asyncio.wait_for, which LangChain uses, may swallow what comes at the same time as data
+            task.cancel()
+            await asyncio.wait({task}, timeout=0.05)
+        try:
+            await task
+        except asyncio.CancelledError:
+            return {"left": True}
+        return {}
+
+    return asyncio.run(begin())
+
+
+async def consume(stream):
+    async for _ in stream:
+        pass
 
 
 def failure(e):

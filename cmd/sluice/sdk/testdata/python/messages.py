@@ -4,13 +4,13 @@ import json
 
 import anthropic
 
-from desk import PIXEL, WEATHER, City, failure, options, pieces, result, serve
+from desk import PIXEL, WEATHER, City, consume, failure, given_up, options, pieces, result, serve
 
 TOOL = {"name": WEATHER["name"], "description": WEATHER["description"], "input_schema": WEATHER["parameters"]}
 
 
-def client(q):
-    return anthropic.Anthropic(**options(q))
+def client(q, kind=anthropic.Anthropic):
+    return kind(**options(q))
 
 
 def request(q):
@@ -113,6 +113,19 @@ def stream_tools(q):
     return converse(q, ask)
 
 
+def loop(q):
+    """Leaves the calls, and the reports of their results, to the client."""
+
+    @anthropic.beta_tool
+    def get_weather(city: str) -> str:
+        """The weather in a city."""
+        return result(["Paris", "London"].index(city))
+
+    runner = client(q).beta.messages.tool_runner(**request(q), tools=[get_weather], stream=q["stream"])
+    first, last = [m.get_final_message() if q["stream"] else m for m in runner]
+    return whole(last) | {"finishes": [first.stop_reason, last.stop_reason], "calls": calls(first)}
+
+
 def parse(q):
     m = client(q).messages.parse(**request(q), output_format=City)
     return whole(m) | {"parsed": m.parsed_output.model_dump()}
@@ -139,4 +152,13 @@ def count(q):
     return {"count": client(q).messages.count_tokens(**r).input_tokens}
 
 
-serve(chat, stream, tools, stream_tools, parse, stream_parse, models, model, count)
+def abandon(q):
+    async def ask():
+        answer = await client(q, anthropic.AsyncAnthropic).messages.create(**request(q), stream=q["stream"])
+        if q["stream"]:
+            await consume(answer)
+
+    return given_up(ask)
+
+
+serve(chat, stream, tools, stream_tools, parse, stream_parse, models, model, count, abandon, loop)

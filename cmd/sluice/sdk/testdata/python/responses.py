@@ -2,13 +2,13 @@
 
 import openai
 
-from desk import PIXEL, WEATHER, City, failure, options, pieces, result, serve
+from desk import PIXEL, WEATHER, City, consume, failure, given_up, options, pieces, result, serve
 
 TOOL = {"type": "function", **WEATHER, "strict": True}
 
 
-def client(q):
-    return openai.OpenAI(**options(q))
+def client(q, kind=openai.OpenAI):
+    return kind(**options(q))
 
 
 def request(q):
@@ -137,17 +137,35 @@ def stream_parse(q):
 
 
 def stored(q):
-    """Asks for an answer again, for what it answered, and deletes it."""
+    """Asks for an answer again, for what it answered, cancels it too late, and deletes it."""
     c = client(q)
     first = c.responses.create(**request(q))
     again = c.responses.retrieve(first.id)
     items = list(c.responses.input_items.list(first.id))
+    late = attempt(c.responses.cancel, first.id)
     c.responses.delete(first.id)
+    gone = attempt(c.responses.retrieve, first.id)
+    return whole(again) | {
+        "finishes": [first.output_text, items[0].content[0].text],
+        "said": [late.get("error", {}).get("code", "")],
+        "error": gone.get("error"),
+    }
+
+
+def attempt(ask, id):
     try:
-        gone = whole(c.responses.retrieve(first.id))
+        return whole(ask(id))
     except openai.APIError as e:
-        gone = failure(e)
-    return whole(again) | {"finishes": [first.output_text, items[0].content[0].text], "error": gone.get("error")}
+        return failure(e)
 
 
-serve(chat, stream, tools, stream_tools, parse, stream_parse, stored)
+def abandon(q):
+    async def ask():
+        answer = await client(q, openai.AsyncOpenAI).responses.create(**request(q), stream=q["stream"])
+        if q["stream"]:
+            await consume(answer)
+
+    return given_up(ask)
+
+
+serve(chat, stream, tools, stream_tools, parse, stream_parse, stored, abandon)
