@@ -161,7 +161,7 @@ func TestTheWindowForgets(t *testing.T) {
 func TestTheWindowHoldsMillions(t *testing.T) {
 	p := start(t, health.Settings{Consecutive: -1})
 	failed := health.Outcome{Verdict: health.Failed}
-	for range 500_000 {
+	for range 300_000 {
 		for range 4 {
 			p.Report(p.now, health.Outcome{Verdict: health.OK})
 		}
