@@ -27,7 +27,7 @@ func (s Strategy) String() string { return strategies[min(int(s), len(strategies
 func ParseStrategy(name string) (Strategy, bool) {
 	for i := range strategies {
 		if name == strategies[i] {
-			return Strategy(i), true //nolint:gosec // four names
+			return Strategy(i), true
 		}
 	}
 	return 0, false

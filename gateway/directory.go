@@ -151,7 +151,12 @@ func (m *Model) flatten() {
 		if len(step) != 1 {
 			return
 		}
-		fixed = append(fixed, step[0])
+		same := func(t *Target) bool {
+			return t.Provider == step[0].Provider && t.Key == step[0].Key && t.Model == step[0].Model
+		}
+		if !slices.ContainsFunc(fixed, same) {
+			fixed = append(fixed, step[0])
+		}
 	}
 	m.fixed = fixed
 }

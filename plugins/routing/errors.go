@@ -88,6 +88,33 @@ func ambiguous(id string, able []*gateway.Account) error {
 		"x-sluice-provider: "+inWords(namesOf(able), "or")+".")
 }
 
+// notOverridable says that the tenant's callers may not decide what a header asks for.
+func notOverridable(header string) error {
+	header = strings.ToLower(header)
+	name := strings.TrimPrefix(header, "x-sluice-")
+	return &gateway.Error{
+		Status: 403, Type: gateway.TypePermission, Code: "override_not_allowed", Param: header, Origin: gateway.OriginClient,
+		Message: "You may not send the header " + header + ". The gateway's operator can add " + quoted(name) + " under overrides of your tenant.",
+	}
+}
+
+func badOverride(header, value, expected string) error {
+	header = strings.ToLower(header)
+	return invalid("invalid_value", header, "The header "+header+" is "+quoted(value)+". Write "+expected+".")
+}
+
+// notAmong says that a model does not lead to the provider that a header names.
+func notAmong(provider, model string, targets []*gateway.Target) error {
+	var at []string
+	for _, t := range targets {
+		if !slices.Contains(at, t.Provider) {
+			at = append(at, t.Provider)
+		}
+	}
+	return invalid("unknown_provider", strings.ToLower(providerHeader), "The header x-sluice-provider names "+quoted(provider)+
+		", to which the model "+quoted(model)+" does not lead. It leads to "+inWords(at, "and")+".")
+}
+
 func noProvider(x *gateway.Exchange, name string, able []*gateway.Account) error {
 	return invalid("unknown_provider", "", "The header x-sluice-provider names "+quoted(name)+", which is no provider that you may "+
 		"use for "+asked(x)+". Those are: "+inWords(namesOf(able), "and")+".")

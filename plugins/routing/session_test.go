@@ -1,0 +1,180 @@
+package routing_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/gatewaytest"
+	"github.com/sluice-ai/sluice/gateway/health"
+	"github.com/sluice-ai/sluice/plugins/routing"
+)
+
+func spec() gateway.Spec { return routing.Spec() }
+
+// hall is a stall whose sessions are told by prompt_cache_key, and a plan for each of many sessions.
+type hall struct {
+	*gateway.Directory
+	model *gateway.Model
+	at    map[string]*gateway.Target
+}
+
+func newHall(strategy gateway.Strategy, steps ...string) *hall {
+	d, at := stall(strategy, steps...)
+	m, _, _ := d.Model("m")
+	m.Affinity = []string{"prompt_cache_key"}
+	return &hall{d, m, at}
+}
+
+const sessions = 3000
+
+// plans are the targets of each session, in order.
+func (h *hall) plans(t *testing.T, tenant string) [][]*gateway.Target {
+	t.Helper()
+	p, _ := gatewaytest.Build(t, spec(), nil)
+	plan := p.Wrap(gateway.HandlerFunc(func(*gateway.Exchange) error { return nil }))
+	all := make([][]*gateway.Target, sessions)
+	for i := range all {
+		x := gatewaytest.New(t, gatewaytest.Request{
+			Directory: h.Directory, Caller: gateway.Caller{Tenant: &gateway.Tenant{ID: tenant}}, Body: fmt.Sprintf(`{"model":"m","prompt_cache_key":"session %d"}`, i),
+		})
+		if err := plan.Serve(x); err != nil {
+			t.Fatal(err)
+		}
+		all[i] = x.Plan.Targets
+	}
+	return all
+}
+
+// share is how many of the sessions begin at a target.
+func share(plans [][]*gateway.Target, t *gateway.Target) float64 {
+	n := 0.0
+	for _, p := range plans {
+		if p[0] == t {
+			n++
+		}
+	}
+	return n / float64(len(plans))
+}
+
+// about says whether a share of the sessions is what it should be: five standard deviations.
+func about(got, want float64) bool {
+	return math.Abs(got-want) <= 5*math.Sqrt(want*(1-want)/sessions)
+}
+
+// TestAffinity makes sure that a session stays where it is, that sessions are spread by weight, and that a target which is
+// lost, or comes back, moves only its own.
+func TestAffinity(t *testing.T) {
+	for _, strategy := range []gateway.Strategy{gateway.Weighted, gateway.LeastLatency, gateway.LeastCost} {
+		h := newHall(strategy, "a:1/m a:2/m", "b/m", "c/m", "d/m")
+		h.at["b/m"].Weight, h.at["d/m"].Weight = 4, 0
+		before := h.plans(t, "acme")
+		for name, want := range map[string]float64{"a:1/m": 1.0 / 7, "a:2/m": 1.0 / 7, "b/m": 4.0 / 7, "c/m": 1.0 / 7, "d/m": 0} {
+			if got := share(before, h.at[name]); !about(got, want) {
+				t.Errorf("%s: %s has %.3f of the sessions, not %.3f", strategy, name, got, want)
+			}
+		}
+		again := h.plans(t, "acme")
+		moved := 0
+		for i := range before {
+			if !slices.Equal(before[i], again[i]) {
+				t.Fatalf("%s: session %d moves from %v to %v", strategy, i, before[i][0], again[i][0])
+			}
+			if before[i][len(before[i])-1] != h.at["d/m"] {
+				t.Errorf("%s: session %d has what has no weight elsewhere than at the end", strategy, i)
+			}
+		}
+		// Another tenant's session of that name is another one.
+		for i, p := range h.plans(t, "other") {
+			if p[0] != before[i][0] {
+				moved++
+			}
+		}
+		if got := float64(moved) / sessions; got < 0.4 || got > 0.8 {
+			t.Errorf("%s: %.2f of the sessions of another tenant are elsewhere", strategy, got)
+		}
+		// It is lost because it is ill.
+		h.at["b/m"].Health.Report(gateway.Now(), health.Outcome{Verdict: health.Limited, After: time.Hour, Reason: "test"})
+		for i, p := range h.plans(t, "acme") {
+			want := slices.DeleteFunc(slices.Clone(before[i]), func(t *gateway.Target) bool { return t == h.at["b/m"] })
+			if got := p[:len(p)-1]; !slices.Equal(got, want) || p[len(p)-1] != h.at["b/m"] {
+				t.Fatalf("%s: session %d has another order", strategy, i)
+			}
+		}
+		// It is lost because it is no longer configured.
+		h.model.Steps = slices.DeleteFunc(h.model.Steps, func(step []*gateway.Target) bool { return step[0].Provider == "b" })
+		for i, p := range h.plans(t, "acme") {
+			if before[i][0] != h.at["b/m"] && before[i][0] != p[0] {
+				t.Fatalf("%s: session %d moves though its target is there", strategy, i)
+			}
+		}
+	}
+}
+
+// TestAffinityOfKeys makes sure that with the strategy ordered a session has its key, and the order stays.
+func TestAffinityOfKeys(t *testing.T) {
+	h := newHall(gateway.Ordered, "a:1/m a:2/m", "b:1/m b:2/m")
+	plans := h.plans(t, "acme")
+	if got := share(plans, h.at["a:1/m"]); !about(got, 0.5) {
+		t.Errorf("a key has %.3f of the sessions", got)
+	}
+	for i, p := range h.plans(t, "acme") {
+		if !slices.Equal(p, plans[i]) || p[0].Provider+p[1].Provider != "aa" {
+			t.Fatalf("session %d: %v", i, p)
+		}
+	}
+}
+
+// TestSessionNames makes sure that all words of the configuration find their values, and the first one that has one counts.
+func TestSessionNames(t *testing.T) {
+	steps := make([]string, 50)
+	for i := range steps {
+		steps[i] = "p" + strconv.Itoa(i) + "/m"
+	}
+	d, _ := stall(gateway.Weighted, steps...)
+	m, _, _ := d.Model("m")
+	of := func(endpoint, fields, header string, by ...string) string {
+		t.Helper()
+		m.Affinity = by
+		return names(planned(t, gatewaytest.Request{
+			Endpoint: gatewaytest.Endpoint(endpoint, ""), Directory: d, Body: `{"model":"m"` + fields + `}`, Header: gatewaytest.Fields("X-Session-Id", header),
+		}))
+	}
+	want := of("chat.completions", `,"prompt_cache_key":"x"`, "", "prompt_cache_key")
+	same := func(endpoint, fields, header string, by ...string) {
+		t.Helper()
+		if of(endpoint, fields, header, by...) != want {
+			t.Errorf("%s with %s and %q by %v is another session", endpoint, fields, header, by)
+		}
+	}
+	same("chat.completions", `,"user":"x"`, "", "user")
+	same("responses.create", `,"user":"x"`, "", "prompt_cache_key", "user")
+	same("messages", `,"metadata":{"user_id":"x"}`, "", "user")
+	same("embeddings", `,"user":"x"`, "", "user")
+	same("chat.completions", ``, "x", "header:x-session-id")
+	same("chat.completions", `,"user":"y","prompt_cache_key":"x"`, "z", "prompt_cache_key", "user", "header:x-session-id")
+	same("chat.completions", `,"user":"","prompt_cache_key":null`, "x", "prompt_cache_key", "user", "header:X-Session-Id")
+	if of("chat.completions", `,"user":"y"`, "", "user") == want {
+		t.Error("two users are one session")
+	}
+	// Who has no session is served like anybody.
+	if a, b := of("chat.completions", ``, "", "user"), of("chat.completions", ``, "", "user"); a == b {
+		t.Error("of 50 targets the same order came twice")
+	}
+}
+
+// TestAffinityIsForAll holds the order of one session: all replicas must agree on it, also those of another version.
+func TestAffinityIsForAll(t *testing.T) {
+	h := newHall(gateway.Weighted, "a/m", "b/m", "c/m", "d/m")
+	got := ""
+	for _, p := range h.plans(t, "acme")[:12] {
+		got += p[0].Provider
+	}
+	if got != "cbaddccacdcd" {
+		t.Error(got)
+	}
+}
