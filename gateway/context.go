@@ -13,6 +13,7 @@ var (
 	ErrGone     = errors.New("the client left")
 	ErrDrain    = errors.New("the drain ended")
 	ErrDeadline = errors.New("the exchange took longer than allowed")
+	ErrLost     = errors.New("another attempt was quicker") // of a [Fork]
 )
 
 // Interrupter is what a cancelled exchange must stop at once: an upstream connection with a blocked read.
@@ -28,7 +29,7 @@ type exchangeContext struct {
 	cause    error
 	done     chan struct{}
 	deadline Instant
-	attached [2]Interrupter // two: an attempt and its hedge
+	attached [2]Interrupter // one attempt, or the forks of two
 	after    map[int]func()
 	lastKey  int
 	timer    *time.Timer
@@ -128,6 +129,15 @@ func (c *exchangeContext) cancel(cause error) {
 		go f()
 	}
 	c.stopTimer()
+}
+
+// end lets nothing of the context outlive its exchange.
+func (c *exchangeContext) end() {
+	if c.timer != nil { // only a foreign user of the context made one
+		c.mu.Lock()
+		c.stopTimer()
+		c.mu.Unlock()
+	}
 }
 
 func (c *exchangeContext) stopTimer() {

@@ -28,12 +28,25 @@ func (x *Exchange) charge(a *Attempt) catalog.Cost {
 		return catalog.Cost{Known: true}
 	case a.Status >= 300:
 		return a.Known.Refused(a.Status)
+	case a.Lost && a.Usage.Provenance != chat.Reported:
+		a.Usage = x.alike(a.Usage)
 	case a.units > 0 && a.Usage.Provenance == chat.Unknown && (x.complete || x.Reply != nil && x.Reply.Kind == Whole):
 		if c := a.Known.CostOf(x.Request.Endpoint.Counts, a.units, "", a.Start.Time()); c.Known {
 			return c
 		}
 	}
 	return a.Known.Cost(a.Usage, a.Usage.Tier, a.Start.Time())
+}
+
+// alike is the usage of an attempt that was given up because another was quicker: providers go on generating for a while, or
+// to the end, so it is estimated to be that of the other one. Less would be too little.
+func (x *Exchange) alike(known chat.Usage) chat.Usage {
+	u := x.attempts[len(x.attempts)-1].Usage
+	if u.Provenance != chat.Reported && u.Provenance != chat.Estimated {
+		return known
+	}
+	u.Provenance = chat.Estimated
+	return u
 }
 
 // count notes, while the request is there, by what the answer is charged if no usage is reported: pictures by their number,

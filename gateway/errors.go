@@ -139,5 +139,7 @@ const (
 	CodeBroken      = "upstream_stream_error" // what a caller is told inside a stream that broke off
 	CodeUnsupported = "unsupported_value"     // the target cannot do what the request asks for; another may
 	CodeCredentials = "upstream_credentials"  // the provider refuses the gateway's key, or its account cannot pay
+	CodeUnavailable = "upstream_unavailable"  // no target may be asked: they fail, cool down, or are switched off
+	CodeOverloaded  = "upstream_overloaded"   // all targets have as many requests as they bear, and too many wait
 	CodeBusy        = "gateway_busy"          // the gateway holds as many bytes of requests or of replies as it may
 )

@@ -6,9 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync/atomic"
-	"time"
 
-	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
@@ -73,29 +71,12 @@ func (x *Exchange) SetDeadline(i Instant) {
 // Deadline is when the exchange must have ended; 0 if it need not.
 func (x *Exchange) Deadline() Instant { return x.ctx.deadline }
 
-// Attach registers what a cancellation must interrupt at once; false if the exchange is cancelled already, or if two,
-// an attempt and its hedge, are attached.
+// Attach registers what a cancellation must interrupt at once; false if the exchange is cancelled already, or if two are
+// attached.
 func (x *Exchange) Attach(i Interrupter) bool { return x.ctx.attach(i) }
 
 // Detach takes it back; once it has returned, no interrupt of this exchange will come any more.
 func (x *Exchange) Detach(i Interrupter) { x.ctx.detach(i) }
-
-// Attempts are the tries made so far, oldest first.
-func (x *Exchange) Attempts() []*Attempt { return x.attempts }
-
-// Attempting adds the record of a new attempt; whoever makes the attempt fills it.
-func (x *Exchange) Attempting(t *Target) *Attempt {
-	a := &x.first
-	if len(x.attempts) > 0 {
-		a = new(Attempt)
-	}
-	a.Provider, a.Key, a.Model, a.Start = t.Provider, t.Key, x.ModelFor(t), Now()
-	if a.Known = t.Known; a.Known == nil {
-		a.Known = x.Directory.Known(a.Provider, a.Model)
-	}
-	x.attempts = append(x.attempts, a)
-	return a
-}
 
 // Commit says that the reply has begun and nothing will be sent again. The request's bytes go back to the pool now,
 // because a stream may last for minutes, unless somebody retained them. Called by forward, or by whoever answers
@@ -131,6 +112,9 @@ func (x *Exchange) End(err error) (panics []error) {
 		return nil
 	}
 	x.ended, x.complete = true, err == nil
+	for _, a := range x.attempts {
+		x.Over(a)
+	}
 	x.Cost()
 	for _, v := range slices.Backward(x.ends) {
 		if p := callEnd(v, err); p != nil {
@@ -138,11 +122,7 @@ func (x *Exchange) End(err error) (panics []error) {
 		}
 	}
 	x.Commit()
-	if x.ctx.timer != nil { // only a foreign user of the context made one
-		x.ctx.mu.Lock()
-		x.ctx.stopTimer()
-		x.ctx.mu.Unlock()
-	}
+	x.ctx.end()
 	return panics
 }
 
@@ -157,21 +137,4 @@ func callEnd(f func(error), err error) (panicked error) {
 	}()
 	f(err)
 	return nil
-}
-
-// Attempt is the record of one try of one target.
-type Attempt struct {
-	Provider, Key, Model string
-	Status               int           // HTTP status that the provider answered; 0 if none came
-	Start                Instant       // when it began
-	First                time.Duration // from Start to the first event (for a whole body: to its last byte); 0 if none came
-	Total                time.Duration // from Start to the end; 0 while it runs
-	Usage                chat.Usage
-	Known                *catalog.Model // what the catalogue knows of the model; nil if nothing
-	Cost                 catalog.Cost   // known at the exchange's end, see [Exchange.Cost]
-	units                int64          // asked for, of [Endpoint.Counts]; 0 if that is not known
-	RequestID            string         // the provider's own id, if it gave one
-	Reused               bool           // answered on a connection that was open already
-	Resent               bool           // sent a second time, because the open connection that it was sent on first was closed
-	Err                  error          // why it failed; nil if it did not
 }

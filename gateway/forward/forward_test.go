@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/forward"
+	"github.com/sluice-ai/sluice/gateway/health"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -90,8 +91,12 @@ func exchange(targets ...gateway.Sender) *gateway.Exchange {
 	x := &gateway.Exchange{}
 	x.Init("req_test", &gateway.Endpoint{Name: "chat.completions", Method: "POST", Dialect: "openai"}, header{}, nil)
 	x.Caller.Tenant = &gateway.Tenant{ID: "acme"}
+	known := health.New(health.Options{})
 	for i, via := range targets {
-		x.Plan.Targets = append(x.Plan.Targets, &gateway.Target{Provider: "p" + strconv.Itoa(i), Model: "m", Via: via})
+		name := "p" + strconv.Itoa(i)
+		x.Plan.Targets = append(x.Plan.Targets, &gateway.Target{
+			Provider: name, Model: "m", Via: via, Health: known.Target(health.ID{Provider: name, Model: "m"}, health.Settings{}),
+		})
 	}
 	return x
 }
@@ -263,7 +268,7 @@ func TestBackoff(t *testing.T) {
 	check("a date", ms(0, 1000), ms(0, 2000), after("retry-after", "Sat, 01 Jan 2000 00:00:02 GMT"), ok("a")) // the bubble's clock starts in 2000
 	check("too long to wait for", ms(0), ms(0), after("retry-after", "3"), ok("a"))
 	check("huge", ms(0), ms(0), after("retry-after", "99999999999999999999"), ok("a"))
-	check("nonsense", ms(0, 50), ms(0, 100), after("retry-after", "soon"), ok("a"))
+	check("nonsense", ms(0, 1000), ms(0, 1250), after("retry-after", "soon"), ok("a")) // health says how long a 429 cools down
 }
 
 // A target that asked to be left alone is, whatever the others said meanwhile; and they do not wait for it.

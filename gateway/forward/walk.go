@@ -1,117 +1,309 @@
 package forward
 
 import (
-	"sync/atomic"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/admission"
+	"github.com/sluice-ai/sluice/gateway/catalog"
+	"github.com/sluice-ai/sluice/gateway/health"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
-// walk goes over the targets of a plan: each once, then round again for the retries, leaving out the dismissed.
+// walk goes over the targets of one exchange's plan: each once, those first that can be asked at once, and then round again
+// for the retries. Sets of targets are sets of bits; a plan has no more than 64.
 type walk struct {
-	targets   []*gateway.Target
-	retries   int    // left
-	at        int    // of the next attempt, counted over all rounds
-	dismissed uint64 // bit set of targets; plans longer than 64 are cut to 64
-	current   int    // index of the target tried last
-	retry     int    // how many retries were made
+	h       *Handler
+	x       *gateway.Exchange
+	targets []*gateway.Target
+	tokens  int64 // of the prompt, by an estimate
 
-	notBefore map[int]gateway.Instant // of targets that asked to be left alone for a while
+	current   int             // index of the target that was asked last; -1: none
+	tried     uint64          // asked at least once
+	dismissed uint64          // will not answer differently
+	crowded   uint64          // let nobody queue any more
+	afforded  uint64          // have been failing, and are paid for
+	retries   int             // left
+	retry     int             // made
+	paid      bool            // the budget has paid for the next retry
+	rest      gateway.Instant // before which there is no retry
+	tooSmall  int64           // window of the largest model that found the prompt too long
+	refused   error           // by the queue of a target that is crowded
 }
 
-// next is the target to try now; more has said that there is one.
-func (w *walk) next() *gateway.Target {
-	w.current = w.at % w.size()
-	w.at++
-	return w.targets[w.current]
-}
+const mostTargets = 64
 
-func (w *walk) size() int { return min(len(w.targets), 64) }
-
-// dismiss takes the target tried last out of the walk.
-func (w *walk) dismiss() { w.dismissed |= 1 << w.current }
-
-// leave notes that the target tried last wants to be left alone until then.
-func (w *walk) leave(until gateway.Instant) {
-	if w.notBefore == nil {
-		w.notBefore = map[int]gateway.Instant{}
+func newWalk(h *Handler, x *gateway.Exchange) walk {
+	w := walk{h: h, x: x, targets: distinct(x), tokens: x.Request.PromptTokens(), current: -1, retries: h.o.Max}
+	if n := x.Plan.Retries; n != nil {
+		w.retries = min(w.retries, *n)
 	}
-	w.notBefore[w.current] = until
-}
-
-// left is for how long the target that comes next still wants to be left alone.
-func (w *walk) left() time.Duration {
-	until := w.notBefore[w.at%w.size()]
-	if until == 0 {
-		return 0
+	if len(w.targets) > mostTargets {
+		w.targets = w.targets[:mostTargets]
 	}
-	return max(until.Sub(gateway.Now()), 0)
+	return w
 }
 
-// more moves on to the next target that may be tried. retry is 0 for one not tried yet, else the retry's number.
-func (w *walk) more() (retry int, ok bool) {
-	for range w.size() {
-		if w.dismissed&(1<<(w.at%w.size())) == 0 {
-			break
+// distinct is the plan's targets. A tenant's own key replaces each of the operator's, so that targets which differ only in
+// their key are one: the tenant's account is not asked again for each of them.
+func distinct(x *gateway.Exchange) []*gateway.Target {
+	own := x.Caller.Tenant.Own
+	if len(own) == 0 || len(x.Plan.Targets) == 1 {
+		return x.Plan.Targets
+	}
+	var targets []*gateway.Target
+	for _, t := range x.Plan.Targets {
+		same := func(u *gateway.Target) bool { return u.Provider == t.Provider && u.Model == t.Model }
+		if own[t.Provider] == nil || !slices.ContainsFunc(targets, same) {
+			targets = append(targets, t)
 		}
-		w.at++
 	}
-	if w.dismissed&(1<<(w.at%w.size())) != 0 {
-		return 0, false
-	}
-	if w.at < w.size() {
-		return 0, true
-	}
-	if w.retries == 0 {
-		return 0, false
-	}
-	w.retries--
-	w.retry++
-	return w.retry, true
+	return targets
 }
 
-// budget bounds retries to a share of the exchanges, with a floor of ten a second (Finagle's and Linkerd's rule). It
-// holds at most ten seconds' worth of the floor.
-type budget struct {
-	share  float64
-	tokens atomic.Int64 // in thousandths of a retry
-	last   atomic.Int64 // the gateway.Instant up to which the floor was credited; 0: never
+// place is where one attempt can be made.
+type place struct {
+	target  *gateway.Target
+	via     gateway.Sender
+	key     string
+	health  *health.Target
+	limiter *admission.Limiter
+	index   int
+	tokens  int64
+	waited  time.Duration
 }
 
+// place is the target of that index, or the tenant's own account there.
+func (w *walk) place(i int) place {
+	t := w.targets[i]
+	p := place{target: t, via: t.Via, key: t.Key, health: t.Health, limiter: t.Limiter, index: i, tokens: w.tokens}
+	if own := w.x.Caller.Tenant.Own[t.Provider]; own != nil {
+		p.via, p.key, p.health, p.limiter = own.Via, "tenant", own.Health, own.Limiter
+	}
+	if p.health != nil {
+		p.health = p.health.Of(w.x.ModelFor(t))
+	}
+	return p
+}
+
+// has says whether a target is in a set.
+func has(set uint64, i int) bool { return set&(1<<i) != 0 }
+
+// may says whether a target is worth being asked, now or later.
+func (w *walk) may(i int) bool {
+	if has(w.dismissed|w.crowded, i) {
+		return false
+	}
+	if w.tooSmall > 0 {
+		if n := w.window(i); n > 0 && n <= w.tooSmall {
+			return false
+		}
+	}
+	return true
+}
+
+// window is how many tokens a target's model takes; 0 if that is not known.
+func (w *walk) window(i int) int64 {
+	if m := w.known(w.targets[i]); m != nil {
+		return m.Context
+	}
+	return 0
+}
+
+// known is what the catalogue knows of a target's model; nil if nothing.
+func (w *walk) known(t *gateway.Target) *catalog.Model {
+	if t.Known != nil {
+		return t.Known
+	}
+	return w.x.Directory.Known(t.Provider, w.x.ModelFor(t))
+}
+
+// next takes a place at the target that comes next, and waits for it if it must. The error says why there is none.
+func (w *walk) next() (place, error) {
+	began := gateway.Now()
+	for now, naps := began, 0; ; now = gateway.Now() {
+		p, i, ok := w.fresh(now)
+		if ok {
+			w.move(&p, now.Sub(began))
+			return p, nil
+		}
+		var wait time.Duration
+		if i < 0 {
+			if i, wait, ok = w.soonest(now, w.h.o.BackoffMax-now.Sub(began)); !ok {
+				return p, w.nobody(now)
+			}
+		}
+		if wait > 0 {
+			if naps > 0 { // the last was in vain: somebody else tries it
+				wait = max(wait, min(nap<<min(naps, 8), longestNap))
+			}
+			naps++
+			if err := pause(w.x, wait); err != nil {
+				return p, err
+			}
+			continue
+		}
+		p, ok, err := w.enter(i)
+		if err != nil {
+			return p, err
+		}
+		if ok {
+			w.move(&p, gateway.Since(began))
+			return p, nil
+		}
+	}
+}
+
+// Between two looks at whether a trial of somebody else's is over.
 const (
-	retryCost      = 1000
-	floorPerSecond = 10 * retryCost
-	mostTokens     = 10 * floorPerSecond
+	nap        = 25 * time.Millisecond
+	longestNap = 400 * time.Millisecond
 )
 
-// deposit credits one exchange.
-func (b *budget) deposit() {
-	if b.share > 0 && b.tokens.Load() < mostTokens {
-		b.tokens.Add(int64(b.share * retryCost))
+// move goes to a place that was taken after so long a wait.
+func (w *walk) move(p *place, waited time.Duration) {
+	if has(w.tried, p.index) {
+		w.retries--
+		w.retry++
+		w.paid = false
 	}
+	w.tried |= 1 << p.index
+	w.current, p.waited = p.index, waited
 }
 
-// withdraw pays for one retry; false if there is nothing left to pay with.
-func (b *budget) withdraw() bool {
-	if b.share <= 0 { // no budget: retries are bounded by Options.Max alone
+// fresh takes a place at the first target that was not tried yet and can be asked at once. Without one it gives the first
+// that only has no room; -1 if there is none such either.
+func (w *walk) fresh(now gateway.Instant) (p place, full int, ok bool) {
+	full = -1
+	for i := range w.targets {
+		if has(w.tried, i) || !w.may(i) {
+			continue
+		}
+		p = w.place(i)
+		switch {
+		case p.health.Wait(now) > 0:
+		case w.tried != 0 && !w.afford(&p, now):
+			w.dismissed |= 1 << i
+		case p.limiter.TryEnter():
+			if w.start(&p, now) {
+				return p, i, true
+			}
+		case full < 0:
+			full = i
+		}
+	}
+	return place{}, full, false
+}
+
+// afford pays for a failover to a target that has been failing itself: in an outage of all targets each would multiply the
+// load. To one that is well it is free.
+func (w *walk) afford(p *place, now gateway.Instant) bool {
+	if has(w.afforded, p.index) || p.health.State(now) == health.Healthy {
 		return true
 	}
-	b.creditFloor()
-	if b.tokens.Add(-retryCost) >= 0 {
+	if !w.withdraw() {
+		return false
+	}
+	w.afforded |= 1 << p.index
+	return true
+}
+
+func (w *walk) withdraw() bool { return w.h.o.Budget <= 0 || w.h.budget.withdraw() }
+
+// start begins an attempt at a place where there is room; false if the target must not be asked any more.
+func (w *walk) start(p *place, now gateway.Instant) bool {
+	if p.health.Begin(now, p.tokens) {
 		return true
 	}
-	b.tokens.Add(retryCost)
+	p.limiter.Leave(admission.Signal{})
 	return false
 }
 
-// creditFloor adds what the floor has earned since the last time; a second's worth the first time.
-func (b *budget) creditFloor() {
-	now, last := gateway.Now(), b.last.Load()
-	earned := int64(floorPerSecond)
-	if last != 0 {
-		earned = int64(now.Sub(gateway.Instant(last)).Seconds() * floorPerSecond)
+// soonest is whom to wait for, and how long, if that is not too long: at first the target that can be asked soonest, later
+// the one whose turn it is. Those that were tried come again after a pause, as long as there are retries.
+func (w *walk) soonest(now gateway.Instant, most time.Duration) (index int, wait time.Duration, ok bool) {
+	if d := w.x.Deadline(); d != 0 {
+		most = min(most, d.Sub(now)-1)
 	}
-	if earned > 0 && b.last.CompareAndSwap(last, int64(now)) {
-		b.tokens.Add(min(earned, max(mostTokens-b.tokens.Load(), 0)))
+	for k := range w.targets {
+		i := (w.current + 1 + k) % len(w.targets)
+		if !w.may(i) {
+			continue
+		}
+		d := w.place(i).health.Wait(now)
+		if has(w.tried, i) {
+			if w.retries <= 0 || !w.paid && !w.withdraw() {
+				w.retries = 0
+				continue
+			}
+			w.paid = true
+			d = max(d, w.rest.Sub(now))
+		}
+		switch {
+		case d > most:
+		case w.tried != 0:
+			return i, d, true
+		case !ok || d < wait:
+			index, wait, ok = i, d, true
+		}
+	}
+	return index, wait, ok
+}
+
+// enter takes a place at a target, in its queue if need be. It is not ok without an error if another should be looked for.
+func (w *walk) enter(i int) (p place, ok bool, err error) {
+	p = w.place(i)
+	if p.health.Wait(gateway.Now()) > 0 {
+		return p, false, nil
+	}
+	if !p.limiter.TryEnter() {
+		err = p.limiter.Enter(w.x.Context(), w.ticket())
+		switch {
+		case err == nil:
+		case w.x.Err() != nil:
+			return p, false, w.x.Cause()
+		default:
+			w.crowded |= 1 << i
+			w.refused = crowd(p.target.Provider, err)
+			return p, false, nil
+		}
+	}
+	return p, w.start(&p, gateway.Now()), nil
+}
+
+// ticket is what the exchange has to show in a queue.
+func (w *walk) ticket() admission.Ticket {
+	t := w.x.Caller.Tenant
+	p := t.Priority
+	switch string(chat.ServedTier([]byte(w.x.Request.Member(`"service_tier"`)))) {
+	case "flex", "batch":
+		p = min(p, admission.Low)
+	}
+	return admission.Ticket{Tenant: t.ID, Priority: p, Deadline: w.x.Deadline()}
+}
+
+// backoff is the wait before the n-th retry, n from 1: exponential, with up to half of it taken off at random so that
+// callers which failed together do not come back together.
+func (h *Handler) backoff(n int) time.Duration {
+	d := h.o.BackoffMin << min(n-1, 16)
+	if d > h.o.BackoffMax || d <= 0 {
+		d = h.o.BackoffMax
+	}
+	if d <= 1 {
+		return d
+	}
+	return d/2 + rand.N(d/2) //nolint:gosec // jitter
+}
+
+func pause(x *gateway.Exchange, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-x.Context().Done():
+		return x.Cause()
 	}
 }

@@ -99,6 +99,10 @@ func (st *stream) head(h []byte) error {
 	if f.encoded {
 		return errEncoding
 	}
+	if f.told.some {
+		now := gateway.Now()
+		st.attempt.Limits(now, f.told.limits(now))
+	}
 	return st.frame(f)
 }
 
@@ -122,6 +126,7 @@ type framing struct {
 	chunked bool
 	length  int64
 	encoded bool
+	told    told
 }
 
 // splitField reads "Name: value"; the name must be a token directly before the colon.
@@ -194,7 +199,7 @@ func (st *stream) field(f *framing, name, value string) bool {
 		st.pass("retry-after", value)
 	case is("retry-after-ms"):
 		st.pass("retry-after-ms", value)
-	case is("openai-processing-ms"), hasPrefix(name, "x-ratelimit-"), hasPrefix(name, "anthropic-ratelimit-"):
+	case is("openai-processing-ms"), f.told.take(name, value):
 		if st.r.native { // in another dialect they mean nothing
 			st.pass(name, value)
 		}

@@ -300,7 +300,7 @@ func (b *merged) read() bool {
 // share is one member's reply: the elements of its inputs, from one on, and its part of the usage.
 func (b *merged) share(x *gateway.Exchange, a *gateway.Attempt, from, n int) (*gateway.Reply, error) {
 	a.Status, a.RequestID, a.Reused, a.Resent = b.attempt.Status, b.attempt.RequestID, b.attempt.Reused, b.attempt.Resent
-	a.First, a.Total = gateway.Since(a.Start), gateway.Since(a.Start)
+	a.First, a.Total, a.Joined = gateway.Since(a.Start), gateway.Since(a.Start), from > 0
 	if b.err != nil {
 		a.Err = b.err
 		return nil, b.err

@@ -218,5 +218,6 @@ var _ net.Error = (*timeoutError)(nil)
 type timeoutError struct{ phase string }
 
 func (e *timeoutError) Error() string   { return "upstream: " + e.phase + " took too long" }
+func (e *timeoutError) Phase() string   { return e.phase } // for [gateway.Attempt.Why]
 func (e *timeoutError) Timeout() bool   { return true }
 func (e *timeoutError) Temporary() bool { return true }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/sluice-ai/sluice/gateway"
@@ -16,7 +17,7 @@ import (
 var (
 	errCut       = errors.New("upstream: the answer broke off")
 	errMalformed = errors.New("upstream: the answer is not what its dialect prescribes")
-	errTooLarge  = errors.New("upstream: the answer is larger than allowed")
+	errTooLarge  = fmt.Errorf("upstream: %w", gateway.ErrTooLarge)
 	errNoStream  = errors.New("upstream: a stream was asked for and something else came, or the other way round")
 )
 

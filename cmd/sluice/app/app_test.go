@@ -38,7 +38,7 @@ func TestAnswers(t *testing.T) {
 		}
 	}
 	check(s.askAs(c, "wrong", unary("sim-chat")), 401, "invalid_api_key")
-	if a := s.ask(c, unary("sim-503-after0")); a.status != 503 || a.header.Get("X-Sluice-Attempts") != "3" || a.header.Get("X-Sluice-Provider") != "p0" {
+	if a := s.ask(c, unary("sim-500")); a.status != 500 || a.header.Get("X-Sluice-Attempts") != "3" || a.header.Get("X-Sluice-Provider") != "p0" {
 		t.Errorf("%+v", a)
 	}
 	check(s.ask(c, unary("gpt-5")), 404, "model_not_found")

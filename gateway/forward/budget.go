@@ -1,0 +1,50 @@
+package forward
+
+import (
+	"sync/atomic"
+
+	"github.com/sluice-ai/sluice/gateway"
+)
+
+// budget bounds further attempts to a share of the exchanges, with a floor of so many a second (Finagle's and Linkerd's rule).
+type budget struct {
+	floor, most int64        // earned in a second; held at most
+	tokens      atomic.Int64 // in thousandths of an attempt
+	last        atomic.Int64 // the gateway.Instant up to which the floor was credited; 0: never
+}
+
+const attemptCost = 1000
+
+// retryBudget has a floor of ten a second, of which it holds ten seconds' worth.
+func retryBudget() *budget { return &budget{floor: 10 * attemptCost, most: 100 * attemptCost} }
+
+// deposit credits the share of one exchange.
+func (b *budget) deposit(share float64) {
+	if share > 0 && b.tokens.Load() < b.most {
+		b.tokens.Add(int64(share * attemptCost))
+	}
+}
+
+// withdraw pays for one attempt; false if there is nothing left to pay with.
+func (b *budget) withdraw() bool {
+	if b.floor > 0 {
+		b.creditFloor()
+	}
+	if b.tokens.Add(-attemptCost) >= 0 {
+		return true
+	}
+	b.tokens.Add(attemptCost)
+	return false
+}
+
+// creditFloor adds what the floor has earned since the last time; a second's worth the first time.
+func (b *budget) creditFloor() {
+	now, last := gateway.Now(), b.last.Load()
+	earned := b.floor
+	if last != 0 {
+		earned = int64(now.Sub(gateway.Instant(last)).Seconds() * float64(b.floor))
+	}
+	if earned > 0 && b.last.CompareAndSwap(last, int64(now)) {
+		b.tokens.Add(min(earned, max(b.most-b.tokens.Load(), 0)))
+	}
+}
