@@ -23,7 +23,7 @@ func (r *Runtime) directory(c *config.Config, g, old *Generation) (*gateway.Dire
 	if old != nil && same(c.Models, old.models) {
 		e.Created = time.Unix(old.directory.Created(), 0)
 	}
-	b := r.standing.builder(g)
+	b := g.standing
 	e.Known = Known(c, g.catalog)
 	e.Models = b.models(c, e.Known)
 	e.Accounts, e.Holders = b.accounts(c), r.stored
@@ -56,7 +56,6 @@ func (r *Runtime) directory(c *config.Config, g, old *Generation) (*gateway.Dire
 			e.Anonymous = tenant
 		}
 	}
-	b.keep()
 	return gateway.NewDirectory(e), nil
 }
 
@@ -137,7 +136,7 @@ func (b *builder) named(name string, c []config.Model, list []*gateway.Model, kn
 		for i, t := range step {
 			t := *t
 			t.Model = strings.Replace(cmp.Or(t.Model, name), "*", matched, 1)
-			t.Health = t.Health.Of(t.Model)
+			t.Health = b.one(t.Health, t.Model)
 			targets[i] = &t
 		}
 		know(targets, known)
@@ -151,10 +150,7 @@ func (b *builder) named(name string, c []config.Model, list []*gateway.Model, kn
 // divided among the keys by theirs, in thousandths so that whole numbers suffice.
 func (b *builder) targets(t config.Target, asked string) []*gateway.Target {
 	p := b.g.providers[t.Provider]
-	keys := p.config.Keys
-	if len(keys) == 0 {
-		keys = []config.Key{{Weight: 1}}
-	}
+	keys := keysOf(&p.config)
 	total := 0
 	for _, k := range keys {
 		total += k.Weight

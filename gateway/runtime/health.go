@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"hash/fnv"
 	"maps"
+	"slices"
 	"sync"
 
 	"go.uber.org/zap"
@@ -25,17 +26,23 @@ type standing struct {
 
 	mu       sync.Mutex
 	limiters map[string]*admission.Limiter // by provider; a tenant's own account: "tenant <id> <provider>"
+
+	configured map[health.ID]bool              // targets of the present generation
+	wild       map[health.ID][]gateway.Pattern // those with a "*", by provider and key, longest first
 }
 
-func newStanding(log *zap.Logger, changed func(health.Event)) *standing {
-	return &standing{
-		targets: health.New(health.Options{OnEvent: func(e health.Event) {
-			logChange(log, e)
-			if changed != nil {
-				changed(e)
-			}
-		}}),
-		limiters: map[string]*admission.Limiter{},
+// newStanding begins with nothing. changed is told of all changes.
+func newStanding(changed func(health.Event)) *standing {
+	return &standing{targets: health.New(health.Options{OnEvent: changed}), limiters: map[string]*admission.Limiter{}}
+}
+
+// changed is told of each change of a target: it leaves a line in the log and a count, and is passed on.
+func (r *Runtime) changed(e health.Event) {
+	logChange(r.o.Log, e)
+	r.visible.changed(e)
+	r.probing.tell(e)
+	if r.o.Changed != nil {
+		r.o.Changed(e)
 	}
 }
 
@@ -55,49 +62,95 @@ func logChange(log *zap.Logger, e health.Event) {
 	}
 }
 
-// builder makes the targets of one generation, and remembers which there are.
+// builder makes the targets of one generation. What is known of those that exist stays as it is until commit: the
+// generation may still fail to be built.
 type builder struct {
 	s        *standing
 	g        *Generation
 	senders  map[health.ID]gateway.Sender // by provider and key
-	ids      map[health.ID]bool
-	limiters map[string]bool
+	ids      map[health.ID]health.Settings
+	limiters map[string]admission.Settings
+	made     []string // limiters that are new
 }
 
 func (s *standing) builder(g *Generation) *builder {
-	return &builder{s: s, g: g, senders: map[health.ID]gateway.Sender{}, ids: map[health.ID]bool{}, limiters: map[string]bool{}}
+	return &builder{
+		s: s, g: g, senders: map[health.ID]gateway.Sender{}, ids: map[health.ID]health.Settings{}, limiters: map[string]admission.Settings{},
+	}
 }
 
 // target is what is known of one.
 func (b *builder) target(c *config.Provider, id health.ID, secret string) *health.Target {
-	b.ids[id] = true
-	return b.s.targets.Target(id, healthSettings(c, secret))
+	set := healthSettings(c, secret)
+	b.ids[id] = set
+	if b.s.configured[id] { // by Apply alone, which the caller is
+		return b.s.targets.Find(id)
+	}
+	return b.s.targets.Target(id, set)
+}
+
+// one is the target for one name of a target's model, if that has a "*". As it is in the configuration, it is kept like
+// those that are named there.
+func (b *builder) one(t *health.Target, model string) *health.Target {
+	set := b.ids[t.ID()]
+	t = t.Of(model)
+	b.ids[t.ID()] = set
+	return t
 }
 
 // limiter is that of a provider, or of a tenant's own account there.
 func (b *builder) limiter(name string, c *config.Provider) *admission.Limiter {
-	b.limiters[name] = true
 	set := admission.Settings{Max: c.Concurrency.Max, Min: c.Concurrency.Min, Queue: c.Concurrency.Queue, Wait: c.Concurrency.Wait}
 	if set.Queue == 0 {
 		set.Queue = -1
 	}
+	b.limiters[name] = set
 	b.s.mu.Lock()
 	defer b.s.mu.Unlock()
 	l := b.s.limiters[name]
 	if l == nil {
 		l = admission.New(set)
 		b.s.limiters[name] = l
+		b.made = append(b.made, name)
 	}
-	l.Configure(set)
 	return l
 }
 
-// keep forgets what the generation does not name.
-func (b *builder) keep() {
-	b.s.targets.Keep(maps.Keys(b.ids))
+// commit gives the settings of the generation to what it names, and forgets what it does not name.
+func (b *builder) commit() {
+	configured, wild := map[health.ID]bool{}, map[health.ID][]gateway.Pattern{}
+	for id, set := range b.ids {
+		b.s.targets.Target(id, set)
+		configured[id] = true
+		if p := gateway.Pattern(id.Model); p.Wild() {
+			key := health.ID{Provider: id.Provider, Key: id.Key}
+			wild[key] = append(wild[key], p)
+		}
+	}
+	for _, list := range wild {
+		slices.SortFunc(list, func(a, b gateway.Pattern) int { return len(b) - len(a) })
+	}
+	b.s.targets.Keep(maps.Keys(configured))
 	b.s.mu.Lock()
 	defer b.s.mu.Unlock()
-	maps.DeleteFunc(b.s.limiters, func(name string, _ *admission.Limiter) bool { return !b.limiters[name] })
+	b.s.configured, b.s.wild = configured, wild
+	for name, l := range b.s.limiters {
+		if set, ok := b.limiters[name]; ok {
+			l.Configure(set)
+		} else {
+			delete(b.s.limiters, name)
+		}
+	}
+}
+
+// undo forgets what was made for a generation that failed.
+func (b *builder) undo() {
+	b.s.targets.Keep(maps.Keys(b.s.configured))
+	b.s.mu.Lock()
+	defer b.s.mu.Unlock()
+	for _, name := range b.made {
+		delete(b.s.limiters, name)
+	}
 }
 
 // Limiters are those of all providers, and of tenants' own accounts, by name.

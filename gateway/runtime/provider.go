@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/health"
 	"github.com/sluice-ai/sluice/gateway/serve"
 	"github.com/sluice-ai/sluice/gateway/sim"
 	"github.com/sluice-ai/sluice/gateway/upstream"
@@ -27,6 +29,7 @@ type provider struct {
 	beat   time.Duration
 	key    func(value string) gateway.Sender
 	serves map[string]bool // names of endpoints
+	probe  func(ctx context.Context, path, key string) health.Outcome
 }
 
 // carryProvider carries the old generation's over, or builds a new one.
@@ -53,7 +56,7 @@ func (r *Runtime) carryProvider(c *config.Provider, all *config.Config, old *Gen
 		return nil, err
 	}
 	k := kind(c)
-	p.key, p.serves, p.closer = u.WithKey, k.Serves(), u.Close
+	p.key, p.serves, p.probe, p.closer = u.WithKey, k.Serves(), u.Probe, u.Close
 	return p, nil
 }
 

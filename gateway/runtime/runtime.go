@@ -31,6 +31,7 @@ type Options struct {
 	UserAgent  string             // sent to providers
 	Changed    func(health.Event) // told of each change of a target, one after another; it must not block; nil: nobody
 	MaxReplies int64              // bytes of all providers' replies held at once; 0: no bound
+	Leases     Leases             // of active probes among replicas; nil: each probes for itself
 }
 
 // Runtime holds the present generation.
@@ -39,6 +40,9 @@ type Runtime struct {
 	watch    *watch.Watcher // of idle upstream connections; nil: they are probed before use
 	budget   *upstream.Budget
 	standing *standing
+	visible  *visible
+	probing  *probing
+	registry *prometheus.Registry
 	stored   *upstream.Stored
 	current  atomic.Pointer[Generation]
 	mu       sync.Mutex // one Apply at a time
@@ -53,8 +57,12 @@ var (
 // New makes a runtime without a generation: Apply must succeed before the first Acquire.
 func New(o Options) *Runtime {
 	r := &Runtime{
-		o: o, budget: upstream.NewBudget(o.MaxReplies), stored: upstream.NewStored(0, 0), standing: newStanding(o.Log, o.Changed),
+		o: o, budget: upstream.NewBudget(o.MaxReplies), stored: upstream.NewStored(0, 0), registry: prometheus.NewRegistry(),
 	}
+	r.standing = newStanding(r.changed)
+	r.visible = newVisible(r.standing)
+	r.probing = newProbing(r, r.visible)
+	r.registry.MustRegister(r.visible)
 	w, err := watch.New()
 	if err != nil {
 		o.Log.Info("idle provider connections are probed before use", zap.Error(err))
@@ -78,9 +86,12 @@ func (r *Runtime) Apply(c *config.Config) error {
 	r.number++
 	g.number = r.number
 	r.current.Store(g)
+	g.standing.commit()
+	g.standing = nil
 	if old != nil {
 		old.retire()
 	}
+	r.probing.apply(c, g)
 	return nil
 }
 
@@ -99,6 +110,7 @@ func (r *Runtime) Acquire() serve.Generation {
 func (r *Runtime) Close() (err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.probing.close()
 	if g := r.current.Load(); g != nil {
 		g.retire()
 		<-g.drained
@@ -123,13 +135,13 @@ func (r *Runtime) ReplyBytes() int64 { return r.budget.Held() }
 // Targets is what is known of all targets.
 func (r *Runtime) Targets() *health.Registry { return r.standing.targets }
 
-// Gather implements prometheus.Gatherer: the metrics of the present generation's plugins.
+// Gather implements prometheus.Gatherer: the metrics of targets, of limiters, and of the present generation's plugins.
 func (r *Runtime) Gather() ([]*dto.MetricFamily, error) {
 	g := r.current.Load()
 	if g == nil {
 		return nil, nil
 	}
-	var all prometheus.Gatherers
+	all := prometheus.Gatherers{r.registry}
 	for _, p := range g.plugins {
 		all = append(all, p.registry)
 	}
@@ -147,6 +159,7 @@ type Generation struct {
 	number    int
 	plugins   []*plugin
 	providers map[string]*provider
+	standing  *builder // nil once it is applied
 	log       *zap.Logger
 
 	users    atomic.Int64 // exchanges, +1 for being the present generation; negative once drained
@@ -195,8 +208,10 @@ func (g *Generation) close() {
 func (r *Runtime) build(c *config.Config, old *Generation) (g *Generation, err error) {
 	g = &Generation{models: c.Models, entries: c.Catalog, providers: map[string]*provider{}, log: r.o.Log, drained: make(chan struct{})}
 	g.users.Store(1)
+	g.standing = r.standing.builder(g)
 	defer func() {
 		if err != nil { // what was carried over only loses a user; what was built new is closed
+			g.standing.undo()
 			g.close()
 		}
 	}()

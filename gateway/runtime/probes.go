@@ -1,0 +1,239 @@
+package runtime
+
+import (
+	"context"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/health"
+	"github.com/sluice-ai/sluice/gateway/internal/clock"
+	"github.com/sluice-ai/sluice/gateway/serve"
+	"github.com/sluice-ai/sluice/gateway/upstream"
+)
+
+// Leases lets replicas share work that one of them need do.
+type Leases interface {
+	// Lease says whether the work of that name is the caller's for the next d; to all others it says false. It may block
+	// for as long as a request to the shared state takes.
+	Lease(name string, d time.Duration) bool
+}
+
+// probing holds the probers of the present generation, one for each key of a provider that is to be probed. Keys of
+// tenants are theirs: they are not probed at their expense.
+type probing struct {
+	r      *Runtime
+	ctx    context.Context //nolint:containedctx // of all probers, until close
+	stop   context.CancelFunc
+	work   sync.WaitGroup
+	counts *visible
+
+	mu      sync.Mutex
+	running map[health.ID]*prober // by provider and key
+}
+
+func newProbing(r *Runtime, counts *visible) *probing {
+	p := &probing{r: r, counts: counts, running: map[health.ID]*prober{}}
+	p.ctx, p.stop = context.WithCancel(context.Background())
+	return p
+}
+
+// apply starts the probers that a generation wants, and stops those that it does not. What did not change goes on.
+func (p *probing) apply(c *config.Config, g *Generation) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wanted := map[health.ID]*provider{}
+	for i := range c.Providers {
+		entry := g.providers[c.Providers[i].Name]
+		if entry.config.Health.Probe == nil {
+			continue
+		}
+		for _, k := range keysOf(&entry.config) {
+			wanted[health.ID{Provider: entry.config.Name, Key: k.Name}] = entry
+		}
+	}
+	for id, b := range p.running {
+		if wanted[id] != b.p {
+			b.stop()
+			delete(p.running, id)
+		}
+	}
+	for id, entry := range wanted {
+		if p.running[id] == nil {
+			p.running[id] = p.start(id, entry)
+		}
+	}
+}
+
+func (p *probing) start(id health.ID, entry *provider) *prober {
+	entry.retain()
+	b := &prober{probing: p, p: entry, id: id, Probe: *entry.config.Health.Probe, news: make(chan struct{}, 1)}
+	for _, k := range keysOf(&entry.config) {
+		if k.Name == id.Key {
+			b.secret = k.Key.Reveal()
+		}
+	}
+	var ctx context.Context
+	ctx, b.stop = context.WithCancel(p.ctx)
+	p.work.Go(func() {
+		defer func() {
+			b.stop()
+			if err := entry.release(); err != nil {
+				p.r.o.Log.Warn("closing a provider", zap.String("provider", id.Provider), zap.Error(err))
+			}
+		}()
+		b.run(ctx)
+	})
+	return b
+}
+
+// tell lets the prober of a target know that it has opened: it may be wanted before its time.
+func (p *probing) tell(e health.Event) {
+	if e.To != health.Open {
+		return
+	}
+	p.mu.Lock()
+	b := p.running[health.ID{Provider: e.Provider, Key: e.Key}]
+	p.mu.Unlock()
+	if b != nil {
+		select {
+		case b.news <- struct{}{}:
+		default: // it has not looked at the last yet
+		}
+	}
+}
+
+// close stops all probers and waits for them.
+func (p *probing) close() {
+	p.stop()
+	p.work.Wait()
+}
+
+// prober asks one provider with one key.
+type prober struct {
+	config.Probe
+	probing *probing
+	p       *provider
+	id      health.ID
+	secret  string
+	stop    context.CancelFunc
+	news    chan struct{}
+}
+
+// run probes at random moments, Every apart on average, and when a target that is open would be tried: then the probe is
+// the trial, instead of a caller's request.
+func (b *prober) run(ctx context.Context) {
+	next := clock.Now().Add(rand.N(b.Every)) //nolint:gosec // so that keys and replicas spread
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for at := next; ; {
+		timer.Reset(max(at.Sub(clock.Now()), 0))
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.news:
+		case <-timer.C:
+			b.probe(ctx)
+			if now := clock.Now(); now >= next {
+				next = now.Add(b.Every*9/10 + rand.N(b.Every/5+1)) //nolint:gosec // jitter
+			}
+		}
+		at = min(next, b.trial())
+	}
+}
+
+// trial is when the first of the open targets would be tried; far away if there is none.
+func (b *prober) trial() clock.Instant {
+	now, first := clock.Now(), clock.Now().Add(b.Every)
+	for t := range b.targets(now) {
+		if s := t.Snapshot(now); s.State == health.Open && !s.NextProbe.IsZero() {
+			if at := clock.At(s.NextProbe); at > now {
+				first = min(first, at+1)
+			}
+		}
+	}
+	return first
+}
+
+// targets are those of the key that may be probed, with what is known of them. A key or a model that was refused is left
+// alone until its time: whoever asks with a wrong key too often is locked out.
+func (b *prober) targets(now clock.Instant) map[*health.Target]bool {
+	found := map[*health.Target]bool{}
+	registry := b.probing.r.standing.targets
+	for _, s := range registry.All(now) {
+		if s.Provider != b.id.Provider || s.Key != b.id.Key || s.State == health.Disabled && s.Operator == "" && s.NextProbe.After(now.Time()) {
+			continue
+		}
+		if t := registry.Find(s.ID); t.Probing(now) {
+			found[t] = true
+		}
+	}
+	return found
+}
+
+// probe asks, and tells the targets of the key what it means for them.
+func (b *prober) probe(ctx context.Context) {
+	began := clock.Now()
+	targets := b.targets(began)
+	if len(targets) == 0 || !b.mine() {
+		return
+	}
+	limited, stop := context.WithTimeout(ctx, b.Timeout)
+	defer stop()
+	o, all := b.ask(limited)
+	if ctx.Err() != nil {
+		return
+	}
+	o.Began = began
+	b.probing.counts.probed(b.id.Provider, o.Verdict)
+	if o.Verdict == health.Neutral {
+		b.probing.r.o.Log.Warn("a probe says nothing", zap.String("provider", b.id.Provider), zap.String("key", b.id.Key), zap.String("reason", o.Reason))
+	}
+	now := clock.Now()
+	for t := range targets {
+		if m := t.ID().Model; strings.Contains(m, "*") && gateway.Pattern(m).Match(b.Model) {
+			if one := t.Of(b.Model); one != t && !targets[one] {
+				one.Probed(now, o)
+			}
+		}
+		if all || t.ID().Model == b.Model {
+			t.Probed(now, o)
+		} else if o.Verdict == health.OK {
+			t.Probed(now, health.Outcome{Verdict: health.OK, Began: began}) // somebody is there and takes the key
+		}
+	}
+}
+
+// mine says whether no other replica probes.
+func (b *prober) mine() bool {
+	l := b.probing.r.o.Leases
+	return l == nil || l.Lease("probe "+b.id.Provider+" "+b.id.Key, b.Every*8/10)
+}
+
+// ask makes the request. all says that its outcome is the same for all targets of the key, whatever their models.
+func (b *prober) ask(ctx context.Context) (o health.Outcome, all bool) {
+	if b.Path != "" {
+		return b.p.probe(ctx, b.Path, b.secret), true
+	}
+	name := upstream.ProbeEndpoint(b.p.serves)
+	for _, e := range serve.Endpoints() {
+		if e.Name == name {
+			o, unreachable := upstream.Ask(ctx, b.p.key(b.secret), &e, b.id.Provider, b.id.Key, b.Model)
+			return o, unreachable || o.Verdict == health.Refused || o.Verdict == health.Spent
+		}
+	}
+	return health.Outcome{Reason: "the provider has no endpoint for a probe of a model; write a path"}, false
+}
+
+// keysOf are a provider's keys: one without a name if it needs none.
+func keysOf(c *config.Provider) []config.Key {
+	if len(c.Keys) == 0 {
+		return []config.Key{{Weight: 1}}
+	}
+	return c.Keys
+}
