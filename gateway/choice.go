@@ -76,8 +76,7 @@ type Begins interface {
 const (
 	bytesPerToken = 4
 	mediumTokens  = 1000
-	// searched is the length of a body from which on it is looked for base64. Shorter ones have none worth mentioning.
-	searched = 16 << 10
+	medium        = mediumTokens * bytesPerToken // what is shorter counts like text
 )
 
 // Before what is in base64 in the dialects: a data URL, or a member.
@@ -93,13 +92,34 @@ func (r *Request) PromptTokens() int64 {
 		return 0
 	}
 	text, media := len(r.raw), 0
-	if text >= searched {
+	if mayHaveMedia(r.raw) {
 		for _, mark := range [...][]byte{dataURL, dataMember} {
 			n, length := encoded(r.raw, mark)
 			media, text = media+n, text-length
 		}
 	}
-	return int64(text/bytesPerToken + media*mediumTokens)
+	return int64(max(text, 0)/bytesPerToken + media*mediumTokens) // a data URL in such a member was counted twice
+}
+
+// mayHaveMedia takes samples, so that ordinary text costs next to nothing: a medium is longer than the way from one to the
+// next, and no text is so long without a space.
+func mayHaveMedia(b []byte) bool {
+	const long = 64
+	for at := medium; at+long <= len(b); at += medium {
+		if allBase64(b[at : at+long]) {
+			return true
+		}
+	}
+	return false
+}
+
+func allBase64(b []byte) bool {
+	for _, c := range b {
+		if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') && c != '+' && c != '/' && c != '=' {
+			return false
+		}
+	}
+	return true
 }
 
 // encoded counts the long strings behind a mark, and their bytes.
@@ -114,7 +134,7 @@ func encoded(b, mark []byte) (n, length int) {
 		if end < 0 {
 			return n, length
 		}
-		if end > mediumTokens*bytesPerToken {
+		if end > medium {
 			n, length = n+1, length+end
 		}
 		b = b[end:]

@@ -155,7 +155,7 @@ func TestLeastLatency(t *testing.T) {
 	const ms = time.Millisecond
 	fast, slow, mean := steady(100*ms), steady(2*time.Second), steady(200*ms)
 	same, small, alike := mean, fast.busy(25), fast.busy(25)
-	for _, rate := range []int{20, 400} {
+	for _, rate := range []int{20, 200} {
 		f("the first is fast", rate, fast, slow)
 		f("the second is fast", rate, slow, fast)
 		if s := f("equal", rate, mean, same); s[0] < 0.3 || s[0] > 0.7 {
@@ -171,8 +171,8 @@ func TestLeastLatency(t *testing.T) {
 			t.Errorf("a target that refused at once from a quarter of the time on got %.3f", s[0])
 		}
 	}
-	f("a little faster", 400, fast, mean)
-	f("three", 400, mean, fast, slow)
+	f("a little faster", 200, fast, mean)
+	f("three", 200, mean, fast, slow)
 	f("not for all of them", 400, fast.busy(20), mean.busy(100))
 	f("none for all of them", 400, small, alike)
 	stream := `{"model":"m","stream":true}`
