@@ -88,13 +88,14 @@ Exit codes: 0 success, 1 failure, 2 wrong use, 3 mistakes in the configuration.`
 	root.Example = `  sluice                                        # the demonstration
   sluice config init                            # write an example configuration into configs/
   sluice serve --config configs/sluice.yaml     # serve it
-  sluice chat -m demo Hello                     # ask a question (key in SLUICE_API_KEY)`
+  sluice chat -m demo Hello                     # ask a question (key in SLUICE_API_KEY)
+  sluice targets                                # how the providers behind a running gateway fare`
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetOut(os.Stdout) // otherwise cobra prints to standard error
 	plain := newServe()
 	plain.Args = cobra.NoArgs // the root has none of its own: cobra then tells unknown commands
 	root.AddCommand(
-		plain, newValidate(), newConfig(), newKeys(), newModels(), newChat(), newSim(), newHealthcheck(), newVersion(),
+		plain, newValidate(), newConfig(), newKeys(), newModels(), newTargets(), newChat(), newSim(), newHealthcheck(), newVersion(),
 	)
 	root.InitDefaultCompletionCmd()
 	return root

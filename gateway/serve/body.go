@@ -11,6 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/admission"
 	"github.com/sluice-ai/sluice/gateway/internal/buf"
 )
 
@@ -33,6 +34,9 @@ func (k *call) LoadUntil(enough func([]byte) bool) ([]byte, error) {
 func (k *call) load(most int64, enough func([]byte) bool) ([]byte, error) {
 	if k.c.background != nil {
 		defer k.watchAgain()
+	}
+	if !k.s.o.Guard.Allow(k.priority()) {
+		return nil, errShort
 	}
 	declared := k.ctx.Request.Header.ContentLength()
 	if int64(declared) > most {
@@ -73,6 +77,14 @@ func (k *call) load(most int64, enough func([]byte) bool) ([]byte, error) {
 		}
 		_ = k.c.SetReadDeadline(k.Start.Time().Add(k.s.o.ReadTimeout + time.Duration(size)*time.Second/slowest))
 	}
+}
+
+// priority is the caller's. A body is read behind auth, so it is known.
+func (k *call) priority() admission.Priority {
+	if t := k.Caller.Tenant; t != nil {
+		return t.Priority
+	}
+	return admission.Normal
 }
 
 // room makes room for more of the body, but not for more than one byte too many, which tells that it is too large.

@@ -72,6 +72,10 @@ var (
 		Status: 503, Type: gateway.TypeServer, Code: gateway.CodeBusy, RetryAfter: time.Second,
 		Message: "The gateway holds too many bytes of requests at the moment. Try again shortly.",
 	}
+	errShort = &gateway.Error{
+		Status: 503, Type: gateway.TypeServer, Code: gateway.CodeBusy, RetryAfter: time.Second,
+		Message: "The gateway is short of memory at the moment. Try again shortly.",
+	}
 )
 
 // render makes an error the response, but for its body, which it gives: the only place where one is made.

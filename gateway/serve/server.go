@@ -19,21 +19,23 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/admission"
 	"github.com/sluice-ai/sluice/gateway/internal/watch"
 )
 
 // Options bound what clients may do. All are fixed for the life of the process.
 type Options struct {
-	MaxBody        int64         // bytes of one request body
-	MaxForm        int64         // bytes of one form, of which no more than MaxBody are held; less than MaxBody: that
-	MaxHead        int           // bytes of a request's line and headers; each connection holds a buffer of that size
-	MaxInFlight    int64         // bytes of all request bodies held at once
-	ReadTimeout    time.Duration // for a request's head; bodies have it on top of the time that their size takes
-	IdleTimeout    time.Duration // between two requests on a connection
-	WriteTimeout   time.Duration // of each write
-	MaxConnsPerIP  int           // 0: no limit
-	TLS            *tls.Config   // nil: plain text
-	BackgroundRead bool          // notice clients that leave by reading ahead even where the system has a watcher
+	MaxBody        int64            // bytes of one request body
+	MaxForm        int64            // bytes of one form, of which no more than MaxBody are held; less than MaxBody: that
+	MaxHead        int              // bytes of a request's line and headers; each connection holds a buffer of that size
+	MaxInFlight    int64            // bytes of all request bodies held at once
+	ReadTimeout    time.Duration    // for a request's head; bodies have it on top of the time that their size takes
+	IdleTimeout    time.Duration    // between two requests on a connection
+	WriteTimeout   time.Duration    // of each write
+	MaxConnsPerIP  int              // 0: no limit
+	TLS            *tls.Config      // nil: plain text
+	BackgroundRead bool             // notice clients that leave by reading ahead even where the system has a watcher
+	Guard          *admission.Guard // refuses bodies while memory is short, by their tenants' priority; nil: none
 	Log            *zap.Logger
 	Metrics        prometheus.Registerer
 }
@@ -63,7 +65,7 @@ type Server struct {
 
 // New makes a server on a listener, which it closes at the end; Serve starts it.
 func New(g Generations, ln net.Listener, o Options) *Server {
-	s := &Server{o: o, generations: g, router: newRouter(Endpoints()), metrics: newMetrics(o.Metrics)}
+	s := &Server{o: o, generations: g, router: newRouter(Endpoints()), metrics: newMetrics(o.Metrics, o.Guard)}
 	s.http = &fasthttp.Server{
 		Handler:            s.handle,
 		ErrorHandler:       s.unreadable,
@@ -225,13 +227,21 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, e *gateway.Error) {
 
 type metrics struct{ refused *prometheus.CounterVec }
 
-func newMetrics(r prometheus.Registerer) metrics {
+func newMetrics(r prometheus.Registerer, g *admission.Guard) metrics {
 	m := metrics{prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sluice_refused_total",
 		Help: "Requests that never became an exchange, by the code of their error.",
 	}, []string{"code"})}
-	if r != nil {
-		r.MustRegister(m.refused)
+	if r == nil {
+		return m
+	}
+	r.MustRegister(m.refused)
+	for p := admission.Low; p <= admission.Critical; p++ {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name:        "sluice_memory_refused_total",
+			Help:        "Requests that were refused because the process is short of memory, by their tenants' priority.",
+			ConstLabels: prometheus.Labels{"priority": p.String()},
+		}, func() float64 { return float64(g.Snapshot().Refused[p-admission.Low]) }))
 	}
 	return m
 }

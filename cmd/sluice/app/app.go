@@ -18,6 +18,7 @@ import (
 
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway/admin"
+	"github.com/sluice-ai/sluice/gateway/admission"
 	"github.com/sluice-ai/sluice/gateway/runtime"
 	"github.com/sluice-ai/sluice/gateway/serve"
 	"github.com/sluice-ai/sluice/plugins"
@@ -42,6 +43,7 @@ type App struct {
 
 	metrics metrics
 	state   state
+	feed    admin.Feed
 	work    sync.WaitGroup
 	stop    context.CancelFunc
 	failed  chan error // what ended a listener before its time
@@ -85,7 +87,7 @@ func Start(o Options) (a *App, err error) {
 	}()
 	a.runtime = runtime.New(runtime.Options{
 		Plugins: plugins.All(), Log: o.Log, UserAgent: "sluice/" + o.Version,
-		MaxReplies: int64(c.Server.MaxInFlightResponse),
+		MaxReplies: int64(c.Server.MaxInFlightResponse), Changed: a.feed.Tell,
 	})
 	if err := a.runtime.Apply(c); err != nil {
 		return nil, err
@@ -112,7 +114,7 @@ func (a *App) listen(registry *prometheus.Registry) error {
 	o := serve.Options{
 		MaxHead: int(s.MaxHead), MaxBody: int64(s.MaxBody), MaxForm: int64(s.MaxForm), MaxInFlight: int64(s.MaxInFlightBody), MaxConnsPerIP: s.MaxConnectionsPerIP,
 		ReadTimeout: s.ReadTimeout, IdleTimeout: s.IdleTimeout, WriteTimeout: s.WriteTimeout,
-		Log: a.o.Log.Named("serve"), Metrics: registry,
+		Guard: admission.NewGuard(nil), Log: a.o.Log.Named("serve"), Metrics: registry,
 	}
 	if s.TLS.Cert != "" {
 		certificate, err := tls.LoadX509KeyPair(s.TLS.Cert, s.TLS.Key)
@@ -126,7 +128,7 @@ func (a *App) listen(registry *prometheus.Registry) error {
 		return fmt.Errorf("server.listen: %w", err)
 	}
 	if s.AdminListen != "" {
-		a.admin = admin.New(admin.Options{Metrics: prometheus.Gatherers{registry, a.runtime}, Health: a.health})
+		a.admin = admin.New(admin.Options{Metrics: prometheus.Gatherers{registry, a.runtime}, Health: a.health, Targets: a.runtime.Targets(), Feed: &a.feed})
 		if a.ops, err = net.Listen("tcp", s.AdminListen); err != nil {
 			return fmt.Errorf("server.admin_listen: %w", err)
 		}

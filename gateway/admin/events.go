@@ -1,0 +1,134 @@
+package admin
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sluice-ai/sluice/gateway/health"
+)
+
+const (
+	// beat is how often a silent stream of events gets a comment, so that proxies keep it open.
+	beat = 15 * time.Second
+	// slowest is how long one write to a stream of events may take.
+	slowest = 10 * time.Second
+)
+
+// Events is the answer to GET /admin/v1/events.
+type Events struct {
+	Events []health.Event `json:"events"`
+}
+
+// Feed wakes those who follow events. The zero Feed is ready.
+type Feed struct {
+	mu   sync.Mutex
+	news chan struct{} // closed at the next event; nil if nobody waits
+}
+
+// Tell says that there is another event; it does not block.
+func (f *Feed) Tell(health.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.news != nil {
+		close(f.news)
+		f.news = nil
+	}
+}
+
+// next is closed at the next event.
+func (f *Feed) next() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.news == nil {
+		f.news = make(chan struct{})
+	}
+	return f.news
+}
+
+// events answers GET /admin/v1/events: the latest events as a list, or those and all that follow as a stream, if the client
+// accepts text/event-stream. Of the list, ?after= leaves out those up to a number; of a stream, Last-Event-ID does.
+func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+	if accepts(r.Header.Get("Accept")) {
+		s.follow(w, r)
+		return
+	}
+	after, text := uint64(0), r.URL.Query().Get("after")
+	if text != "" {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			writeError(w, &apiError{http.StatusBadRequest, "invalid_query", "after is the number (seq) of an event."})
+			return
+		}
+		after = n
+	}
+	list := s.o.Targets.Events(after)
+	if list == nil {
+		list = []health.Event{}
+	}
+	writeJSON(w, http.StatusOK, Events{list})
+}
+
+func accepts(accept string) bool {
+	for part := range strings.SplitSeq(accept, ",") {
+		if kind, _, err := mime.ParseMediaType(part); err == nil && kind == "text/event-stream" {
+			return true
+		}
+	}
+	return false
+}
+
+// follow streams events until the client or the server leaves. An id is the event's number and, since numbers begin anew
+// with the process, a mark of that: who comes back after a restart gets all there are.
+func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
+	after := uint64(0)
+	if number, mark, ok := strings.Cut(r.Header.Get("Last-Event-ID"), "."); ok && mark == s.mark {
+		after, _ = strconv.ParseUint(number, 10, 64) // 0, everything, if it is none of ours
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	control := http.NewResponseController(w)
+	send := func(text string) error {
+		if err := control.SetWriteDeadline(time.Now().Add(slowest)); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(w, text); err != nil {
+			return err
+		}
+		return control.Flush()
+	}
+	text := ": targets\n\n"
+	for ticker := time.NewTicker(beat); ; {
+		news := s.o.Feed.next() // before looking: what comes in between is not missed
+		for _, e := range s.o.Targets.Events(after) {
+			data, err := json.Marshal(e)
+			if err != nil {
+				continue // times and words: it does not happen
+			}
+			text += fmt.Sprintf("id: %d.%s\nevent: target\ndata: %s\n\n", e.Seq, s.mark, data)
+			after = e.Seq
+		}
+		if text != "" && send(text) != nil {
+			ticker.Stop()
+			return
+		}
+		select {
+		case <-news:
+			text = ""
+		case <-ticker.C:
+			text = ": still here\n\n"
+		case <-r.Context().Done():
+			ticker.Stop()
+			return
+		case <-s.closed:
+			ticker.Stop()
+			return
+		}
+	}
+}
