@@ -85,7 +85,7 @@ func TestProbeJudges(t *testing.T) {
 			a.header.Set(header[i], header[i+1])
 		}
 		o := p.Probe(soon(t), "/v1/models", "secret")
-		if o.Verdict != want || o.After.Round(time.Second) != after || o.First != 0 || (o.Reason == "") != (want == health.OK) {
+		if o.Verdict != want || (o.After-after).Abs() > time.Second || o.First != 0 || (o.Reason == "") != (want == health.OK) {
 			t.Errorf("%d: %+v, want %v after %v", status, o, want, after)
 		}
 	}
@@ -202,7 +202,7 @@ func TestAskJudges(t *testing.T) {
 		t.Errorf("asked %s %v", a.asked.URL, a.asked.Header)
 	}
 	f("tei", 200, object, vectors, health.OK)
-	f("openai", 200, stream, event, health.Failed) // it breaks off
+	f("openai", 200, stream, strings.Replace(event, `"length"`, "null", 1), health.Failed) // it breaks off
 	f("openai", 200, stream, `data: {"error":{"message":"overloaded","code":"overloaded"}}`+"\n\n", health.Failed)
 	f("openai", 200, object, "<html>", health.Failed)
 	f("openai", 400, object, refused, health.Neutral)
