@@ -112,6 +112,8 @@ type Settings struct {
 	SlowStart time.Duration
 	// Trials is how many requests may try it at a time; 1.
 	Trials int
+	// Trusted targets never get ill, and nothing bars their key: what the simulator was told to play says nothing of it.
+	Trusted bool
 	// Version stands for what was configured of provider and key: their address, the secret (a hash of it). When it
 	// changes, what was held against the target and the key is forgotten; what an operator said is not.
 	Version uint64

@@ -386,3 +386,21 @@ func TestNil(t *testing.T) {
 	}
 	none.Keep(nil)
 }
+
+func TestTrusted(t *testing.T) {
+	target := health.New(health.Options{}).Target(health.ID{Provider: "sim", Model: "m"}, health.Settings{Trusted: true})
+	now := clock.Now()
+	for _, v := range []health.Verdict{health.Failed, health.Limited, health.Spent, health.Refused, health.Denied} {
+		for range 20 {
+			if target.Wait(now) != 0 || !target.Begin(now, 0) {
+				t.Fatalf("not used after %v", v)
+			}
+			target.Report(now, health.Outcome{Verdict: v, Began: now, After: time.Minute})
+			target.End(0)
+		}
+	}
+	target.Drain(now, "")
+	if target.Wait(now) != health.Never {
+		t.Error("an operator's word does not hold")
+	}
+}

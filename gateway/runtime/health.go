@@ -166,6 +166,7 @@ func healthSettings(c *config.Provider, secret string) health.Settings {
 	s := health.Settings{
 		Window: h.Window, FailureRate: float64(h.FailureRate), MinRequests: h.MinRequests, Consecutive: h.Consecutive,
 		OpenFor: h.OpenFor, MaxOpen: h.MaxOpen, SlowStart: h.SlowStart, Version: version(c, secret),
+		Trusted: c.Type == config.Simulated,
 	}
 	if s.FailureRate == 0 {
 		s.FailureRate = 2
