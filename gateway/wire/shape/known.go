@@ -69,13 +69,14 @@ func (w *walk) each(i int, f func(i int) int) int {
 
 // key is that of the member at i, and the offset of its value.
 func (w *walk) key(i int) ([]byte, int) {
-	end := peek.Skip(w.b, i)
-	key := w.b[i+1 : end-1]
+	end := i + 1 + bytes.IndexByte(w.b[i+1:], '"')
+	key := w.b[i+1 : end]
 	if bytes.IndexByte(key, '\\') >= 0 {
-		s, _ := peek.String(w.b[i:end])
+		end = peek.Skip(w.b, i) - 1
+		s, _ := peek.String(w.b[i : end+1])
 		key = []byte(s)
 	}
-	return key, w.space(w.space(end) + 1)
+	return key, w.space(w.space(end+1) + 1)
 }
 
 func (w *walk) member(k *Known, i int) int {
