@@ -5,11 +5,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,20 +23,38 @@ import (
 
 // answering is a provider that answers everything with a status, headers and a body, and shows what it was asked.
 type answering struct {
+	mu     sync.Mutex
 	status int
 	header http.Header
 	body   string
-	asked  *http.Request
+	last   *http.Request
 }
 
 func (a *answering) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
-	a.asked = r
-	for name, values := range a.header {
-		w.Header()[name] = values
-	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.last = r
+	maps.Copy(w.Header(), a.header)
 	w.WriteHeader(a.status)
 	_, _ = io.WriteString(w, a.body)
+}
+
+// answer is what it answers from now on; header is names and values in turn.
+func (a *answering) answer(status int, body string, header ...string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.status, a.body, a.header = status, body, http.Header{}
+	for i := 0; i < len(header); i += 2 {
+		a.header.Set(header[i], header[i+1])
+	}
+}
+
+// asked is the last request.
+func (a *answering) asked() *http.Request {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.last
 }
 
 // probing makes a provider of a kind at a URL.
@@ -80,10 +100,7 @@ func TestProbeJudges(t *testing.T) {
 	p := probing(t, "openai", s.URL+"/v1", nil)
 	f := func(status int, want health.Verdict, after time.Duration, header ...string) {
 		t.Helper()
-		a.status, a.header = status, http.Header{}
-		for i := 0; i < len(header); i += 2 {
-			a.header.Set(header[i], header[i+1])
-		}
+		a.answer(status, "", header...)
 		o := p.Probe(soon(t), "/v1/models", "secret")
 		if o.Verdict != want || (o.After-after).Abs() > time.Second || o.First != 0 || (o.Reason == "") != (want == health.OK) {
 			t.Errorf("%d: %+v, want %v after %v", status, o, want, after)
@@ -107,14 +124,13 @@ func TestProbeJudges(t *testing.T) {
 	f(500, health.Failed, 0)
 	f(503, health.Failed, 2*time.Second, "Retry-After", "2")
 	f(529, health.Limited, 0)
-	if r := a.asked; r.Method != "GET" || r.URL.String() != "/v1/models?api-version=1" || r.Header.Get("Authorization") != "Bearer secret" ||
+	if r := a.asked(); r.Method != "GET" || r.URL.String() != "/v1/models?api-version=1" || r.Header.Get("Authorization") != "Bearer secret" ||
 		r.Header.Get("OpenAI-Project") != "proj" || r.UserAgent() != "sluice/test" || r.Header.Get("Anthropic-Version") != "" {
 		t.Errorf("asked %s %s %v", r.Method, r.URL, r.Header)
 	}
-	a.header, a.body = http.Header{"Content-Length": {"10"}}, "cut"
-	a.status = 200
-	if o := p.Probe(soon(t), "/v1/models?limit=1", ""); o.Verdict != health.Failed || a.asked.URL.RawQuery != "limit=1" || a.asked.Header.Get("Authorization") != "" {
-		t.Errorf("a body that is cut: %+v, asked %s %v", o, a.asked.URL, a.asked.Header)
+	a.answer(200, "cut", "Content-Length", "10")
+	if o := p.Probe(soon(t), "/v1/models?limit=1", ""); o.Verdict != health.Failed || a.asked().URL.RawQuery != "limit=1" || a.asked().Header.Get("Authorization") != "" {
+		t.Errorf("a body that is cut: %+v, asked %s %v", o, a.asked().URL, a.asked().Header)
 	}
 }
 
@@ -123,7 +139,7 @@ func TestProbeOfAnthropic(t *testing.T) {
 	s := httptest.NewServer(a)
 	defer s.Close()
 	probing(t, "anthropic", s.URL, nil).Probe(soon(t), "/v1/models", "secret")
-	if h := a.asked.Header; h.Get("X-Api-Key") != "secret" || h.Get("Anthropic-Version") != "2023-06-01" {
+	if h := a.asked().Header; h.Get("X-Api-Key") != "secret" || h.Get("Anthropic-Version") != "2023-06-01" {
 		t.Errorf("asked with %v", h)
 	}
 }
@@ -157,8 +173,8 @@ func TestProbeConnects(t *testing.T) {
 	f("a proxy", "http://provider.invalid", "", func(c *upstream.Config) {
 		c.Proxy = func(*url.URL) (*url.URL, error) { return proxy, nil }
 	})
-	if a.asked.Host != "provider.invalid" || a.asked.URL.Host != "provider.invalid" {
-		t.Errorf("the proxy was asked for %s", a.asked.URL)
+	if a.asked().Host != "provider.invalid" || a.asked().URL.Host != "provider.invalid" {
+		t.Errorf("the proxy was asked for %s", a.asked().URL)
 	}
 
 	hanging := newFake(t, nil, func(_ net.Conn, _ int) bool { return true })
@@ -183,7 +199,7 @@ func TestAskJudges(t *testing.T) {
 	defer s.Close()
 	f := func(kind string, status int, kindOfBody, body string, want health.Verdict) {
 		t.Helper()
-		a.status, a.body, a.header = status, body, http.Header{"Content-Type": {kindOfBody}, "Retry-After": {"3"}}
+		a.answer(status, body, "Content-Type", kindOfBody, "Retry-After", "3")
 		p := probing(t, kind, s.URL+"/v1", nil)
 		k, _ := upstream.KindOf(kind)
 		e := gatewaytest.Endpoint(upstream.ProbeEndpoint(k.Serves()), "")
@@ -198,8 +214,8 @@ func TestAskJudges(t *testing.T) {
 	const stream, object = "text/event-stream", "application/json"
 	f("openai", 200, stream, event+done, health.OK)
 	f("anthropic", 200, stream, anthropic, health.OK)
-	if a.asked.URL.Path != "/v1/messages" || a.asked.Header.Get("X-Api-Key") != "secret" {
-		t.Errorf("asked %s %v", a.asked.URL, a.asked.Header)
+	if a.asked().URL.Path != "/v1/messages" || a.asked().Header.Get("X-Api-Key") != "secret" {
+		t.Errorf("asked %s %v", a.asked().URL, a.asked().Header)
 	}
 	f("tei", 200, object, vectors, health.OK)
 	f("openai", 200, stream, strings.Replace(event, `"length"`, "null", 1), health.Failed) // it breaks off
