@@ -89,6 +89,7 @@ type Request struct {
 
 	body   Body
 	raw    []byte
+	begun  []byte
 	fields peek.Fields
 	refs   []Reference
 	form   *formBody // nil if the body is none

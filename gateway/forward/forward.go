@@ -27,6 +27,9 @@ type Options struct {
 	Budget float64
 	// On lists the failures after which another attempt is made.
 	On Causes
+	// Recover says that a conversation's stream that breaks off after its first event is gone on with by another attempt, if
+	// all that was delivered is text. Max bounds how often, Budget too.
+	Recover bool
 }
 
 // Causes is a set of failures.
@@ -77,7 +80,7 @@ func (h *Handler) Serve(x *gateway.Exchange) error {
 		}
 		o = w.attempt(&p)
 		if !w.goesOn(&o) {
-			return deliver(x, &o)
+			return deliver(x, w.lasts(&o))
 		}
 	}
 }

@@ -246,7 +246,7 @@ func (r *Runtime) build(c *config.Config, old *Generation) (g *Generation, err e
 func (r *Runtime) forwarder(c *config.Config, old *Generation) *forward.Handler {
 	o := forward.Options{
 		Max: c.Retries.Max, BackoffMin: c.Retries.Backoff.Min, BackoffMax: c.Retries.Backoff.Max,
-		Budget: float64(c.Retries.Budget),
+		Budget: float64(c.Retries.Budget), Recover: c.Retries.Recover == config.RecoverContinue,
 	}
 	causes := map[string]forward.Causes{
 		config.OnConnect: forward.OnConnect, config.OnTimeout: forward.OnTimeout, config.OnCut: forward.OnCut,

@@ -50,14 +50,11 @@ func digest(r *chat.Request, seed int64) uint64 {
 	text(r.Choice.Only...)
 	text(r.Stop...)
 	text(string(r.Format.Schema))
-	var limit, drawn int64
-	if r.MaxTokens != nil {
-		limit = *r.MaxTokens
-	}
+	var drawn int64 // a limit only cuts the answer off
 	if r.Sampling.Seed != nil {
 		drawn = *r.Sampling.Seed
 	}
-	for _, n := range []int64{limit, drawn, int64(r.N), int64(r.Choice.Mode), int64(r.Format.Kind), int64(r.Reasoning.Mode)} {
+	for _, n := range []int64{drawn, int64(r.N), int64(r.Choice.Mode), int64(r.Format.Kind), int64(r.Reasoning.Mode)} {
 		var word [8]byte
 		binary.LittleEndian.PutUint64(word[:], uint64(n)) //nolint:gosec // any bits do
 		_, _ = d.Write(word[:])

@@ -40,6 +40,9 @@ func (st *stream) edit() []peek.Edit {
 			st.dropped = append(st.dropped, "thinking")
 		}
 	}
+	if x.Request.Begun() != nil {
+		e = p.c.Kind.Prefill.edits(e, st.r.dialect, body)
+	}
 	if len(e) > n {
 		slices.SortStableFunc(e, func(a, b peek.Edit) int { return a.At - b.At })
 		end := 0

@@ -21,8 +21,9 @@ type Kind struct {
 	Native []string
 
 	// Common is what an encoder of requests must know of the provider, whichever model is asked.
-	Common chat.Target
-	Quirks Quirks
+	Common  chat.Target
+	Quirks  Quirks
+	Prefill Prefill
 }
 
 // Quirks are how a provider departs from OpenAI's dialect, as far as requests and replies must be changed that are in this
@@ -139,7 +140,10 @@ var kinds = []Kind{
 		Common: chat.Target{NoThoughts: true, MaxCallID: 40},
 		Quirks: Quirks{Deployments: true},
 	},
-	{Name: "anthropic", Auth: xAPIKey, Speaks: messages, Native: []string{"messages", "messages.count_tokens"}},
+	{ // platform.claude.com, "Prefill Claude's response"
+		Name: "anthropic", Auth: xAPIKey, Speaks: messages, Native: []string{"messages", "messages.count_tokens"},
+		Prefill: PrefillPlain,
+	},
 	{
 		// ai.google.dev/gemini-api/docs/openai. Batches need files, which cannot be uploaded this way. Unknown members are
 		// refused: openhanako#394 (store), ed-donner/agents#45 (metadata), openhanako#2494 (prompt_cache_key),
@@ -164,18 +168,20 @@ var kinds = []Kind{
 			NoStreamOptions: true, Repair: true,
 		},
 	},
-	{ // console.groq.com/docs/openai: what it refuses; and AstrBot#5946: reasoning_content
+	{ // console.groq.com/docs/openai: what it refuses; and AstrBot#5946: reasoning_content; console.groq.com/docs/prefilling
 		Name: "groq", Auth: bearer, Speaks: chatCompletions,
-		Native: slices.Concat([]string{"chat.completions"}, speech, documents, batches),
-		Common: chat.Target{NoThoughts: true, NoCustomTools: true, NoAllowedTools: true},
-		Quirks: Quirks{Refused: []string{"logprobs", "top_logprobs", "logit_bias"}},
+		Native:  slices.Concat([]string{"chat.completions"}, speech, documents, batches),
+		Common:  chat.Target{NoThoughts: true, NoCustomTools: true, NoAllowedTools: true},
+		Quirks:  Quirks{Refused: []string{"logprobs", "top_logprobs", "logit_bias"}},
+		Prefill: PrefillPlain,
 	},
 	{
 		// api-docs.deepseek.com. max_completion_tokens is ignored (earendil-works/pi#8018), the role developer refused.
 		// Completions and Anthropic's dialect have base URLs of their own.
 		Name: "deepseek", Auth: bearer, Speaks: chatCompletions, Native: []string{"chat.completions"},
-		Common: chat.Target{Signer: chat.Nobody, NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true, Thinking: "thinking"},
-		Quirks: Quirks{Rename: [][2]string{newLimit}, Repair: true},
+		Common:  chat.Target{Signer: chat.Nobody, NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true, Thinking: "thinking"},
+		Quirks:  Quirks{Rename: [][2]string{newLimit}, Repair: true},
+		Prefill: PrefillMember,
 	},
 	{
 		// docs.x.ai/developers/rest-api-reference. Edits of images take JSON only, batches have a shape of their own, and
@@ -189,9 +195,10 @@ var kinds = []Kind{
 	},
 	{ // openrouter.ai/docs/api-reference. Images and transcriptions have shapes of their own.
 		Name: "openrouter", Auth: bearer, Speaks: chatCompletions,
-		Native: slices.Concat(textual, []string{"messages"}),
-		Common: chat.Target{TopK: true, NoCustomTools: true, NoAllowedTools: true, CacheMarks: "cache_control", Thinking: "reasoning"},
-		Quirks: Quirks{Models: []string{"models", "preset"}, Repair: true},
+		Native:  slices.Concat(textual, []string{"messages"}),
+		Common:  chat.Target{TopK: true, NoCustomTools: true, NoAllowedTools: true, CacheMarks: "cache_control", Thinking: "reasoning"},
+		Quirks:  Quirks{Models: []string{"models", "preset"}, Repair: true},
+		Prefill: PrefillPlain,
 	},
 	{ // docs.together.ai/docs/inference/openai-compatibility; together-python, chat_completions.py; openai-dotnet#267: eos
 		Name: "together", Auth: bearer, Speaks: chatCompletions, Native: slices.Concat(textual, pictures[:1], speech),
@@ -213,8 +220,9 @@ var kinds = []Kind{
 		// ollama/ollama openai/openai.go: there is max_tokens only, each part of a content becomes a message, and roles are
 		// the template's. Newer ones have Messages too: who wants that names it in "endpoints".
 		Name: "ollama", Auth: bearer, Speaks: chatCompletions, Native: textual,
-		Common: chat.Target{Signer: chat.Nobody, JoinText: true, NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true},
-		Quirks: Quirks{Rename: [][2]string{newLimit}},
+		Common:  chat.Target{Signer: chat.Nobody, JoinText: true, NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true},
+		Quirks:  Quirks{Rename: [][2]string{newLimit}},
+		Prefill: PrefillPlain,
 	},
 	{
 		// docs.vllm.ai/en/stable/serving/online_serving. Roles are the template's. Newer ones have Messages too: who wants
@@ -223,7 +231,8 @@ var kinds = []Kind{
 		Native: slices.Concat(textual, []string{
 			"responses.create", "responses.retrieve", "responses.cancel", "audio.transcriptions", "audio.translations",
 		}),
-		Common: chat.Target{Signer: chat.Nobody, TopK: true, NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true},
+		Common:  chat.Target{Signer: chat.Nobody, TopK: true, NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true},
+		Prefill: PrefillFinal,
 	},
 	{Name: "tei", Auth: bearer, Native: []string{"embeddings"}}, // text-embeddings-inference, router/src/http/server.rs
 	{ // nobody knows which

@@ -130,6 +130,7 @@ func (p *Provider) keeps(x *gateway.Exchange, q *chat.Request) bool {
 // conversation is what an answer belongs to.
 type conversation struct {
 	asked, own *chat.Request // with what it went on from, and without
+	whole      *wholeAnswer  // nil: the reply is all of the answer
 }
 
 // remember stores a translated answer; body is the response object as the caller gets it.

@@ -48,6 +48,9 @@ func (s *sender) Send(x *gateway.Exchange, at *gateway.Target, a *gateway.Attemp
 		if err := s.p.mayAsk(x, r); err != nil {
 			return nil, err
 		}
+		if x.Request.Begun() != nil && !s.p.prefills(r, a, x.Request.Body()) {
+			return nil, s.impossible(errPrefill)
+		}
 		reply, err := s.send(x, a, r, nil)
 		if err == nil {
 			s.p.mark(reply, r, at)

@@ -46,6 +46,12 @@ func (s *sender) translate(t *translation, x *gateway.Exchange, r *route, a *gat
 	if err := t.leaveOut(&s.p.c.Kind.Quirks, target.Refuse); err != nil {
 		return s.impossible(err)
 	}
+	if x.Request.Begun() != nil {
+		if !s.p.prefills(r, a, *t.body) {
+			return s.impossible(errPrefill)
+		}
+		t.begun(&s.p.c.Kind)
+	}
 	n := int64(cap(*t.body)) // it may have got larger than what was lent
 	if err := x.Request.Take(n); err != nil {
 		return err
@@ -102,6 +108,9 @@ func (t *translation) wrap(st *stream) error {
 		w := &translated{st: st, decoder: t.to.NewDecoder(), encoder: t.from.NewEncoder(t.own), repeats: t.from == wire.Responses}
 		if st.p.keeps(st.x, t.q) {
 			w.kept = &conversation{asked: t.q, own: t.own}
+			if begun := st.x.Request.Begun(); begun != nil {
+				w.kept.whole = &wholeAnswer{begun: begun, encoder: t.from.NewEncoder(t.own)}
+			}
 		}
 		r.Stream, r.Failure = w, w.fail
 		if w.pull(); w.err != nil { // nobody has heard of it yet, so another provider may be asked
@@ -293,8 +302,13 @@ func (w *translated) pull() {
 		if w.kept == nil {
 			continue
 		}
-		if w.said.Add(p); p.Kind == chat.PieceEnd {
-			w.st.p.remember(w.st.x, w.kept, w.said.Reply(), peek.Find(w.batch.Last(), []byte(`"response"`)))
+		last := w.batch.Last()
+		w.said.Add(p)
+		if all := w.kept.whole; all != nil {
+			last = all.add(p, &w.said)
+		}
+		if p.Kind == chat.PieceEnd {
+			w.st.p.remember(w.st.x, w.kept, w.said.Reply(), peek.Find(last, []byte(`"response"`)))
 		}
 	}
 	// Large events are there already, and may be the last ones: refusing them would save nothing.
