@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -57,6 +58,8 @@ type bench struct {
 	settle   time.Duration // between the first reply and the first measurement
 	output   *os.File      // of the subjects; nil: discarded
 	progress io.Writer     // a line for each row
+
+	observe func(context.Context, site) error // runs beside the load; nil: nobody looks
 }
 
 // run runs one test: rounds times, each round all subjects, in an order that alternates.
@@ -126,8 +129,16 @@ func (b *bench) once(ctx context.Context, t test, s subject) (r row, err error) 
 	if r.Idle, err = proc.RSS(tested.pid()); err != nil || t.model == "" {
 		return r, err
 	}
+	observed := make(chan error, 1)
+	go func() {
+		if b.observe == nil {
+			observed <- nil
+			return
+		}
+		observed <- b.observe(ctx, g)
+	}()
 	r.Load, err = b.load(ctx, t, g.listen, tested.pid())
-	return r, err
+	return r, errors.Join(err, <-observed)
 }
 
 func (b *bench) startMock(ctx context.Context) (mock *process, addr string, err error) {

@@ -38,6 +38,7 @@ type options struct {
 	tenants int
 	limits  bool
 	verbose bool
+	profile string
 }
 
 // errShort says that the figures are not good enough; what is wrong has been printed.
@@ -92,6 +93,9 @@ func command(ctx context.Context, args []string, out, progress io.Writer) (err e
 	if o.verbose {
 		b.output = os.Stderr
 	}
+	if o.profile != "" {
+		return b.profile(ctx, o.tests, o.profile)
+	}
 	return runAll(ctx, b, o, out)
 }
 
@@ -106,6 +110,7 @@ func parse(args []string) (options, error) {
 		"empty: ./cmd/sluice, built as it is released")
 	set.IntVar(&o.tenants, "tenants", 100, "tenants beside the one that calls")
 	set.StringVar(&limits, "limits", "on", "on: exceeding a limit is a failure; off: it is only shown")
+	set.StringVar(&o.profile, "profile", "", "measure nothing, but write the gateway's CPU profile in the tests to this file")
 	set.BoolVar(&o.verbose, "v", false, "show what the gateway, the floor and the mock say; costs them time")
 	if err := set.Parse(args); err != nil {
 		return o, err
@@ -122,6 +127,9 @@ func parse(args []string) (options, error) {
 	}
 	if o.limits && o.rounds < leastRounds {
 		return o, fmt.Errorf("limits need at least %d rounds: say -rounds %d or -limits off", leastRounds, leastRounds)
+	}
+	if o.profile != "" {
+		names = profiled
 	}
 	var err error
 	if o.tests, err = choose(suite(), names); err != nil {

@@ -3,7 +3,6 @@ package admin
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
@@ -94,16 +93,16 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	control := http.NewResponseController(w)
-	send := func(text string) error {
+	send := func(text []byte) error {
 		if err := control.SetWriteDeadline(time.Now().Add(slowest)); err != nil {
 			return err
 		}
-		if _, err := io.WriteString(w, text); err != nil {
+		if _, err := w.Write(text); err != nil {
 			return err
 		}
 		return control.Flush()
 	}
-	text := ": targets\n\n"
+	text := []byte(": targets\n\n")
 	for ticker := time.NewTicker(beat); ; {
 		news := s.o.Feed.next() // before looking: what comes in between is not missed
 		for _, e := range s.o.Targets.Events(after) {
@@ -111,18 +110,18 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
 			if err != nil {
 				continue // times and words: it does not happen
 			}
-			text += fmt.Sprintf("id: %d.%s\nevent: target\ndata: %s\n\n", e.Seq, s.mark, data)
+			text = fmt.Appendf(text, "id: %d.%s\nevent: target\ndata: %s\n\n", e.Seq, s.mark, data)
 			after = e.Seq
 		}
-		if text != "" && send(text) != nil {
+		if len(text) > 0 && send(text) != nil {
 			ticker.Stop()
 			return
 		}
 		select {
 		case <-news:
-			text = ""
+			text = nil
 		case <-ticker.C:
-			text = ": still here\n\n"
+			text = []byte(": still here\n\n")
 		case <-r.Context().Done():
 			ticker.Stop()
 			return

@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"bytes"
 	"errors"
 	"io"
 
@@ -256,7 +257,7 @@ func (l *lasting) joins(p *chat.Piece) bool {
 func (l *lasting) repeated(text []byte) (n int) {
 	for len(l.white) > 0 && n < len(text) {
 		size := whiteSpace(text[n:])
-		if size == 0 || string(text[n:n+size]) != string(l.white[:min(size, len(l.white))]) {
+		if size == 0 || !bytes.Equal(text[n:n+size], l.white[:min(size, len(l.white))]) {
 			l.white = nil
 			break
 		}

@@ -127,5 +127,5 @@ func (s *said) tokens() int64 { return max(s.pieces, int64(len(s.text)/4)) }
 
 // sameItem says whether an event of the Responses API tells of the same item as the encoder's.
 func sameItem(event, written []byte) bool {
-	return string(peek.Find(event, []byte(`"item_id"`))) == string(peek.Find(written, []byte(`"item_id"`)))
+	return bytes.Equal(peek.Find(event, []byte(`"item_id"`)), peek.Find(written, []byte(`"item_id"`)))
 }

@@ -223,7 +223,7 @@ func (b *prober) ask(ctx context.Context) (o health.Outcome, all bool) {
 	name := upstream.ProbeEndpoint(b.p.serves)
 	for _, e := range serve.Endpoints() {
 		if e.Name == name {
-			o, unreachable := upstream.Ask(ctx, b.p.key(b.secret), &e, b.id.Provider, b.id.Key, b.Model)
+			o, unreachable := upstream.Ask(ctx, &e, &gateway.Target{Provider: b.id.Provider, Key: b.id.Key, Model: b.Model, Via: b.p.key(b.secret)})
 			return o, unreachable || o.Verdict == health.Refused || o.Verdict == health.Spent
 		}
 	}

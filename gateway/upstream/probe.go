@@ -103,19 +103,18 @@ func ProbeEndpoint(serves map[string]bool) string {
 	return ""
 }
 
-// Ask asks a model for one token, in a stream, or where e is embeddings for one of those; whatever language the provider
+// Ask asks a target's model for one token, in a stream, or where e is embeddings for one of those; whatever language the provider
 // speaks, the sender translates. Unreachable says that the model had no part in a failure. It ends with ctx; its deadline
 // must be set.
-func Ask(ctx context.Context, via gateway.Sender, e *gateway.Endpoint, provider, key, model string) (o health.Outcome, unreachable bool) {
+func Ask(ctx context.Context, e *gateway.Endpoint, t *gateway.Target) (o health.Outcome, unreachable bool) {
 	x := &gateway.Exchange{Directory: gateway.NewDirectory(gateway.Entries{}), Caller: gateway.Caller{Tenant: &gateway.Tenant{ID: "probe"}}}
-	x.Init("probe", e, noHeader{}, question(e, model))
+	x.Init("probe", e, noHeader{}, question(e, t.Model))
 	defer context.AfterFunc(ctx, func() { x.Cancel(context.Cause(ctx)) })()
 	if err := x.Request.Open(); err != nil {
 		return health.Outcome{Reason: err.Error()}, false
 	}
-	t := &gateway.Target{Provider: provider, Key: key, Model: model, Via: via}
 	a := x.Attempting(t)
-	reply, err := via.Send(x, t, a)
+	reply, err := t.Via.Send(x, t, a)
 	if err != nil {
 		x.End(err)
 		return judgeError(err)

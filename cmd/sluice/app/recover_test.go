@@ -2,7 +2,6 @@ package app
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -204,7 +203,7 @@ func conversations() []dialectOf {
 
 func (s *site) hear(t *testing.T, c *http.Client, as dialectOf, prompt, more string) spoken {
 	t.Helper()
-	q, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+s.Address().String()+as.path, strings.NewReader(as.body(prompt, more)))
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.Address().String()+as.path, strings.NewReader(as.body(prompt, more)))
 	if err != nil {
 		t.Fatal(err)
 	}
