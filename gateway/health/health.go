@@ -90,7 +90,8 @@ type Outcome struct {
 	// operators, so there must be nothing of a prompt in it.
 	Reason string
 	// First is the time to the first event, and of a Whole reply the time to its end; 0 if it is not known. The two have
-	// little in common, so they are kept apart.
+	// little in common, so they are kept apart. With Neutral it is for how long an attempt was waited for that was given up
+	// because another was quicker: left out, the slowest would be missing in what is known, which would get ever quicker.
 	First time.Duration
 	Whole bool
 }

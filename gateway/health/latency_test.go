@@ -204,3 +204,20 @@ func TestP95Follows(t *testing.T) {
 	}
 	is(105 * time.Millisecond) // though each old sample was alone in its bin
 }
+
+// An attempt that was given up because another was quicker has taken at least so long.
+func TestGivenUpAttemptsAreSlow(t *testing.T) {
+	p := start(t, health.Settings{})
+	for range 90 {
+		p.took(100 * time.Millisecond)
+	}
+	for range 10 {
+		p.Report(p.now, health.Outcome{Verdict: health.Neutral, Began: p.now, First: 400 * time.Millisecond})
+	}
+	if d, ok := p.P95(false); !ok || d < 380*time.Millisecond {
+		t.Errorf("95 %% took %v", d)
+	}
+	if s := p.Snapshot(p.now); s.Window.Requests != 90 || s.Window.Failed != 0 {
+		t.Errorf("%+v", s.Window)
+	}
+}

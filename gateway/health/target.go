@@ -136,6 +136,9 @@ func (t *Target) Report(now clock.Instant, o Outcome) {
 	if t == nil {
 		return
 	}
+	if o.Verdict == Neutral && o.First > 0 {
+		t.latency[kind(o.Whole)].observe(now, o.First)
+	}
 	if o.Verdict != OK {
 		if !t.settings.Load().Trusted {
 			t.judge(now, o)
