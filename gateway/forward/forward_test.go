@@ -2,8 +2,11 @@ package forward_test
 
 import (
 	"errors"
+	"io"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +16,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/forward"
 	"github.com/sluice-ai/sluice/gateway/health"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -23,6 +27,10 @@ type answer struct {
 	body   string
 	header []gateway.Field
 	err    error
+	after  time.Duration // before it says anything
+	events int           // of a stream; 0: a whole reply
+	cut    error         // behind the events; nil: io.EOF
+	thrown any
 }
 
 func ok(body string) answer     { return answer{status: 200, body: body} }
@@ -41,34 +49,124 @@ func upstreamError(status int, code string) error {
 type script struct {
 	t       *testing.T
 	answers []answer
-	at      []time.Duration // when attempts came, since the first
+	random  func() answer // instead of answers
 	start   time.Time
-	open    int // replies not closed yet
+
+	mu   sync.Mutex
+	at   []time.Duration // when attempts came, since the first
+	open int             // replies not closed yet
+	busy int             // attempts that wait for their answer
 }
 
-func (s *script) Send(_ *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt) (*gateway.Reply, error) {
+func (s *script) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt) (*gateway.Reply, error) {
+	n := s.next()
+	defer s.count(&s.busy, -1)
+	if n.after > 0 {
+		timer := time.NewTimer(n.after)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-x.Context().Done():
+			return nil, x.Cause()
+		}
+	}
+	switch {
+	case n.thrown != nil:
+		panic(n.thrown)
+	case n.err != nil:
+		return nil, n.err
+	}
+	a.Status, a.First = n.status, max(gateway.Since(a.Start), 1)
+	s.count(&s.open, 1)
+	r := &gateway.Reply{
+		Status: n.status, ContentType: "application/json", Header: n.header,
+		Stream: &counted{Stream: gateway.Once([]byte(n.body)), s: s, a: a},
+	}
+	if n.events > 0 {
+		r.Kind = gateway.Events
+		r.Stream = &counted{Stream: &streamed{left: n.events, end: n.cut, x: x, a: a}, s: s, a: a}
+	} else if a.Status < 300 {
+		a.Usage = chat.Usage{Input: 10, Output: 5, Provenance: chat.Reported}
+	}
+	return r, nil
+}
+
+func (s *script) next() answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.start.IsZero() {
 		s.start = time.Now()
 	}
 	s.at = append(s.at, time.Since(s.start))
-	n := min(len(s.at), len(s.answers)) - 1
-	if err := s.answers[n].err; err != nil {
-		return nil, err
+	s.busy++
+	if s.random != nil {
+		return s.random()
 	}
-	a.Status = s.answers[n].status
-	s.open++
-	return &gateway.Reply{
-		Status: s.answers[n].status, ContentType: "application/json", Header: s.answers[n].header,
-		Stream: &counted{Stream: gateway.Once([]byte(s.answers[n].body)), s: s},
-	}, nil
+	return s.answers[min(len(s.at), len(s.answers))-1]
 }
 
+func (s *script) count(n *int, by int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*n += by
+}
+
+// asked is how often it was asked.
+func (s *script) asked() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.at)
+}
+
+// counted notices that a reply is closed.
 type counted struct {
 	gateway.Stream
 	s *script
+	a *gateway.Attempt
 }
 
-func (c *counted) Close() error { c.s.open--; return c.Stream.Close() }
+func (c *counted) Close() error {
+	c.s.count(&c.s.open, -1)
+	c.a.Total = gateway.Since(c.a.Start)
+	return c.Stream.Close()
+}
+
+// streamed is a stream of events, and of idle time between them.
+type streamed struct {
+	left int
+	end  error
+	x    *gateway.Exchange
+	a    *gateway.Attempt
+}
+
+func (s *streamed) Next() (gateway.Event, error) {
+	if err := s.x.Cause(); err != nil {
+		s.a.Err = err
+		return gateway.Event{}, err
+	}
+	if s.left == 0 {
+		if s.end == nil {
+			return gateway.Event{}, io.EOF
+		}
+		s.a.Err = s.end
+		return gateway.Event{}, s.end
+	}
+	if s.x.Idle != nil {
+		if err := s.x.Idle(); err != nil {
+			return gateway.Event{}, err
+		}
+	}
+	s.left--
+	return gateway.Event{Data: []byte("{}")}, nil
+}
+
+func (s *streamed) Ready() bool { return true }
+
+func (s *streamed) Close() error {
+	s.x.Usage = chat.Usage{Input: 10, Output: 7, Provenance: chat.Reported}
+	s.a.Usage = s.x.Usage
+	return nil
+}
 
 type header struct{}
 
@@ -88,18 +186,53 @@ func options() forward.Options {
 }
 
 func exchange(targets ...gateway.Sender) *gateway.Exchange {
-	x := &gateway.Exchange{}
-	x.Init("req_test", &gateway.Endpoint{Name: "chat.completions", Method: "POST", Dialect: "openai"}, header{}, nil)
-	x.Caller.Tenant = &gateway.Tenant{ID: "acme"}
-	known := health.New(health.Options{})
-	for i, via := range targets {
+	f := newFleet(targets...)
+	return f.exchange()
+}
+
+// fleet is a plan whose targets p0, p1, … are known to health.
+type fleet struct {
+	known   *health.Registry
+	targets []*gateway.Target
+	tenant  *gateway.Tenant
+}
+
+func newFleet(via ...gateway.Sender) *fleet {
+	f := &fleet{known: health.New(health.Options{}), tenant: &gateway.Tenant{ID: "acme"}}
+	for i, via := range via {
 		name := "p" + strconv.Itoa(i)
-		x.Plan.Targets = append(x.Plan.Targets, &gateway.Target{
-			Provider: name, Model: "m", Via: via, Health: known.Target(health.ID{Provider: name, Model: "m"}, health.Settings{}),
+		f.targets = append(f.targets, &gateway.Target{
+			Provider: name, Model: "m", Via: via, Health: f.known.Target(health.ID{Provider: name, Model: "m"}, health.Settings{}),
 		})
+	}
+	return f
+}
+
+var chatEndpoint = &gateway.Endpoint{Name: "chat.completions", Method: "POST", Dialect: "openai"}
+
+func (f *fleet) exchange() *gateway.Exchange {
+	return f.ask(`{"model":"m","messages":[]}`)
+}
+
+// ask is an exchange with that body.
+func (f *fleet) ask(text string) *gateway.Exchange {
+	x := &gateway.Exchange{}
+	x.Init("req_test", chatEndpoint, header{}, &body{data: []byte(text)})
+	x.Caller.Tenant = f.tenant
+	x.Plan.Targets = slices.Clone(f.targets)
+	if err := x.Request.Open(); err != nil {
+		panic(err)
 	}
 	return x
 }
+
+const asksStream = `{"model":"m","stream":true,"messages":[]}`
+
+// body spoils its bytes once they are given back.
+type body struct{ data []byte }
+
+func (b *body) Load() ([]byte, error) { return b.data, nil }
+func (b *body) Free()                 { clear(b.data) }
 
 func run(t *testing.T, o forward.Options, answers ...[]answer) result {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -143,6 +144,9 @@ func (w *walk) report(p *place, a *gateway.Attempt, o *outcome) {
 	signal := admission.Signal{Overloaded: o.busy}
 	switch waited := now.Sub(a.Start); {
 	case o.good():
+	case a.Lost: // it takes longer than that
+		out.First = waited
+		signal.First = streamed(&out)
 	case a.Joined, o.verdict == health.Denied && strings.Contains(p.health.ID().Model, "*"):
 		out.Verdict, signal.Overloaded = health.Neutral, false
 	case o.busy, o.cause == OnTimeout && !out.Whole:
@@ -207,5 +211,5 @@ func retryAfter(r *gateway.Reply) time.Duration {
 
 func clampAfter(seconds float64) time.Duration {
 	const most = 24 * time.Hour
-	return time.Duration(min(max(seconds, 0), most.Seconds()) * float64(time.Second))
+	return time.Duration(math.Ceil(min(max(seconds, 0), most.Seconds()) * float64(time.Second))) // rather too late
 }

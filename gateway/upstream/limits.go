@@ -72,13 +72,21 @@ func (l *toldLimit) read(now gateway.Instant) health.Limit {
 		return health.Limit{}
 	}
 	read := health.Limit{Remaining: -1, Reset: resetAt(l.reset, now), Refills: true}
-	if n, err := strconv.ParseInt(l.remaining, 10, 64); err == nil && n >= 0 {
+	if n, ok := count(l.remaining); ok {
 		read.Remaining = n
 	}
-	if n, err := strconv.ParseInt(l.limit, 10, 64); err == nil && n > 0 {
+	if n, ok := count(l.limit); ok {
 		read.Max = n
 	}
 	return read
+}
+
+func count(value string) (int64, bool) {
+	if value == "" { // for which ParseInt would make an error
+		return 0, false
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	return n, err == nil && n >= 0
 }
 
 // longestReset is more than any rate limit lasts, and little enough to be added to any instant.
