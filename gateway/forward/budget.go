@@ -18,6 +18,13 @@ const attemptCost = 1000
 // retryBudget has a floor of ten a second, of which it holds ten seconds' worth.
 func retryBudget() *budget { return &budget{floor: 10 * attemptCost, most: 100 * attemptCost} }
 
+// hedgeBudget begins with one, and holds ten.
+func hedgeBudget() *budget {
+	b := &budget{most: 10 * attemptCost}
+	b.tokens.Store(attemptCost)
+	return b
+}
+
 // deposit credits the share of one exchange.
 func (b *budget) deposit(share float64) {
 	if share > 0 && b.tokens.Load() < b.most {

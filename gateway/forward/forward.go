@@ -5,9 +5,12 @@
 // are those whose providers have as many requests as they bear, as long as others have room. If all are full, an exchange
 // queues at the first; if none may be asked, it waits for the earliest, but no longer than [Options.BackoffMax]. The
 // outcome of each attempt goes back to its target's health, so that what one exchange has seen spares the others.
+//
+// If the plan says so, a second attempt is made beside a first one whose first event is late (hedging).
 package forward
 
 import (
+	"sync"
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway"
@@ -48,6 +51,7 @@ const (
 type Handler struct {
 	o      Options
 	budget *budget
+	hedges sync.Map // name of a model -> *budget, of second attempts
 }
 
 var _ gateway.Handler = (*Handler)(nil)
@@ -78,7 +82,11 @@ func (h *Handler) Serve(x *gateway.Exchange) error {
 		default:
 			return deliver(x, &o)
 		}
-		o = w.attempt(&p)
+		if after, ok := w.hedgeAfter(&p); ok {
+			o = w.race(p, after)
+		} else {
+			o = w.attempt(&p)
+		}
 		if !w.goesOn(&o) {
 			return deliver(x, w.lasts(&o))
 		}

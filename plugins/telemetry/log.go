@@ -61,6 +61,7 @@ func (r *record) describe(to line) error {
 		if last.Resent {
 			to.AddBool("resent", true)
 		}
+		addWait(to, last)
 	}
 	to.AddInt("status", r.status)
 	if r.aborted {
@@ -127,6 +128,10 @@ func (t try) MarshalLogObject(to zapcore.ObjectEncoder) error {
 	if a.Resent {
 		to.AddBool("resent", true)
 	}
+	if a.Hedged {
+		to.AddBool("hedged", true)
+	}
+	addWait(to, a)
 	if a.Err != nil {
 		if text := reason(gateway.AsError(a.Err)); text != "" {
 			to.AddString("error", text)
@@ -135,6 +140,13 @@ func (t try) MarshalLogObject(to zapcore.ObjectEncoder) error {
 	to.AddFloat64("total_ms", milliseconds(a.Total))
 	addCost(to, a.Cost)
 	return nil
+}
+
+// addWait adds how long an attempt had to wait for its provider to have room, or to be asked again.
+func addWait(to line, a *gateway.Attempt) {
+	if a.Waited >= time.Millisecond {
+		to.AddFloat64("waited_ms", milliseconds(a.Waited))
+	}
 }
 
 // addCost adds a cost in dollars, whose decimals are exact, or why it is not known.

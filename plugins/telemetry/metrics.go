@@ -39,7 +39,7 @@ func counts(u *chat.Usage) [len(tokenTypes)]int64 {
 // metrics are what is counted. Labels are resolved once for each series: afterwards an exchange costs one lookup.
 type metrics struct {
 	requests, tokens, attempts *prometheus.CounterVec
-	cost, uncounted            *prometheus.CounterVec
+	cost, uncounted, hedges    *prometheus.CounterVec
 	duration, first            *prometheus.HistogramVec
 	overhead                   prometheus.Histogram
 	failovers                  prometheus.Counter
@@ -96,6 +96,9 @@ func newMetrics(most int) *metrics {
 		uncounted: counters("sluice_cost_unknown_total", "Attempts whose cost is not known, and so in no sum, by why it is not.",
 			"model", "provider", "reason"),
 		attempts: counters("sluice_attempts_total", "Attempts at providers, by how they ended.", "provider", "outcome"),
+		hedges: counters("sluice_hedges_total",
+			`Second attempts beside one that was late, by whose answer was delivered: "won", "lost", or "failed" if it was neither's.`,
+			"provider", "outcome"),
 		duration: seconds("sluice_request_duration_seconds", "From a request's headers to the last byte of its reply.",
 			[]float64{0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68}),
 		first: seconds("sluice_time_to_first_token_seconds",
@@ -116,7 +119,7 @@ func newMetrics(most int) *metrics {
 
 func (m *metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
-		m.requests, m.tokens, m.attempts, m.cost, m.uncounted, m.duration, m.first, m.overhead, m.failovers, m.streams, m.exchanges,
+		m.requests, m.tokens, m.attempts, m.cost, m.uncounted, m.hedges, m.duration, m.first, m.overhead, m.failovers, m.streams, m.exchanges,
 	}
 }
 
@@ -193,9 +196,23 @@ func (m *metrics) count(r *record, s *series) {
 		} else {
 			m.attempts.WithLabelValues(a.Provider, o).Inc()
 		}
-		if i > 0 && (a.Provider != all[i-1].Provider || a.Key != all[i-1].Key || a.Model != all[i-1].Model) {
+		if a.Hedged {
+			m.hedges.WithLabelValues(a.Provider, hedge(a, i == len(all)-1)).Inc()
+		} else if i > 0 && !all[i-1].Hedged && (a.Provider != all[i-1].Provider || a.Key != all[i-1].Key || a.Model != all[i-1].Model) {
 			m.failovers.Inc()
 		}
+	}
+}
+
+// hedge is what came of a second attempt.
+func hedge(a *gateway.Attempt, delivered bool) string {
+	switch {
+	case a.Lost:
+		return "lost"
+	case delivered && a.Err == nil && a.Status < 300:
+		return "won"
+	default:
+		return "failed"
 	}
 }
 

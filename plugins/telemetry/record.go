@@ -100,13 +100,16 @@ func (r *record) broken() bool {
 	return a != nil && a.Err != nil
 }
 
-// attempting is the time that went into attempts.
+// attempting is the time that went into attempts. One that lost counts until the other began: then both ran.
 func (r *record) attempting() time.Duration {
 	var sum time.Duration
 	for _, a := range r.x.Attempts() {
-		if a.Total > 0 {
+		switch {
+		case a.Lost:
+			sum += max(r.last().Start.Sub(a.Start), 0)
+		case a.Total > 0:
 			sum += a.Total
-		} else {
+		default:
 			sum += gateway.Since(a.Start)
 		}
 	}
@@ -115,6 +118,9 @@ func (r *record) attempting() time.Duration {
 
 // outcome is how an attempt ended, in one of a dozen words.
 func (r *record) outcome(a *gateway.Attempt) string {
+	if a.Lost {
+		return "lost"
+	}
 	if r.err != nil && r.x.Cause() != nil && a == r.last() {
 		return "canceled"
 	}

@@ -286,6 +286,48 @@ overhead_seconds_count 1`
 	}
 }
 
+// TestHedges has second attempts beside others, and attempts that had to wait.
+func TestHedges(t *testing.T) {
+	check := func(wantLine, wantValues string, attempts ...gateway.Attempt) {
+		t.Helper()
+		p, h := gatewaytest.Build(t, telemetry.Spec(), nil)
+		gatewaytest.Serve(gatewaytest.New(t, gatewaytest.Request{Directory: directory(), Caller: acme()}), p.Wrap(&gatewaytest.Script{Attempts: attempts}))
+		if got := line(t, h); !strings.Contains(got, wantLine) {
+			t.Errorf("got\n%s\nwant\n%s", got, wantLine)
+		}
+		var got []string
+		for v := range strings.Lines(values(t, h)) {
+			if strings.HasPrefix(v, "attempts_") || strings.HasPrefix(v, "failovers_") || strings.HasPrefix(v, "hedges_") {
+				got = append(got, strings.TrimSpace(v))
+			}
+		}
+		if got := strings.Join(got, "\n"); got != wantValues {
+			t.Errorf("got\n%s\nwant\n%s", got, wantValues)
+		}
+	}
+	answered := func(provider string) gateway.Attempt {
+		return gateway.Attempt{Provider: provider, Model: "m", Status: 200, Total: time.Millisecond}
+	}
+	lost := gateway.Attempt{Provider: "a", Model: "m", Lost: true, Err: gateway.ErrLost, Total: 2 * time.Millisecond, Waited: time.Second}
+	won := answered("b")
+	won.Hedged = true
+	check("tries=[map[cost:unknown cost_reason:model unknown error:another attempt was quicker outcome:lost provider:a target_model:m total_ms:2 waited_ms:1000] "+
+		"map[cost:unknown cost_reason:model unknown hedged:true outcome:ok provider:b status:200 target_model:m total_ms:1]]",
+		`attempts_total{outcome="lost",provider="a"} 1
+attempts_total{outcome="ok",provider="b"} 1
+hedges_total{outcome="won",provider="b"} 1`, lost, won)
+	lost.Hedged = true
+	check("hedged:true outcome:lost provider:a", `attempts_total{outcome="lost",provider="a"} 1
+attempts_total{outcome="ok",provider="b"} 1
+hedges_total{outcome="lost",provider="a"} 1`, lost, answered("b"))
+	failed := gateway.Attempt{Provider: "a", Model: "m", Hedged: true, Status: 500, Total: time.Millisecond}
+	waited := answered("b")
+	waited.Waited = 1500 * time.Microsecond
+	check(" waited_ms=1.5", `attempts_total{outcome="5xx",provider="a"} 1
+attempts_total{outcome="ok",provider="b"} 1
+hedges_total{outcome="failed",provider="a"} 1`, failed, waited)
+}
+
 // TestNotTheProvider has attempts that ended by what the gateway decided, before a reply or in the middle of one.
 func TestNotTheProvider(t *testing.T) {
 	f := func(want string, e gateway.Error) {
