@@ -106,7 +106,9 @@ func (a *Attempt) Release() {
 	if !a.hold.held {
 		return
 	}
-	a.Report(Now(), health.Outcome{Verdict: health.Neutral}, admission.Signal{})
+	if !a.hold.judged {
+		a.Report(Now(), health.Outcome{Verdict: health.Neutral}, admission.Signal{})
+	}
 	a.hold.held = false
 	a.hold.limiter.Leave(a.hold.signal)
 	a.hold.health.End(a.hold.tokens)

@@ -9,8 +9,8 @@
 //  1. serve accepts it, finds the endpoint and bounds everything. The body stays on the wire until a plugin behind
 //     auth opens it; then wire/peek reads what steers, without decoding.
 //  2. the plugins, in the configured order (default: telemetry, auth, routing); runtime has built the chain.
-//  3. forward walks the plan: attempt, verdict, next target. It commits when the first event has arrived: until then
-//     it may fail over freely, afterwards nothing is sent twice.
+//  3. forward walks the plan: who may be asked and has room, attempt, verdict, next target. It commits when the first event
+//     has arrived: until then it may fail over freely, afterwards nothing is sent twice.
 //  4. upstream sends one attempt. Same dialect on both sides: the caller's bytes with the model name spliced in. Another
 //     dialect: decoded to wire/chat and encoded again, and so is the reply. It yields a Stream.
 //  5. back through the plugins: each may wrap Reply.Stream or only register OnEnd.
@@ -25,7 +25,9 @@
 //	                    shape (what codecs are built of), sse, peek, form
 //	gateway/catalog     models: context, abilities, prices, and what an attempt costs
 //	gateway/serve       fasthttp server: endpoint table, transports, disconnects, drain
-//	gateway/forward     carries out a plan: retry, failover, commit point
+//	gateway/forward     carries out a plan: who is asked, retry, failover, second attempts, commit point
+//	gateway/health      what is known of a target: illness, cool-downs, refusals, limits, latency
+//	gateway/admission   how many requests run at a provider at a time, who waits and who is refused
 //	gateway/upstream    one attempt: the table of providers, connection pool, TLS, deadlines, cancellation, translation
 //	gateway/runtime     configuration -> an immutable generation; atomic swap, drain of the old
 //	gateway/admin       the operators' listener: metrics, liveness, readiness, profiles
@@ -54,6 +56,7 @@
 //	step        targets of which one is drawn by weight
 //	target      provider + key + model
 //	attempt     one try of one target
+//	fork        an exchange beside another, in which one of two attempts runs that are made at the same time
 //	commit      the moment after which nothing may be sent twice: the first event has arrived
 //	generation  everything that one state of the configuration built; immutable
 //	directory   the tenants, keys and models of a generation

@@ -215,9 +215,11 @@ func (f *fleet) exchange() *gateway.Exchange {
 }
 
 // ask is an exchange with that body.
-func (f *fleet) ask(text string) *gateway.Exchange {
+func (f *fleet) ask(text string) *gateway.Exchange { return f.askAt(chatEndpoint, text) }
+
+func (f *fleet) askAt(e *gateway.Endpoint, text string) *gateway.Exchange {
 	x := &gateway.Exchange{}
-	x.Init("req_test", chatEndpoint, header{}, &body{data: []byte(text)})
+	x.Init("req_test", e, header{}, &body{data: []byte(text)})
 	x.Caller.Tenant = f.tenant
 	x.Plan.Targets = slices.Clone(f.targets)
 	if err := x.Request.Open(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/admission"
 	"github.com/sluice-ai/sluice/gateway/health"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
 )
 
 // hedgeAfter is when the first event of an attempt at a place is late, so that a second attempt is made beside it; false if
@@ -18,7 +19,7 @@ import (
 func (w *walk) hedgeAfter(p *place) (time.Duration, bool) {
 	x := w.x
 	hedge := x.Plan.Hedge
-	if hedge == nil || len(x.Attempts()) > 0 || len(w.targets) < 2 || x.Request.Rest() != nil {
+	if hedge == nil || len(x.Attempts()) > 0 || len(w.targets) < 2 || !mayBeTwice(&x.Request) {
 		return 0, false
 	}
 	w.hedges().deposit(hedge.Budget)
@@ -26,6 +27,19 @@ func (w *walk) hedgeAfter(p *place) (time.Duration, bool) {
 		return hedge.After, true
 	}
 	return p.health.P95(!x.Request.Stream())
+}
+
+// mayBeTwice says whether a request may be made twice at the same time: all of it is there, and it changes nothing but what is
+// stored under an id of its own.
+func mayBeTwice(r *gateway.Request) bool {
+	if r.Endpoint.Dialect == "responses" {
+		for _, key := range [...]string{`"background"`, `"conversation"`} {
+			if v := peek.Find(r.Body(), []byte(key)); v != nil && string(v) != "null" && string(v) != "false" {
+				return false
+			}
+		}
+	}
+	return r.Rest() == nil
 }
 
 // hedges is the budget of second attempts of the plan's model.

@@ -136,6 +136,22 @@ func TestHedge(t *testing.T) {
 
 func quick2(a answer) answer { return after(50*ms, a) }
 
+// What adds to a conversation, or goes on when nobody listens, is not done twice.
+func TestHedgeNotTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for more, want := range map[string]string{
+			``: "0l 1h", `"background":false,"conversation":null,`: "0l 1h", `"background":true,`: "0", `"conversation":"conv_1",`: "0", `"conversation":{"id":"conv_1"},`: "0",
+		} {
+			_, via := scripts(t, after(time.Second, ok("a")), ok("b"))
+			x := newFleet(via...).askAt(&gateway.Endpoint{Name: "responses.create", Method: "POST", Dialect: "responses"}, `{"model":"m",`+more+`"input":"x"}`)
+			x.Plan.Hedge = &gateway.Hedge{After: 100 * ms, Budget: 1}
+			if e := serve(forward.New(options()), x); e != nil || told(x) != want {
+				t.Errorf("%s: %s, %v", more, told(x), e)
+			}
+		}
+	})
+}
+
 // Without a time of its own, a second attempt comes when the first takes longer than 95 of 100 did.
 func TestHedgeAfterP95(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
