@@ -128,6 +128,31 @@ func TestNothingStored(t *testing.T) {
 	}
 }
 
+// A response that failed in the background is what was asked for, and no failure of the provider that tells of it.
+func TestFailedInBackground(t *testing.T) {
+	const failed = `{"id":"resp_1","object":"response","status":"failed","error":{"code":"server_error","message":"it broke"},"output":[]}`
+	asked := func(body, endpoint, request, id string) result {
+		f := newFake(t, nil, say(whole("200 OK", body)))
+		p := provider(t, f.url(), func(c *upstream.Config) {
+			c.Endpoints, c.Stored = conversations(), upstream.NewStored(1<<20, patience)
+		})
+		return attempt(t, p, at(t, endpoint, request, id, ""), "m")
+	}
+	for _, endpoint := range []string{"responses.retrieve", "responses.cancel"} {
+		if r := asked(failed, endpoint, "", "resp_1"); r.err != nil || strings.Join(r.events, "") != failed {
+			t.Errorf("%s: %v %q", endpoint, r.err, r.events)
+		}
+	}
+	for _, r := range []result{
+		asked(failed, "responses.create", `{"model":"m","input":"hi"}`, ""),
+		asked(`{"error":{"message":"it broke"}}`, "responses.retrieve", "", "resp_1"),
+	} {
+		if e := gateway.AsError(r.err); r.err == nil || e.Status != 502 || e.Message != "it broke" {
+			t.Errorf("%v %q", r.err, r.events)
+		}
+	}
+}
+
 // A response that the gateway made is never asked of a provider, though it is kept no more, or was never kept in this process.
 func TestOwnResponsesStayHere(t *testing.T) {
 	f := newFake(t, nil, say(whole("200 OK", answer)))

@@ -260,13 +260,19 @@ func (st *stream) parseWhole() bool {
 		case signs.Has(chat.Malformed):
 			st.err = errMalformed
 			return false
-		case signs.Has(chat.Failed):
+		case signs.Has(chat.Failed) :
 			st.err = st.inBand(data)
 			return false
 		}
 	}
 	st.event = gateway.Event{Data: data}
 	return st.reply.Status >= 300 || st.mend(true)
+}
+
+// foundFailed says whether the data is an object that was asked for by its id, and that says how it failed, earlier: a
+// response that was made in the background. The answer to that question is complete.
+func (st *stream) foundFailed(data []byte) bool {
+	return st.x.Request.Param != "" && peek.Find(data, []byte(`"id"`)) != nil
 }
 
 // mend puts the event right; false if it says that the answer has failed.
