@@ -260,7 +260,7 @@ func (st *stream) parseWhole() bool {
 		case signs.Has(chat.Malformed):
 			st.err = errMalformed
 			return false
-		case signs.Has(chat.Failed) :
+		case signs.Has(chat.Failed) && !st.foundFailed(data):
 			st.err = st.inBand(data)
 			return false
 		}
