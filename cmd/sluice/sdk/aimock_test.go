@@ -48,8 +48,8 @@ func mocks(url string) extras {
 	for i, k := range kinds {
 		other := kinds[(i+1)%len(kinds)].column
 		for _, p := range []struct{ name, timeout string }{{k.column, "60s"}, {k.column + "-hasty", "100ms"}} {
-			e.providers += fmt.Sprintf("  - {name: %s, type: %s, base_url: %q, keys: [{name: main, key: any}], timeouts: {headers: %s, answer: %[4]s}}\n",
-				p.name, k.kind, url+"/v1", p.timeout)
+			e.providers += fmt.Sprintf("  - {name: %s, type: %s, base_url: %q, keys: [{name: main, key: any}], timeouts: {headers: %s, answer: %[4]s}, %s}\n",
+				p.name, k.kind, url+"/v1", p.timeout, robust)
 			e.models += fmt.Sprintf("  - {name: \"%s/*\", targets: [{provider: %[1]s, model: \"*\"}]}\n", p.name)
 			e.models += fmt.Sprintf("  - {name: \"%s-or-another/*\", targets: [{provider: %[1]s, model: \"*\"}, {provider: %s, model: hello}]}\n", p.name, other)
 			e.credentials += fmt.Sprintf("  - {provider: %s, key: any}\n", p.name)
@@ -120,6 +120,7 @@ func (d *talk) chaos() {
 	f := func(hasty, model string, status int) {
 		d.Helper()
 		for _, do := range []string{"chat", "stream"} {
+			model := strings.Replace(model, "limit", "limit-"+do, 1) // which is not asked for twice at once
 			q := question{Do: do, Model: d.column.name + hasty + "/" + model, Prompt: "Hello", Retries: new(int)}
 			a := d.ask(d.Context(), q)
 			if e := a.Error; e == nil || e.Class != d.class(status) || e.Status != status || e.Type == "" || e.Message == "" || a.Text != "" {
@@ -135,10 +136,8 @@ func (d *talk) chaos() {
 	f("", "limit", 429)
 	f("-hasty", "late", 504)
 
-	for _, do := range []string{"chat", "stream"} {
-		d.heard(d.ask(d.Context(), d.with(do, "late", "Hello")), mockSaid)
-		d.heard(d.ask(d.Context(), d.with(do, "slow", "Hello")), mockSaid)
-	}
+	d.heard(d.ask(d.Context(), d.with("chat", "late", "Hello")), mockSaid)
+	d.heard(d.ask(d.Context(), d.with("stream", "slow", "Hello")), mockSaid)
 	for _, model := range []string{"cut", "hangup"} {
 		d.heard(d.ask(d.Context(), d.with("chat", model, "Hello")), mockSaid)
 		a := d.ask(d.Context(), d.with("stream", model, "Hello"))
@@ -159,8 +158,8 @@ func TestAimockEndpoints(t *testing.T) {
 			m.work()
 			m.chaos("dropRate", 500)
 			m.chaos("malformedRate", 502)
-			m.chaos("rateLimitRate", 429)
 			m.chaos("disconnectRate", 502)
+			m.chaos("rateLimitRate", 429)
 		})
 	}
 }
@@ -173,7 +172,7 @@ type mocked struct {
 }
 
 func (m mocked) do(what, prompt string) seen {
-	return m.ask(m.Context(), question{Do: what, Model: "mock-openai/any", Provider: "mock-openai", Prompt: prompt, Retries: new(int)})
+	return m.ask(m.Context(), question{Do: what, Model: "mock-openai/" + what, Provider: "mock-openai", Prompt: prompt, Retries: new(int)})
 }
 
 func (m mocked) work() {
@@ -214,6 +213,9 @@ func (m mocked) chaos(rate string, status int) {
 		m.Fatalf("%s: %s", rate, r.Status)
 	}
 	for _, do := range []string{"embeddings", "picture", "sound", "files", "batch"} {
+		if do == "batch" && status == 429 {
+			continue // the one of files holds for it, too
+		}
 		if a := m.do(do, line); a.Error == nil || a.Error.Status != status || a.Error.Message == "" {
 			m.Errorf("%s: %s: %+v %+v", rate, do, a, a.Error)
 		}

@@ -33,6 +33,9 @@ const (
 	nextToken = 2 * time.Millisecond   // of the simulated provider, unless the model is fast
 	beat      = 50 * time.Millisecond  // between two heartbeats of the gateway
 	silence   = 500 * time.Millisecond // of a provider that pauses; one that is silent for three times as long is given up
+
+	// A provider that fails again and again is asked again: what its failures look like is to be seen.
+	robust = "health: {failure_rate: 0, consecutive: 0}"
 )
 
 // site is a gateway with two providers behind it: one that has a network in between, and the built-in one.
@@ -97,15 +100,16 @@ credentials:
 
 // configuration is the gateway file. The models sim-* are answered over a network, the models builtin/* without one.
 func (s *site) configuration(more extras) string {
-	const account = `keys: [{name: main, key: provider-secret}]`
+	const account = `keys: [{name: main, key: provider-secret}], ` + robust
+	address := s.simulate()
 	providers := fmt.Sprintf(`
   - {name: wire, type: openai-compatible, base_url: "http://%[1]s/v1", %[3]s}
   - {name: wire-anthropic, type: anthropic, base_url: "http://%[1]s/v1", %[3]s}
   - {name: wire-openai, type: openai, base_url: "http://%[1]s/v1", %[3]s}
   - {name: wire-responses, type: openai, base_url: "http://%[1]s/v1", endpoints: [responses.create], %[3]s}
   - {name: builtin, type: sim, sim: {first_token: 5ms, tokens_per_second: 1000, seed: 7}}
-  - {name: gone, type: openai-compatible, base_url: "http://%[2]s/v1"}
-`, s.simulate(), deadAddress(s.t), account)
+  - {name: gone, type: openai-compatible, base_url: "http://%[2]s/v1", %[4]s}
+`, address, deadAddress(s.t), account, robust)
 	models := `
   - {name: "sim-*", targets: [{provider: wire}]}
   - {name: "chat/*", targets: [{provider: wire, model: "*"}]}
@@ -115,12 +119,17 @@ func (s *site) configuration(more extras) string {
   - {name: failing-responses, targets: [{provider: wire, model: sim-empty}, {provider: wire-responses, model: sim-fast}]}
   - {name: failing-chat, targets: [{provider: wire-anthropic, model: sim-500}, {provider: wire, model: sim-fast}]}
   - {name: failing-anthropic, targets: [{provider: wire, model: sim-html}, {provider: wire-anthropic, model: sim-fast}]}
-  - {name: failing-openai, targets: [{provider: wire-anthropic, model: sim-529}, {provider: wire-openai, model: sim-fast}]}
+  - {name: failing-openai, targets: [{provider: wire-anthropic, model: sim-html}, {provider: wire-openai, model: sim-fast}]}
   - {name: "builtin/*", targets: [{provider: builtin, model: "*"}]}
   - {name: Qwen/Qwen3-8B, owned_by: qwen, targets: [{provider: wire, model: sim-fast}]}
   - {name: unreachable, targets: [{provider: gone}]}
   - {name: not-yours, targets: [{provider: wire, model: sim-fast}]}
 `
+	// After a key was refused, or its account was empty, it is left alone.
+	for _, name := range []string{"sim-401", "sim-fast-401", "sim-quota", "sim-fast-quota"} {
+		providers += fmt.Sprintf("  - {name: wire-%s, type: openai-compatible, base_url: \"http://%s/v1\", %s}\n", name, address, account)
+		models += fmt.Sprintf("  - {name: %s, targets: [{provider: wire-%[1]s}]}\n", name)
+	}
 	for name, dialogue := range dialogues() {
 		f := sim.Fault{Stream: true, Dialogue: dialogue}
 		url, stop, err := f.Start()
@@ -132,14 +141,14 @@ func (s *site) configuration(more extras) string {
 		if name == "thinking" {
 			kind = "anthropic"
 		}
-		providers += fmt.Sprintf("  - {name: %s, type: %s, base_url: %q, keys: [{name: main, key: provider-secret}], timeouts: {idle: %s}}\n", name, kind, url, 3*silence)
+		providers += fmt.Sprintf("  - {name: %s, type: %s, base_url: %q, %s, timeouts: {idle: %s}}\n", name, kind, url, account, 3*silence)
 		models += fmt.Sprintf("  - {name: %s, targets: [{provider: %s}]}\n", name, name)
 	}
 	return fmt.Sprintf(`version: 1
 server: {listen: "127.0.0.1:0", admin_listen: "127.0.0.1:0", drain_timeout: 5s, heartbeat: %s}
 providers: %s
 models: %s
-retries: {max: 2, backoff: 1ms..20ms, budget: 100%%}
+retries: {max: 2, backoff: 1ms..400ms, budget: 100%%}
 `, beat, providers+more.providers, models+more.models)
 }
 

@@ -29,8 +29,8 @@ mock.addFixture({ match: { model: "weather", hasToolResult: true }, response: { 
 mock.addFixture({ match: { model: "drop" }, response: said, chaos: { dropRate: 1 } });
 mock.addFixture({ match: { model: "malformed" }, response: said, chaos: { malformedRate: 1 } });
 mock.addFixture({ match: { model: "disconnect" }, response: said, chaos: { disconnectRate: 1 } });
-mock.addFixture({ match: { model: "limit" }, response: said, chaos: { rateLimitRate: 1 } });
-mock.addFixture({ match: { model: "late" }, response: said, chaos: { latencyMs: 300 } });
+for (const model of ["limit-chat", "limit-stream"]) mock.addFixture({ match: { model }, response: said, chaos: { rateLimitRate: 1 } });
+mock.addFixture({ match: { model: "late" }, response: said, chaos: { latencyMs: 700 } });
 mock.addFixture({ match: { model: "slow" }, response: said, chunkSize: 5, streamingProfile: { ttft: 50, tps: 200, jitter: 0.5 } });
 mock.addFixture({ match: { model: "hangup" }, response: said, chunkSize: 5, latency: 20, disconnectAfterMs: 100 });
 mock.addFixture({ match: { model: "cut" }, response: said, chunkSize: 5, latency: 20, truncateAfterChunks: 7 });
