@@ -177,7 +177,9 @@ func (r *race) ended(w *walk, run *runner) (o outcome, decided bool) {
 		}
 	}
 	r.giveUp(w)
-	w.x.Answered(run.attempt)
+	if o.good() || w.x.Err() == nil { // else both have ended by that
+		w.x.Answered(run.attempt)
+	}
 	if o.good() {
 		o.reply = run.Join(o.reply)
 	}
