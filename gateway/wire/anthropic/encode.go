@@ -323,7 +323,8 @@ func dated(kind string) bool {
 	return at > 0 && err == nil && len(kind)-at-1 == len("20250305")
 }
 
-// tool writes a tool. One that takes free text becomes a function with that text for its only argument, "input".
+// tool writes a tool. One that takes free text becomes a function with that text for its only argument, "input"; a grammar of
+// the text is told in the description, and named as dropped.
 func (e *requestWriter) tool(t *chat.Tool) {
 	e.next()
 	if t.Kind == chat.Hosted {
@@ -332,8 +333,11 @@ func (e *requestWriter) tool(t *chat.Tool) {
 	}
 	e.raw("{")
 	e.text("name", t.Name)
-	if t.Description != "" {
-		e.text("description", t.Description)
+	if d := t.CustomDescription(); d != "" {
+		e.text("description", d)
+	}
+	if t.HasGrammar() {
+		e.drop(chat.LostGrammar)
 	}
 	if t.Kind == chat.Custom {
 		e.json("input_schema", []byte(chat.CustomParameters))

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
 )
 
 // A tool that takes free text is offered to providers that know only functions as one with that text for its only argument,
@@ -23,6 +25,7 @@ func WithoutCustom(q *Request) *Request {
 	return revised(q, func(t Tool) (Tool, bool) {
 		custom := t.Kind == Custom
 		if custom {
+			t.Description = t.CustomDescription()
 			t.Kind, t.Parameters = Function, json.RawMessage(CustomParameters)
 		}
 		return t, custom
@@ -33,6 +36,37 @@ func WithoutCustom(q *Request) *Request {
 		}
 		return c, custom
 	})
+}
+
+// LostGrammar is what [Dropped] calls the grammar of a custom tool that becomes a function: the model is told it, but nothing
+// forces the model to keep to it.
+const LostGrammar = "tools.custom.format.grammar"
+
+// HasGrammar says whether the tool is a custom one whose input is to follow a grammar.
+func (t *Tool) HasGrammar() bool { return t.grammar() != "" }
+
+// grammar is how the grammar of a custom tool's input is defined; "" if it has none.
+func (t *Tool) grammar() string {
+	if t.Kind != Custom {
+		return ""
+	}
+	definition, _ := peek.String(peek.Find(t.Parameters, []byte(`"definition"`)))
+	return definition
+}
+
+// CustomDescription is the description of the function that a custom tool becomes: the tool's own, and the grammar of the
+// input, which a function has no other place for.
+func (t *Tool) CustomDescription() string {
+	definition := t.grammar()
+	if definition == "" {
+		return t.Description
+	}
+	syntax, _ := peek.String(peek.Find(t.Parameters, []byte(`"syntax"`)))
+	told := "The input must match this grammar (" + syntax + "):\n" + definition
+	if t.Description == "" {
+		return told
+	}
+	return t.Description + "\n\n" + told
 }
 
 // revised is q with some of its tools, messages and calls changed, in copies of them: each function says whether it has. It is

@@ -14,11 +14,14 @@ import (
 // OpenAI's words: seed, reasoning.summary, tools.web_search. A mark of a prefix to cache is only a hint and not named. What
 // would change the meaning is an error, a *chat.Error that names the field.
 func AppendRequest(dst []byte, q *chat.Request, t *chat.Target) (body []byte, dropped []string, err error) {
+	w := requestWriter{writer: writer{b: dst}, t: t}
 	if t.NoCustomTools {
+		if slices.ContainsFunc(q.Tools, func(t chat.Tool) bool { return t.HasGrammar() }) {
+			w.drop(chat.LostGrammar)
+		}
 		q = chat.WithoutCustom(q)
 	}
-	q = chat.Shorten(q, t.MaxCallID)
-	w := requestWriter{writer: writer{b: dst}, q: q, t: t}
+	w.q = chat.Shorten(q, t.MaxCallID)
 	w.open('{')
 	w.str("model", cmp.Or(t.Model, q.Model))
 	w.messages()
