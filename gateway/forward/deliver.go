@@ -82,9 +82,13 @@ func (w *walk) nobody(now gateway.Instant) error {
 		Status: 503, Type: gateway.TypeServer, Code: gateway.CodeUnavailable, Origin: gateway.OriginUpstream, RetryAfter: health.Never,
 	}
 	var why []string
+	refuse := map[string]int{}
 	for i := range w.targets {
 		p := w.place(i)
 		s := p.health.Snapshot(now)
+		if s.Operator == "" {
+			refuse[s.Refuses]++
+		}
 		wait := p.health.Wait(now)
 		e.RetryAfter = min(e.RetryAfter, wait)
 		if words := "\"" + p.target.Provider + "\" " + standing(&s, wait); len(why) < mostReasons && !slices.Contains(why, words) {
@@ -92,6 +96,15 @@ func (w *walk) nobody(now gateway.Instant) error {
 		}
 	}
 	e.Message = "No provider of this model can be asked at the moment: " + strings.Join(why, "; ") + "."
+	switch len(w.targets) { // what they said at first, they are taken at their word for
+	case refuse["model"]:
+		e.Status, e.Type, e.Code, e.Param = 404, gateway.TypeInvalidRequest, "model_not_found", "model"
+		e.RetryAfter, e.NoRetry = 0, true
+		e.Message = "No provider has this model: " + strings.Join(why, "; ") + "."
+	case refuse["key"]:
+		e.Status, e.Code, e.RetryAfter, e.NoRetry = 502, gateway.CodeCredentials, 0, true
+		e.Message += " Its operator must look at it."
+	}
 	if e.RetryAfter == health.Never {
 		e.RetryAfter, e.NoRetry = 0, true
 	}
@@ -109,8 +122,10 @@ func standing(s *health.Snapshot, wait time.Duration) string {
 		return "has been failing"
 	case s.Operator != "":
 		return "is switched off"
-	case s.State == health.Disabled:
-		return "refuses the gateway's key, or does not have the model"
+	case s.Refuses == "key":
+		return "refuses the gateway's key"
+	case s.Refuses == "model":
+		return "does not have the model, or not for the gateway's key"
 	case !s.CoolUntil.IsZero():
 		return "asked to be left alone" + in
 	default:

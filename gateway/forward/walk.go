@@ -224,6 +224,7 @@ func (w *walk) start(p *place, now gateway.Instant) bool {
 // soonest is whom to wait for, and how long, if that is not too long: at first the target that can be asked soonest, later
 // the one whose turn it is. Those that were tried come again after a pause, as long as there are retries.
 func (w *walk) soonest(now gateway.Instant, most time.Duration) (index int, wait time.Duration, ok bool) {
+	most = max(most, 0) // a pause may take longer than it was to; who can be asked at once still is
 	if d := w.x.Deadline(); d != 0 {
 		most = min(most, d.Sub(now)-1)
 	}

@@ -190,10 +190,23 @@ func TestNobodyToAsk(t *testing.T) {
 			f.targets[0].Health.Disable(now(), "secret plans")
 			f.targets[1].Health.Drain(now(), "secret plans")
 		})
-	check("refused", "503 upstream_unavailable 5m0s false: "+no+`"p0" refuses the gateway's key, or does not have the model; "p1" is switched off.`, 0,
+	check("refused", "503 upstream_unavailable 5m0s false: "+no+`"p0" refuses the gateway's key; "p1" is switched off.`, 0,
 		func(f *fleet, _ *gateway.Exchange) {
 			f.targets[0].Health.Report(now(), health.Outcome{Verdict: health.Refused, Reason: "http 401"})
 			f.targets[1].Health.Drain(now(), "")
+		})
+	check("all refuse the key", "502 upstream_credentials 0s true: "+no+`"p0" refuses the gateway's key; "p1" refuses the gateway's key. Its operator must look at it.`, 0,
+		func(f *fleet, _ *gateway.Exchange) {
+			for _, t := range f.targets {
+				t.Health.Report(now(), health.Outcome{Verdict: health.Refused, Reason: "http 401"})
+			}
+		})
+	check("nobody has the model", `404 model_not_found 0s true: No provider has this model: "p0" does not have the model, or not for the gateway's key; `+
+		`"p1" does not have the model, or not for the gateway's key.`, 0,
+		func(f *fleet, _ *gateway.Exchange) {
+			for _, t := range f.targets {
+				t.Health.Report(now(), health.Outcome{Verdict: health.Denied, Reason: "http 404"})
+			}
 		})
 	check("full", `503 upstream_overloaded later false: The provider "p1" has as many requests as it bears, and too many wait for it.`, 0,
 		func(f *fleet, _ *gateway.Exchange) {

@@ -14,6 +14,8 @@ type Snapshot struct {
 	Reason string    `json:"reason,omitempty"`
 	// Operator is "drain" or "disable" if an operator said so.
 	Operator string `json:"operator,omitempty"`
+	// Refuses is what the provider refuses, if it disabled the target: "key" or "model".
+	Refuses string `json:"refuses,omitempty"`
 	// NextProbe is when the target will be tried next; zero if it is used anyway, or if only an operator can change that.
 	NextProbe   time.Time  `json:"next_probe,omitzero"`
 	CoolUntil   time.Time  `json:"cool_until,omitzero"` // while it cools down
@@ -64,6 +66,12 @@ func (t *Target) Snapshot(now clock.Instant) Snapshot {
 	s.Limits = LimitsSeen{Requests: t.limits.requests.last().seen(), Tokens: t.limits.tokens.last().seen()}
 	if w := t.operator.Load(); w != use {
 		s.Operator = [...]string{drain: "drain", disable: "disable"}[w]
+	}
+	switch {
+	case t.key.bar.Load() != 0:
+		s.Refuses = "key"
+	case t.gate.bar.Load() != 0:
+		s.Refuses = "model"
 	}
 	t.describe(now, &s)
 	for _, g := range []*gate{t.key, &t.gate} {
