@@ -14,12 +14,18 @@ const none = math.MaxInt64 >> 1
 const past = clock.Instant(math.MinInt64 >> 1)
 
 const (
-	// An upstream is slow when its first events take slowFactor times as long as at ease, and leastDelay longer.
+	// An upstream is slow when its first events take more than slowFactor times as long as at ease and more than leastDelay
+	// longer, and at ease again when they take less than easeFactor times as long.
 	slowFactor = 2.5
+	easeFactor = 1.5
 	leastDelay = 100 * time.Millisecond
+	// So many times in a row are no chance; once is enough if hardly anybody is answered.
+	sure = 3
 	// Latency at ease follows what is seen with these time constants, upwards and downwards: an hour of the day is no
 	// overload.
 	forgets, improves = 5 * time.Minute, time.Minute
+	// A limit for latency that has brought it only in between is tried again after this long.
+	untried = time.Minute
 	// A limit that nobody has run into for this long is lifted.
 	unused = 30 * time.Second
 	// Where requests were refused the growth pauses so long, longer each time: each try costs a refused request.
@@ -62,13 +68,17 @@ type control struct {
 	seen     int           // how many first events that is known from
 	calm     int           // the most requests under way at ease
 	rest     float64       // those of them that wait for their first event
-	slow     int           // judgements in a row
-	trial    int           // requests under way when it began; 0: none
+	eased    bool          // it was at ease lately
+	slow     int           // judgements in a row that it was not
+	lows     time.Duration // their sum
+	trial    bool
+	before   time.Duration // what it was with twice as many under way; 0: that is not tried
+	tried    clock.Instant // when it last lowered the limit
 	judged   clock.Instant
 }
 
 func newControl(now clock.Instant) control {
-	return control{least: 1, cutAt: past, changed: past, wanted: past, heard: past, until: past, judged: now}
+	return control{least: 1, cutAt: past, changed: past, wanted: past, heard: past, until: past, tried: past, judged: now}
 }
 
 // bound is the limit that holds, and why.
@@ -111,7 +121,7 @@ func (c *control) overloaded(now clock.Instant, took time.Duration, underWay int
 	if c.fixed() {
 		return
 	}
-	c.late, c.trial = false, 0
+	c.late, c.trial, c.before = false, false, 0
 	c.refused++
 	if c.limit == 0 || now.Add(-max(took, c.refusal)) > c.cutAt {
 		c.refused, c.peak = 1, max(underWay, 1)
@@ -146,14 +156,15 @@ func (c *control) settle(now clock.Instant, underWay int) bool {
 	if c.limit == 0 || c.settled || underWay > c.limit {
 		return false
 	}
-	c.settled, c.judged, c.slow = true, now, 0
+	c.settled, c.judged = true, now
+	c.relax()
 	return true
 }
 
 // mayGrow says whether it is time to raise the limit: it has kept requests waiting since it was changed, and a round has
 // passed without trouble.
 func (c *control) mayGrow(now clock.Instant) bool {
-	return c.limit > 0 && c.trial == 0 && c.slow == 0 && c.wanted >= c.changed && now >= c.until &&
+	return c.limit > 0 && (c.eased || !c.late) && c.wanted >= c.changed && now >= c.until &&
 		now.Sub(c.changed) >= c.round()
 }
 
@@ -180,7 +191,9 @@ func (c *control) idle(now clock.Instant) {
 }
 
 func (c *control) lift() {
-	c.limit, c.late, c.ceiling, c.hold, c.trial, c.slow = 0, false, 0, 0, 0, 0
+	c.limit, c.late, c.ceiling, c.hold = 0, false, 0, 0
+	c.trial, c.before = false, 0
+	c.relax()
 }
 
 // want is how large a cohort should be. The first is small, to know the upstream at ease before it no longer is.
@@ -191,12 +204,23 @@ func (c *control) want() int {
 	return large
 }
 
-// tooSlow is what the quicker fifth of n first events takes if the upstream is slow: the fewer, the more chance is in it.
-func (c *control) tooSlow(n int) time.Duration {
+// tooSlow is what the quicker fifth of n first events takes if the upstream is slow.
+func (c *control) tooSlow(n int) time.Duration { return c.times(slowFactor, n) }
+
+// awaits is how long to wait for the quicker fifth of n first events: if latencies are to be compared, until they are known.
+func (c *control) awaits(n int) time.Duration {
+	if c.floor() {
+		return clock.Forever
+	}
+	return c.tooSlow(n)
+}
+
+// times is a multiple of the latency at ease, more of it for few first events: the fewer, the more chance is in them.
+func (c *control) times(factor float64, n int) time.Duration {
 	if c.baseline == 0 {
 		return clock.Forever
 	}
-	factor := slowFactor * math.Sqrt(large/float64(min(n, c.seen, large)))
+	factor *= math.Sqrt(large / float64(min(n, c.seen, large)))
 	return max(time.Duration(factor*float64(c.baseline)), c.baseline+leastDelay)
 }
 
@@ -206,43 +230,83 @@ func (c *control) judge(now clock.Instant, s sight, underWay int) {
 	c.judged, c.first = now, s.low
 	if c.baseline == 0 {
 		c.baseline, c.seen, c.calm, c.rest = s.low, s.n, s.underWay, float64(s.waiting)
+		if c.late { // it was not the load
+			c.lift()
+		}
 		return
 	}
-	if slow := c.tooSlow(s.n); s.low > slow {
+	if c.before > 0 {
+		c.compare(s)
+		return
+	}
+	slow := s.low > c.tooSlow(s.n)
+	c.eased = s.low <= c.times(easeFactor, s.n)
+	doubted := c.trial || c.late && now.Sub(c.tried) > untried
+	if slow || doubted && !c.eased && !c.floor() {
 		c.slow++
+		c.lows += s.low
 		c.suspect(now, s, underWay)
 	} else {
-		c.trial = 0
-		if s.low <= slow*4/5 {
-			c.slow = 0
-		}
+		c.trial = false
+		c.relax()
 	}
-	c.learn(since, s)
+	if c.baseline > 0 {
+		c.learn(since, s)
+	}
 }
+
+// floor says whether latency is no reason to lower the limit any further: with as many the upstream has been at ease.
+func (c *control) floor() bool { return c.limit > 0 && c.limit <= max(c.calm, c.least) }
+
+// rising says whether more requests are under way than there were at ease.
+func (c *control) rising(underWay int) bool { return underWay > c.calm*5/4+2 }
 
 // suspect decides what follows from first events that come late.
 func (c *control) suspect(now clock.Instant, s sight, underWay int) {
 	switch {
-	case c.fixed(), c.slow < 2 && underWay < 4*c.calm: // once may be chance
-	case c.limit == 0 && underWay <= c.calm*5/4+2: // it has been at ease with as many
-	case c.trial > 0 && c.limit <= max(c.calm, c.least):
-		c.baseline, c.calm = s.low, c.trial
-		c.lift()
-	default:
+	case c.fixed(), c.slow < sure && !s.stuck: // it may be chance
+	case c.limit == 0 && !c.rising(underWay): // it has been at ease with as many
+	case !c.floor():
 		c.accuse(now, s, underWay)
+	case c.late: // is it for the load, would it help to halve it
+		c.before, c.peak = c.lows/time.Duration(c.slow), max(underWay, 1)
+		c.cut(now, 0)
+	default:
+		c.acquit()
 	}
+}
+
+// compare decides whether half as many requests have shortened the latency: if so, this is how many the upstream bears.
+func (c *control) compare(s sight) {
+	c.lows += s.low
+	if c.slow++; c.slow < 2 {
+		return
+	}
+	if after := c.lows / time.Duration(c.slow); after*10 > c.before*7 {
+		c.acquit()
+		return
+	}
+	c.calm, c.before = c.limit, 0
+	c.relax()
+}
+
+// relax forgets that it was slow.
+func (c *control) relax() { c.slow, c.lows = 0, 0 }
+
+// acquit lets the upstream be known anew, at the limit that there is: it is slow, but not for its load.
+func (c *control) acquit() {
+	c.baseline, c.before, c.eased = 0, 0, false
+	c.relax()
 }
 
 // accuse lowers the limit, but not below what the upstream has borne at ease, and begins a trial if there is none.
 func (c *control) accuse(now clock.Instant, s sight, underWay int) {
 	bears := 0
-	if c.limit > 0 { // without those that wait there rather than here
+	if c.trial { // without those that wait there rather than here
 		bears = underWay - max(s.waiting-int(c.rest), 0)
 	}
-	if c.trial == 0 {
-		c.trial = underWay
-	}
-	c.late, c.ceiling, c.refused, c.peak = true, 0, 0, max(underWay, 1)
+	c.tried = now
+	c.late, c.trial, c.ceiling, c.refused, c.peak = true, true, 0, 0, max(underWay, 1)
 	c.cut(now, max(bears, c.calm))
 	c.step = max(1, c.limit/8)
 }
@@ -250,24 +314,33 @@ func (c *control) accuse(now clock.Instant, s sight, underWay int) {
 // learn moves what an upstream at ease looks like towards what is seen: down soon, up slowly, and up not at all while a
 // limit holds, which is there because it is not at ease.
 func (c *control) learn(since time.Duration, s sight) {
-	c.seen = min(c.seen+s.n, 1<<20)
-	share := float64(s.n) / float64(c.seen) // until much is known, the mean
-	slowly := max(1-math.Exp(-float64(since)/float64(forgets)), share)
-	soon := max(1-math.Exp(-float64(since)/float64(improves)), share)
+	few := float64(s.n) / (4 * large) // however long it took to find them
+	slowly := min(1-math.Exp(-float64(since)/float64(forgets)), few)
+	soon := min(1-math.Exp(-float64(since)/float64(improves)), few)
 	atEase := s.low <= c.baseline*3/2
+	if atEase || !c.rising(s.underWay) { // the mean, until much is known
+		c.seen = min(c.seen+s.n, 1<<20)
+		share := float64(s.n) / float64(c.seen)
+		slowly, soon = max(slowly, share), max(soon, share)
+	}
+	if c.floor() { // it is at ease, whatever that looked like
+		slowly = few
+	}
 	switch gap := float64(s.low - c.baseline); {
 	case gap < 0:
 		c.baseline += time.Duration(gap * soon)
-	case c.limit == 0:
+	case c.limit == 0 || c.floor():
 		c.baseline += time.Duration(gap * slowly)
 	}
 	if !atEase {
 		return
 	}
 	c.rest += (float64(s.waiting) - c.rest) * max(slowly, 0.1)
-	if s.underWay > c.calm {
+	switch {
+	case c.limit > 0:
+	case s.underWay > c.calm:
 		c.calm = s.underWay
-	} else if c.limit == 0 {
+	default:
 		c.calm -= int(float64(c.calm-s.underWay) * slowly)
 	}
 }

@@ -21,6 +21,8 @@ type Settings struct {
 	Queue int
 	// Wait is the longest wait of one request; 0: 10 s.
 	Wait time.Duration
+	// Deaf limiters do not listen to latency: only what the upstream says lowers the limit.
+	Deaf bool
 }
 
 // Ticket is one request that asks to enter.
@@ -79,7 +81,8 @@ type Limiter struct {
 	_     [56]byte // that is written by every request, the next two hardly ever
 	limit atomic.Int64
 	next  atomic.Int64 // the Instant of the next glance
-	_     [48]byte
+	deaf  atomic.Bool
+	_     [44]byte
 	load  load
 
 	mu       sync.Mutex
@@ -124,6 +127,7 @@ func (l *Limiter) Configure(s Settings) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.settings = s
+	l.deaf.Store(s.Deaf)
 	l.control.configure(s.Min, max(s.Max, 0))
 	l.update(clock.Now())
 }
@@ -175,7 +179,9 @@ func (l *Limiter) Await(now clock.Instant) {
 	if l == nil {
 		return
 	}
-	l.load.await()
+	if !l.deaf.Load() {
+		l.load.await()
+	}
 	l.look(now)
 }
 
@@ -187,7 +193,9 @@ func (l *Limiter) Observe(s Signal) {
 	if s.At == 0 {
 		s.At = clock.Now()
 	}
-	l.load.answer(s)
+	if !l.deaf.Load() {
+		l.load.answer(s)
+	}
 	l.overloaded(s)
 	l.look(s.At)
 }
@@ -221,7 +229,7 @@ func (l *Limiter) overloaded(s Signal) {
 	l.mu.Unlock()
 }
 
-// look has the latency judged if it is time to.
+// look brings everything up to date if it is time to.
 func (l *Limiter) look(now clock.Instant) {
 	if int64(now) < l.next.Load() {
 		return
@@ -262,10 +270,10 @@ func (l *Limiter) allow(now clock.Instant, t Ticket) (time.Duration, error) {
 	if t.Deadline != 0 {
 		wait = min(wait, t.Deadline.Sub(now)-l.control.baseline)
 	}
-	// A long queue lets a burst through. One that does not end only makes everybody late: then a tenant's second request
-	// waits only if it is served soon. A tenant's first may always wait its turn, or the quickest to ask would get all.
+	// A long queue lets a burst through. One that does not end only makes everybody late: then who waits for more than his
+	// tenant's part of it must be served soon.
 	longest := wait
-	if l.meter.crowded() && l.queue.own(t) > 0 {
+	if l.meter.crowded() && l.queue.greedy(t) {
 		longest = min(longest, l.settings.Wait/8)
 	}
 	// With nobody before it the estimate is not asked: it would never be put right.
@@ -333,14 +341,7 @@ func (l *Limiter) adapt(now clock.Instant) {
 	if c.settle(now, underWay) {
 		l.load.begin(now, underWay)
 	}
-	judged := false
-	if int64(now) >= l.next.Load() {
-		l.next.Store(int64(now.Add(glance)))
-		var s sight
-		if s, judged = l.load.see(now, underWay, c.want(), c.tooSlow); judged {
-			c.judge(now, s, underWay)
-		}
-	}
+	judged := l.judge(now, underWay)
 	if (judged || !c.late) && c.mayGrow(now) {
 		c.grow(now)
 		l.load.begin(now, underWay)
@@ -350,6 +351,23 @@ func (l *Limiter) adapt(now clock.Instant) {
 	}
 	limit, _ := c.bound()
 	l.limit.Store(limit)
+}
+
+// judge has the latency judged, if it is time to and enough is known.
+func (l *Limiter) judge(now clock.Instant, underWay int) bool {
+	if int64(now) < l.next.Load() {
+		return false
+	}
+	l.next.Store(int64(now.Add(glance)))
+	c := &l.control
+	if c.limit > 0 && !c.settled {
+		return false
+	}
+	s, ok := l.load.see(now, underWay, c.want(), c.awaits)
+	if ok {
+		c.judge(now, s, underWay)
+	}
+	return ok
 }
 
 // give gives slots to who waits.

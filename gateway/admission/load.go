@@ -11,8 +11,8 @@ import (
 // A cohort has large members; if these take longer than patient to find, small ones will do, and half as many in four
 // times as long.
 const (
-	large, small = 64, 8
-	patient      = 4 * time.Second
+	large, small = 32, 8
+	patient      = 8 * time.Second
 )
 
 // load measures how long the first event takes, by cohorts: of the streams that were sent in some interval, how long did
@@ -27,37 +27,39 @@ type load struct {
 
 // cohort is what was sent from from on and before to.
 type cohort struct {
-	from, to   atomic.Int64 // Instants; from is none while it is not in use, to while it fills
-	sent, gone atomic.Int64 // gone: failed without a first event
-	latency    histogram
-	underWay   int // requests under way while it was sent
+	from, to atomic.Int64 // Instants; from is none while it is not in use, to while it fills
+	gone     atomic.Int64 // that failed without a first event
+	latency  histogram
+	sent     int64 // how many; less load.awaited while it fills
+	underWay int   // requests under way while it was sent
 }
 
 // sight is what a cohort has shown.
 type sight struct {
 	n        int           // its size
 	low      time.Duration // the quicker fifth ends here, or has not been answered for so long
+	stuck    bool          // and not even a tenth has been answered
 	underWay int           // requests under way while it was sent
 	waiting  int           // streams that wait for their first event now
 }
 
 // await and answer are called by everybody without a lock, the rest under the Limiter's.
-func (l *load) await() {
-	l.awaited.Add(1)
-	if c := &l.cohorts[l.filling.Load()]; c.to.Load() == none {
-		c.sent.Add(1)
-	}
-}
+func (l *load) await() { l.awaited.Add(1) }
 
 func (l *load) answer(s Signal) {
 	l.answered.Add(1)
-	if s.First <= 0 || s.Overloaded {
+	if s.First <= 0 { // when it was sent is not known: lately
 		l.cohorts[l.filling.Load()].gone.Add(1)
 		return
 	}
 	sent := int64(s.At.Add(-s.First))
 	for i := range l.cohorts {
-		if c := &l.cohorts[i]; sent >= c.from.Load() && sent < c.to.Load() {
+		c := &l.cohorts[i]
+		switch {
+		case sent < c.from.Load() || sent >= c.to.Load():
+		case s.Overloaded:
+			c.gone.Add(1)
+		default:
 			c.latency.add(s.First)
 		}
 	}
@@ -66,7 +68,7 @@ func (l *load) answer(s Signal) {
 // begin begins anew.
 func (l *load) begin(now clock.Instant, underWay int) {
 	l.stop()
-	l.fill(0, now, underWay)
+	l.fill(0, now+1, underWay)
 }
 
 // stop looks at nothing until begin.
@@ -79,7 +81,7 @@ func (l *load) stop() {
 
 func (l *load) fill(i int32, now clock.Instant, underWay int) {
 	c := &l.cohorts[i]
-	c.sent.Store(0)
+	c.sent = -l.awaited.Load()
 	c.gone.Store(0)
 	c.latency.clear()
 	c.underWay = underWay
@@ -93,8 +95,9 @@ func (l *load) fill(i int32, now clock.Instant, underWay int) {
 func (l *load) see(now clock.Instant, underWay, want int, slow func(n int) time.Duration) (s sight, ok bool) {
 	i := l.filling.Load()
 	filling, other := &l.cohorts[i], &l.cohorts[1-i]
-	if filling.to.Load() == none && filling.full(now, want) {
-		filling.to.Store(int64(now))
+	if awaited := l.awaited.Load(); filling.to.Load() == none && filling.full(now, awaited, want) {
+		filling.to.Store(int64(now) + 1) // who comes now has been counted
+		filling.sent += awaited
 		filling.underWay = (filling.underWay + underWay) / 2
 	}
 	if other.from.Load() != none {
@@ -105,31 +108,30 @@ func (l *load) see(now clock.Instant, underWay, want int, slow func(n int) time.
 		}
 	}
 	if filling.to.Load() != none && other.from.Load() == none {
-		l.fill(1-i, now, underWay)
+		l.fill(1-i, now+1, underWay)
 	}
 	s.waiting = int(max(l.awaited.Load()-l.answered.Load(), 0))
 	return s, ok
 }
 
-func (c *cohort) size() int { return int(c.sent.Load() - c.gone.Load()) }
-
-func (c *cohort) full(now clock.Instant, want int) bool {
-	n, took := c.size(), now.Sub(clock.Instant(c.from.Load()))
+func (c *cohort) full(now clock.Instant, awaited int64, want int) bool {
+	n, took := int(c.sent+awaited-c.gone.Load()), now.Sub(clock.Instant(c.from.Load()))
 	return n >= want || n >= small && took >= patient || n >= small/2 && took >= 4*patient
 }
 
 // see tells what a cohort that is full has shown, and whether that is all there is to know.
 func (c *cohort) see(now clock.Instant, slow func(n int) time.Duration) (s sight, done bool) {
-	s = sight{n: c.size(), underWay: c.underWay}
+	s = sight{n: int(c.sent - c.gone.Load()), underWay: c.underWay}
 	if s.n < small/2 {
 		return s, true
 	}
 	waited := now.Sub(clock.Instant(c.to.Load()))
-	s.low, done = c.latency.quickest((s.n + 4) / 5)
-	if done && s.low <= waited { // who has not been answered takes longer
-		return s, true
+	if s.low, done = c.latency.quickest((s.n + 4) / 5); done && s.low <= waited {
+		return s, true // who has not been answered takes longer
 	}
 	s.low = max(s.low, waited)
+	_, some := c.latency.quickest(s.n/10 + 1)
+	s.stuck = !some
 	return s, waited > slow(s.n)
 }
 

@@ -110,6 +110,13 @@ func (q *queue) own(t Ticket) int {
 	return 0
 }
 
+// greedy says whether the ticket's tenant has as many requests waiting as the tenants of its class have on average.
+func (q *queue) greedy(t Ticket) bool {
+	c := &q.classes[t.Priority.class()]
+	own := q.own(t)
+	return own > 0 && own*len(c.flows) >= c.n
+}
+
 // ahead counts who would be served before a newcomer: in its class everybody who comes before it by turns, and above it
 // everybody.
 func (q *queue) ahead(t Ticket) (peers, above int) {
