@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"net/url"
 	"slices"
 	"strconv"
 
@@ -158,9 +159,16 @@ func (p *Provider) note(x *gateway.Exchange, ev gateway.Event) {
 	}
 }
 
-// failNumbered ends a stream of the Responses API that was passed on: its events are numbered, and so is the error.
+// failNumbered ends a stream of the Responses API that was passed on: its events are numbered, and so is the error. One that
+// is followed later goes on behind the event that the query names.
 func (st *stream) failNumbered(dst []byte, e chat.Error) []byte {
-	return responses.AppendFailureAfter(dst, e, st.passed)
+	n := st.passed
+	if q, err := url.ParseQuery(st.x.Request.Query); err == nil {
+		if after, err := strconv.ParseInt(q.Get("starting_after"), 10, 32); err == nil && after >= 0 {
+			n += after + 1
+		}
+	}
+	return responses.AppendFailureAfter(dst, e, n)
 }
 
 // kept answers what is asked about an answer that is stored here.

@@ -167,6 +167,8 @@ func (st *stream) begin(s *sender, t *translation, edits []peek.Edit) error {
 		return st.render(ev.Data)
 	case st.r.noted && st.reply.Status < 300:
 		st.p.note(st.x, st.event)
+	}
+	if t == nil && st.r.response && st.reply.Kind == gateway.Events {
 		st.reply.Failure = st.failNumbered
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/upstream"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
 // A tenant that stores much drives out its own answers, not those of the others.
@@ -150,6 +151,39 @@ func TestFailedInBackground(t *testing.T) {
 		if e := gateway.AsError(r.err); r.err == nil || e.Status != 502 || e.Message != "it broke" {
 			t.Errorf("%v %q", r.err, r.events)
 		}
+	}
+}
+
+// A response that is made in the background is followed by a GET, whose query asks for events: openai-python's
+// responses.retrieve(id, stream=True, starting_after=n).
+func TestFollowInBackground(t *testing.T) {
+	const body = `{"id":"resp_1","object":"response","status":"completed","output":[]}`
+	list := []string{
+		`{"type":"response.output_text.delta","sequence_number":8,"item_id":"msg_1","output_index":0,"content_index":0,"delta":"x"}`,
+		`{"type":"response.completed","sequence_number":9,"response":` + body + `}`,
+	}
+	asked := func(reply, query string) result {
+		f := newFake(t, nil, say(reply))
+		p := provider(t, f.url(), func(c *upstream.Config) { c.Endpoints = conversations() })
+		r := attempt(t, p, at(t, "responses.retrieve", "", "resp_1", query), "")
+		if got, want := f.seen()[0].head, "GET /v1/responses/resp_1?"+query+" HTTP/1.1\r\n"; !strings.HasPrefix(got, want) {
+			t.Errorf("sent %s", got)
+		}
+		return r
+	}
+	const query = "stream=true&starting_after=7"
+	if r := asked(named(list...)+last, query); r.err != nil || r.reply.Kind != gateway.Events || !slices.Equal(r.events, list) {
+		t.Errorf("%v %q", r.err, r.events)
+	}
+	if r := asked(whole("200 OK", body), "include=x"); r.err != nil || r.reply.Kind != gateway.Whole || !slices.Equal(r.events, []string{body}) {
+		t.Errorf("%v %q", r.err, r.events)
+	}
+	r := asked(named(list[0])+last, query)
+	if r.err == nil || !r.sent {
+		t.Fatalf("cut: %v %q", r.err, r.events)
+	}
+	if got := string(r.reply.Failure(nil, chat.Error{Message: "it broke"})); !strings.Contains(got, `"sequence_number":9}`) {
+		t.Errorf("%s", got)
 	}
 }
 

@@ -87,7 +87,7 @@ func (st *stream) Ready() bool {
 
 // prime waits for the first event, so that forward may still change its mind.
 func (st *stream) prime() error {
-	if bytes := st.x.Request.Endpoint.Bytes; !bytes && st.reply.Status < 300 && st.x.Request.Stream() != (st.reply.Kind == gateway.Events) {
+	if st.reply.Status < 300 && !st.isAsked() {
 		return errNoStream
 	}
 	if !st.advance() {
@@ -101,6 +101,13 @@ func (st *stream) prime() error {
 	}
 	st.pending = true
 	return nil
+}
+
+// isAsked says whether a stream came if, and only if, one was asked for. A GET says so in its query, which is between the
+// caller and the provider: a response that is made in the background is followed by GET /responses/{id}?stream=true.
+func (st *stream) isAsked() bool {
+	q := &st.x.Request
+	return q.Endpoint.Bytes || st.r.response && st.r.method == "GET" || q.Stream() == (st.reply.Kind == gateway.Events)
 }
 
 // advance puts the next event into st.event; false with st.err set when there is none.
