@@ -201,13 +201,13 @@ func TestAppendRequest(t *testing.T) {
 		q.Messages[0].Name = "bob"
 	}, hi+`,"top_p":0.25}`, "name", "stop", "top_k", "frequency_penalty", "presence_penalty", "seed", "logit_bias")
 	f(func(q *chat.Request) { q.Reasoning = chat.Reasoning{Mode: chat.ThinkBudget, Budget: 8192} },
-		hi+`,"reasoning":{"effort":"medium"},"include":["reasoning.encrypted_content"]}`)
+		hi+`,"reasoning":{"effort":"medium","summary":"auto"},"include":["reasoning.encrypted_content"]}`)
 	f(func(q *chat.Request) {
 		q.Reasoning = chat.Reasoning{Mode: chat.ThinkBudget, Budget: 1024, Summary: "omitted"}
 	},
 		hi+`,"reasoning":{"effort":"low"},"include":["reasoning.encrypted_content"]}`)
 	f(func(q *chat.Request) { q.Reasoning = chat.Reasoning{Mode: chat.ThinkBudget, Budget: 31999} },
-		hi+`,"reasoning":{"effort":"high"},"include":["reasoning.encrypted_content"]}`)
+		hi+`,"reasoning":{"effort":"high","summary":"auto"},"include":["reasoning.encrypted_content"]}`)
 	f(func(q *chat.Request) { q.Reasoning = chat.Reasoning{Mode: chat.ThinkAdaptive, Summary: "auto"} },
 		hi+`,"reasoning":{"summary":"auto"},"include":["reasoning.encrypted_content"]}`)
 	f(func(q *chat.Request) { q.Reasoning = chat.Reasoning{Mode: chat.ThinkOff} }, hi+`,"reasoning":{"effort":"none"}}`)

@@ -182,7 +182,8 @@ func (w *writer) sampling() {
 	}
 }
 
-// think writes how much is to be thought. A budget in tokens becomes the effort that is nearest.
+// think writes how much is to be thought. A budget in tokens becomes the effort that is nearest; who gives one, Claude's
+// clients, is shown the thoughts unless he says otherwise, and here they come only if a summary is asked for.
 func (w *writer) think() {
 	r := &w.q.Reasoning
 	effort := r.Effort
@@ -206,9 +207,13 @@ func (w *writer) think() {
 		member(`"effort":`)
 		w.dst = shape.AppendString(w.dst, effort)
 	}
-	if s := summaryOf(w.q); s != "" {
+	summary := summaryOf(w.q)
+	if r.Mode == chat.ThinkBudget && r.Summary == "" && effort != "" && effort != effortNone {
+		summary = "auto"
+	}
+	if summary != "" {
 		member(`"summary":`)
-		w.dst = shape.AppendString(w.dst, s)
+		w.dst = shape.AppendString(w.dst, summary)
 	}
 	for i := range w.q.Extra {
 		if e := &w.q.Extra[i]; strings.HasPrefix(e.Name, "reasoning.") {
