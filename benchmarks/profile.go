@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// profiled is what the compiler is to optimize for, each for as long as the other: unary requests and streams, passed on as
+// profiled are the tests that a profile is made of, each for as long as the other: unary requests and streams, passed on as
 // they are and translated.
 const profiled = "max,stream,translate,translate-stream"
 
 // profileFor is how long each is observed: about as long as its load lasts.
 const profileFor = 7 * time.Second
 
-// profile writes the profile by which releases are optimized (https://go.dev/doc/pgo): what the gateway spends its time on
-// in the tests, merged.
+// profile writes what the gateway spends its time on in the tests, merged, for go tool pprof. (Given to the compiler, see
+// https://go.dev/doc/pgo, it gained nothing that could be measured.)
 func (b *bench) profile(ctx context.Context, tests []test, path string) error {
 	merge := []string{"tool", "pprof", "-proto", "-output", path}
 	for _, t := range tests {
