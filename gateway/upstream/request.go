@@ -34,6 +34,7 @@ type route struct {
 	merges   bool   // small requests may go together
 	file     bool   // a successful reply is somebody's file, whatever is in it
 	response bool   // it is about a response that the provider keeps, or goes on from one
+	terminal bool   // the provider never leaves out its dialect's terminal event
 	noted    bool   // the provider keeps the answer, and only its id is remembered
 
 	// forwarded are the request headers that pass to the provider when the caller sent them, with what is sent otherwise.
@@ -74,6 +75,7 @@ func (k *Kind) routes(c *Config) map[string]*route {
 		r.file = e.Bytes && e.Method == "GET"
 		r.merges = r.native && e.Name == "embeddings" && c.Merge.Window > 0
 		r.response = r.native && at.Dialect == "responses"
+		r.terminal = k.Name == "anthropic" // its documents and SDKs know no other end than message_stop
 		r.noted = r.native && e.Name == createResponse
 		r.answer = slices.Contains(stored[:4], e.Name)
 		r.forwarded = []gateway.Field{{Name: "Openai-Beta"}, {Name: "X-Client-Request-Id"}}

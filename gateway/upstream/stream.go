@@ -138,7 +138,7 @@ func (st *stream) fail(err error) {
 		st.state = bodyOver
 	case st.finished:
 		st.err, st.keep = io.EOF, false // all was said; only the framing's end did not come
-	case st.complete() && errors.As(err, &timeout) && !errors.Is(err, errTotal):
+	case st.mayEnd() && errors.As(err, &timeout) && !errors.Is(err, errTotal):
 		st.state, st.keep = bodyOver, false // some providers never send the terminal event, and keep the connection open
 	case isClosed(err):
 		st.err = errCut
@@ -152,7 +152,7 @@ func (st *stream) over() bool {
 	switch {
 	case st.reply.Kind != gateway.Events || st.finished:
 		st.err = io.EOF
-	case st.complete() && len(st.r.dialect.Terminal.Data) > 0: // what is missing is only the word for the end
+	case st.mayEnd() && len(st.r.dialect.Terminal.Data) > 0: // what is missing is only the word for the end
 		st.finished = true
 		st.event = gateway.Event(st.r.dialect.Terminal)
 		return true
@@ -166,6 +166,9 @@ func (st *stream) over() bool {
 func (st *stream) complete() bool {
 	return wire.Complete(st.finishes, st.x.Request.Fields().N)
 }
+
+// mayEnd says whether the stream is complete as it is, without a terminal event.
+func (st *stream) mayEnd() bool { return !st.r.terminal && st.complete() }
 
 // parse puts the next complete event of what is buffered into st.event. It never writes over the event before.
 func (st *stream) parse() bool {
@@ -383,7 +386,7 @@ func (st *stream) patience() limit {
 		return within(gateway.Now(), t.Idle, errRest)
 	case !st.given && !st.pending:
 		return st.firstEvent
-	case st.complete():
+	case st.mayEnd():
 		return within(st.progress, min(t.Idle, lingerTerminal), errEnd)
 	default:
 		return within(st.progress, t.Idle, errIdle)

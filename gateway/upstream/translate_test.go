@@ -162,6 +162,44 @@ func TestTranslatedStream(t *testing.T) {
 }
 
 // A stream that breaks off is never complete in any dialect, and ends with the caller's kind of error event.
+// Anthropic never leaves out message_stop: a stream without it was cut, in whatever dialect the caller gets it. Those who
+// imitate its dialect may; see DECISIONS, 8.
+func TestNoMessageStop(t *testing.T) {
+	const ask = `{"model":"m","stream":true,"max_tokens":5,"messages":[{"role":"user","content":"hi"}]}`
+	stop := messageEvents[len(messageEvents)-1]
+	unsaid := named(messageEvents[:len(messageEvents)-1]...)
+	check := func(kind, endpoint string, script func(net.Conn, int) bool, want string) {
+		t.Helper()
+		t.Run(kind+" "+endpoint, func(t *testing.T) {
+			t.Parallel() // some of them wait
+			f := newFake(t, nil, script)
+			p := provider(t, f.url(), quick, func(c *upstream.Config) {
+				c.Kind, _ = upstream.KindOf(kind)
+				c.Endpoints = conversations()
+			})
+			r := attempt(t, p, at(t, endpoint, ask, "", ""), "m")
+			if got := outcome(r); got != want {
+				t.Errorf("%s (%v), want %s: %q", got, r.err, want, r.events)
+			}
+			if ended := slices.Contains(r.events, stop) || slices.Contains(r.events, done); ended != (want == complete) {
+				t.Errorf("%q", r.events)
+			}
+			if (r.a.Err == nil) != (want == complete) {
+				t.Errorf("recorded %v", r.a.Err)
+			}
+		})
+	}
+	for _, endpoint := range []string{"messages", "chat.completions"} {
+		check("anthropic", endpoint, say(unsaid+last), broken)
+		check("anthropic", endpoint, then(unsaid, untilGone), broken)
+		check("anthropic", endpoint, then(unsaid, fin), broken)
+		check("anthropic", endpoint, say(unsaid+chunk("event: message_stop\ndata: "+stop+"\n\n")+last), complete)
+	}
+	check("fireworks", "messages", say(unsaid+last), complete)
+	check("fireworks", "messages", then(unsaid, untilGone), complete)
+	check("fireworks", "messages", then(unsaid, fin), broken)
+}
+
 func TestTranslatedCut(t *testing.T) {
 	check := func(endpoint, ask string, want ...string) {
 		t.Helper()
