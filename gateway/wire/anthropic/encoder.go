@@ -13,7 +13,8 @@ import (
 // A block begins with its first piece, whose kind it takes. What belongs to another block than the open one ends that, or
 // waits behind it while the arguments of an open call are incomplete: other dialects let calls interleave. The usage that
 // message_start must have is what PieceBegin says, else an estimate of the prompt by its length; the real one comes with
-// message_delta. q may be nil; nothing of it is kept but the model's name and those of tools, see [chat.Restore].
+// message_delta. Where a provider says none, that is an estimate, too, of prompt and answer: the dialect must have numbers,
+// and clients take a zero for true. q may be nil; nothing of it is kept but the model's name and those of tools, see [chat.Restore].
 func NewEncoder(q *chat.Request) chat.Encoder {
 	e := &encoder{}
 	if q != nil {
@@ -33,6 +34,8 @@ type encoder struct {
 	finish chat.FinishReason
 	stop   string
 	usage  chat.Usage
+	told   bool // the provider has said the usage
+	length int  // bytes of the answer
 	early  []chat.Citation // of the next text: some tell them before it
 }
 
@@ -62,6 +65,7 @@ func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {
 	if !e.begun {
 		e.begin(dst, p)
 	}
+	e.length += answered(p)
 	switch p.Kind {
 	case chat.PieceText, chat.PieceRefusal:
 		if len(p.Text) > 0 {
@@ -108,7 +112,7 @@ func (e *encoder) Encode(dst *chat.Batch, p *chat.Piece) {
 		e.finish, e.stop = p.Finish, p.Stop
 		e.closeAll(dst)
 	case chat.PieceUsage:
-		e.usage = *p.Usage
+		e.use(p.Usage)
 	case chat.PieceEnd:
 		e.end(dst)
 	}
@@ -131,8 +135,8 @@ func (e *encoder) begin(dst *chat.Batch, p *chat.Piece) {
 	if p.Kind == chat.PieceBegin && p.Head != nil {
 		h = *p.Head
 	}
-	if p.Kind == chat.PieceBegin && p.Usage != nil && p.Usage.Provenance != chat.Unknown {
-		e.usage = *p.Usage
+	if p.Kind == chat.PieceBegin && p.Usage != nil {
+		e.use(p.Usage)
 	}
 	dst.Event("message_start")
 	w := writer{dst.Buf}
@@ -144,23 +148,51 @@ func (e *encoder) begin(dst *chat.Batch, p *chat.Piece) {
 	dst.Buf = w.b
 }
 
-// estimate counts a token for four bytes of the prompt, which is near enough for clients that show how full the context
+// use takes what the provider says of the usage.
+func (e *encoder) use(u *chat.Usage) {
+	if u.Provenance != chat.Unknown {
+		e.usage, e.told = *u, true
+	}
+}
+
+// answered is how many bytes a piece adds to the answer.
+func answered(p *chat.Piece) int {
+	switch p.Kind {
+	case chat.PieceText, chat.PieceRefusal, chat.PieceReasoning, chat.PieceArguments:
+		return len(p.Text)
+	case chat.PieceCall:
+		return len(p.Call.Name) + len(p.Call.Arguments) + len(p.Text)
+	}
+	return 0
+}
+
+// tokens counts one for four bytes.
+func tokens(bytes int) int64 { return int64(bytes+3) / 4 }
+
+// length is how many bytes parts say, pictures and the like left aside.
+func length(parts []chat.Part) int {
+	n := 0
+	for i := range parts {
+		p := &parts[i]
+		n += len(p.Text)
+		if p.Call != nil {
+			n += len(p.Call.Name) + len(p.Call.Arguments)
+		}
+	}
+	return n
+}
+
+// estimate counts the tokens of the prompt by its length, which is near enough for clients that show how full the context
 // is.
 func estimate(q *chat.Request) chat.Usage {
 	n := 0
 	for i := range q.Messages {
-		for k := range q.Messages[i].Parts {
-			p := &q.Messages[i].Parts[k]
-			n += len(p.Text)
-			if p.Call != nil {
-				n += len(p.Call.Name) + len(p.Call.Arguments)
-			}
-		}
+		n += length(q.Messages[i].Parts)
 	}
 	for i := range q.Tools {
 		n += len(q.Tools[i].Name) + len(q.Tools[i].Description) + len(q.Tools[i].Parameters)
 	}
-	return chat.Usage{Input: int64(n+3) / 4, Provenance: chat.Estimated}
+	return chat.Usage{Input: tokens(n), Provenance: chat.Estimated}
 }
 
 // last is the block that what is said or thought now belongs to.
@@ -393,6 +425,9 @@ func (e *encoder) citations(dst *chat.Batch, b *streamBlock) {
 func (e *encoder) end(dst *chat.Batch) {
 	e.closeAll(dst)
 	e.over = true
+	if !e.told {
+		e.usage.Output = tokens(e.length)
+	}
 	dst.Event("message_delta")
 	w := writer{dst.Buf}
 	w.raw(`{"type":"message_delta","delta":{`)

@@ -212,7 +212,8 @@ func citation(v []byte) (chat.Citation, bool) {
 }
 
 // AppendReply adds a message: the first choice, the only one that the dialect has. Usage is always there, as clients
-// demand, zeros if nothing is known. q, which may be nil, says what the tools are called; see [chat.Restore].
+// demand: by the length of prompt and answer if the provider says none. q, which may be nil, says also what the tools are
+// called; see [chat.Restore].
 func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
 	r = chat.RestoreCalls(q, r)
 	w := writer{dst}
@@ -240,6 +241,10 @@ func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
 	w.key("usage")
 	w.raw("{")
 	used := r.Usage
+	if used.Provenance == chat.Unknown {
+		used = estimate(q)
+		used.Output = tokens(length(c.Message.Parts))
+	}
 	if used.Tier = r.ServiceTier; used.Tier == tierDefault {
 		used.Tier = "standard"
 	}

@@ -14,7 +14,8 @@ import (
 func TestAppendReply(t *testing.T) {
 	f := func(content, reason string, c chat.Choice) {
 		t.Helper()
-		r := chat.Reply{Head: chat.Head{ID: "r"}, Choices: []chat.Choice{c, {Index: 1, Message: assistant(chat.Part{Text: "other"})}}}
+		used := chat.Usage{Provenance: chat.Reported}
+		r := chat.Reply{Head: chat.Head{ID: "r"}, Usage: used, Choices: []chat.Choice{c, {Index: 1, Message: assistant(chat.Part{Text: "other"})}}}
 		got := string(anthropic.AppendReply([]byte("!"), &chat.Request{Model: "asked"}, &r))
 		want := `!{"id":"r","type":"message","role":"assistant","model":"asked","content":[` + content + `],"stop_reason":"` + reason +
 			`","stop_sequence":null,"stop_details":null,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0}}`
@@ -49,6 +50,13 @@ func TestAppendReply(t *testing.T) {
 
 	if got := string(anthropic.AppendReply(nil, nil, &chat.Reply{})); !strings.HasPrefix(got, `{"id":"msg_`) || !strings.Contains(got, `"content":[]`) {
 		t.Errorf("an empty reply: %s", got)
+	}
+	// Of a provider that does not say it, usage is what prompt and answer are long, a token for four bytes.
+	q := &chat.Request{Messages: []chat.Message{user("12345678")}}
+	r := &chat.Reply{Choices: []chat.Choice{said(chat.FinishCalls, chat.Part{Text: "1234"}, call("a", "f", "{} "))}}
+	const estimated = `"usage":{"input_tokens":2,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":2}}`
+	if got := string(anthropic.AppendReply(nil, q, r)); !strings.HasSuffix(got, estimated) {
+		t.Errorf("usage is not known: got %s, want %s", got, estimated)
 	}
 }
 

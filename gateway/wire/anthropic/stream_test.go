@@ -199,8 +199,10 @@ func TestEncoderUsage(t *testing.T) {
 	real := &chat.Usage{Input: 1, InputAudio: 10, CacheRead: 2, CacheWrite: 3, CacheWriteHour: 4, Output: 5, Reasoning: 6, Provenance: chat.Reported}
 	const told = `{"input_tokens":11,"cache_creation_input_tokens":7,"cache_read_input_tokens":2,` +
 		`"cache_creation":{"ephemeral_5m_input_tokens":3,"ephemeral_1h_input_tokens":4},"output_tokens":11,"output_tokens_details":{"thinking_tokens":6}}`
-	f(nil, nil, nil, zeros, zeros)
-	f(q, nil, nil, estimated, estimated)
+	const said1 = `"output_tokens":1}` // of one byte
+	f(nil, nil, nil, zeros, strings.Replace(zeros, `"output_tokens":0}`, said1, 1))
+	f(q, nil, nil, estimated, strings.Replace(estimated, `"output_tokens":0}`, said1, 1))
+	f(q, nil, &chat.Usage{}, estimated, strings.Replace(estimated, `"output_tokens":0}`, said1, 1))
 	f(q, &chat.Usage{}, real, estimated, told)
 	f(q, real, nil, told, told)
 }
