@@ -1,6 +1,7 @@
 package serve_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
 var update = flag.Bool("update", false, "write the responses in testdata anew")
@@ -94,6 +96,32 @@ func TestCutStreamInDialects(t *testing.T) {
 	f("/v1/chat/completions", `data: {"error":{"message":"`+message+`","type":"server_error","param":null,"code":"upstream_stream_error"}}`+"\n\n")
 	f("/v1/messages", `event: error`+"\n"+`data: {"type":"error","error":{"type":"api_error","message":"`+message+
 		`","details":{"error_code":"upstream_stream_error"}},"request_id":"ID"}`+"\n\n")
+}
+
+// A failure that the provider has told in a last event of its own ends the stream as an answer would: nothing is missing, and
+// the connection stays. The exchange has failed all the same.
+func TestFailureThatEnds(t *testing.T) {
+	out := make(chan *events, 1)
+	own := &gateway.Error{Status: 502, Code: "server_error", Message: "it broke", Ends: true}
+	const event = "event: response.failed\ndata: {}\n\n"
+	s := start(t, func(x *gateway.Exchange) error {
+		err := streaming(out)(x)
+		x.Reply.Failure = func(dst []byte, _ chat.Error) []byte { return append(dst, event...) }
+		return err
+	})
+	c := s.dial()
+	for range 2 {
+		c.send(post(streamed))
+		e := <-out
+		e.feed <- own
+		all, err := io.ReadAll(c.head().Body)
+		if err != nil || withoutBeats(all) != event {
+			t.Errorf("%q, %v", all, err)
+		}
+		if end := s.waitEnd(); !errors.Is(end.err, own) {
+			t.Errorf("ended with %v", end.err)
+		}
+	}
 }
 
 // The end of an exchange comes after the last byte of its answer, also if that is an error larger than fasthttp's buffer.

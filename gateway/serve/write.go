@@ -21,13 +21,16 @@ func (k *call) Read([]byte) (int, error) { return 0, errUseWriteTo }
 func (k *call) SupportsBodyWriteTo() bool { return true }
 
 // WriteTo pulls the reply and writes it, on the connection's goroutine. An error makes fasthttp leave out the end of
-// the framing and close the connection: a client can then tell a cut answer from a complete one.
+// the framing and close the connection: a client can then tell a cut answer from a complete one. A failure that the provider
+// has told to the end is complete.
 func (k *call) WriteTo(w io.Writer) (n int64, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = k.panicked(r)
 		}
-		k.err = err
+		if k.err = err; isEnd(err) {
+			err = nil
+		}
 	}()
 	if k.Reply.Kind == gateway.Whole {
 		return k.writeWhole(w)
@@ -122,7 +125,7 @@ func (k *call) writeEvents(w io.Writer) (total int64, err error) {
 		k.delivered = k.delivered || k.delivering.Load() && werr == nil && !over
 		total += int64(n)
 		switch {
-		case over:
+		case over, isEnd(err) && werr != nil:
 			return total, werr
 		case err != nil:
 			return total, err
@@ -130,6 +133,12 @@ func (k *call) writeEvents(w io.Writer) (total int64, err error) {
 			return total, werr
 		}
 	}
+}
+
+// isEnd says whether a stream that failed has ended as its provider meant it to.
+func isEnd(err error) bool {
+	e, ok := errors.AsType[*gateway.Error](err)
+	return ok && e.Ends
 }
 
 // writeBatch writes one chunk: fasthttp's size line, data and line end become one system call. The last batch waits for

@@ -160,6 +160,9 @@ func (p *Provider) mark(reply *gateway.Reply, r *route, at *gateway.Target) {
 		return
 	}
 	end := gateway.HeldID("-", holder)[1:]
+	if st, ok := reply.Stream.(*stream); ok {
+		st.holder = end
+	}
 	reply.Stream = &marked{Stream: reply.Stream, p: p, end: end, whole: reply.Kind == gateway.Whole}
 }
 
@@ -193,6 +196,15 @@ func (m *marked) Next() (gateway.Event, error) {
 	m.held = n
 	ev.Data = peek.Append(nil, ev.Data, ids.e)
 	return ev, nil
+}
+
+// held is the data of a stream's last event, in which the ids say who holds what they are of.
+func (st *stream) held(data []byte) []byte {
+	ids := idEnds{data: data, text: st.holder}
+	if st.holder != "" {
+		ids.object(data)
+	}
+	return peek.Append(nil, data, ids.e)
 }
 
 func (m *marked) release() {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
 	"github.com/sluice-ai/sluice/gateway/wire/responses"
@@ -159,9 +160,16 @@ func (p *Provider) note(x *gateway.Exchange, ev gateway.Event) {
 	}
 }
 
-// failNumbered ends a stream of the Responses API that was passed on: its events are numbered, and so is the error. One that
-// is followed later goes on behind the event that the query names.
-func (st *stream) failNumbered(dst []byte, e chat.Error) []byte {
+// failNative ends a stream that was passed on: with the provider's own event if it was that which ended it, byte for byte but
+// for ids. Events of the Responses API are numbered, and so is an error; one that is followed later goes on behind the event
+// that the query names.
+func (st *stream) failNative(dst []byte, e chat.Error) []byte {
+	if st.failed != nil {
+		return append(dst, st.failed...)
+	}
+	if st.r.dialect != wire.Responses {
+		return st.r.dialect.AppendFailure(dst, e)
+	}
 	n := st.passed
 	if q, err := url.ParseQuery(st.x.Request.Query); err == nil {
 		if after, err := strconv.ParseInt(q.Get("starting_after"), 10, 32); err == nil && after >= 0 {

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
 )
 
@@ -168,8 +169,8 @@ func (st *stream) begin(s *sender, t *translation, edits []peek.Edit) error {
 	case st.r.noted && st.reply.Status < 300:
 		st.p.note(st.x, st.event)
 	}
-	if t == nil && st.r.response && st.reply.Kind == gateway.Events {
-		st.reply.Failure = st.failNumbered
+	if t == nil && st.reply.Kind == gateway.Events && st.r.dialect != wire.OpenAI {
+		st.reply.Failure = st.failNative
 	}
 	return nil
 }

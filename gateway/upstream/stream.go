@@ -57,11 +57,14 @@ type stream struct {
 	begun    bool     // past the place of a byte order mark
 	pending  bool     // event is parsed and not yet given
 	given    bool     // an event was given
+	reported bool     // a failed stream's last event has said what it cost
 	finished bool     // the dialect's terminal event has passed, or been made
 	keep     bool     // the connection may be used again
 	passed   int64    // events that were given
 	ends     int      // events that end something: each of several images ends with one
 	dropped  []string // parameters that were left out
+	holder   string   // what ids of responses are to end with
+	failed   []byte   // the provider's event that ended the stream with an error, framed
 	strip    bool     // usage was asked for on the caller's behalf
 }
 
@@ -225,6 +228,7 @@ func (st *stream) look(ev sse.Event) bool {
 		return false
 	case signs.Has(chat.Failed):
 		st.err = st.inBand(ev.Data)
+		st.keepFailure(ev, signs)
 		return false
 	}
 	if signs.Has(chat.Progress | chat.End) {
@@ -242,6 +246,16 @@ func (st *stream) look(ev sse.Event) bool {
 	}
 	st.event = gateway.Event{Name: ev.Name, Data: d.Clean(ev.Data)}
 	return st.mend(signs.Has(chat.Finish))
+}
+
+// keepFailure keeps an event that ends a failed stream, for a caller who has got events already and speaks the dialect. Not
+// so for chat completions: those who imitate OpenAI have many shapes for it, and its clients know one.
+func (st *stream) keepFailure(ev sse.Event, signs chat.Signs) {
+	d := st.r.dialect
+	if e, ok := errors.AsType[*gateway.Error](st.err); ok && st.r.native && st.given && d != wire.OpenAI && d.Ends(ev.Name, ev.Data) {
+		e.Ends, st.reported = true, signs.Has(chat.UsageSeen)
+		st.failed = sse.Append(nil, ev.Name, st.held(ev.Data))
+	}
 }
 
 // parseBytes gives what has come.
@@ -401,7 +415,7 @@ func (st *stream) Close() error {
 	}
 	st.x.Detach(c) // afterwards no cancellation of this exchange can reach the connection
 	st.c = nil
-	whole := st.finished || errors.Is(st.err, io.EOF)
+	whole := st.finished || st.reported || errors.Is(st.err, io.EOF)
 	switch p := st.usage.Provenance; {
 	case whole || st.reply.Status >= 300:
 	case p == chat.Unknown && st.given, p == chat.Reported && st.reply.Kind == gateway.Events && !st.complete():

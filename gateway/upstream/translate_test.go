@@ -2,6 +2,7 @@ package upstream_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -414,6 +415,57 @@ func TestNumberedFailure(t *testing.T) {
 	}
 	if got, kept := store.Holder("t", "resp_9"); got != "fake" || kept {
 		t.Errorf("held by %q", got)
+	}
+}
+
+// A failure that the provider reports in its own last event, once the stream has begun, is the caller's as it is; the attempt
+// has failed all the same.
+func TestOwnFailure(t *testing.T) {
+	const (
+		created = `{"type":"response.created","sequence_number":0,"response":{"id":"resp_9","object":"response","status":"in_progress"}}`
+		failed  = `{"type":"response.failed", "sequence_number":1,"response":{"id":"resp_9","object":"response","status":"failed",` +
+			`"error":{"code":"server_error","message":"it broke"},"usage":{"input_tokens":5,"output_tokens":2,"total_tokens":7}}}`
+		flat  = `{"type":"error","code":"server_error","message":"it broke","param":null,"sequence_number":1}`
+		broke = `{"type":"error", "error":{"type":"api_error","message":"it broke"},"request_id":"req_1"}`
+	)
+	check := func(kind, endpoint, holder string, list []string, want string, provenance chat.Provenance) {
+		t.Helper()
+		f := newFake(t, nil, say(named(list...)))
+		p := provider(t, f.url(), func(c *upstream.Config) {
+			c.Kind, _ = upstream.KindOf(kind)
+			c.Endpoints = conversations()
+		})
+		x := at(t, endpoint, `{"model":"m","stream":true,"max_tokens":5,"input":"hi","messages":[{"role":"user","content":"hi"}]}`, "", "")
+		r := pull(x, &gateway.Target{Provider: "fake", Holder: holder, Model: "m", Via: p.WithKey("k")})
+		e, ok := errors.AsType[*gateway.Error](r.err)
+		if !ok || !r.sent || !e.Ends || e.Message != "it broke" || r.a.Err == nil || len(r.events) != len(list)-1 {
+			t.Fatalf("%+v, recorded %v, %q", r.err, r.a.Err, r.events)
+		}
+		if got := string(r.reply.Failure([]byte("x"), chat.Error{Message: "another"})); got != "x"+want {
+			t.Errorf("got  %q\nwant %q", got, "x"+want)
+		}
+		if r.a.Usage.Provenance != provenance {
+			t.Errorf("usage %+v", r.a.Usage)
+		}
+	}
+	held := "resp_9~" + gateway.Holder("fake", "spare")
+	check("openai", "responses.create", "", []string{created, failed}, "event: response.failed\ndata: "+failed+"\n\n", chat.Reported)
+	check("openai", "responses.create", gateway.Holder("fake", "spare"), []string{created, failed},
+		"event: response.failed\ndata: "+strings.Replace(failed, "resp_9", held, 1)+"\n\n", chat.Reported)
+	check("openai", "responses.create", "", []string{created, flat}, "event: error\ndata: "+flat+"\n\n", chat.Aborted)
+	check("anthropic", "messages", "", append(slices.Clone(messageEvents[:4]), broke), "event: error\ndata: "+broke+"\n\n", chat.Aborted)
+
+	// Before anything was delivered, another provider may do better; and in another dialect it is an error as any.
+	f := newFake(t, nil, say(named(failed)))
+	p := provider(t, f.url(), func(c *upstream.Config) { c.Endpoints = conversations() })
+	r := attempt(t, p, at(t, "responses.create", `{"model":"m","stream":true,"input":"hi"}`, "", ""), "m")
+	if e := gateway.AsError(r.err); r.sent || e.Ends || e.Message != "it broke" || e.Status != 502 {
+		t.Errorf("%+v", r.err)
+	}
+	f = newFake(t, nil, say(named(append(slices.Clone(messageEvents[:4]), broke)...)))
+	r = attempt(t, claude(t, f, nil), at(t, "chat.completions", `{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}`, "", ""), "m")
+	if e := gateway.AsError(r.err); !r.sent || e.Ends || e.Message != "it broke" {
+		t.Errorf("%+v", r.err)
 	}
 }
 
