@@ -59,17 +59,20 @@ func TestDecodeReplyShapes(t *testing.T) {
 	for _, choice := range []string{
 		`7`, `null`, `{"message":"x"}`, `{"message":[]}`, `{"message":{"content":{"text":"x"}}}`, `{"message":{"content":7}}`,
 		`{"message":{"content":["x"]}}`, `{"message":{"tool_calls":{}}}`, `{"message":{"tool_calls":"x"}}`, `{"message":{"tool_calls":[7]}}`,
-		`{"message":{"function_call":"f"}}`,
+		`{"message":{"function_call":"f"}}`, `{}`, `{"finish_reason":"stop"}`, `{"message":null,"finish_reason":"stop"}`,
+		`{"message":{}}`, `{"message":{"content":""},"finish_reason":null}`,
 	} {
 		if r, err := openai.DecodeReply([]byte(`{"choices":[` + choice + `]}`)); r != nil || !errors.Is(err, openai.ErrMalformed) {
 			t.Errorf("%s: %+v, %v", choice, r, err)
 		}
 	}
 	for _, choice := range []string{
-		`{}`, `{"message":null}`, `{"message":{"content":null,"tool_calls":null,"function_call":null,"refusal":7,"audio":"x","other":[]},"logprobs":7}`,
+		`{"message":{"content":null,"tool_calls":null,"function_call":null,"refusal":7,"audio":"x","other":[]},"logprobs":7,"finish_reason":"stop"}`,
+		`{"message":{},"finish_reason":"stop"}`, `{"message":{"content":"x"},"finish_reason":null}`, `{"message":{"content":"x"}}`,
 	} {
-		if _, err := openai.DecodeReply([]byte(`{"choices":[` + choice + `]}`)); err != nil {
-			t.Errorf("%s: %v", choice, err)
+		r, err := openai.DecodeReply([]byte(`{"choices":[` + choice + `]}`))
+		if err != nil || r.Choices[0].Finish != chat.FinishStop {
+			t.Errorf("%s: %+v, %v", choice, r, err)
 		}
 	}
 }

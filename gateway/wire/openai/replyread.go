@@ -14,8 +14,8 @@ import (
 var ErrMalformed = errors.New("openai: malformed reply")
 
 // DecodeReply reads the body of a chat.completion. The error is a *chat.Error for a failure that the provider reports in
-// spite of the status, and ErrMalformed for what has no choices, or has choices, messages, contents or calls of an
-// unexpected type; other members of an unexpected type are left out.
+// spite of the status, and ErrMalformed for what has no choices, for a choice that has no message, or an empty one and no
+// finish reason, and for choices, messages, contents or calls of an unexpected type; other members of an unexpected type are left out.
 func DecodeReply(body []byte) (*chat.Reply, error) {
 	var m members
 	if !m.read(body) {
@@ -93,13 +93,13 @@ func lastText(parts []chat.Part) *chat.Part {
 // readChoice reads one of choices. What the reply is called is for calls that have no id.
 func readChoice(v []byte, c *chat.Choice, reply *chat.Head) error {
 	d := answerReader{reply: reply}
-	var reason, logprobs []byte
+	var message, reason, logprobs []byte
 	peek.Each(v, func(key, val []byte) bool {
 		switch string(key) {
 		case "index":
 			setIndex(&c.Index, val)
 		case "message":
-			d.malformed = d.malformed || !shape.Maybe(val, "{")
+			message = val
 			peek.Each(val, d.member)
 		case "finish_reason":
 			reason, _ = shape.Inside(val)
@@ -110,13 +110,16 @@ func readChoice(v []byte, c *chat.Choice, reply *chat.Head) error {
 		}
 		return true
 	})
-	if !isObject(v) || d.malformed {
+	if !isObject(v) || !isObject(message) || d.malformed {
 		return ErrMalformed
 	}
 	c.Message = chat.Message{Role: chat.RoleAssistant, Parts: d.parts()}
+	if len(reason) == 0 && len(c.Message.Parts) == 0 {
+		return ErrMalformed // neither an answer nor why there is none
+	}
 	attachLogprobs(c.Message.Parts, logprobs)
 	if len(reason) == 0 {
-		reason = []byte("stop") // the reply is whole
+		reason = []byte("stop") // the reply is whole, and some forget to say so (bifrost#1489)
 	}
 	finish, failed := finishReason(reason, len(d.calls) > 0)
 	c.Finish = finish

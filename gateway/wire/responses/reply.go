@@ -86,7 +86,7 @@ func (a *answer) finish(calls bool) chat.FinishReason {
 // DecodeReply reads the body of a unary reply. Items of unknown types are kept as they are.
 //
 // The error is a *chat.Error for a response that failed or was cancelled, ErrMalformed for what is none or is still in
-// progress, and for an output, items, contents or texts of an unexpected type; other members of an unexpected type are left
+// progress, for one without an output, and for an output, items, contents or texts of an unexpected type; other members of an unexpected type are left
 // out.
 func DecodeReply(body []byte) (*chat.Reply, error) {
 	var a answer
@@ -96,7 +96,7 @@ func DecodeReply(body []byte) (*chat.Reply, error) {
 	if e, ok := failure(body, &a); ok {
 		return nil, &e
 	}
-	if !a.whole || a.status == inProgress || a.status == "queued" || !shape.Maybe(a.output, "[") {
+	if !a.whole || a.status == inProgress || a.status == "queued" || len(a.output) == 0 || a.output[0] != '[' {
 		return nil, ErrMalformed
 	}
 	r := &chat.Reply{Head: a.Head, ServiceTier: a.tier}

@@ -27,7 +27,15 @@ func TestDecodeReplyShapes(t *testing.T) {
 	} {
 		f(output, responses.ErrMalformed)
 	}
-	f(`null`, nil)
+	for _, body := range []string{`{"object":"response","status":"completed"}`, `{"object":"response","status":"completed","output":null}`} {
+		if _, err := responses.DecodeReply([]byte(body)); !errors.Is(err, responses.ErrMalformed) {
+			t.Errorf("%s: %v", body, err)
+		}
+		end := `{"type":"response.completed","response":` + body + `}` // behind its items
+		if _, err := responses.NewDecoder().Decode(nil, "", []byte(end)); err != nil {
+			t.Errorf("%s: %v", end, err)
+		}
+	}
 	f(`[{"type":"message","content":null},{"type":"message","id":7,"content":[{"type":"output_text","text":"x","annotations":7,"logprobs":"x"},{"type":"new"}]}]`, nil)
 	f(`[{"type":"reasoning","summary":"x","content":7},{"type":"new","content":7}]`, nil)
 }
