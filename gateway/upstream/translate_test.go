@@ -265,6 +265,45 @@ func TestTranslatedErrors(t *testing.T) {
 	}
 }
 
+// A provider that says inside a 200 that it is overloaded is that in the caller's words, and with the status that they have.
+func TestOverloadedInBand(t *testing.T) {
+	check := func(kind, endpoint, said string, status int, code, want string) {
+		t.Helper()
+		for _, reply := range []string{whole("200 OK", said), sseHead + chunk("event: error\ndata: "+said+"\n\n")} {
+			f := newFake(t, nil, say(reply))
+			p := provider(t, f.url(), func(c *upstream.Config) {
+				c.Kind, _ = upstream.KindOf(kind)
+				c.Endpoints = conversations()
+			})
+			ask := `{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}`
+			if strings.HasPrefix(reply, sseHead) {
+				ask = strings.Replace(ask, `{`, `{"stream":true,`, 1)
+			}
+			x := at(t, endpoint, ask, "", "")
+			e := gateway.AsError(attempt(t, p, x, "m").err)
+			if e.Status != status || e.Code != code || e.Message != "Overloaded" {
+				t.Errorf("%s: %+v", said, e)
+			}
+			body := wire.ByName(x.Request.Endpoint.Dialect).AppendError(nil, chat.Error{Message: e.Message, Type: e.Type, Code: e.Code, Status: e.Status})
+			if got := field(t, string(body), "error.type"); got != want {
+				t.Errorf("%s: %s, want %s", said, body, want)
+			}
+		}
+	}
+	const (
+		claudes = `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`
+		openais = `{"error":{"type":"service_unavailable_error","code":"server_is_overloaded","message":"Overloaded"}}`
+		bare    = `{"error":{"type":"overloaded_error","message":"Overloaded"}}`
+		number  = `{"error":{"code":529,"message":"Overloaded"}}`
+	)
+	check("anthropic", "chat.completions", claudes, 503, "server_is_overloaded", `"service_unavailable_error"`)
+	check("anthropic", "messages", claudes, 529, "server_is_overloaded", `"overloaded_error"`)
+	check("openai", "chat.completions", openais, 503, "server_is_overloaded", `"service_unavailable_error"`)
+	check("openai", "chat.completions", bare, 503, "server_is_overloaded", `"service_unavailable_error"`)
+	check("openai", "chat.completions", number, 503, "529", `"service_unavailable_error"`)
+	check("openai", "messages", openais, 529, "server_is_overloaded", `"overloaded_error"`)
+}
+
 // What the target's dialect cannot say is the caller's to know, and no connection is made.
 func TestImpossible(t *testing.T) {
 	f := newFake(t, nil, say(whole("200 OK", message)))
