@@ -65,10 +65,13 @@ type Probe struct {
 }
 
 // Concurrency bounds the attempts that run at a provider at once. Without a reason there is no bound: it is learnt when
-// the provider says that it is overloaded, or its first events come late, and grows again as long as neither happens.
+// the provider says that it is overloaded, and grows again as long as it does not.
 type Concurrency struct {
 	// Max is the bound that holds from the start. 0: none.
 	Max int `yaml:"max" jsonschema:"minimum=0"`
+	// Latency says that a bound is learnt from first events too, when they come ever later while ever more attempts run: for
+	// servers of one's own, which do not say that they have too much to do. Without it only refusals (429, 529) count.
+	Latency bool `yaml:"latency"`
 	// Min is what the bound never falls below.
 	Min int `yaml:"min" jsonschema:"minimum=1"`
 	// Queue is how many requests may wait for their turn; more are refused. 0: none waits.

@@ -433,3 +433,25 @@ func TestParsePriority(t *testing.T) {
 		t.Error("not in order")
 	}
 }
+
+// A limiter that is told not to listen to latency lets everybody in, however late first events come.
+func TestDeaf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := admission.New(admission.Settings{Deaf: true})
+		for n := range 5000 {
+			if !l.TryEnter() {
+				t.Fatalf("no room for number %d: %+v", n, l.Snapshot())
+			}
+			now := clock.Now()
+			l.Await(now)
+			if n%50 == 0 {
+				<-time.After(100 * time.Millisecond)
+			}
+			l.Observe(admission.Signal{First: time.Duration(n) * 10 * time.Millisecond})
+		}
+		l.Observe(admission.Signal{Overloaded: true})
+		if l.TryEnter() && l.Snapshot().Limit == 0 {
+			t.Error("it does not listen to refusals either")
+		}
+	})
+}

@@ -100,7 +100,7 @@ func (b *builder) one(t *health.Target, model string) *health.Target {
 
 // limiter is that of a provider, or of a tenant's own account there.
 func (b *builder) limiter(name string, c *config.Provider) *admission.Limiter {
-	set := admission.Settings{Max: c.Concurrency.Max, Min: c.Concurrency.Min, Queue: c.Concurrency.Queue, Wait: c.Concurrency.Wait}
+	set := admission.Settings{Max: c.Concurrency.Max, Min: c.Concurrency.Min, Queue: c.Concurrency.Queue, Wait: c.Concurrency.Wait, Deaf: !c.Concurrency.Latency}
 	if set.Queue == 0 {
 		set.Queue = -1
 	}
