@@ -42,6 +42,8 @@ type Quirks struct {
 	Deployments bool
 	// Repair says that replies may have what OpenAI's clients do not expect, and are mended; see mender.
 	Repair bool
+	// ContentLists says that, where Repair does, the content of an answer may be a list of thoughts and texts.
+	ContentLists bool
 }
 
 // knowsAll says that no request needs a change.
@@ -165,7 +167,7 @@ var kinds = []Kind{
 				"store", "user", "safety_identifier", "logit_bias", "logprobs", "top_logprobs", "service_tier", "verbosity",
 				"prompt_cache_options", "prompt_cache_retention",
 			},
-			NoStreamOptions: true, Repair: true,
+			NoStreamOptions: true, Repair: true, ContentLists: true,
 		},
 	},
 	{ // console.groq.com/docs/openai: what it refuses; and AstrBot#5946: reasoning_content; console.groq.com/docs/prefilling

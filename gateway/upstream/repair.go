@@ -20,11 +20,14 @@ import (
 //     open-webui/computer#224, su-kaka/gcli2api#406), and calls without a type (Mistral);
 //   - the finish reason "stop" where there are calls (xAI: vercel/ai#12218, Gemini: googleapis/python-genai#2868),
 //     "model_length" (Mistral) and "eos" (Together: openai-dotnet#267);
+//   - contents that are a list of thoughts and texts (Mistral), of which a string and reasoning_content are made, as
+//     DeepSeek and others say it;
 //   - a finish reason that says that the answer failed: "error" (Mistral, OpenRouter), "insufficient_system_resource"
 //     (DeepSeek).
 //
 // It belongs to one reply.
 type mender struct {
+	lists   bool           // contents may be lists
 	choices []mendedChoice // those with calls
 	data    []byte
 	e       []peek.Edit
@@ -43,7 +46,8 @@ type begunCall struct {
 }
 
 var (
-	toolCalls = []byte(`"tool_calls"`)
+	toolCalls  = []byte(`"tool_calls"`)
+	contentKey = []byte(`"content"`)
 
 	// What is searched for begins with something rare: that is several times as fast as with a quote.
 	callsTail    = []byte(`_calls"`)
@@ -53,7 +57,8 @@ var (
 // mend gives the data of an event, or of a whole reply, as it is or mended. finish says that a choice may end in it; without
 // that and without calls nothing is looked at. broken is the finish reason of an answer that failed.
 func (m *mender) mend(data []byte, finish bool) (mended []byte, broken string) {
-	if !bytes.Contains(data, callsTail) && (!finish || len(m.choices) == 0 && ordinary(data)) {
+	listed := m.lists && hasList(data)
+	if !listed && !bytes.Contains(data, callsTail) && (!finish || len(m.choices) == 0 && ordinary(data)) {
 		return data, ""
 	}
 	m.data, m.e, m.broken = data, m.e[:0], nil
@@ -90,6 +95,67 @@ func ordinary(data []byte) bool {
 	}
 }
 
+// hasList says that there may be a content that is a list. Inside of texts the quote behind the key would be escaped.
+func hasList(data []byte) bool {
+	for found := true; found; {
+		if _, data, found = bytes.Cut(data, contentKey); found {
+			if value := bytes.TrimLeft(data, ": \t\r\n"); len(value) > 0 && value[0] == '[' {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// content makes a string of a content that is a list, and reasoning_content of the thoughts in it; none is the content if
+// there are thoughts alone. References, which clients have no place for, are left out; a list of anything else stays.
+func (m *mender) content(v []byte, none string) {
+	if len(v) == 0 || v[0] != '[' {
+		return
+	}
+	var said, thought []byte
+	known := true
+	peek.Elements(v, func(part []byte) bool {
+		kind, _ := peek.String(peek.Find(part, []byte(`"type"`)))
+		switch kind {
+		case "text":
+			said = appendInside(said, peek.Find(part, []byte(`"text"`)))
+		case "thinking":
+			thought = appendThought(thought, peek.Find(part, []byte(`"thinking"`)))
+		case "reference":
+		default:
+			known = false
+		}
+		return known
+	})
+	if !known {
+		return
+	}
+	text := none
+	if len(said) > 0 {
+		text = `"` + string(said) + `"`
+	}
+	if len(thought) > 0 {
+		text += `,"reasoning_content":"` + string(thought) + `"`
+	}
+	m.replace(v, text)
+}
+
+// appendInside adds what stands in a JSON string, as it stands there.
+func appendInside(dst, v []byte) []byte {
+	inside, _ := shape.Inside(v)
+	return append(dst, inside...)
+}
+
+// appendThought is appendInside for the texts in a list, or for a string.
+func appendThought(dst, v []byte) []byte {
+	peek.Elements(v, func(part []byte) bool {
+		dst = appendInside(dst, peek.Find(part, []byte(`"text"`)))
+		return true
+	})
+	return appendInside(dst, v)
+}
+
 // replace notes that a value in the data becomes another.
 func (m *mender) replace(v []byte, text string) {
 	at := cap(m.data) - cap(v)
@@ -115,6 +181,10 @@ func (m *mender) choice(v []byte, at int) {
 		}
 		return true
 	})
+	if m.lists {
+		m.content(peek.Find(message, contentKey), `""`)
+		m.content(peek.Find(delta, contentKey), "null")
+	}
 	if calls := peek.Find(message, toolCalls); calls != nil {
 		m.calls(m.begun(index), calls, false)
 	}
@@ -232,9 +302,11 @@ func (c *mendedChoice) find(index []byte, id string, named bool) int {
 	return len(c.calls) - 1
 }
 
-// mends says whether what the provider says is to be mended on its way.
+// mends says whether what the provider says is to be mended on its way, and tells the mender of what.
 func (st *stream) mends() bool {
-	return st.p.c.Kind.Quirks.Repair && st.r.native && st.r.dialect == wire.OpenAI
+	q := &st.p.c.Kind.Quirks
+	st.mender.lists = q.ContentLists
+	return q.Repair && st.r.native && st.r.dialect == wire.OpenAI
 }
 
 // mended says whether a whole reply is not as it was sent, but a copy.
