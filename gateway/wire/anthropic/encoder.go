@@ -34,8 +34,8 @@ type encoder struct {
 	finish chat.FinishReason
 	stop   string
 	usage  chat.Usage
-	told   bool // the provider has said the usage
-	length int  // bytes of the answer
+	told   bool            // the provider has said the usage
+	length int             // bytes of the answer
 	early  []chat.Citation // of the next text: some tell them before it
 }
 
