@@ -129,17 +129,17 @@ var kinds = []Kind{
 		Name: "openai", Auth: bearer, Speaks: chatCompletions,
 		Native: slices.Concat(textual, stored, []string{"moderations"}, pictures, speech, documents, batches),
 		// Chat completions know no thoughts, Responses do. Longer ids were refused: langgenius/dify#28987, agno#5382.
-		Common: chat.Target{NoThoughts: true, MaxCallID: 40},
+		Common: chat.Target{NoThoughts: true, MaxCallID: 40, CacheMarks: breakpoint},
 	},
 	{ // learn.microsoft.com, "Azure OpenAI in Microsoft Foundry Models v1 API"; openai-node azure.ts
 		Name: "azure", Auth: apiKey, Speaks: chatCompletions,
 		Native: slices.Concat(textual, stored, pictures[:2], speech, documents, batches),
-		Common: chat.Target{NoThoughts: true, MaxCallID: 40},
+		Common: chat.Target{NoThoughts: true, MaxCallID: 40, CacheMarks: breakpoint},
 	},
 	{
 		Name: "azure-classic", Auth: apiKey, Speaks: chatCompletions,
 		Native: slices.Concat(textual, pictures[:2], speech, documents, batches),
-		Common: chat.Target{NoThoughts: true, MaxCallID: 40},
+		Common: chat.Target{NoThoughts: true, MaxCallID: 40, CacheMarks: breakpoint},
 		Quirks: Quirks{Deployments: true},
 	},
 	{ // platform.claude.com, "Prefill Claude's response"

@@ -242,3 +242,31 @@ func TestKinds(t *testing.T) {
 		t.Error("there is a kind that there is not")
 	}
 }
+
+// OpenAI's models take marks of what to cache since they charge for it; what is known of others, or nothing, says no.
+func TestBreakpoints(t *testing.T) {
+	c, err := catalog.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(kind, model, endpoint, ask string, want int) {
+		t.Helper()
+		f := newFake(t, nil, say(whole("200 OK", `{"status":"completed","output":[],`+answer[1:])))
+		known := c.Lookup(kind, model)
+		r := pull(at(t, endpoint, ask, "", ""), &gateway.Target{Provider: "fake", Model: model, Via: speaker(t, f, kind, false).WithKey("k"), Known: known})
+		if r.err != nil {
+			t.Fatal(r.err)
+		}
+		if body := f.seen()[0].body; strings.Count(body, `"prompt_cache_breakpoint":{"mode":"explicit"}`) != want {
+			t.Errorf("%s/%s: %s, want %d marks", kind, model, body, want)
+		}
+	}
+	const ask = `{"model":"m","max_tokens":9,"system":[{"type":"text","text":"s","cache_control":{"type":"ephemeral","ttl":"1h"}}],` +
+		`"messages":[{"role":"user","content":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]}]}`
+	check("openai", "gpt-6-sol", "messages", ask, 2)
+	check("openai", "gpt-5.6", "messages", ask, 2)
+	check("azure", "gpt-5.6", "messages", ask, 2)
+	check("openai", "gpt-5.4", "messages", ask, 0)
+	check("openai", "ours", "messages", ask, 0)
+	check("together", "gpt-5.6", "messages", ask, 0)
+}

@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"slices"
+
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -19,7 +21,22 @@ func (p *Provider) describe(a *gateway.Attempt) chat.Target {
 		t.NoReasoning, t.Efforts = m.Can(catalog.Reasoning) == catalog.No, m.Efforts
 	}
 	p.c.Kind.describe(&t)
+	if t.CacheMarks == breakpoint && !chargesWrites(a.Known) {
+		t.CacheMarks = ""
+	}
 	return t
+}
+
+// breakpoint is how OpenAI has the end of a prefix marked.
+const breakpoint = "prompt_cache_breakpoint"
+
+// chargesWrites says whether what is written to the provider's cache costs more than what is not. OpenAI's models take
+// breakpoints since it does, from GPT-5.6 on (developers.openai.com/api/docs/guides/prompt-caching); others keep what they
+// see fit.
+func chargesWrites(m *catalog.Model) bool {
+	return m != nil && slices.ContainsFunc(m.Tariffs, func(t catalog.Tariff) bool {
+		return t.Rates[catalog.CacheWrite].Picodollars > t.Rates[catalog.Input].Picodollars
+	})
 }
 
 // refusesSampling says whether a model refuses temperature and the like beside what a request says of its reasoning.

@@ -173,6 +173,9 @@ func (w *requestWriter) assistant(m *chat.Message) {
 			}
 		default:
 			said = append(said, *p)
+			if w.t.CacheMarks == breakpoint { // which the assistant's parts do not have
+				said[len(said)-1].Cache = ""
+			}
 		}
 	}
 	said = w.withoutMedia(said, "Made by the assistant:")

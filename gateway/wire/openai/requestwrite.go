@@ -448,10 +448,7 @@ func (w *requestWriter) mark(c chat.Cache) {
 			w.str("ttl", string(c))
 		}
 	} else {
-		w.str("mode", "explicit")
-		if c == "1h" {
-			w.str("ttl", "12h") // the next that OpenAI has
-		}
+		w.str("mode", "explicit") // how long, the request says for all
 	}
 	w.shut('}')
 }

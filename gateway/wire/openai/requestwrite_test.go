@@ -118,12 +118,14 @@ func TestAppendMessages(t *testing.T) {
 
 	// Marks are written as the target has them.
 	marked := user(chat.Part{Text: "x", Cache: "1h"}, chat.Part{Text: "y", Cache: "default"})
-	f(chat.Target{CacheMarks: "prompt_cache_breakpoint"}, `{"role":"user","content":[{"type":"text","text":"x","prompt_cache_breakpoint":{"mode":"explicit","ttl":"12h"}},`+
+	f(chat.Target{CacheMarks: "prompt_cache_breakpoint"}, `{"role":"user","content":[{"type":"text","text":"x","prompt_cache_breakpoint":{"mode":"explicit"}},`+
 		`{"type":"text","text":"y","prompt_cache_breakpoint":{"mode":"explicit"}}]}`, marked)
 	f(chat.Target{JoinText: true}, `{"role":"user","content":"x\ny"}`, marked)
 	kept := result(text("x"))
 	kept.Cache = "5m"
 	f(chat.Target{CacheMarks: "prompt_cache_breakpoint"}, `{"role":"tool","tool_call_id":"a","content":[{"type":"text","text":"x","prompt_cache_breakpoint":{"mode":"explicit"}}]}`, kept)
+	said := chat.Message{Role: chat.RoleAssistant, Parts: []chat.Part{{Text: "x", Cache: "5m"}}} // where OpenAI takes none
+	f(chat.Target{CacheMarks: "prompt_cache_breakpoint"}, `{"role":"assistant","content":"x"}`, said)
 	f(plain, `{"role":"function","name":"f","content":"x"}`, chat.Message{Role: chat.RoleTool, Name: "f", Parts: []chat.Part{text("x")}})
 }
 
