@@ -122,9 +122,9 @@ func (st *stream) over() bool {
 	switch {
 	case st.what == end && st.reply.Kind != gateway.Events:
 		st.err = io.EOF
-	case st.reply.Kind == gateway.Events && len(st.script.dialect.Terminal.Data) > 0 &&
+	case st.reply.Kind == gateway.Events && st.script.dialect == wire.OpenAI &&
 		wire.Complete(st.finishes, st.x.Request.Fields().N):
-		// Every choice has finished: what is missing is only the word for it.
+		// Every choice has finished: what is missing is only the word for it. Anthropic never leaves it out.
 		if st.what == end {
 			st.report()
 		}
