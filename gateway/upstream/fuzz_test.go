@@ -44,7 +44,7 @@ type player struct {
 const (
 	// pieceWait is how long the second piece of an answer waits for the first to be read.
 	pieceWait = 100 * time.Microsecond
-	second    = `{"second":true}`
+	second    = `{"second":true,"choices":[{"message":{}}]}`
 )
 
 func newPlayer(f *testing.F) *player {
@@ -371,7 +371,7 @@ func seedReplies(f *testing.F) {
 		whole("200 OK", answer, "Connection: keep-alive, close"), whole("200 OK", answer, "Content-Encoding: gzip"), whole("204 No Content", ""),
 		"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n"+answer, "HTTP/1.1 200 OK\r\n\r\n"+answer, "HTTP/1.0 200 OK\r\n\r\n"+answer,
 		"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"+whole("200 OK", answer), chunked+chunk(answer[:30])+chunk(answer[30:])+last,
-		chunked+"2;a=b\r\n{}\r\n0;c\r\nTrailer: x\r\n\r\n", chunked+"0x2\r\n{}\r\n0\r\n\r\n", chunked+"ffffffffffffffff\r\n{}", chunked+"1\r\n{}\r\n0\r\n\r\n",
+		chunked+"1;a=b\r\n{\r\n"+chunk(answer[1:])+"0;c\r\nTrailer: x\r\n\r\n", chunked+"0x2\r\n{}\r\n0\r\n\r\n", chunked+"ffffffffffffffff\r\n{}", chunked+"1\r\n{}\r\n0\r\n\r\n",
 		"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", "HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\n{}",
 		"HTTP/1.1 200 OK\r\nA: b\r\n c: d\r\nContent-Length: 2\r\n\r\n{}", "HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\n{}",

@@ -27,7 +27,7 @@ func speaker(t *testing.T, f *fake, kind string, refuse bool) *upstream.Provider
 
 // A model that accepts no sampling does not get any; one that accepts it beside no reasoning gets it then.
 func TestDroppedParameters(t *testing.T) {
-	f := newFake(t, nil, say(whole("200 OK", answer)))
+	f := newFake(t, nil, say(whole("200 OK", `{"status":"completed",`+answer[1:])))
 	check := func(m *catalog.Model, endpoint, ask, want, dropped string) {
 		t.Helper()
 		p := speaker(t, f, "openai", false)

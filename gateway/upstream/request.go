@@ -23,6 +23,7 @@ type route struct {
 	native   bool          // the provider has the endpoint; otherwise the conversation is translated
 	kept     bool          // the answer is stored here, and the provider not asked
 	dialect  *wire.Dialect // that is spoken with the provider
+	endpoint string        // of the provider's that is asked
 	method   string
 	path     string // below the base URL, up to the id
 	behind   string // the id
@@ -67,7 +68,7 @@ func (k *Kind) routes(c *Config) map[string]*route {
 			at = &endpoints[speaks]
 			r.kept = strings.HasPrefix(e.Name, "responses.") && e.Name != createResponse
 		}
-		r.dialect = wire.ByName(at.Dialect)
+		r.dialect, r.endpoint = wire.ByName(at.Dialect), at.Name
 		r.path, r.behind, r.id = strings.Cut(at.Forward, "{id}")
 		r.asks = c.AskUsage && !k.Quirks.NoStreamOptions && (e.Name == "chat.completions" || e.Name == "completions")
 		r.ids = strings.HasPrefix(e.Name, "files.") && !e.Bytes || strings.HasPrefix(e.Name, "batches.")

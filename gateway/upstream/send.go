@@ -160,17 +160,18 @@ func (st *stream) begin(s *sender, t *translation, edits []peek.Edit) error {
 	}
 	st.recordFirst()
 	st.reply.Header = append(st.reply.Header, dropped(st.dropped)...)
-	switch {
-	case t != nil:
+	if t != nil {
 		return t.wrap(st)
+	}
+	if st.reply.Kind == gateway.Events && st.r.dialect != wire.OpenAI {
+		st.reply.Failure = st.failNative
+	}
+	switch {
 	case st.mended():
 		ev, _ := st.Next() // it is there
 		return st.render(ev.Data)
 	case st.r.noted && st.reply.Status < 300:
 		st.p.note(st.x, st.event)
-	}
-	if t == nil && st.reply.Kind == gateway.Events && st.r.dialect != wire.OpenAI {
-		st.reply.Failure = st.failNative
 	}
 	return nil
 }

@@ -265,6 +265,47 @@ func TestTranslatedErrors(t *testing.T) {
 	}
 }
 
+// A 200 that is JSON and no answer is a failure of the provider's, which another may not have. Endpoints that share a dialect
+// have other answers.
+func TestNoAnswer(t *testing.T) {
+	check := func(kind, endpoint, reply string, good bool) {
+		t.Helper()
+		f := newFake(t, nil, say(whole("200 OK", reply)))
+		p := provider(t, f.url(), func(c *upstream.Config) {
+			c.Kind, _ = upstream.KindOf(kind)
+			c.Endpoints = conversations()
+		})
+		r := attempt(t, p, at(t, endpoint, `{"model":"m","max_tokens":5,"input":"hi","messages":[{"role":"user","content":"hi"}]}`, "resp_1", ""), "m")
+		e := gateway.AsError(r.err)
+		if good && (r.err != nil || !slices.Equal(r.events, []string{reply})) || !good && (e.Status != 502 || e.Code != gateway.CodeBadResponse || e.NoRetry) {
+			t.Errorf("%s %s: %v %q", endpoint, reply, r.err, r.events)
+		}
+	}
+	for _, reply := range []string{
+		`{}`, `{"choices":[]}`, `{"choices":null}`, `{"choices":{}}`, `{"choices":"x"}`, `{"choices":[null]}`, `{"choices":[{"message":null}]}`, `{"choices":[{}]}`,
+		`{"choices":[{"message":{}},{"message":null}]}`, `{"request_id":null}`, `{"choices":null,"usage":{"prompt_tokens":1,"completion_tokens":1}}`,
+	} {
+		check("openai", "chat.completions", reply, false)
+		check("together", "chat.completions", reply, false)
+		check("openai", "messages", reply, false) // translated
+	}
+	for _, reply := range []string{
+		answer, `{"choices":[{"message":{}}]}`, `{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":0}}`, `{"request_id":"x"}`,
+	} {
+		check("openai", "chat.completions", reply, true)
+	}
+	for _, reply := range []string{`{}`, `{"content":null}`, `{"content":"x"}`} {
+		check("anthropic", "messages", reply, false)
+		check("anthropic", "chat.completions", reply, false)
+	}
+	check("anthropic", "messages", `{"content":[]}`, true)
+	check("openai", "responses.create", `{}`, false)
+	check("openai", "responses.create", `{"status":null,"output":null}`, false)
+	check("openai", "responses.create", `{"status":"queued"}`, true)
+	check("openai", "responses.create", `{"output":[]}`, true)
+	check("openai", "responses.delete", `{}`, true)
+}
+
 // A provider that says inside a 200 that it is overloaded is that in the caller's words, and with the status that they have.
 func TestOverloadedInBand(t *testing.T) {
 	check := func(kind, endpoint, said string, status int, code, want string) {

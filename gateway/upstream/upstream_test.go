@@ -184,7 +184,7 @@ func TestStaleConnection(t *testing.T) {
 func TestBudget(t *testing.T) {
 	check := func(name string, config *tls.Config) {
 		t.Run(name, func(t *testing.T) {
-			large := `{"id":"x","choices":[],"pad":"` + strings.Repeat("x", 40_000) + `"}`
+			large := `{"id":"x","choices":[{"message":{}}],"pad":"` + strings.Repeat("x", 40_000) + `"}`
 			goOn := make(chan struct{})
 			f := newFake(t, config, func(c net.Conn, _ int) bool {
 				_, err := io.WriteString(c, whole("200 OK", large))
