@@ -27,7 +27,9 @@ import (
 //
 // It belongs to one reply.
 type mender struct {
-	lists   bool           // contents may be lists
+	lists    bool // contents may be lists
+	replaced bool // the reply is another than was sent
+
 	choices []mendedChoice // those with calls
 	data    []byte
 	e       []peek.Edit
@@ -310,4 +312,25 @@ func (st *stream) mends() bool {
 }
 
 // mended says whether a whole reply is not as it was sent, but a copy.
-func (st *stream) mended() bool { return st.reply.Kind == gateway.Whole && len(st.mender.e) > 0 }
+func (st *stream) mended() bool {
+	return st.reply.Kind == gateway.Whole && (st.mender.replaced || len(st.mender.e) > 0)
+}
+
+// errorBody is an error reply in the shape that the dialect's clients look for, {"error":{…}}: that of one who imitates
+// OpenAI's (Gemini's list, xAI's text, Mistral's object), put into it. What has that shape, or says nothing, is as it was.
+func (st *stream) errorBody(data []byte) []byte {
+	d := st.r.dialect
+	if !st.r.native || d != wire.OpenAI && d != wire.Responses {
+		return data
+	}
+	if v := peek.Find(data, []byte(`"error"`)); len(v) > 0 && v[0] == '{' {
+		return data
+	}
+	said, ok := d.DecodeError(data)
+	if !ok {
+		return data
+	}
+	said.Status = st.reply.Status
+	st.mender.replaced, st.reply.ContentType = true, "application/json"
+	return d.AppendError(nil, said)
+}

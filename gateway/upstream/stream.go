@@ -294,7 +294,11 @@ func (st *stream) parseWhole() bool {
 		}
 	}
 	st.event = gateway.Event{Data: data}
-	return st.reply.Status >= 300 || st.mend(true)
+	if st.reply.Status >= 300 {
+		st.event.Data = st.errorBody(data)
+		return true
+	}
+	return st.mend(true)
 }
 
 // isAnswer says whether a whole reply has what makes it an answer of the endpoint: the least without which clients break. Only
