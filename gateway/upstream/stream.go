@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/wire"
@@ -361,14 +360,14 @@ func (st *stream) failure(said chat.Error) error {
 		Origin: gateway.OriginUpstream, Sent: true,
 		Message: cmp.Or(said.Message, "The provider \""+st.p.c.Name+"\" reported an error."),
 	}
-	overloaded := slices.Contains(codesOverloaded[:], said.Code)
+	overloaded := isOverload(said.Code)
 	switch {
 	case said.Code == "429" || said.Code == "rate_limit_exceeded" || said.Type == gateway.TypeRateLimit:
 		e.Status = 429
 	case overloaded || said.Type == "overloaded_error": // Anthropic's type, which its dialect puts back
 		e.Status, e.Type = 503, "service_unavailable_error"
 		if !overloaded {
-			e.Code = codesOverloaded[0]
+			e.Code = "server_is_overloaded"
 		}
 		if st.x.Request.Endpoint.Dialect == wire.Anthropic.Name {
 			e.Status = statusOverloaded
@@ -377,8 +376,14 @@ func (st *stream) failure(said chat.Error) error {
 	return e
 }
 
-// codesOverloaded say that the provider has too much to do: OpenAI's, and those of others.
-var codesOverloaded = [...]string{"server_is_overloaded", "slow_down", "overloaded", "529"}
+// isOverload knows the codes, OpenAI's and those of others, which say that the provider has too much to do.
+func isOverload(code string) bool {
+	switch code {
+	case "server_is_overloaded", "slow_down", "overloaded", "529":
+		return true
+	}
+	return false
+}
 
 // more makes room and reads on.
 func (st *stream) more() error {
