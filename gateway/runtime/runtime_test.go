@@ -117,7 +117,7 @@ func upstream(t *testing.T) *httptest.Server {
 			_, _ = io.WriteString(w, `{"error":{"message":"no such model"}}`)
 			return
 		}
-		_, _ = io.WriteString(w, `{"choices":[],"asked":`+string(body)+`,"key":"`+r.Header.Get("Authorization")+`"}`)
+		_, _ = io.WriteString(w, `{"choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"asked":`+string(body)+`,"key":"`+r.Header.Get("Authorization")+`"}`)
 	}))
 	t.Cleanup(s.Close)
 	return s

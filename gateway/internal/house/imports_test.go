@@ -22,7 +22,7 @@ gateway/admission         gateway/internal/clock
 gateway/catalog           gateway/wire/chat
 gateway/catalog/*         gateway/wire/chat gateway/catalog
 gateway/wire              gateway/wire/*
-gateway/wire/chat         -
+gateway/wire/chat         gateway/wire/peek
 gateway/wire/sse          -
 gateway/wire/peek         -
 gateway/wire/shape        gateway/wire/chat gateway/wire/peek
