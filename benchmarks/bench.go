@@ -34,7 +34,9 @@ type row struct {
 
 	Departures []departure             `json:"departures,omitempty"` // of test leave
 	Resets     map[string]*report.Load `json:"resets,omitempty"`     // of test reset, by what the first upstream does
-	Failed     []string                `json:"failed,omitempty"`     // what these two found wrong
+	Values     map[string]float64      `json:"values,omitempty"`     // of the tests after it, by the names of figures
+	Loads      map[string]*report.Load `json:"loads,omitempty"`      // which they made
+	Failed     []string                `json:"failed,omitempty"`     // what tests of Sluice alone found wrong
 }
 
 // faults says what went wrong in a row; empty if nothing did.
@@ -183,10 +185,15 @@ func (b *bench) startSubject(ctx context.Context, s subject, g site) (tested *pr
 
 // load runs the load generator.
 func (b *bench) load(ctx context.Context, t test, addr string, pid int) (*report.Load, error) {
-	args := append([]string{
-		"-url", "http://" + addr + chatPath, "-H", "Authorization: Bearer " + b.key,
-		"-model", t.model, "-pid", strconv.Itoa(pid),
-	}, t.load...)
+	return b.generate(ctx, t, addr, pid, as(b.key)...)
+}
+
+// as is the flags of the load generator for the caller with a key.
+func as(key string) []string { return []string{"-H", "Authorization: Bearer " + key} }
+
+// generate runs the load generator with flags besides the test's.
+func (b *bench) generate(ctx context.Context, t test, addr string, pid int, flags ...string) (*report.Load, error) {
+	args := slices.Concat([]string{"-url", "http://" + addr + chatPath, "-model", t.model, "-pid", strconv.Itoa(pid)}, t.load, flags)
 	command := exec.CommandContext(ctx, b.program("load"), args...)
 	command.Stderr = os.Stderr
 	out, err := command.Output()

@@ -54,13 +54,16 @@ func gatewayCommand(flag string) []string {
 }
 
 // site is where a gateway listens and whom it asks: as it comes, the default chain, a provider with a key for each
-// upstream, one model that asks them in order, callers with a key.
+// upstream, one model that asks them in order or as strategy says, callers with a key.
 type site struct {
 	dir           string // the gateway file goes there; tenants and the provider's key are there
 	listen, admin string
 	upstreams     []string
 	tls           bool   // with the certificate of writeCertificate
 	speaks        string // type of the providers; empty: openai-compatible
+	provider      string // further settings of each provider, in YAML
+	strategy      string // empty: ordered
+	model         string // further settings of the model
 }
 
 // url is where callers reach it.
@@ -82,8 +85,15 @@ func (g site) write() (string, error) {
 	for i, address := range g.upstreams {
 		fmt.Fprintf(&b, "  - name: mock%d\n    type: %s\n    base_url: \"http://%s/v1\"\n"+
 			"    keys: [{name: bench, key: \"${file:%s/provider.key}\"}]\n", i, cmp.Or(g.speaks, "openai-compatible"), address, g.dir)
+		if g.provider != "" {
+			b.WriteString("    " + g.provider + "\n")
+		}
 	}
-	b.WriteString("models:\n  - name: \"mock*\"\n    strategy: ordered\n    targets:\n")
+	b.WriteString("models:\n  - name: \"mock*\"\n    strategy: " + cmp.Or(g.strategy, "ordered") + "\n")
+	if g.model != "" {
+		b.WriteString("    " + g.model + "\n")
+	}
+	b.WriteString("    targets:\n")
 	for i := range g.upstreams {
 		fmt.Fprintf(&b, "      - {provider: mock%d}\n", i)
 	}

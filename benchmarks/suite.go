@@ -16,6 +16,8 @@ type test struct {
 	load    []string // flags of the load generator
 	streams int64    // that must be alive at the end; 0: does not matter
 	clients int      // that leave, in each case of test leave
+	tries   int      // as often is a case made until it is within its limit; the best counts
+	only    string   // case of a test that has several; empty: all
 	figures []figure
 	run     func(context.Context, *bench, test, subject) (row, error) // nil: the load, against floor and gateway
 }
@@ -89,6 +91,22 @@ func suite() []test {
 		{
 			name: "reset", model: "mock", load: append(flags(128, 500*time.Millisecond, 2*time.Second), "-rate", "500"),
 			run: reset, figures: resetFigures(),
+		},
+		{
+			name: "outage", model: "mock-d20", load: append(flags(512, time.Second, 5*time.Second), "-rate", "500"),
+			tries: 3, run: outage, figures: outageFigures(),
+		},
+		{
+			name: "hedge", model: "mock-d20-n4", load: append(flags(256, 3*time.Second, 15*time.Second), "-stream", "-rate", "200"),
+			run: hedge, figures: hedgeFigures(),
+		},
+		{
+			name: "balance", model: "mock", load: append(flags(256, time.Second, 6*time.Second), "-rate", "200"),
+			tries: 3, run: balance, figures: balanceFigures(),
+		},
+		{
+			name: "collapse", model: "mock", load: append(flags(4096, 5*time.Second, time.Minute), "-refusals"),
+			run: collapse, figures: collapseFigures(),
 		},
 	}
 }

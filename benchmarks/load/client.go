@@ -63,6 +63,7 @@ type client struct {
 	dialer  *dialer
 	request []byte
 	stream  bool
+	refuse  bool          // statuses 429, 503 and 529 are no errors
 	timeout time.Duration // of one request
 	tally   *tally
 
@@ -103,12 +104,13 @@ func (c *client) ask(due time.Time) {
 		time.Sleep(dialPause)
 		return
 	}
+	c.tally.asked.Add(1)
 	h, err := c.send()
 	switch {
 	case err != nil:
 	case h.status != 200:
 		if err = readBody(c.r, h.length, func([]byte) {}); err == nil {
-			c.tally.fault("status " + strconv.Itoa(h.status))
+			c.refused(h.status, due)
 		}
 	case c.stream:
 		err = c.readStream(h, due)
@@ -121,6 +123,15 @@ func (c *client) ask(due time.Time) {
 	if err != nil || h.close {
 		c.drop()
 	}
+}
+
+// refused notes a reply that is no success.
+func (c *client) refused(status int, due time.Time) {
+	if c.refuse && (status == 429 || status == 503 || status == 529) {
+		c.tally.refusal(due)
+		return
+	}
+	c.tally.fault("status " + strconv.Itoa(status))
 }
 
 func (c *client) send() (head, error) {
@@ -151,7 +162,7 @@ func (c *client) readReply(h head, due time.Time) error {
 	if !stamped {
 		return errNoStamp
 	}
-	c.tally.unary(due, time.Now(), time.Duration(inMock))
+	c.tally.unary(due, time.Now(), time.Duration(inMock), h.again)
 	return nil
 }
 

@@ -63,6 +63,7 @@ func (h *histogram) distribution() report.Distribution {
 		Mean:  float64(h.sum.Load()) / float64(n) / 1000,
 		P50:   at(0.5),
 		P90:   at(0.9),
+		P95:   at(0.95),
 		P99:   at(0.99),
 		P999:  at(0.999),
 		Max:   float64(h.longest.Load()) / 1000,

@@ -54,6 +54,7 @@ func TestQuantiles(t *testing.T) {
 		}
 		near("p50", d.P50, times[5000])
 		near("p90", d.P90, times[9000])
+		near("p95", d.P95, times[9500])
 		near("p99", d.P99, times[9900])
 		near("p999", d.P999, times[9990])
 	}

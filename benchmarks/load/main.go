@@ -71,6 +71,7 @@ func parse(args []string) (o options, err error) {
 		return nil
 	})
 	flags.BoolVar(&o.stream, "stream", false, "ask for streams")
+	flags.BoolVar(&o.refuse, "refusals", false, "statuses 429, 503 and 529 are expected: they are counted, and no errors")
 	flags.IntVar(&o.conns, "c", 64, "connections; with -rate: the most requests under way at once")
 	flags.Float64Var(&o.rate, "rate", 0, "requests a second, open loop; 0: closed loop")
 	flags.DurationVar(&o.window, "d", 10*time.Second, "measured time")

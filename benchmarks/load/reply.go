@@ -21,6 +21,7 @@ type head struct {
 	status int
 	length int64 // bytes, or chunked, or untilClose
 	close  bool  // the connection ends with this reply
+	again  bool  // the gateway made more than one attempt
 }
 
 var (
@@ -59,7 +60,7 @@ func readHead(r *bufio.Reader) (head, error) {
 
 func (h *head) field(line []byte) error {
 	switch line[0] | 0x20 {
-	case 'c', 't':
+	case 'c', 't', 'x':
 	default:
 		return nil
 	}
@@ -76,6 +77,8 @@ func (h *head) field(line []byte) error {
 		}
 	case "transfer-encoding":
 		h.length = chunked
+	case "x-sluice-attempts":
+		h.again = true
 	case "connection":
 		h.close = h.close || strings.EqualFold(value, "close")
 	}

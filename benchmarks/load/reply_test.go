@@ -32,13 +32,14 @@ func TestReplies(t *testing.T) {
 			t.Errorf("%q:\ngot %+v, %q, %q, %v\nwant %+v, %q, %q", wire, h, gotBody, gotRest, err, want, body, rest)
 		}
 	}
-	f("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1", head{200, 2, false}, "ok", "HTTP/1.1")
-	f("HTTP/1.1 200 \r\ncontent-length:0\r\nX-Content-Length: 9\r\n\r\n", head{200, 0, false}, "", "")
-	f("HTTP/1.1 503 Busy\nCONNECTION: Close\nContent-Length: 1\n\nx", head{503, 1, true}, "x", "")
-	f("HTTP/1.0 200 OK\r\n\r\nto the end", head{200, untilClose, true}, "to the end", "")
+	f("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1", head{200, 2, false, false}, "ok", "HTTP/1.1")
+	f("HTTP/1.1 200 \r\ncontent-length:0\r\nX-Content-Length: 9\r\n\r\n", head{200, 0, false, false}, "", "")
+	f("HTTP/1.1 503 Busy\nCONNECTION: Close\nContent-Length: 1\n\nx", head{503, 1, true, false}, "x", "")
+	f("HTTP/1.1 200 OK\r\nX-Sluice-Attempts: 2\r\nContent-Length: 2\r\n\r\nok", head{200, 2, false, true}, "ok", "")
+	f("HTTP/1.0 200 OK\r\n\r\nto the end", head{200, untilClose, true, false}, "to the end", "")
 	f("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\nA;x=1\r\n0123456789\r\n0\r\nTrailer: 1\r\n\r\nnext",
-		head{200, chunked, false}, "a0123456789", "next")
-	f("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n", head{200, chunked, false}, "", "")
+		head{200, chunked, false, false}, "a0123456789", "next")
+	f("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n", head{200, chunked, false, false}, "", "")
 }
 
 func TestBadReplies(t *testing.T) {

@@ -21,6 +21,7 @@ type options struct {
 	addr    string // host:port
 	request []byte
 	stream  bool
+	refuse  bool // statuses 429, 503 and 529 are counted, and no errors
 	conns   int
 	rate    float64       // requests per second; 0: closed loop
 	warm    time.Duration // before the window
@@ -113,7 +114,7 @@ func start(ctx context.Context, o options, d *dialer, t *tally) <-chan struct{} 
 	var work sync.WaitGroup
 	due := make(chan time.Time, backlog)
 	for i := range o.conns {
-		c := &client{dialer: d, request: o.request, stream: o.stream, timeout: o.timeout, tally: t}
+		c := &client{dialer: d, request: o.request, stream: o.stream, refuse: o.refuse, timeout: o.timeout, tally: t}
 		work.Go(func() {
 			if o.rate > 0 {
 				c.serve(ctx, due)
@@ -162,6 +163,7 @@ func render(o options, t *tally, before, after reading) report.Load {
 	requests := after.requests - before.requests
 	cpu := after.tested - before.tested
 	r := report.Load{
+		Asked:          t.asked.Load(),
 		Seconds:        seconds,
 		Requests:       requests,
 		PerSecond:      float64(requests) / seconds,
@@ -170,6 +172,8 @@ func render(o options, t *tally, before, after reading) report.Load {
 		LoadCPUSeconds: (after.own - before.own).Seconds(),
 		Latency:        t.latency.distribution(),
 		LatencyLess:    t.latencyLess.distribution(),
+		Again:          t.again.distribution(),
+		Refused:        t.refused.Load(),
 		SendLag:        t.sendLag.distribution(),
 	}
 	r.Errors, r.ErrorKinds = t.faults()

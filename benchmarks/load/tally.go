@@ -14,10 +14,13 @@ const mostKinds = 20
 type tally struct {
 	from, to time.Time // the measured window
 
+	asked            atomic.Int64 // requests that were sent
 	requests, chunks atomic.Int64 // of the whole run
 	alive            atomic.Int64 // streams that have begun and not ended
 
 	latency, latencyLess       histogram // of requests due inside the window
+	again                      histogram // latencyLess of those that took more than one attempt
+	refused                    atomic.Int64
 	firstEvent, firstEventLess histogram
 	chunkDelay, chunkGap       histogram // of chunks that came inside the window
 	sendLag                    histogram
@@ -55,12 +58,23 @@ func (t *tally) faults() (int64, map[string]int64) {
 	return t.errors, maps.Clone(t.kinds)
 }
 
-// unary notes a good reply that is no stream.
-func (t *tally) unary(due, end time.Time, inMock time.Duration) {
+// unary notes a good reply that is no stream, and whether it took more than one attempt.
+func (t *tally) unary(due, end time.Time, inMock time.Duration, again bool) {
 	t.requests.Add(1)
+	if !t.counts(due) {
+		return
+	}
+	t.latency.add(end.Sub(due))
+	t.latencyLess.add(end.Sub(due) - inMock)
+	if again {
+		t.again.add(end.Sub(due) - inMock)
+	}
+}
+
+// refusal notes a reply that says no, as it may.
+func (t *tally) refusal(due time.Time) {
 	if t.counts(due) {
-		t.latency.add(end.Sub(due))
-		t.latencyLess.add(end.Sub(due) - inMock)
+		t.refused.Add(1)
 	}
 }
 

@@ -6,6 +6,7 @@ package report
 // Counts and CPU time are those of the measured window: read at its two ends. The process is the one under test; its
 // figures are zero if none was named.
 type Load struct {
+	Asked      int64            `json:"asked"`    // requests that were sent, in the whole run
 	Seconds    float64          `json:"seconds"`  // length of the window
 	Requests   int64            `json:"requests"` // replies that were complete, or streams that ended well
 	PerSecond  float64          `json:"per_second"`
@@ -21,6 +22,10 @@ type Load struct {
 	// the mock says it took.
 	Latency     Distribution `json:"latency"`
 	LatencyLess Distribution `json:"latency_less_mock"`
+	// Again is LatencyLess of the replies for which the gateway says that it made more than one attempt.
+	Again Distribution `json:"more_attempts,omitzero"`
+	// Refused counts the replies due inside the window with status 429, 503 or 529, if those are expected and so no errors.
+	Refused int64 `json:"refused,omitempty"`
 	// SendLag is how late requests were sent, in an open loop. It is part of the latency.
 	SendLag Distribution `json:"send_lag"`
 
@@ -45,6 +50,7 @@ type Distribution struct {
 	Mean  float64 `json:"mean"`
 	P50   float64 `json:"p50"`
 	P90   float64 `json:"p90"`
+	P95   float64 `json:"p95"`
 	P99   float64 `json:"p99"`
 	P999  float64 `json:"p999"`
 	Max   float64 `json:"max"`
