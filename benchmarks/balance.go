@@ -67,12 +67,7 @@ func balance(ctx context.Context, b *bench, t test, s subject) (r row, err error
 			if err != nil {
 				return r, err
 			}
-			for strategy, g := range got {
-				if was, known := best[strategy]; known {
-					g = speed{min(was.p50, g.p50), min(was.p99, g.p99), min(was.share, g.share)}
-				}
-				best[strategy] = g
-			}
+			keepBest(best, got)
 			ours, ordered, weighted := best[strategies[2]], best[strategies[0]], best[strategies[1]]
 			p50, p99 := ours.p50/min(ordered.p50, weighted.p50), ours.p99/min(ordered.p99, weighted.p99)
 			r.Values[c.name+".p50"], r.Values[c.name+".p99"], r.Values[c.name+".share"] = p50, p99, ours.share
@@ -82,6 +77,16 @@ func balance(ctx context.Context, b *bench, t test, s subject) (r row, err error
 		}
 	}
 	return r, nil
+}
+
+// keepBest keeps what is less.
+func keepBest(best, got map[string]speed) {
+	for strategy, g := range got {
+		if was, known := best[strategy]; known {
+			g = speed{min(was.p50, g.p50), min(was.p99, g.p99), min(was.share, g.share)}
+		}
+		best[strategy] = g
+	}
 }
 
 // balanceTry makes the load with each strategy.
