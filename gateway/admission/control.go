@@ -302,8 +302,8 @@ func (c *control) acquit() {
 // accuse lowers the limit, but not below what the upstream has borne at ease, and begins a trial if there is none.
 func (c *control) accuse(now clock.Instant, s sight, underWay int) {
 	bears := 0
-	if c.trial { // without those that wait there rather than here
-		bears = underWay - max(s.waiting-int(c.rest), 0)
+	if c.trial && !s.stuck { // without those that wait there rather than here
+		bears = s.underWay - max(s.waiting-int(c.rest), 0)
 	}
 	c.tried = now
 	c.late, c.trial, c.ceiling, c.refused, c.peak = true, true, 0, 0, max(underWay, 1)

@@ -149,7 +149,8 @@ func (l *Limiter) TryEnter() bool {
 	}
 }
 
-// Enter takes a slot, waiting for one if it must. The error is a *Refusal or the context's cause; without one, Leave must
+// Enter takes a slot, waiting for one if it must. Who may ask other upstreams tries these first, with TryEnter, and waits
+// only where all are full. The error is a *Refusal or the context's cause; without one, Leave must
 // be called exactly once.
 func (l *Limiter) Enter(ctx context.Context, t Ticket) error {
 	if l.TryEnter() {

@@ -32,6 +32,7 @@ type cohort struct {
 	latency  histogram
 	sent     int64 // how many; less load.awaited while it fills
 	underWay int   // requests under way while it was sent
+	waiting  int   // those of them that waited for their first event
 }
 
 // sight is what a cohort has shown.
@@ -40,7 +41,7 @@ type sight struct {
 	low      time.Duration // the quicker fifth ends here, or has not been answered for so long
 	stuck    bool          // and not even a tenth has been answered
 	underWay int           // requests under way while it was sent
-	waiting  int           // streams that wait for their first event now
+	waiting  int           // those of them that waited for their first event
 }
 
 // await and answer are called by everybody without a lock, the rest under the Limiter's.
@@ -84,7 +85,7 @@ func (l *load) fill(i int32, now clock.Instant, underWay int) {
 	c.sent = -l.awaited.Load()
 	c.gone.Store(0)
 	c.latency.clear()
-	c.underWay = underWay
+	c.underWay, c.waiting = underWay, l.waiting()
 	c.from.Store(int64(now))
 	c.to.Store(none)
 	l.filling.Store(i)
@@ -99,6 +100,7 @@ func (l *load) see(now clock.Instant, underWay, want int, slow func(n int) time.
 		filling.to.Store(int64(now) + 1) // who comes now has been counted
 		filling.sent += awaited
 		filling.underWay = (filling.underWay + underWay) / 2
+		filling.waiting = (filling.waiting + l.waiting()) / 2
 	}
 	if other.from.Load() != none {
 		var done bool
@@ -110,9 +112,11 @@ func (l *load) see(now clock.Instant, underWay, want int, slow func(n int) time.
 	if filling.to.Load() != none && other.from.Load() == none {
 		l.fill(1-i, now+1, underWay)
 	}
-	s.waiting = int(max(l.awaited.Load()-l.answered.Load(), 0))
 	return s, ok
 }
+
+// waiting is how many streams wait for their first event.
+func (l *load) waiting() int { return int(max(l.awaited.Load()-l.answered.Load(), 0)) }
 
 func (c *cohort) full(now clock.Instant, awaited int64, want int) bool {
 	n, took := int(c.sent+awaited-c.gone.Load()), now.Sub(clock.Instant(c.from.Load()))
@@ -121,7 +125,7 @@ func (c *cohort) full(now clock.Instant, awaited int64, want int) bool {
 
 // see tells what a cohort that is full has shown, and whether that is all there is to know.
 func (c *cohort) see(now clock.Instant, slow func(n int) time.Duration) (s sight, done bool) {
-	s = sight{n: int(c.sent - c.gone.Load()), underWay: c.underWay}
+	s = sight{n: int(c.sent - c.gone.Load()), underWay: c.underWay, waiting: c.waiting}
 	if s.n < small/2 {
 		return s, true
 	}
