@@ -11,7 +11,7 @@ import (
 // inside is how many requests came to an upstream within the time for which it had asked to be left alone. Those that were
 // on their way when it did do not count.
 func (u *upstream) inside() (n int) {
-	const onTheirWay = 100 * time.Millisecond
+	const onTheirWay = 500 * time.Millisecond // on a busy machine
 	var until []time.Time // of those that were told so far
 	var told []time.Time
 	for _, a := range u.Requests() {
