@@ -12,7 +12,7 @@ import (
 // on their way when it did do not count.
 func (u *upstream) inside() (n int) {
 	const onTheirWay = 500 * time.Millisecond // on a busy machine
-	var until []time.Time // of those that were told so far
+	var until []time.Time                     // of those that were told so far
 	var told []time.Time
 	for _, a := range u.Requests() {
 		for i := range told {
