@@ -93,12 +93,12 @@ func suite() []test {
 			run: reset, figures: resetFigures(),
 		},
 		{
-			name: "outage", model: "mock-d20", load: append(flags(512, time.Second, 5*time.Second), "-rate", "500"),
+			name: "outage", model: "mock-d5", load: append(flags(512, time.Second, 5*time.Second), "-rate", "500"),
 			tries: 3, run: outage, figures: outageFigures(),
 		},
 		{
-			name: "hedge", model: "mock-d20-n4", load: append(flags(256, 3*time.Second, 15*time.Second), "-stream", "-rate", "200"),
-			run: hedge, figures: hedgeFigures(),
+			name: "hedge", model: "mock-d20-n4", load: append(flags(256, 5*time.Second, 20*time.Second), "-stream", "-rate", "100"),
+			tries: 3, run: hedge, figures: hedgeFigures(),
 		},
 		{
 			name: "balance", model: "mock", load: append(flags(256, time.Second, 6*time.Second), "-rate", "200"),

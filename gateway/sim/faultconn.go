@@ -115,7 +115,7 @@ func (c *faultConn) take(request []byte) (rest []byte, err error) {
 		return nil, err
 	}
 	late, f := now.draw(source(uint64(c.l.seed), chanceFault^n)) //nolint:gosec // any bits do
-	a := &answering{conn: c, seen: seen, fault: f, due: seen.At.Add(late)}
+	a := &answering{conn: c, seen: seen, fault: f, late: late}
 	f.share = 100
 	c.l.note(func() { seen.Late, seen.Fault = late, f.String() })
 	if c.l.Notice != nil {
@@ -183,8 +183,8 @@ type answering struct {
 	conn   *faultConn
 	seen   *Arrival
 	fault  fault
-	due    time.Time // not earlier
-	head   []byte    // as far as it has been sent, until it is complete
+	late   time.Duration // by so much; 0 once it has begun
+	head   []byte        // as far as it has been sent, until it is complete
 	inBody bool
 	events bool // the body is a stream of them
 	ended  int  // events, counted
@@ -194,7 +194,7 @@ type answering struct {
 
 // send sends a part of the answer, with what goes wrong in it.
 func (a *answering) send(b []byte) error {
-	if !a.conn.wait(time.Until(a.due)) {
+	if !a.delay() {
 		return net.ErrClosed
 	}
 	b, broken := a.spoil(b)
@@ -207,10 +207,17 @@ func (a *answering) send(b []byte) error {
 	return nil
 }
 
+// delay waits, once, for as long as the answer is to be late; false if the connection is closed meanwhile.
+func (a *answering) delay() bool {
+	late := a.late
+	a.late = 0
+	return a.conn.wait(late)
+}
+
 // breakOff ends the connection in the middle.
 func (a *answering) breakOff() error {
 	switch {
-	case !a.conn.wait(time.Until(a.due)):
+	case !a.delay():
 	case a.fault.kind == faultReset:
 		if !a.seen.First.IsZero() {
 			a.conn.wait(lastPause)

@@ -480,3 +480,15 @@ func TestFaultListenerGarbage(t *testing.T) {
 		t.Errorf("%d, %+v", r.StatusCode, l.Requests())
 	}
 }
+
+// A latency comes on top of what the server needs itself.
+func TestFaultListenerLatencyAdds(t *testing.T) {
+	bubble(t, "latency 2s, latency 1s", func(t *testing.T, l *sim.FaultListener, dial func() net.Conn) {
+		c := dial()
+		defer c.Close()
+		a := askOn(c, time.Minute, ask("sim-slow-5000", "hi", streaming))
+		if seen := l.Requests(); a.took != 8*time.Second || seen[0].Late != 3*time.Second || a.err != nil {
+			t.Errorf("%+v, %+v", a, seen)
+		}
+	})
+}

@@ -24,7 +24,7 @@ func TestFaults(t *testing.T) {
 			if f.Stream {
 				more = streaming
 			}
-			p := gate(t, base, 500*time.Millisecond)
+			p := gate(t, base, time.Second)
 			defer p.Close()
 			r := send(exchange(t, ask("fault", "hi", more)), p.WithKey(""), -1)
 			check(t, f.Want, r)
