@@ -38,9 +38,9 @@ const (
 // refused in the round, at most nine tenths and at least half. As refusals come at once, the limit grows again soon.
 //
 // A latency far above that of an upstream at ease does the same, but only if more requests are under way than there were
-// at ease, and on trial: if it is as slow with no more requests than then, something else is the reason, and its latency
-// is the new one at ease. The limit grows as latencies become known. Total latency says nothing: it is the length of the
-// answers.
+// at ease, and on trial: if it is as slow with no more requests than then, and half of them are not much quicker, something
+// else is the reason, the limit goes and its latency is the new one at ease. The limit grows as latencies become known.
+// Total latency says nothing: it is the length of the answers.
 type control struct {
 	least, most int  // Settings.Min and Max, most 0: no bound
 	limit       int  // 0: none
@@ -250,7 +250,7 @@ func (c *control) judge(now clock.Instant, s sight, underWay int) {
 		c.trial = false
 		c.relax()
 	}
-	if c.baseline > 0 {
+	if !slow || c.limit == 0 {
 		c.learn(since, s)
 	}
 }
@@ -311,8 +311,8 @@ func (c *control) accuse(now clock.Instant, s sight, underWay int) {
 	c.step = max(1, c.limit/8)
 }
 
-// learn moves what an upstream at ease looks like towards what is seen: down soon, up slowly, and up not at all while a
-// limit holds, which is there because it is not at ease.
+// learn moves what an upstream at ease looks like towards what is seen: down soon, up slowly, and up not at all above the
+// floor of a limit, which is there because it is not at ease.
 func (c *control) learn(since time.Duration, s sight) {
 	few := float64(s.n) / (4 * large) // however long it took to find them
 	slowly := min(1-math.Exp(-float64(since)/float64(forgets)), few)

@@ -216,7 +216,7 @@ func TestPriorities(t *testing.T) {
 					t.Errorf("%v: first event after %v", c.priority, p99)
 				}
 			case admission.Normal:
-				if of < 0.1 {
+				if of < 0.06 {
 					t.Errorf("%v: %.2f of the capacity", c.priority, of)
 				}
 			case admission.Low:
