@@ -18,6 +18,8 @@ var (
 	past        = time.Unix(1, 0)
 	errCanceled = errors.New("upstream: cancelled")
 	errClosed   = errors.New("upstream: the provider closed the connection")
+	errStale    = errors.New("upstream: the connection is not to be used again")
+	errPartly   = errors.New("upstream: the socket does not take all of the request at once")
 
 	errConnect    = &timeoutError{"connecting"}
 	errSending    = &timeoutError{"sending the request"}
@@ -42,6 +44,8 @@ type conn struct {
 	read   func(fd uintptr) bool // the non-blocking read of raw, made once
 	n      int                   // what read got
 	rerr   error
+	ask    []byte // what read sends first; borrowed
+	probe  [1]byte
 	unread func() bool // whether the socket holds something that was not read, be it the end or an error
 
 	got        int64 // bytes of the present reply
@@ -122,6 +126,20 @@ func (c *conn) quiet() bool {
 	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
 }
 
+// exchange sends a request on a quiet connection and reads the first bytes of the answer to it, in as few system calls as that
+// takes. errStale means that the connection is not quiet, and nothing was sent.
+func (c *conn) exchange(b []byte, l limit, total gateway.Instant) error {
+	c.ask = b
+	err := c.fill(l, total, nil)
+	if errors.Is(err, errPartly) {
+		c.armSend()
+		_, err = c.c.Write(c.ask)
+		err = writeError(err)
+	}
+	c.ask = nil
+	return err
+}
+
 // grow gets a buffer of four times the size with the same contents, if the budget of all replies allows it. No more than
 // most is counted, which is what may be read into it: so a budget of that size is enough for one.
 func (c *conn) grow(most int) error {
@@ -162,6 +180,13 @@ func (c *conn) armWrite(want gateway.Instant, span time.Duration) {
 		c.armedWrite = want
 		_ = c.c.SetWriteDeadline(want.Time())
 		c.rearmPast()
+	}
+}
+
+// armSend bounds the writing of a request like the wait for its answer.
+func (c *conn) armSend() {
+	if headers := c.p.c.Timeouts.Headers; headers > 0 {
+		c.armWrite(gateway.Now().Add(headers), headers)
 	}
 }
 

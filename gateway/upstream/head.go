@@ -17,17 +17,24 @@ var (
 
 const maxInterim = 8 // informational replies before the real one
 
-// readHead waits for the reply's head and reads it.
-func (st *stream) readHead() error {
+// expectHead begins the time that the reply's head and the first event may take: the request is on its way.
+func (st *stream) expectHead() {
 	t := &st.p.c.Timeouts
 	now := gateway.Now()
-	l := within(now, t.Headers, errHeaders)
+	st.headWithin = within(now, t.Headers, errHeaders)
 	if !st.x.Request.Stream() {
-		l = within(now, t.Answer, errAnswer)
+		st.headWithin = within(now, t.Answer, errAnswer)
 	}
 	st.firstEvent = within(now, t.FirstEvent, errFirstEvent)
+}
+
+// readHead waits for the reply's head and reads it.
+func (st *stream) readHead() error {
+	if st.headWithin.err == nil {
+		st.expectHead()
+	}
 	for interim := 0; ; {
-		n, err := st.findHead(l)
+		n, err := st.findHead(st.headWithin)
 		if err != nil {
 			return err
 		}

@@ -131,25 +131,19 @@ func (p *Provider) Close() error {
 
 // take gives an idle connection, newest first; nil if there is none.
 func (p *Provider) take() *conn {
-	for {
-		p.mu.Lock()
-		n := len(p.idle)
-		if n == 0 {
-			p.mu.Unlock()
-			return nil
-		}
-		c := p.idle[n-1]
-		p.idle[n-1] = nil
-		p.idle = p.idle[:n-1]
-		c.pooled = false
+	p.mu.Lock()
+	n := len(p.idle)
+	if n == 0 {
 		p.mu.Unlock()
-		if !c.quiet() {
-			c.close()
-			continue
-		}
-		c.reused, c.got = true, 0
-		return c
+		return nil
 	}
+	c := p.idle[n-1]
+	p.idle[n-1] = nil
+	p.idle = p.idle[:n-1]
+	c.pooled = false
+	p.mu.Unlock()
+	c.reused, c.got = true, 0
+	return c
 }
 
 // put takes a connection back whose last reply was read to its end.

@@ -26,7 +26,8 @@ func FuzzMend(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var u chat.Usage
-		if openai.LookWhole(body, &u).Has(chat.Malformed | chat.Failed) {
+		signs := openai.LookWhole(body, &u)
+		if signs.Has(chat.Malformed | chat.Failed) {
 			return // it is never mended
 		}
 		before := slices.Clone(body)
@@ -34,6 +35,9 @@ func FuzzMend(f *testing.F) {
 		mended, broken := m.mend(body, true)
 		if !bytes.Equal(body, before) {
 			t.Fatal("the original was written to")
+		}
+		if !signs.Has(chat.Odd) && (broken != "" || !bytes.Equal(mended, body)) {
+			t.Fatalf("%q is not called odd, and becomes %q", body, mended)
 		}
 		want, err := openai.DecodeReply(body)
 		if broken != "" {

@@ -38,6 +38,8 @@ type route struct {
 	terminal bool   // the provider never leaves out its dialect's terminal event
 	noted    bool   // the provider keeps the answer, and only its id is remembered
 
+	converses bool // the answer is a conversation's, whose least is known
+
 	// forwarded are the request headers that pass to the provider when the caller sent them, with what is sent otherwise.
 	// Everything else stays here.
 	forwarded []gateway.Field
@@ -72,6 +74,7 @@ func (k *Kind) routes(c *Config) map[string]*route {
 		r.path, r.behind, r.id = strings.Cut(at.Forward, "{id}")
 		r.asks = c.AskUsage && !k.Quirks.NoStreamOptions && (e.Name == "chat.completions" || e.Name == "completions")
 		r.ids = strings.HasPrefix(e.Name, "files.") && !e.Bytes || strings.HasPrefix(e.Name, "batches.")
+		r.converses = at.Name == chatCompletions || at.Name == messages || at.Name == createResponse
 		r.images = strings.HasPrefix(e.Name, "images.")
 		r.file = e.Bytes && e.Method == "GET"
 		r.merges = r.native && e.Name == "embeddings" && c.Merge.Window > 0
@@ -128,7 +131,7 @@ func (r *route) query(x *gateway.Exchange) string {
 }
 
 // write sends the request: body with the edits spliced in, and behind it the rest of a form. Up to copyBody in one system
-// call.
+// call, after which the first bytes of the answer may have been read, too.
 func (st *stream) write(s *sender, body []byte, edits []peek.Edit) error {
 	c, x, p := st.c, st.x, s.p
 	size := peek.Size(body, edits)
@@ -145,9 +148,14 @@ func (st *stream) write(s *sender, body []byte, edits []peek.Edit) error {
 		b = st.appendLength(b, int64(size), int64(size-len(body)))
 	}
 	b = append(b, "\r\n"...)
-	if headers := p.c.Timeouts.Headers; headers > 0 {
-		c.armWrite(gateway.Now().Add(headers), headers)
+	if c.reused && c.raw != nil && size <= copyBody && x.Request.Rest() == nil {
+		st.expectHead()
+		return c.exchange(peek.Append(b, body, edits), st.headWithin, st.total)
 	}
+	if c.reused && !c.quiet() {
+		return errStale
+	}
+	c.armSend()
 	if rest := x.Request.Rest(); rest != nil && st.r.native {
 		return st.writeForm(b, body, edits, rest)
 	}

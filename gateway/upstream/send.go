@@ -91,7 +91,7 @@ var errOtherModels = &gateway.Error{
 // send repeats the attempt only on a reused connection that the provider closed before a single byte came back: then the
 // request met a connection that was closing, and was not begun. t is nil if the provider speaks the caller's dialect.
 func (s *sender) send(x *gateway.Exchange, a *gateway.Attempt, r *route, t *translation) (*gateway.Reply, error) {
-	for fresh := false; ; fresh = true {
+	for fresh := false; ; {
 		st := &stream{x: x, p: s.p, r: r, attempt: a}
 		var edits []peek.Edit
 		if t == nil {
@@ -113,6 +113,11 @@ func (s *sender) send(x *gateway.Exchange, a *gateway.Attempt, r *route, t *tran
 		if err == nil {
 			return &st.reply, nil
 		}
+		if errors.Is(err, errStale) { // nothing was sent
+			x.Detach(c)
+			c.close()
+			continue
+		}
 		stale := c.reused && c.got == 0 && isClosed(err) && x.Err() == nil && !x.Request.Spent()
 		if !stale {
 			a.Status, a.Usage, a.RequestID = st.reply.Status, st.usage, st.requestID
@@ -122,7 +127,7 @@ func (s *sender) send(x *gateway.Exchange, a *gateway.Attempt, r *route, t *tran
 		if !stale {
 			return nil, s.fault(x, err, true)
 		}
-		a.Resent = true
+		a.Resent, fresh = true, true
 	}
 }
 

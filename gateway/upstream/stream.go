@@ -50,6 +50,7 @@ type stream struct {
 	usage      chat.Usage
 	total      gateway.Instant
 	progress   gateway.Instant // when the last event that means something came
+	headWithin limit
 	firstEvent limit
 	beat       gateway.Instant // when the next heartbeat is due; 0: not waiting since the last event
 	finishes   uint64          // choices that have finished, a bit for each index
@@ -278,8 +279,9 @@ func (st *stream) parseWhole() bool {
 		st.err = errTooLarge
 		return false
 	}
+	var signs chat.Signs
 	if st.reply.Status < 300 {
-		signs := st.r.dialect.LookWhole(data, &st.usage)
+		signs = st.r.dialect.LookWhole(data, &st.usage)
 		switch {
 		case signs.Has(chat.Malformed):
 			st.err = errMalformed
@@ -287,7 +289,7 @@ func (st *stream) parseWhole() bool {
 		case signs.Has(chat.Failed) && !st.foundFailed(data):
 			st.err = st.inBand(data)
 			return false
-		case !isAnswer(st.r.endpoint, data, signs):
+		case !signs.Has(chat.Answer) && st.r.converses:
 			st.err = errMalformed
 			return false
 		}
@@ -297,36 +299,7 @@ func (st *stream) parseWhole() bool {
 		st.event.Data = st.errorBody(data)
 		return true
 	}
-	return st.mend(true)
-}
-
-// isAnswer says whether a whole reply has what makes it an answer of the endpoint: the least without which clients break. Only
-// conversations are known so well.
-func isAnswer(endpoint string, data []byte, signs chat.Signs) bool {
-	switch endpoint {
-	case chatCompletions:
-		choices := peek.Find(data, []byte(`"choices"`))
-		if choices == nil { // xAI's deferred completions have only this
-			return has(data, `"request_id"`, '"')
-		}
-		good, some := true, false
-		listed := peek.Elements(choices, func(choice []byte) bool {
-			some, good = true, has(choice, `"message"`, '{')
-			return good
-		})
-		return good && (some || listed && signs.Has(chat.UsageSeen))
-	case messages:
-		return has(data, `"content"`, '[')
-	case createResponse:
-		return has(data, `"output"`, '[') || has(data, `"status"`, '"')
-	}
-	return true
-}
-
-// has says whether an object has a member, of a type whose values begin like that.
-func has(object []byte, quotedKey string, begin byte) bool {
-	v := peek.Find(object, []byte(quotedKey))
-	return len(v) > 0 && v[0] == begin
+	return !signs.Has(chat.Odd) || st.mend(true)
 }
 
 // foundFailed says whether the data is an object that was asked for by its id, and that says how it failed, earlier: a

@@ -52,7 +52,7 @@ func Look(name string, data []byte, u *chat.Usage) chat.Signs {
 }
 
 // LookWhole reads what the whole body of a successful reply says, and its usage into u if it has any. Signs are UsageSeen,
-// Failed for an error in spite of the status, and Malformed for what is not one JSON object.
+// Answer for a list of content, Failed for an error in spite of the status, and Malformed for what is not one JSON object.
 func LookWhole(data []byte, u *chat.Usage) chat.Signs {
 	var s chat.Signs
 	var usage []byte
@@ -60,6 +60,10 @@ func LookWhole(data []byte, u *chat.Usage) chat.Signs {
 		switch string(key) {
 		case "usage":
 			usage = val
+		case "content":
+			if val[0] == '[' {
+				s |= chat.Answer
+			}
 		case "error":
 			if isError(val) {
 				s |= chat.Failed

@@ -17,7 +17,13 @@ const (
 	Malformed                   // not what the dialect allows
 )
 
-var signNames = [...]string{"progress", "finish", "end", "usage", "usage-only", "failed", "malformed"}
+// Signs of a whole body.
+const (
+	Answer Signs = 1 << (iota + 7) // has the least that a conversation's answer must have: without it clients break
+	Odd                            // has what those who imitate the dialect often get wrong
+)
+
+var signNames = [...]string{"progress", "finish", "end", "usage", "usage-only", "failed", "malformed", "answer", "odd"}
 
 // Has reports whether any sign of t is set.
 func (s Signs) Has(t Signs) bool { return s&t != 0 }

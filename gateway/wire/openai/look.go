@@ -75,13 +75,22 @@ func lookOdd(data []byte) chat.Signs {
 }
 
 // LookWhole reads what the whole body of a successful reply says, of any endpoint, and its usage into u if it has any.
-// Signs are UsageSeen, Failed for an error in spite of the status, and Malformed for what is not one JSON object.
+//
+// Signs are
+//   - UsageSeen;
+//   - Answer for choices that all have a message, or for none of them beside usage, or in their place a request_id: xAI's
+//     deferred completions have only that;
+//   - Odd for calls, a content that is a list, and finish reasons but stop and length;
+//   - Failed for an error in spite of the status;
+//   - Malformed for what is not one JSON object.
+//
+// The body is scanned once.
 func LookWhole(data []byte, u *chat.Usage) chat.Signs {
-	var m members
+	m := members{isWhole: true}
 	if !m.read(data) {
 		return chat.Malformed
 	}
-	var s chat.Signs
+	s := m.whole.signs
 	if m.failed() {
 		s |= chat.Failed
 	}
@@ -89,13 +98,85 @@ func LookWhole(data []byte, u *chat.Usage) chat.Signs {
 		u.Tier = m.served()
 		s |= chat.UsageSeen
 	}
+	if m.whole.answers(s.Has(chat.UsageSeen)) {
+		s |= chat.Answer
+	}
 	return s
+}
+
+// whole is what is looked at in a whole body beside its members.
+type whole struct {
+	signs    chat.Signs
+	deferred bool // there is a request_id
+	choices  bool // there is such a member
+	list     bool // it is a list
+	messages int  // how many of its elements have a message
+	without  int  // how many have none
+}
+
+func (w *whole) answers(counted bool) bool {
+	if !w.choices {
+		return w.deferred
+	}
+	return w.list && w.without == 0 && (w.messages > 0 || counted)
+}
+
+// read reads the choices, which are the present member's value.
+func (w *whole) read(c *peek.Cursor) {
+	*w = whole{deferred: w.deferred, choices: true, list: c.EnterArray()}
+	if !w.list {
+		return
+	}
+	for c.Next() {
+		if w.choice(c) {
+			w.messages++
+		} else {
+			w.without++
+		}
+	}
+}
+
+// choice reads one, and says whether it has a message.
+func (w *whole) choice(c *peek.Cursor) (message bool) {
+	if !c.Enter() {
+		return false
+	}
+	for c.Next() {
+		switch string(c.Key()) {
+		case "message":
+			message = c.Enter()
+			for message && c.Next() {
+				switch string(c.Key()) {
+				case "tool_calls", "content":
+					if c.Begins('[') {
+						w.signs = chat.Odd
+					}
+				}
+			}
+		case "finish_reason":
+			if v := c.Value(); !isUsual(v) {
+				w.signs = chat.Odd
+			}
+		}
+	}
+	return message
+}
+
+// isUsual says whether a finish reason is one that needs no mending where there are no calls.
+func isUsual(reason []byte) bool {
+	switch string(reason) {
+	case `"stop"`, `"length"`, "null":
+		return true
+	}
+	return false
 }
 
 // members are those of an event or body that say something about it, nil if absent. Of repeated ones the last counts.
 type members struct {
 	choices, err, object, groq, kind, tier []byte
 	counts                                 counts
+	isWhole                                bool // then choices is left nil
+	whole                                  whole
 }
 
 // read is false for what is not one JSON object.
@@ -105,7 +186,11 @@ func (m *members) read(data []byte) bool {
 	for c.Next() {
 		switch string(c.Key()) {
 		case "choices":
-			m.choices = c.Value()
+			if m.isWhole {
+				m.whole.read(&c)
+			} else {
+				m.choices = c.Value()
+			}
 		case "usage":
 			m.counts.read(&c)
 		case "error":
@@ -118,6 +203,10 @@ func (m *members) read(data []byte) bool {
 			m.kind = c.Value()
 		case "service_tier":
 			m.tier = c.Value()
+		case "request_id":
+			if m.isWhole {
+				m.whole.deferred = c.Begins('"')
+			}
 		}
 	}
 	return c.Done()

@@ -244,6 +244,32 @@ func FuzzLook(f *testing.F) {
 	})
 }
 
+func TestWhole(t *testing.T) {
+	f := func(body string, want chat.Signs) {
+		t.Helper()
+		var u chat.Usage
+		if s := openai.LookWhole([]byte(body), &u); s != want {
+			t.Errorf("%s: got %s, want %s", body, s, want)
+		}
+	}
+	const usage = `"usage":{"total_tokens":1}`
+	f(`{"choices":[{"message":{"content":"a"},"finish_reason":"stop"},{"finish_reason":null,"message":{}}]}`, chat.Answer)
+	f(`{"choices":[{"message":{"content":"a"}},{"finish_reason":"stop"}]}`, 0)
+	f(`{"choices":[{"message":"a"}]}`, 0)
+	f(`{"choices":[7]}`, 0)
+	f(`{"choices":[]}`, 0)
+	f(`{"choices":[],`+usage+`}`, chat.Answer|chat.UsageSeen)
+	f(`{"choices":null,`+usage+`}`, chat.UsageSeen)
+	f(`{"request_id":"a"}`, chat.Answer)
+	f(`{"request_id":7}`, 0)
+	f(`{"request_id":"a","choices":[{}]}`, 0)
+	f(`{"choices":[{"message":{"tool_calls":[]},"finish_reason":"stop"}]}`, chat.Answer|chat.Odd)
+	f(`{"choices":[{"message":{"tool_calls":null,"content":[]}}]}`, chat.Answer|chat.Odd)
+	f(`{"choices":[{"message":{},"finish_reason":"eos"}]}`, chat.Answer|chat.Odd)
+	f(`{"choices":[{"message":{}}],"choices":[]}`, 0)
+	f(`{"choices":[{"message":{"content":nil}}]}`, chat.Malformed)
+}
+
 // agree compares what Look, LookWhole and Finished say with what the oracle does.
 func agree(t *testing.T, data []byte, s chat.Signs, u chat.Usage, want said) {
 	t.Helper()

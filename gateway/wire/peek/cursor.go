@@ -2,8 +2,8 @@ package peek
 
 import "bytes"
 
-// Cursor goes over the members of an object and of the objects in it that it is told to enter, in one pass. It reads what
-// Each does: keys decoded and without quotes, values as they stand in the text, both borrowed from it.
+// Cursor goes over the members of an object and of the objects and arrays in it that it is told to enter, in one pass. It reads
+// what Each does: keys decoded and without quotes, values as they stand in the text, both borrowed from it.
 //
 //	var c peek.Cursor
 //	c.Open(b)
@@ -18,9 +18,10 @@ import "bytes"
 type Cursor struct {
 	s       scanner
 	k       key
-	at      int  // the next byte to read; -1 after a fault
-	opened  bool // an object was entered, and none of its members read
-	pending bool // there is a value at at
+	at      int    // the next byte to read; -1 after a fault
+	opened  bool   // an object or array was entered, and nothing of it read
+	pending bool   // there is a value at at
+	arrays  uint64 // a bit for each depth, whether an array was entered there; MaxDepth is 64
 }
 
 // Open puts the cursor, which must not have been used, before the first member of the object b.
@@ -33,16 +34,22 @@ func (c *Cursor) Open(b []byte) {
 	}
 }
 
-// Next goes on to the next member; false behind the last one of the object entered last, after which it goes on in the
-// object around that one. It is false also where the text is no JSON: then Done is, too.
+// Next goes on to the next member or element; false behind the last one of what was entered last, after which it goes on in
+// what is around that. It is false also where the text is no JSON: then Done is, too.
 func (c *Cursor) Next() bool {
 	i, more := c.at, true
-	switch {
-	case i < 0 || c.s.depth < 0:
+	if i < 0 || c.s.depth < 0 {
 		return false
+	}
+	list := c.arrays>>c.s.depth&1 != 0
+	closing := byte('}')
+	if list {
+		closing = ']'
+	}
+	switch {
 	case c.opened:
 		c.opened = false
-		if i < len(c.s.b) && c.s.b[i] == '}' {
+		if i < len(c.s.b) && c.s.b[i] == closing {
 			i, more = i+1, false
 		}
 	default:
@@ -50,11 +57,14 @@ func (c *Cursor) Next() bool {
 			i = c.s.value(i, elsewhere)
 		}
 		if i >= 0 {
-			i, more = c.s.next(i, '}')
+			i, more = c.s.next(i, closing)
 		}
 	}
 	if more && i >= 0 {
-		c.k, c.at = c.s.key(i)
+		c.k, c.at = key{}, i
+		if !list {
+			c.k, c.at = c.s.key(i)
+		}
 		c.pending = c.at >= 0
 		return c.pending
 	}
@@ -63,7 +73,7 @@ func (c *Cursor) Next() bool {
 	return false
 }
 
-// Key is the present member's key.
+// Key is the present member's key; elements have none.
 func (c *Cursor) Key() []byte {
 	name := c.s.b[c.k.at:c.k.end]
 	if bytes.IndexByte(name, '\\') >= 0 {
@@ -72,7 +82,7 @@ func (c *Cursor) Key() []byte {
 	return name
 }
 
-// Value reads the present member's value; nil if it was read, or is no JSON.
+// Value reads the present member's or element's value; nil if it was read, or is no JSON.
 func (c *Cursor) Value() []byte {
 	if !c.pending {
 		return nil
@@ -85,12 +95,23 @@ func (c *Cursor) Value() []byte {
 	return c.s.b[from:c.at]
 }
 
-// Enter goes into the present member's value if that is an object, to before its first member.
-func (c *Cursor) Enter() bool {
-	if !c.pending || c.at >= len(c.s.b) || c.s.b[c.at] != '{' || c.s.depth == MaxDepth {
+// Begins says whether the present value, if it was not read, begins with b: '{', '[', '"' tell its type.
+func (c *Cursor) Begins(b byte) bool {
+	return c.pending && c.at < len(c.s.b) && c.s.b[c.at] == b
+}
+
+// Enter goes into the present value if that is an object, to before its first member.
+func (c *Cursor) Enter() bool { return c.enter('{', 0) }
+
+// EnterArray goes into the present value if that is an array, to before its first element.
+func (c *Cursor) EnterArray() bool { return c.enter('[', 1) }
+
+func (c *Cursor) enter(open byte, list uint64) bool {
+	if !c.Begins(open) || c.s.depth >= MaxDepth-int(list) {
 		return false // what is too deep is a fault once it is read
 	}
 	c.s.depth++
+	c.arrays = c.arrays&^(1<<c.s.depth) | list<<c.s.depth
 	c.at, c.opened, c.pending = c.s.space(c.at+1), true, false
 	return true
 }

@@ -128,9 +128,10 @@ func isDone(data []byte) bool {
 }
 
 // LookWhole reads what the whole body of a successful reply says, and its usage into u if it has any. Signs are UsageSeen,
-// Failed for an error or a response that failed in spite of the status, and Malformed for what is not one JSON object.
+// Answer for a list of output or a status, Failed for an error or a response that failed in spite of the status, and Malformed for what is not one JSON object.
 func LookWhole(data []byte, u *chat.Usage) chat.Signs {
 	var usage, tier, status, err []byte
+	var s chat.Signs
 	if !peek.Each(data, func(key, val []byte) bool {
 		switch string(key) {
 		case "usage":
@@ -139,6 +140,13 @@ func LookWhole(data []byte, u *chat.Usage) chat.Signs {
 			tier = val
 		case "status":
 			status = val
+			if val[0] == '"' {
+				s |= chat.Answer
+			}
+		case "output":
+			if val[0] == '[' {
+				s |= chat.Answer
+			}
 		case "error":
 			err = val
 		}
@@ -146,9 +154,8 @@ func LookWhole(data []byte, u *chat.Usage) chat.Signs {
 	}) {
 		return chat.Malformed
 	}
-	var s chat.Signs
 	if isError(err) || string(status) == `"failed"` {
-		s = chat.Failed
+		s |= chat.Failed
 	}
 	if readServed(usage, tier, u) {
 		s |= chat.UsageSeen

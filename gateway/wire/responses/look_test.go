@@ -84,7 +84,7 @@ func TestUsage(t *testing.T) {
 	}
 	none(`{"usage":null}`, 0)
 	none(`{"usage":{"input_tokens":-1,"output_tokens":"3","total_tokens":1e3}}`, 0)
-	none(`{"status":"failed"}`, chat.Failed)
+	none(`{"status":"failed"}`, chat.Failed|chat.Answer)
 	none(`{"error":{"message":"x"}}`, chat.Failed)
 	none(`[]`, chat.Malformed)
 }
