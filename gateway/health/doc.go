@@ -4,7 +4,8 @@
 //
 //	state      asked         becomes     when
 //	healthy    yes           suspect     failures reach half of what opens it
-//	                         open        Consecutive failures in a row, or FailureRate of the window's requests
+//	                         open        Consecutive failures (or streams that broke off) in a row, or FailureRate of the
+//	                                     window's requests
 //	suspect    yes, rather   healthy     a success brings failures under a quarter of FailureRate, or none for a Window
 //	           others        open        as above
 //	open       no            half_open   OpenFor has passed, twice as long after each trial that failed; or a cheap
@@ -16,8 +17,9 @@
 //	                                     five minutes after the refusal, later each time, up to an hour
 //
 // A trial without a verdict (a caller who left, a rate limit) is followed by the next; one that never ends holds nobody up
-// for longer than a few seconds. Failing again in slow start counts as a trial that failed. Outcomes of attempts from
-// before the last change are no news, so that late timeouts do not send back what has recovered.
+// for longer than a few seconds, one of what was refused for half a minute. Failing again in slow start counts as a trial that
+// failed. Outcomes of attempts from before the last change are no news, so that late timeouts do not send back what has
+// recovered.
 //
 // A cool-down stands beside the state, because a rate limit is no illness: until it ends the target is neither asked nor
 // probed, whatever else happens. Of several deadlines the latest holds. A quota that is spent cools all targets of the key

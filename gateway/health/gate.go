@@ -19,8 +19,12 @@ const (
 	minSpent, maxSpent = 5 * time.Minute, time.Hour
 	// A key or a model that was refused comes back by itself, if somebody has mended it.
 	minBar, maxBar = 5 * time.Minute, time.Hour
-	// barLease is how long a trial of what was refused keeps others from trying.
-	barLease = 30 * time.Second
+	// barLease is how long a trial of what was refused keeps others from trying, barPause how long one that failed does:
+	// somebody else may reach the provider.
+	barLease, barPause = 30 * time.Second, time.Second
+	// minTold is how long a cool-down must be for an event if nobody was refused: one at exactly its rate limit has
+	// nothing left for a few milliseconds after each success.
+	minTold = time.Second
 )
 
 // gate is why a target, or all targets of a key, must not be asked although nothing is ill: a cool-down, or a refusal.
@@ -32,7 +36,9 @@ type gate struct {
 	version uint64 // of what was configured; the registry's mutex guards it
 
 	mu      sync.Mutex
-	cools   int           // in a row, that did not say for how long
+	cools   int           // refusals in a row that did not say for how long
+	limited clock.Instant // when the last refusal was counted; 0: never
+	told    clock.Instant // until when the cool-down lasts that operators know of
 	coolWhy string        // of the running cool-down
 	bars    int           // in a row
 	barred  clock.Instant // when it was refused or forgiven last: what began before is no news
@@ -53,34 +59,47 @@ func left(until *atomic.Int64, now clock.Instant) time.Duration {
 	return 0
 }
 
-// coolDown cools down for d, or until what was asked for before, whichever is later. It says whether a cool-down began.
-func (g *gate) coolDown(now clock.Instant, d time.Duration, why string) bool {
+// coolDown cools down for d, or until what was asked for before, whichever is later. It says whether operators should know:
+// if they know of none that runs, and it is not shorter than least.
+func (g *gate) coolDown(now clock.Instant, d, least time.Duration, why string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.extend(now, min(d, maxAfter), why)
+	return g.extend(now, min(d, maxAfter), least, why)
 }
 
-// coolSome cools down for a while that doubles from least to most as long as nothing succeeds in between. What comes in
-// a cool-down was sent before it and says nothing new.
-func (g *gate) coolSome(now clock.Instant, least, most time.Duration, why string) bool {
+// limit cools down for as long as a refusal asks, or, if it does not say (after is 0), for a while that doubles from least to
+// most as long as nothing succeeds in between. What was sent before the last refusal that counted is no news while it cools
+// down. That it cools down alone says nothing: the headers of the same reply may have seen to that, for a millisecond.
+func (g *gate) limit(now, began clock.Instant, after, least, most time.Duration, why string) (news, tell bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if left(&g.cool, now) > 0 {
-		return false
+	news = left(&g.cool, now) == 0 || g.limited == 0 || began > g.limited
+	if news {
+		g.limited = now
 	}
-	d := doubled(least, most, g.cools)
-	g.cools++
-	return g.extend(now, d+rand.N(d/4+1), why) //nolint:gosec // jitter
+	switch {
+	case after > 0:
+		tell = g.extend(now, min(after, maxAfter), 0, why)
+	case news:
+		d := doubled(least, most, g.cools)
+		g.cools++
+		tell = g.extend(now, d+rand.N(d/4+1), 0, why) //nolint:gosec // jitter
+	}
+	return news, tell
 }
 
-func (g *gate) extend(now clock.Instant, d time.Duration, why string) bool {
-	began := left(&g.cool, now) == 0
+func (g *gate) extend(now clock.Instant, d, least time.Duration, why string) (tell bool) {
 	if left(&g.cool, now) >= d {
 		return false
 	}
-	g.cool.Store(instant(now.Add(d)))
+	until := now.Add(d)
+	g.cool.Store(instant(until))
 	g.coolWhy = why
-	return began
+	known := g.told > now
+	if known || d >= least {
+		g.told = until
+	}
+	return !known && d >= least
 }
 
 // refuse bars the way. It says whether that is news: attempts that began before it was barred say nothing new.
@@ -106,12 +125,15 @@ func (g *gate) try(now clock.Instant) bool {
 	return u == 0 || left(&g.bar, now) == 0 && g.bar.CompareAndSwap(u, instant(now.Add(barLease)))
 }
 
-// untried gives back a trial that had no verdict.
-func (g *gate) untried(now, began clock.Instant) {
+// untried gives back a trial that had no verdict on what was refused: the next may come after a pause.
+func (g *gate) untried(now, began clock.Instant, pause time.Duration) {
+	if g.bar.Load() == 0 {
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.bar.Load() != 0 && began >= g.barred && left(&g.bar, now) <= barLease {
-		g.bar.Store(instant(now))
+	if rest := left(&g.bar, now); g.bar.Load() != 0 && began >= g.barred && rest <= barLease {
+		g.bar.Store(instant(now.Add(min(pause, rest))))
 	}
 }
 
@@ -125,7 +147,7 @@ func (g *gate) passed(now, began clock.Instant) bool {
 	defer g.mu.Unlock()
 	if u := clock.Instant(g.cool.Load()); u != 0 && began >= u {
 		g.cool.Store(0)
-		g.cools = 0
+		g.cools, g.limited = 0, 0
 	}
 	return g.lifted(now, began)
 }
@@ -154,7 +176,7 @@ func (g *gate) open(now clock.Instant, why string) bool {
 	defer g.mu.Unlock()
 	shut := g.cool.Load() != 0 || g.bar.Load() != 0
 	g.cool.Store(0)
-	g.cools, g.barred = 0, now
+	g.cools, g.limited, g.told, g.barred = 0, 0, 0, now
 	g.lift(now, why)
 	return shut
 }

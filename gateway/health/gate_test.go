@@ -205,7 +205,8 @@ func TestTrialsOfARefusedKeyWithoutAVerdict(t *testing.T) {
 	p.due()
 	p.try(1, health.Failed) // says nothing of the key
 	p.is(health.Disabled)
-	p.due()
+	p.waits(time.Second)
+	p.pass(time.Minute)
 	p.try(1, health.OK)
 	p.is(health.Healthy)
 }
@@ -272,4 +273,98 @@ func TestRateLimitHeaders(t *testing.T) {
 	p.waits(120 * time.Millisecond)
 	p.Limited(p.now, health.Limits{Tokens: health.Limit{Max: 30000, Reset: in(time.Minute), Refills: true}})
 	p.waits(600 * time.Millisecond)
+}
+
+// refuse429 makes an attempt that is refused at once by a reply whose head says that nothing is left, which is read first, and
+// not for how long.
+func (p *patient) refuse429(l health.Limit) {
+	p.Helper()
+	began := p.begin()
+	p.Limited(p.now, health.Limits{Requests: l})
+	p.report(began, health.Limited)
+	p.End(10)
+}
+
+func TestARefusalWithRateLimitHeaders(t *testing.T) {
+	p := start(t, health.Settings{})
+	asked := 0
+	for range 10_000 {
+		p.pass(time.Millisecond)
+		if p.Wait(p.now) == 0 {
+			asked++
+			p.refuse429(health.Limit{Max: 1000, Reset: p.now.Add(time.Second), Refills: true})
+		}
+	}
+	if asked > 5 {
+		t.Errorf("asked %d times in ten seconds", asked)
+	}
+	if first := p.First(p.now, false); first < time.Second {
+		t.Errorf("expected to answer in %v", first)
+	}
+	if last := p.events[len(p.events)-1]; len(p.events) != asked || last.Reason != "scripted" {
+		t.Errorf("%d events for %d refusals, the last %+v", len(p.events), asked, last)
+	}
+}
+
+func TestABurstOfRefusalsIsOne(t *testing.T) {
+	p := start(t, health.Settings{})
+	began := p.begin()
+	for range 9 {
+		p.begin()
+	}
+	p.pass(5 * time.Millisecond)
+	for range 10 {
+		p.Limited(p.now, health.Limits{Requests: health.Limit{Max: 1000, Reset: p.now.Add(time.Second), Refills: true}})
+		p.report(began, health.Limited)
+	}
+	if wait := p.Wait(p.now); wait < time.Second || wait > 1250*time.Millisecond {
+		t.Errorf("it waits for %v", wait)
+	}
+	if first := p.First(p.now, false); first > 1100*time.Millisecond {
+		t.Errorf("expected to answer in %v: each of the ten has raised it", first)
+	}
+}
+
+func TestAtExactlyTheRateLimit(t *testing.T) {
+	p := start(t, health.Settings{})
+	for range 100 {
+		p.pass(100 * time.Millisecond)
+		began := p.begin()
+		p.Limited(p.now, health.Limits{Requests: health.Limit{Max: 600, Reset: p.now.Add(time.Minute), Refills: true}})
+		p.report(began, health.OK)
+		p.End(10)
+	}
+	if len(p.events) != 0 {
+		t.Errorf("%d events, and nobody was refused: %+v", len(p.events), p.events[0])
+	}
+	p.Limited(p.now, health.Limits{Requests: health.Limit{Max: 600, Reset: p.now.Add(time.Minute)}})
+	p.Limited(p.now, health.Limits{Requests: health.Limit{Max: 600, Reset: p.now.Add(2 * time.Minute)}})
+	if len(p.events) != 1 {
+		t.Errorf("%d events of a minute without anything", len(p.events))
+	}
+}
+
+func TestALimitOfWhichTheSizeIsNotKnown(t *testing.T) {
+	p := start(t, health.Settings{})
+	p.Limited(p.now, health.Limits{Requests: health.Limit{Reset: p.now.Add(20 * time.Hour), Refills: true}})
+	p.waits(time.Minute)
+}
+
+func TestTrialsOfARefusedKeyThatSayNothingOfIt(t *testing.T) {
+	f := func(v health.Verdict, after, want time.Duration) {
+		t.Helper()
+		p := start(t, health.Settings{})
+		other := p.r.Target(health.ID{Provider: "openai", Key: "main", Model: "gpt-5-mini"}, health.Settings{})
+		p.said(health.Refused, 0)
+		p.pass(7 * time.Minute)
+		began := p.begin()
+		p.Report(p.now, health.Outcome{Verdict: v, Began: began, After: after})
+		p.End(10)
+		if got := other.Wait(p.now); got != want {
+			t.Errorf("after a trial with verdict %d the other target waits for %v, want %v", v, got, want)
+		}
+	}
+	f(health.Neutral, 0, 0)
+	f(health.Limited, time.Minute, 0)
+	f(health.Failed, 0, time.Second)
 }

@@ -61,7 +61,8 @@ const (
 	OK
 	// Failed is illness: no connection, a timeout, a reply that broke off before its first event, 5xx, garbage.
 	Failed
-	// Broken is a stream that was reported as OK and has broken off since. It turns that OK into a failure.
+	// Broken is a stream that was reported as OK and has broken off since. It turns that OK into a failure, and Consecutive
+	// streams that broke off, without one in between that has [Target.Ended], open the target.
 	Broken
 	// Limited is 429 or 529: the target is not ill, but wants to be left alone for Outcome.After, or for a while if it
 	// does not say how long.
@@ -104,7 +105,8 @@ type Settings struct {
 	// of 20. More than 1 means never.
 	FailureRate float64
 	MinRequests int
-	// Consecutive is how many failures in a row open it, however few requests there are; 5. Less than 0 means never.
+	// Consecutive is how many failures in a row open it, however few requests there are, and how many streams in a row that
+	// broke off; 5. Less than 0 means never.
 	Consecutive int
 	// OpenFor is how long it is left alone at first, 1 s. It doubles with every trial that fails, up to MaxOpen, 1 min;
 	// up to a quarter is taken off at random, so that replicas do not try together.

@@ -68,11 +68,15 @@ func (t *Target) Limited(now clock.Instant, l Limits) {
 		if tokens > requests {
 			why = "no tokens left in the rate limit"
 		}
-		if t.gate.coolDown(now, d, why) {
+		if t.gate.coolDown(now, d, minTold, why) {
 			t.cooling(now, why)
 		}
 	}
 }
+
+// longestRefill is for how long a limit that fills steadily is taken to be empty if nobody knows how large it is: a day's
+// limit may take a day to be full, but the next request is there long before.
+const longestRefill = time.Minute
 
 // empty is how long it takes until n are left; 0 if some are left, or nobody knows.
 func (l Limit) empty(now clock.Instant, n int64) time.Duration {
@@ -80,8 +84,12 @@ func (l Limit) empty(now clock.Instant, n int64) time.Duration {
 		return 0
 	}
 	d := l.Reset.Sub(now)
-	if l.Refills && l.Max > 0 {
-		return time.Duration(float64(d) / float64(l.Max) * float64(max(n, 1)))
+	switch {
+	case !l.Refills:
+	case l.Max > 0:
+		d = time.Duration(float64(d) / float64(l.Max) * float64(max(n, 1)))
+	default:
+		d = min(d, longestRefill)
 	}
 	return d
 }

@@ -22,6 +22,7 @@ type machine struct {
 	since    clock.Instant // of the state
 	why      string        // of the state
 	epoch    clock.Instant // when it opened, recovered or was enabled last: what began before is no news
+	trial    clock.Instant // but this: when the trial began with which it recovered, and which may yet break off; 0: none
 	openings int           // in a row, without a full recovery in between
 	failed   clock.Instant // when a failure was counted last
 	missed   int           // how many of the failures in a row were probes
@@ -73,16 +74,27 @@ func (t *Target) judge(now clock.Instant, o Outcome) {
 	} else {
 		t.heed(now, began, o)
 	}
-	if o.Verdict == Neutral {
+	switch o.Verdict {
+	case Neutral:
 		if !t.onTrial() {
 			return
 		}
-		t.gate.untried(now, began)
-		t.key.untried(now, began)
+		t.untried(now, began, 0)
+	case Limited:
+		t.untried(now, began, 0)
+	case Failed:
+		t.untried(now, began, barPause)
+	default: // says what becomes of a trial, or of the key
 	}
 	t.mu.Lock()
 	t.step(now, began, o)
 	t.unlock()
+}
+
+// untried gives back trials that an attempt took of what was refused.
+func (t *Target) untried(now, began clock.Instant, pause time.Duration) {
+	t.gate.untried(now, began, pause)
+	t.key.untried(now, began, pause)
 }
 
 func (o Outcome) began(now clock.Instant) clock.Instant {
@@ -94,21 +106,20 @@ func (o Outcome) began(now clock.Instant) clock.Instant {
 
 // heed does what an outcome other than OK asks for, whoever saw it.
 func (t *Target) heed(now, began clock.Instant, o Outcome) {
-	if o.After > 0 && o.Verdict == Failed && t.gate.coolDown(now, o.After, o.Reason) {
+	if o.After > 0 && o.Verdict == Failed && t.gate.coolDown(now, o.After, 0, o.Reason) {
 		t.cooling(now, o.Reason)
 	}
 	switch o.Verdict {
 	case Limited:
-		if left(&t.gate.cool, now) == 0 {
+		news, tell := t.gate.limit(now, began, o.After, minCool, maxCool, o.Reason)
+		if news {
 			t.penalise(now)
 		}
-		if o.After > 0 && t.gate.coolDown(now, o.After, o.Reason) ||
-			o.After <= 0 && t.gate.coolSome(now, minCool, maxCool, o.Reason) {
+		if tell {
 			t.cooling(now, o.Reason)
 		}
 	case Spent:
-		if o.After > 0 && t.key.coolDown(now, o.After, o.Reason) ||
-			o.After <= 0 && t.key.coolSome(now, minSpent, maxSpent, o.Reason) {
+		if _, tell := t.key.limit(now, began, o.After, minSpent, maxSpent, o.Reason); tell {
 			t.tell(now, clock.Instant(t.key.cool.Load()), Event{ID: t.keyID(), From: Healthy, To: Healthy, Reason: o.Reason})
 		}
 	case Refused:
@@ -147,7 +158,7 @@ func (t *Target) refused(now, began clock.Instant, g *gate, id ID, why string) {
 // step moves the machine.
 func (t *Target) step(now, began clock.Instant, o Outcome) {
 	m := &t.machine
-	if m.epoch != 0 && began < m.epoch {
+	if m.epoch != 0 && began < m.epoch && (o.Verdict != Broken || began != m.trial) {
 		return
 	}
 	switch t.current() {
@@ -156,7 +167,7 @@ func (t *Target) step(now, began clock.Instant, o Outcome) {
 	case HalfOpen:
 		switch o.Verdict {
 		case OK:
-			t.recover(now, o, "a trial succeeded")
+			t.recover(now, began, o, "a trial succeeded")
 		case Failed:
 			m.distrust = m.distrust || m.probed
 			t.open(now, because("a trial failed", o.Reason))
@@ -182,6 +193,7 @@ func (t *Target) weigh(now clock.Instant, o Outcome) {
 		t.window.add(now, oneOutcome|oneFailure)
 	case Broken:
 		t.window.add(now, oneFailure)
+		t.cuts.Add(1)
 	default:
 		return
 	}
@@ -203,13 +215,15 @@ func (t *Target) doubt(now clock.Instant, why string) {
 	s := t.settings.Load()
 	total, failed := t.window.sum(now)
 	rate := float64(failed) / float64(max(total, 1))
-	streak := int(t.streak.Load())
+	streak, cuts := int(t.streak.Load()), int(t.cuts.Load())
 	switch {
 	case s.Consecutive > 0 && streak >= s.Consecutive:
 		t.open(now, because(strconv.Itoa(streak)+" failures in a row", why))
+	case s.Consecutive > 0 && cuts >= s.Consecutive:
+		t.open(now, because(strconv.Itoa(cuts)+" streams in a row broke off", why))
 	case total >= int64(s.MinRequests) && rate >= s.FailureRate:
 		t.open(now, because(fmt.Sprintf("%d of %d requests failed", failed, total), why))
-	case t.current() == Healthy && (rate >= s.FailureRate/2 || s.Consecutive > 0 && 2*streak > s.Consecutive):
+	case t.current() == Healthy && (rate >= s.FailureRate/2 || s.Consecutive > 0 && 2*max(streak, cuts) > s.Consecutive):
 		t.become(now, Suspect, because("it fails", why))
 	}
 }
@@ -243,18 +257,18 @@ func (t *Target) open(now clock.Instant, why string) {
 	d := doubled(s.OpenFor, s.MaxOpen, m.openings)
 	m.openings++
 	t.until.Store(instant(now.Add(d - rand.N(d/4+1)))) //nolint:gosec // jitter
-	m.epoch, m.probed = now, false
+	m.epoch, m.trial, m.probed = now, 0, false
 	t.become(now, Open, why)
 }
 
-// recover ends an illness, because of a success.
-func (t *Target) recover(now clock.Instant, o Outcome, why string) {
+// recover ends an illness, because of a success: of a trial that began at that instant, or of a probe (0).
+func (t *Target) recover(now, trial clock.Instant, o Outcome, why string) {
 	m := &t.machine
 	t.window.reset()
 	t.streak.Store(0)
 	t.latency[kind(o.Whole)].first.set(now, o.First)
 	t.latency[kind(!o.Whole)].first.set(now, 0)
-	m.epoch, m.missed, m.trials, m.probed, m.distrust = now, 0, 0, false, false
+	m.epoch, m.trial, m.missed, m.trials, m.probed, m.distrust = now, trial, 0, 0, false, false
 	t.recovered.Store(instant(now))
 	t.become(now, Healthy, why)
 }

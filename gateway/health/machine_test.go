@@ -334,7 +334,7 @@ func TestLateFailuresAreNoNews(t *testing.T) {
 }
 
 func TestStreamsThatBreakOff(t *testing.T) {
-	p := start(t, health.Settings{MinRequests: 10})
+	p := start(t, health.Settings{MinRequests: 10, Consecutive: 11})
 	for range 10 {
 		p.is(p.State(p.now))
 		began := p.begin()
@@ -402,5 +402,71 @@ func TestTrusted(t *testing.T) {
 	target.Drain(now, "")
 	if target.Wait(now) != health.Never {
 		t.Error("an operator's word does not hold")
+	}
+}
+
+// stream makes an attempt that begins to answer; then its stream breaks off, or ends.
+func (p *patient) stream(breaks bool) {
+	p.Helper()
+	began := p.begin()
+	p.report(began, health.OK)
+	p.pass(time.Second)
+	if breaks {
+		p.report(began, health.Broken)
+	} else {
+		p.Ended()
+	}
+	p.End(10)
+}
+
+func TestStreamsInARowThatBreakOff(t *testing.T) {
+	p := start(t, health.Settings{Window: time.Minute, MinRequests: 20, Consecutive: 5})
+	p.try(20, health.OK) // whole conversations, so that the rate says nothing
+	for range 4 {
+		p.stream(true)
+	}
+	p.is(health.Suspect)
+	p.stream(false) // one that ends well ends the row
+	for range 4 {
+		p.stream(true)
+	}
+	p.is(health.Suspect)
+	p.stream(true)
+	p.is(health.Open)
+	if why := p.Snapshot(p.now).Reason; !strings.HasPrefix(why, "5 streams in a row broke off") {
+		t.Error(why)
+	}
+	p.pass(2 * time.Second)
+	p.stream(true) // the trial itself: its first event was no end of the row
+	p.is(health.Open)
+	p.pass(2 * time.Second)
+	p.stream(false)
+	p.is(health.Healthy)
+	p.stream(true)
+	p.is(health.Suspect)
+}
+
+func TestWholeRepliesEndWell(t *testing.T) {
+	p := start(t, health.Settings{Consecutive: 5})
+	p.try(40, health.OK)
+	for range 10 {
+		p.stream(true)
+		p.Report(p.now, health.Outcome{Verdict: health.OK, Whole: true, First: time.Second, Began: p.now})
+	}
+	p.is(health.Healthy)
+}
+
+func TestATrialThatBreaksOffIsNews(t *testing.T) {
+	p := start(t, health.Settings{Consecutive: 5})
+	late := p.begin()
+	p.try(5, health.Failed)
+	p.pass(2 * time.Second)
+	p.stream(true)
+	if got := p.Snapshot(p.now).Window; got.Failed != 1 {
+		t.Errorf("%+v", got)
+	}
+	p.report(late, health.Failed) // from before all that
+	if got := p.Snapshot(p.now).Window; got.Failed != 1 {
+		t.Errorf("%+v", got)
 	}
 }

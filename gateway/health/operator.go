@@ -26,9 +26,7 @@ func (t *Target) order(now clock.Instant, w word, what, why string) {
 	what = because(what, why)
 	r := t.registry
 	r.mu.Lock()
-	family := t.family()
-	r.mu.Unlock()
-	for _, t := range family {
+	for _, t := range t.family() { // under the mutex: a name that comes meanwhile has the old word or the new one, and is told
 		from := t.standing()
 		t.mu.Lock()
 		changed := t.operator.Swap(w) != w
@@ -44,6 +42,7 @@ func (t *Target) order(now clock.Instant, w word, what, why string) {
 			t.tell(now, 0, Event{ID: t.id, From: from, To: t.standing(), Reason: what})
 		}
 	}
+	r.mu.Unlock()
 	r.deliver()
 }
 
@@ -65,6 +64,7 @@ func (t *Target) forgive(now clock.Instant, why string) bool {
 	ill := t.current() != Healthy
 	t.window.reset()
 	t.streak.Store(0)
+	t.cuts.Store(0)
 	t.recovered.Store(0)
 	m := &t.machine
 	*m = machine{since: m.since, why: m.why, epoch: now}

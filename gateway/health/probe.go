@@ -50,7 +50,7 @@ func (t *Target) probeSucceeded(now clock.Instant, o Outcome) {
 	case t.current() <= Suspect:
 		t.calm(now)
 	case real:
-		t.recover(now, o, "a probe succeeded")
+		t.recover(now, 0, o, "a probe succeeded")
 	case t.current() == Open && !m.distrust && left(&t.until, now) > 0:
 		m.probed = true
 		t.until.Store(instant(now))

@@ -279,13 +279,20 @@ func (r *Registry) deliver() {
 		return
 	}
 	e.delivering = true
+	defer func() { // deferred: who is told may panic, and what is left is for the next to deliver
+		e.delivering = false
+		e.waiting.Store(len(e.pending) > 0)
+	}()
 	for len(e.pending) > 0 {
 		ev := e.pending[0]
 		e.pending = e.pending[1:]
-		e.Unlock()
-		r.onEvent(ev)
-		e.Lock()
+		r.hand(ev)
 	}
-	e.delivering = false
-	e.waiting.Store(false)
+}
+
+// hand hands an event over, without the lock that is held.
+func (r *Registry) hand(ev Event) {
+	r.events.Unlock()
+	defer r.events.Lock()
+	r.onEvent(ev)
 }

@@ -343,3 +343,26 @@ func TestOutstanding(t *testing.T) {
 		t.Errorf("%d requests, %d tokens left", requests, tokens)
 	}
 }
+
+func TestAnEventThatPanics(t *testing.T) {
+	var told []string
+	r := health.New(health.Options{OnEvent: func(e health.Event) {
+		told = append(told, e.Reason)
+		if len(told) == 1 {
+			panic("scripted")
+		}
+	}})
+	target := r.Target(health.ID{Provider: "openai", Model: "gpt-5"}, health.Settings{})
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("nobody hears of it")
+			}
+		}()
+		target.Drain(clock.Now(), "")
+	}()
+	target.Enable(clock.Now(), "")
+	if len(told) != 2 {
+		t.Errorf("%q: who panicked once is told of nothing any more", told)
+	}
+}

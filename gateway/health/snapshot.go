@@ -16,7 +16,8 @@ type Snapshot struct {
 	Operator string `json:"operator,omitempty"`
 	// Refuses is what the provider refuses, if it disabled the target: "key" or "model".
 	Refuses string `json:"refuses,omitempty"`
-	// NextProbe is when the target will be tried next; zero if it is used anyway, or if only an operator can change that.
+	// NextProbe is when the target will be tried next, by a request or, if it has active probes, by one of those; zero if it is
+	// used anyway, or if only an operator can change that. Probes of targets that are used are not told.
 	NextProbe   time.Time  `json:"next_probe,omitzero"`
 	CoolUntil   time.Time  `json:"cool_until,omitzero"` // while it cools down
 	CoolReason  string     `json:"cool_reason,omitempty"`

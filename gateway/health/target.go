@@ -44,6 +44,7 @@ type Target struct {
 	until     atomic.Int64  // Open: when it may be tried. HalfOpen: when it may be tried again
 	recovered atomic.Int64  // when it was Open last; 0 if never
 	streak    atomic.Int32  // failures in a row
+	cuts      atomic.Int32  // streams in a row that broke off: their first events are no end of that
 	used      atomic.Int64  // when an attempt began, last; to the usedStep
 	_         [64]byte      // what follows is written by each exchange, what stands above is only read
 
@@ -130,8 +131,8 @@ func (t *Target) Outstanding() (requests, tokens int64) {
 	return n >> tokenBits, n & (1<<tokenBits - 1)
 }
 
-// Report says what became of an attempt: once, when the reply has begun or the attempt has failed; a second time, with
-// Broken, if a stream breaks off later.
+// Report says what became of an attempt: once, when the reply has begun or the attempt has failed. Of a stream that has begun
+// there is a second word: Ended, or another Report with Broken; none if it was the caller who left.
 func (t *Target) Report(now clock.Instant, o Outcome) {
 	if t == nil {
 		return
@@ -152,8 +153,18 @@ func (t *Target) Report(now clock.Instant, o Outcome) {
 	if t.streak.Load() != 0 {
 		t.streak.Store(0)
 	}
+	if o.Whole {
+		t.Ended()
+	}
 	if t.current() != Healthy || t.gate.shut() || t.key.shut() {
 		t.judge(now, o)
+	}
+}
+
+// Ended says that a stream that was reported as OK has come to its good end. Whole replies have when they are reported.
+func (t *Target) Ended() {
+	if t != nil && t.cuts.Load() != 0 {
+		t.cuts.Store(0)
 	}
 }
 
