@@ -6,8 +6,8 @@
 //	healthy    yes           suspect     failures reach half of what opens it
 //	                         open        Consecutive failures (or streams that broke off) in a row, or FailureRate of the
 //	                                     window's requests
-//	suspect    yes, rather   healthy     a success brings failures under a quarter of FailureRate, or none for a Window
-//	           others        open        as above
+//	suspect    yes           healthy     a success brings failures under a quarter of FailureRate, or none for a Window
+//	                         open        as above
 //	open       no            half_open   OpenFor has passed, twice as long after each trial that failed; or a cheap
 //	                                     probe succeeded
 //	                         healthy     a probe that asks what callers ask succeeded
@@ -15,6 +15,9 @@
 //	           a time        open        a trial fails
 //	disabled   no            what it was an operator enables it; the provider takes the key or the model again: a trial
 //	                                     five minutes after the refusal, later each time, up to an hour
+//
+// Suspect is a word for operators, and for those who choose by what they expect: a target that fails now and then is still
+// asked, because the next attempt elsewhere saves the caller.
 //
 // A trial without a verdict (a caller who left, a rate limit) is followed by the next; one that never ends holds nobody up
 // for longer than a few seconds, one of what was refused for half a minute. Failing again in slow start counts as a trial that

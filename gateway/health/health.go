@@ -95,6 +95,8 @@ type Outcome struct {
 	// because another was quicker: left out, the slowest would be missing in what is known, which would get ever quicker.
 	First time.Duration
 	Whole bool
+	// Cheap says that it is of a probe that did not ask what callers ask, see [Target.Probed].
+	Cheap bool
 }
 
 // Settings say when a target counts as ill. Zero means the default of a field.

@@ -2,16 +2,19 @@ package health
 
 import "github.com/sluice-ai/sluice/gateway/internal/clock"
 
-// Probing says whether an active probe may be sent now: not if an operator has disabled the target, nor in a cool-down.
+// Probing says whether an active probe may be sent now: not if an operator has disabled the target, nor in a cool-down, nor
+// before what was refused may be tried, because who asks with a wrong key too often is locked out.
 func (t *Target) Probing(now clock.Instant) bool {
-	return t != nil && t.operator.Load() != disable && left(&t.gate.cool, now) == 0 && left(&t.key.cool, now) == 0
+	return t != nil && t.operator.Load() != disable && t.gate.wait(now) == 0 && t.key.wait(now) == 0
 }
 
 // Probed says what became of an active probe. One that had a first event (Outcome.First is its time) asked what callers
 // ask, and counts as a trial. A cheaper one, such as a list of models, proves only that somebody is there and takes the
 // key: it lets the next trial come at once, until such a trial has failed.
 //
-// Failures of probes count as failures in a row, together with those of requests; they are not in the window.
+// Failures of probes count as failures in a row, together with those of requests; they are not in the window. Those of cheap
+// probes (Outcome.Cheap) count only as long as no request has succeeded within the window, and are no trials: a list of models
+// may be broken where answers are not.
 func (t *Target) Probed(now clock.Instant, o Outcome) {
 	if t == nil {
 		return
@@ -34,7 +37,9 @@ func (t *Target) Probed(now clock.Instant, o Outcome) {
 	case OK:
 		t.probeSucceeded(now, o)
 	case Failed:
-		t.probeFailed(now, o)
+		if !o.Cheap || t.current() <= Suspect && !t.succeeds(now) {
+			t.probeFailed(now, o)
+		}
 	default: // says nothing of illness
 	}
 }
@@ -55,6 +60,13 @@ func (t *Target) probeSucceeded(now clock.Instant, o Outcome) {
 		m.probed = true
 		t.until.Store(instant(now))
 	}
+}
+
+// succeeds says whether requests did of late, be it a trial that began a new window.
+func (t *Target) succeeds(now clock.Instant) bool {
+	total, failed := t.window.sum(now)
+	recovered := clock.Instant(t.recovered.Load())
+	return total > failed || recovered != 0 && now.Sub(recovered) < t.settings.Load().Window
 }
 
 func (t *Target) probeFailed(now clock.Instant, o Outcome) {

@@ -141,6 +141,14 @@ func TestProbesHeedTheProvider(t *testing.T) {
 	p.due()
 	p.probe(health.Refused, 0)
 	p.is(health.Disabled)
+	p.Drain(p.now, "")
+	if p.Probing(p.now) || sameKey.Probing(p.now) {
+		t.Error("probes with a key that was refused a moment ago")
+	}
+	p.pass(5 * time.Minute)
+	p.Enable(p.now, "")
+	p.probe(health.Refused, 0)
+	p.pass(5 * time.Minute)
 	if !p.Probing(p.now) {
 		t.Error("no probe that could find out that a key is accepted again")
 	}
@@ -152,5 +160,30 @@ func TestProbesHeedTheProvider(t *testing.T) {
 	p.probe(health.OK, 0) // says nothing of the model
 	p.is(health.Disabled)
 	p.probe(health.OK, time.Second)
+	p.is(health.Healthy)
+}
+
+// TestACheapProbeThatFails says little of a target that requests succeed at, and must not be its trial.
+func TestACheapProbeThatFails(t *testing.T) {
+	p := start(t, health.Settings{})
+	cheap := func(n int) {
+		for range n {
+			p.Probed(p.now, health.Outcome{Verdict: health.Failed, Began: p.now, Reason: "http 500", Cheap: true})
+		}
+	}
+	p.try(1, health.OK)
+	cheap(20)
+	p.is(health.Healthy)
+	p.try(4, health.Failed)
+	p.is(health.Suspect)
+	p.pass(time.Minute)
+	cheap(1) // nobody asks any more
+	p.is(health.Open)
+	p.due()
+	cheap(1)
+	p.waits(0)
+	p.is(health.Open)
+	p.try(1, health.OK)
+	cheap(20)
 	p.is(health.Healthy)
 }

@@ -39,6 +39,7 @@ type Registry struct {
 	mu      sync.Mutex
 	targets map[ID]*Target
 	keys    map[ID]*gate // by ID without a model
+	orders  []Order
 
 	events struct {
 		sync.Mutex
@@ -66,7 +67,7 @@ func (r *Registry) Target(id ID, s Settings) *Target {
 	defer r.mu.Unlock()
 	t := r.targets[id]
 	if t == nil {
-		t = r.add(id, s)
+		t = r.add(id, s, nil)
 	}
 	t.parent = nil
 	if strings.Contains(id.Model, "*") && t.children.Load() == nil {
@@ -78,6 +79,24 @@ func (r *Registry) Target(id ID, s Settings) *Target {
 	}
 	for _, c := range t.family() {
 		r.apply(c, s)
+	}
+	return t
+}
+
+// Reserve finds a target, or makes one with settings, without a change of what is known of others, such as of its key: for
+// a configuration that may still fail. Target completes it.
+func (r *Registry) Reserve(id ID, s Settings) *Target {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.targets[id]
+	if t == nil {
+		t = r.add(id, s.withDefaults(), nil)
+	}
+	if strings.Contains(id.Model, "*") && t.children.Load() == nil {
+		t.children.Store(&map[string]*Target{})
 	}
 	return t
 }
@@ -95,15 +114,17 @@ func (t *Target) family() []*Target {
 	return all
 }
 
-func (r *Registry) add(id ID, s Settings) *Target {
+// add makes a target; parent is whose "*" stands for it, or nil.
+func (r *Registry) add(id ID, s Settings, parent *Target) *Target {
 	keyID := ID{Provider: id.Provider, Key: id.Key}
 	if r.keys[keyID] == nil {
 		r.keys[keyID] = &gate{version: s.Version}
 	}
-	t := &Target{id: id, registry: r, key: r.keys[keyID]}
+	t := &Target{id: id, registry: r, key: r.keys[keyID], parent: parent}
 	t.window.setSpan(s.Window)
 	t.settings.Store(&s)
 	t.machine.since = clock.Now()
+	r.brief(t)
 	r.targets[id] = t
 	return t
 }
@@ -157,9 +178,7 @@ func (r *Registry) child(t *Target, model string) *Target {
 	id := ID{Provider: t.id.Provider, Key: t.id.Key, Model: model}
 	c := r.targets[id]
 	if c == nil {
-		c = r.add(id, *t.settings.Load())
-		c.parent = t
-		c.operator.Store(t.operator.Load())
+		c = r.add(id, *t.settings.Load(), t)
 		c.used.Store(instant(now)) // not idle before its first attempt
 	}
 	children[c.id.Model] = c
@@ -173,7 +192,8 @@ func (t *Target) makeRoom(children map[string]*Target, now clock.Instant) bool {
 	for model, c := range children {
 		idle := now.Sub(clock.Instant(c.used.Load())) >= childIdle
 		requests, _ := c.Outstanding()
-		if idle && requests == 0 && c.current() <= Suspect && c.gate.wait(now) == 0 {
+		known := c.current() > Suspect || c.gate.wait(now) > 0 || c.operator.Load() != t.operator.Load()
+		if idle && requests == 0 && !known {
 			delete(children, model)
 			if c.parent == t {
 				delete(t.registry.targets, c.id)
@@ -227,15 +247,16 @@ func (r *Registry) All(now clock.Instant) []Snapshot {
 	r.mu.Lock()
 	targets := slices.Collect(maps.Values(r.targets))
 	r.mu.Unlock()
-	slices.SortFunc(targets, func(a, b *Target) int {
-		return cmp.Or(strings.Compare(a.id.Provider, b.id.Provider), strings.Compare(a.id.Key, b.id.Key),
-			strings.Compare(a.id.Model, b.id.Model))
-	})
+	slices.SortFunc(targets, byID)
 	all := make([]Snapshot, len(targets))
 	for i, t := range targets {
 		all[i] = t.Snapshot(now)
 	}
 	return all
+}
+
+func byID(a, b *Target) int {
+	return cmp.Or(strings.Compare(a.id.Provider, b.id.Provider), strings.Compare(a.id.Key, b.id.Key), strings.Compare(a.id.Model, b.id.Model))
 }
 
 // Events are the latest events after the one with number seq, oldest first; at most 256.
