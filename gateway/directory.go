@@ -11,23 +11,49 @@ import (
 	"github.com/sluice-ai/sluice/gateway/admission"
 	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/health"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 )
 
 // Caller is who asks. Its zero value is nobody: every use of a missing tenant fails, none means "anyone".
 type Caller struct {
 	Tenant  *Tenant
-	Key     string // the name of the key, never its value; "" for an anonymous caller
-	Subject string // the end user, if the credential names one
+	Key     string        // the name of the key, never its value; "" for an anonymous caller
+	User    string        // the end user, if the credential names one; what a request says of its user is not believed
+	Allow   []Pattern     // what the credential restricts the models to, beside the tenant's own rules; empty: nothing more
+	Limits  tenant.Limits // of the credential
+	Expires time.Time     // when the credential does; zero: never
 }
+
+// Allows says whether the caller may use a model: tenant and credential must both allow it. name is the model's canonical
+// name, not an alias.
+func (c *Caller) Allows(name string) bool {
+	return c.Tenant.Allows(name) && (len(c.Allow) == 0 || slices.ContainsFunc(c.Allow, func(p Pattern) bool { return p.Match(name) }))
+}
+
+// Restricted says whether there are models that the caller may not use.
+func (c *Caller) Restricted() bool { return len(c.Allow) > 0 || c.Tenant.Restricted() }
 
 // Tenant is who is served and billed. Immutable.
 type Tenant struct {
-	ID, Name    string
+	ID          tenant.ID
+	Name        string
 	Allow, Deny []Pattern          // model names; an empty Allow allows all
 	Origins     []string           // web origins of the tenant's browsers
 	Own         map[string]*Own    // by provider: accounts of the tenant's own, used instead of the operator's keys
 	Priority    admission.Priority // who waits for whom when an upstream is full
 	Overrides   Overrides          // what the tenant's callers may decide for one request
+	Limits      tenant.Limits      // of all that the tenant asks for
+	EachKey     tenant.Limits      // of each of its keys
+	EachUser    tenant.Limits      // of each of its end users
+	EachModel   []ModelLimits      // of each model that a pattern describes; the first that does counts
+	Budgets     []tenant.Budget
+	Origin      string // where it is configured: "tenants/acme.yaml", or "store"
+}
+
+// ModelLimits are a tenant's limits for each model that a pattern describes.
+type ModelLimits struct {
+	Models Pattern
+	Limits tenant.Limits
 }
 
 // Own is a provider called with a tenant's own key.
@@ -121,7 +147,9 @@ func ParseDigest(s string) (Digest, error) {
 type Key struct {
 	Name    string
 	Tenant  *Tenant
-	Expires time.Time // zero: never
+	Expires time.Time     // zero: never
+	Allow   []Pattern     // restricts the tenant's models further; empty: it does not
+	Limits  tenant.Limits // of this key, beside those that each key has
 }
 
 // Model is what callers write in "model", with where it leads. Immutable.
@@ -165,7 +193,7 @@ func (m *Model) flatten() {
 // Immutable, so one load of the generation gives an exchange one consistent view.
 type Directory struct {
 	anonymous *Tenant
-	tenants   map[string]*Tenant
+	tenants   map[tenant.ID]*Tenant
 	keys      map[Digest]*Key
 	peppered  bool
 	names     map[string]*Model // canonical names and aliases
@@ -190,7 +218,7 @@ type Account struct {
 type Holders interface {
 	// Holder is the provider that holds something of a tenant's; "" if nothing is known of that id. kept says that the
 	// gateway has it itself: then any provider can go on from it whose conversations are translated.
-	Holder(tenant, id string) (provider string, kept bool)
+	Holder(whose tenant.ID, id string) (provider string, kept bool)
 }
 
 // Entries are what a directory is made of. Names and references have been checked by the configuration.
@@ -216,7 +244,7 @@ func NewDirectory(e Entries) *Directory {
 	d := &Directory{
 		anonymous: e.Anonymous, keys: e.Keys, models: e.Models, origins: e.Origins, browsers: len(e.Origins) > 0, created: e.Created.Unix(),
 		accounts: e.Accounts, holders: e.Holders, known: e.Known, shared: e.Disabled || len(e.Tenants) > 1,
-		tenants: make(map[string]*Tenant, len(e.Tenants)), names: make(map[string]*Model, len(e.Models)+len(e.Aliases)),
+		tenants: make(map[tenant.ID]*Tenant, len(e.Tenants)), names: make(map[string]*Model, len(e.Models)+len(e.Aliases)),
 	}
 	for _, t := range e.Tenants {
 		d.tenants[t.ID] = t
@@ -249,7 +277,7 @@ func NewDirectory(e Entries) *Directory {
 func (d *Directory) Anonymous() *Tenant { return d.anonymous }
 
 // Tenant finds a tenant by its id; nil if there is none.
-func (d *Directory) Tenant(id string) *Tenant { return d.tenants[id] }
+func (d *Directory) Tenant(id tenant.ID) *Tenant { return d.tenants[id] }
 
 // Key finds a credential by its digest; nil if there is none.
 func (d *Directory) Key(digest Digest) *Key { return d.keys[digest] }
@@ -271,22 +299,22 @@ func (d *Directory) Model(name string) (m *Model, canonical, matched string) {
 	return nil, "", ""
 }
 
-// Models lists what a tenant may use, as configured; wildcards are left out, because they are not names to ask for.
-func (d *Directory) Models(t *Tenant) []*Model {
+// Models lists what a caller may use, as configured; wildcards are left out, because they are not names to ask for.
+func (d *Directory) Models(c *Caller) []*Model {
 	var list []*Model
 	for _, m := range d.models {
-		if !m.Name.Wild() && t.Allows(string(m.Name)) {
+		if !m.Name.Wild() && c.Allows(string(m.Name)) {
 			list = append(list, m)
 		}
 	}
 	return list
 }
 
-// Accounts are the providers, as configured, that the tenant may use: those of the models that it may use.
-func (d *Directory) Accounts(t *Tenant) []*Account {
+// Accounts are the providers, as configured, that the caller may use: those of the models that it may use.
+func (d *Directory) Accounts(c *Caller) []*Account {
 	var list []*Account
 	for _, a := range d.accounts {
-		if slices.ContainsFunc(d.models, func(m *Model) bool { return m.leadsTo(a.Name) && t.mayUse(m) }) {
+		if slices.ContainsFunc(d.models, func(m *Model) bool { return m.leadsTo(a.Name) && c.mayUse(m) }) {
 			list = append(list, a)
 		}
 	}
@@ -302,17 +330,18 @@ func (m *Model) leadsTo(provider string) bool {
 	return false
 }
 
-// mayUse says whether the tenant may use a model, or for a wildcard any model that it may stand for.
-func (t *Tenant) mayUse(m *Model) bool {
+// mayUse says whether the caller may use a model, or for a wildcard any model that it may stand for.
+func (c *Caller) mayUse(m *Model) bool {
 	if !m.Name.Wild() {
-		return t.Allows(string(m.Name))
+		return c.Allows(string(m.Name))
 	}
 	covers := func(p Pattern) bool { return p.Match(string(m.Name)) } // nothing but a "*" matches a "*"
-	if slices.ContainsFunc(t.Deny, covers) {
+	if slices.ContainsFunc(c.Tenant.Deny, covers) {
 		return false
 	}
 	meets := func(p Pattern) bool { return meet(string(p), string(m.Name)) }
-	return len(t.Allow) == 0 || slices.ContainsFunc(t.Allow, meets)
+	some := func(allow []Pattern) bool { return len(allow) == 0 || slices.ContainsFunc(allow, meets) }
+	return some(c.Tenant.Allow) && some(c.Allow)
 }
 
 // meet says whether there is a name that two patterns describe.
@@ -330,11 +359,11 @@ func meet(a, b string) bool {
 
 // Holder is the provider that holds what a tenant calls by an id, and whether the gateway keeps it itself; "" if nothing is
 // known of it.
-func (d *Directory) Holder(tenant, id string) (provider string, kept bool) {
+func (d *Directory) Holder(whose tenant.ID, id string) (provider string, kept bool) {
 	if d.holders == nil {
 		return "", false
 	}
-	return d.holders.Holder(tenant, id)
+	return d.holders.Holder(whose, id)
 }
 
 // Known is what the catalogue knows of a model by the name of its provider, as configured, and the name that it has there;

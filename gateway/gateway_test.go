@@ -347,10 +347,10 @@ func TestDirectory(t *testing.T) {
 			t.Errorf("acme and %s: %v", name, acme.Allows(name))
 		}
 	}
-	if n := len(d.Models(open)); n != 2 {
+	if n := len(d.Models(&gateway.Caller{Tenant: open})); n != 2 {
 		t.Errorf("open sees %d models", n)
 	}
-	if n := len(d.Models(acme)); n != 1 {
+	if n := len(d.Models(&gateway.Caller{Tenant: acme})); n != 1 {
 		t.Errorf("acme sees %d models", n)
 	}
 	if d.Key(digest).Tenant != acme || d.Key(gateway.Digest{}) != nil || d.Peppered() || d.Anonymous() != open || d.Tenant("acme") != acme || d.Created() != 1000 {
@@ -379,7 +379,7 @@ func TestDirectoryAccounts(t *testing.T) {
 			Tenants:  []*gateway.Tenant{tenant},
 			Accounts: []*gateway.Account{{Name: "p"}, {Name: "q"}},
 		})
-		if got := d.Accounts(tenant); (len(got) == 1) != want || len(got) > 1 {
+		if got := d.Accounts(&gateway.Caller{Tenant: tenant}); (len(got) == 1) != want || len(got) > 1 {
 			t.Errorf("%s, of %q but not %q: %d accounts", name, allow, deny, len(got))
 		}
 	}

@@ -282,7 +282,7 @@ func (w *walk) ticket() admission.Ticket {
 	case "flex", "batch":
 		p = min(p, admission.Low)
 	}
-	return admission.Ticket{Tenant: t.ID, Priority: p, Deadline: w.x.Deadline()}
+	return admission.Ticket{Tenant: string(t.ID), Priority: p, Deadline: w.x.Deadline()}
 }
 
 // backoff is the wait before the n-th retry, n from 1: exponential, with up to half of it taken off at random so that

@@ -16,6 +16,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/forward"
 	"github.com/sluice-ai/sluice/gateway/health"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 )
 
 // serve serves an exchange to its end, and gives the error as a caller sees it; nil after an answer.
@@ -380,7 +381,7 @@ func TestPriorities(t *testing.T) {
 		var work sync.WaitGroup
 		ask := func(name string, p admission.Priority, tier string) {
 			x := f.ask(`{"model":"m","messages":[],"service_tier":"` + tier + `"}`)
-			x.ID, x.Caller.Tenant = name, &gateway.Tenant{ID: name, Priority: p}
+			x.ID, x.Caller.Tenant = name, &gateway.Tenant{ID: tenant.ID(name), Priority: p}
 			work.Go(func() {
 				if e := serve(h, x); e != nil {
 					t.Error(name, e)

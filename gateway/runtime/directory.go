@@ -14,6 +14,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/admission"
 	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/health"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 	"github.com/sluice-ai/sluice/gateway/upstream"
 )
 
@@ -181,7 +182,7 @@ func (b *builder) targets(t config.Target, asked string) []*gateway.Target {
 func (r *Runtime) tenant(t *config.Tenant, c *config.Config, b *builder, old *Generation) (*gateway.Tenant, error) {
 	priority, _ := admission.ParsePriority(t.Priority) // validated, like the overrides
 	tenant := &gateway.Tenant{
-		Priority: priority, ID: t.ID, Name: cmp.Or(t.Name, t.ID), Allow: patterns(t.Models.Allow), Deny: patterns(t.Models.Deny), Origins: t.CORS.Origins,
+		Priority: priority, ID: tenant.ID(t.ID), Name: cmp.Or(t.Name, t.ID), Allow: patterns(t.Models.Allow), Deny: patterns(t.Models.Deny), Origins: t.CORS.Origins,
 	}
 	for _, name := range t.Overrides {
 		o, _ := gateway.ParseOverride(name)

@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/health"
 	"github.com/sluice-ai/sluice/gateway/serve"
 	"github.com/sluice-ai/sluice/gateway/sim"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 	"github.com/sluice-ai/sluice/gateway/upstream"
 )
 
@@ -46,7 +47,7 @@ func (r *Runtime) carryProvider(c *config.Provider, all *config.Config, old *Gen
 		s := sim.New(c.Name, sim.Options{
 			FirstToken: c.Sim.FirstToken, TokensPerSecond: c.Sim.TokensPerSecond, Jitter: float64(c.Sim.Jitter),
 			ErrorRate: float64(c.Sim.ErrorRate), Seed: c.Sim.Seed, Beat: p.beat,
-			Kept: func(tenant, id string) { r.stored.Note(tenant, id, p.config.Name) },
+			Kept: func(whose, id string) { r.stored.Note(tenant.ID(whose), id, p.config.Name) },
 		})
 		p.key, p.serves = func(string) gateway.Sender { return s }, sim.Serves()
 		return p, nil

@@ -77,7 +77,7 @@ func (p *Provider) script(x *gateway.Exchange, model string) (*script, error) {
 	version := cmp.Or(string(x.Request.Header.Get("anthropic-version")), anthropic.Version2023)
 	tenant := ""
 	if t := x.Caller.Tenant; t != nil {
-		tenant = t.ID
+		tenant = string(t.ID)
 	}
 	if talks(e.Forward) != nil {
 		s := p.engine.script(asked{dialect: dialectOf(e.Dialect), body: x.Request.Body(), model: model, version: version, tenant: tenant})

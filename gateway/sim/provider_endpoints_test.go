@@ -14,6 +14,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway"
 	transport "github.com/sluice-ai/sluice/gateway/serve"
 	"github.com/sluice-ai/sluice/gateway/sim"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
@@ -45,7 +46,7 @@ func (q *request) exchange(t testing.TB) *gateway.Exchange {
 	e := endpoint(t, q.endpoint)
 	x.Init("test", e, headers{"Content-Type": q.contentType}, q.body)
 	x.Request.Param, x.Request.Query = q.param, q.query
-	x.Caller.Tenant = &gateway.Tenant{ID: q.tenant}
+	x.Caller.Tenant = &gateway.Tenant{ID: tenant.ID(q.tenant)}
 	if e.Body != gateway.NoBody {
 		if err := x.Request.Open(); err != nil {
 			t.Fatalf("%s: %v", q.endpoint, err)

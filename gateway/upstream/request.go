@@ -330,7 +330,7 @@ func hasControl(v []byte) bool {
 // must not get one answer; and neither must two targets, whose requests differ.
 func idempotencyKey(x *gateway.Exchange, a *gateway.Attempt, key []byte) string {
 	h := sha256.New()
-	parts := []string{x.Caller.Tenant.ID, a.Provider, a.Model, string(key)}
+	parts := []string{string(x.Caller.Tenant.ID), a.Provider, a.Model, string(key)}
 	if begun := x.Request.Begun(); begun != nil { // the rest of an answer is not the answer
 		parts = append(parts, string(begun))
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
@@ -31,12 +32,12 @@ func (p *Provider) read(x *gateway.Exchange) (*chat.Request, error) {
 }
 
 // item finds an item that was part of an earlier response of the tenant's.
-func (p *Provider) item(tenant, id string) []byte {
+func (p *Provider) item(whose tenant.ID, id string) []byte {
 	response, ok := responses.ResponseOf(id)
 	if !ok {
 		return nil
 	}
-	a := p.c.Stored.get(tenant, response)
+	a := p.c.Stored.get(whose, response)
 	if a == nil {
 		return nil
 	}
@@ -181,8 +182,8 @@ func (st *stream) failNative(dst []byte, e chat.Error) []byte {
 
 // kept answers what is asked about an answer that is stored here.
 func (p *Provider) kept(x *gateway.Exchange) (*gateway.Reply, error) {
-	tenant, id := x.Caller.Tenant.ID, x.Request.Param
-	a := p.c.Stored.get(tenant, id)
+	whose, id := x.Caller.Tenant.ID, x.Request.Param
+	a := p.c.Stored.get(whose, id)
 	if a == nil || a.body == nil {
 		return nil, p.missing(x, id)
 	}
@@ -191,7 +192,7 @@ func (p *Provider) kept(x *gateway.Exchange) (*gateway.Reply, error) {
 	case "responses.retrieve":
 		body = slices.Clone(a.body)
 	case "responses.delete":
-		p.c.Stored.remove(tenant, id)
+		p.c.Stored.remove(whose, id)
 		body = []byte(`{"id":` + strconv.Quote(id) + `,"object":"response","deleted":true}`)
 	case "responses.input_items":
 		page, err := responses.ReadPage(x.Request.Query)

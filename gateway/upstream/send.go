@@ -36,7 +36,7 @@ func (s *sender) Send(x *gateway.Exchange, at *gateway.Target, a *gateway.Attemp
 		return nil, s.impossible(errEndpoint)
 	case r.id && isDots(x.Request.Param), s.p.c.Kind.Quirks.Deployments && a.Model != "" && isDots(a.Model):
 		return nil, errDots
-	case r.native && x.Caller.Tenant.Restricted() && s.p.namesModels(x):
+	case r.native && x.Caller.Restricted() && s.p.namesModels(x):
 		return nil, errOtherModels
 	case r.kept:
 		return s.p.kept(x)

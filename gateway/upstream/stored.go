@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
@@ -21,7 +22,7 @@ type Stored struct {
 	most    int64 // bytes of answers; 0: none are kept
 	life    time.Duration
 	bytes   int64
-	tenants map[string]*shelf
+	tenants map[tenant.ID]*shelf
 	notes   *simplelru.LRU[string, note] // of the answers that providers keep, by their ids
 }
 
@@ -42,7 +43,10 @@ type answer struct {
 }
 
 // note says who keeps an answer, and whose it is.
-type note struct{ tenant, provider string }
+type note struct {
+	whose    tenant.ID
+	provider string
+}
 
 var _ gateway.Holders = (*Stored)(nil)
 
@@ -53,7 +57,7 @@ const (
 
 // NewStored makes a store of so many bytes, in which answers live for so long. With 0 bytes there are no answers in it.
 func NewStored(most int64, life time.Duration) *Stored {
-	s := &Stored{most: most, life: life, tenants: map[string]*shelf{}}
+	s := &Stored{most: most, life: life, tenants: map[tenant.ID]*shelf{}}
 	s.notes, _ = simplelru.NewLRU[string, note](mostNotes, nil) // only a size that is not positive is an error
 	return s
 }
@@ -77,12 +81,12 @@ func (s *Stored) Keeps() bool {
 }
 
 // put stores an answer. One that is larger than an eighth of the store is not kept.
-func (s *Stored) put(tenant, id string, a *answer) {
+func (s *Stored) put(whose tenant.ID, id string, a *answer) {
 	if s == nil || id == "" {
 		return
 	}
 	a.made = gateway.Now()
-	a.size = 200 + int64(len(tenant)+len(id)+len(a.body)) + sizeOf(a.turns)
+	a.size = 200 + int64(len(whose)+len(id)+len(a.body)) + sizeOf(a.turns)
 	for _, item := range a.input {
 		a.size += int64(len(item))
 	}
@@ -91,14 +95,14 @@ func (s *Stored) put(tenant, id string, a *answer) {
 	if a.size > s.most/8 {
 		return
 	}
-	t := s.tenants[tenant]
+	t := s.tenants[whose]
 	if t == nil {
 		t = &shelf{}
 		t.answers, _ = simplelru.NewLRU(mostAnswers, func(_ string, a *answer) {
 			t.bytes -= a.size
 			s.bytes -= a.size
 		})
-		s.tenants[tenant] = t
+		s.tenants[whose] = t
 	}
 	t.answers.Remove(id)
 	t.answers.Add(id, a)
@@ -110,10 +114,10 @@ func (s *Stored) put(tenant, id string, a *answer) {
 // makeRoom takes the oldest answer of the tenant that holds most until there is not too much.
 func (s *Stored) makeRoom() {
 	for s.bytes > s.most {
-		var fullest string
-		for tenant, t := range s.tenants {
+		var fullest tenant.ID
+		for whose, t := range s.tenants {
 			if f := s.tenants[fullest]; f == nil || t.bytes > f.bytes {
-				fullest = tenant
+				fullest = whose
 			}
 		}
 		t := s.tenants[fullest]
@@ -125,34 +129,34 @@ func (s *Stored) makeRoom() {
 }
 
 // Note remembers that a provider keeps an answer of its own, for [Stored.Holder].
-func (s *Stored) Note(tenant, id, provider string) {
+func (s *Stored) Note(whose tenant.ID, id, provider string) {
 	if s == nil || id == "" {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.notes.Add(id, note{tenant, provider})
+	s.notes.Add(id, note{whose, provider})
 }
 
 // noted finds whose an answer is that a provider keeps; false if nobody knows.
-func (s *Stored) noted(id string) (tenant, provider string, ok bool) {
+func (s *Stored) noted(id string) (whose tenant.ID, provider string, ok bool) {
 	if s == nil {
 		return "", "", false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, ok := s.notes.Get(id)
-	return n.tenant, n.provider, ok
+	return n.whose, n.provider, ok
 }
 
 // get finds an answer; nil if there is none, or not any more.
-func (s *Stored) get(tenant, id string) *answer {
+func (s *Stored) get(whose tenant.ID, id string) *answer {
 	if s == nil {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.tenants[tenant]
+	t := s.tenants[whose]
 	if t == nil {
 		return nil
 	}
@@ -164,23 +168,23 @@ func (s *Stored) get(tenant, id string) *answer {
 	return a
 }
 
-func (s *Stored) remove(tenant, id string) {
+func (s *Stored) remove(whose tenant.ID, id string) {
 	if s == nil {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t := s.tenants[tenant]; t != nil {
+	if t := s.tenants[whose]; t != nil {
 		t.answers.Remove(id)
 	}
 }
 
 // Holder implements gateway.Holders.
-func (s *Stored) Holder(tenant, id string) (provider string, kept bool) {
-	if a := s.get(tenant, id); a != nil {
+func (s *Stored) Holder(whose tenant.ID, id string) (provider string, kept bool) {
+	if a := s.get(whose, id); a != nil {
 		return a.provider, true
 	}
-	if whose, provider, ok := s.noted(id); ok && whose == tenant {
+	if owner, provider, ok := s.noted(id); ok && owner == whose {
 		return provider, false
 	}
 	return "", false

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 	"github.com/sluice-ai/sluice/gateway/upstream"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
@@ -18,18 +19,18 @@ func TestStoredIsFair(t *testing.T) {
 	f := newFake(t, nil, say(whole("200 OK", answer)))
 	store := upstream.NewStored(256<<10, patience)
 	p := compatible(t, f, store)
-	ask := func(tenant, input string) string {
+	ask := func(who tenant.ID, input string) string {
 		t.Helper()
 		x := at(t, "responses.create", fmt.Sprintf(`{"model":"m","input":%q}`, input), "", "")
-		x.Caller.Tenant = &gateway.Tenant{ID: tenant}
+		x.Caller.Tenant = &gateway.Tenant{ID: who}
 		r := attempt(t, p, x, "m")
 		if r.err != nil {
 			t.Fatal(r.err)
 		}
 		return strings.Trim(field(t, r.events[0], "id"), `"`)
 	}
-	held := func(tenant, id string) bool {
-		_, kept := store.Holder(tenant, id)
+	held := func(who tenant.ID, id string) bool {
+		_, kept := store.Holder(who, id)
 		return kept
 	}
 	small := ask("small", "hi")

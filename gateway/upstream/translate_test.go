@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 	"github.com/sluice-ai/sluice/gateway/upstream"
 	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -673,21 +674,21 @@ func TestForeignResponse(t *testing.T) {
 	f := newFake(t, nil, say(whole("200 OK", `{"id":"resp_1","object":"response","status":"completed","output":[]}`)))
 	store := upstream.NewStored(1<<20, patience)
 	p := provider(t, f.url(), func(c *upstream.Config) { c.Endpoints, c.Stored = conversations(), store })
-	ask := func(tenant, endpoint, body, id string) error {
+	ask := func(who tenant.ID, endpoint, body, id string) error {
 		x := at(t, endpoint, body, id, "")
-		x.Caller.Tenant = &gateway.Tenant{ID: tenant}
+		x.Caller.Tenant = &gateway.Tenant{ID: who}
 		return attempt(t, p, x, "m").err
 	}
 	if err := ask("one", "responses.create", `{"model":"m","input":"hi"}`, ""); err != nil {
 		t.Fatal(err)
 	}
-	for tenant, good := range map[string]bool{"one": true, "two": false} {
+	for who, good := range map[tenant.ID]bool{"one": true, "two": false} {
 		for _, err := range []error{
-			ask(tenant, "responses.retrieve", "", "resp_1"), ask(tenant, "responses.delete", "", "resp_1"),
-			ask(tenant, "responses.create", `{"model":"m","input":"hi","previous_response_id":"resp_1"}`, ""),
+			ask(who, "responses.retrieve", "", "resp_1"), ask(who, "responses.delete", "", "resp_1"),
+			ask(who, "responses.create", `{"model":"m","input":"hi","previous_response_id":"resp_1"}`, ""),
 		} {
 			if (err == nil) != good || !good && gateway.AsError(err).Status != 404 {
-				t.Errorf("%s: %v", tenant, err)
+				t.Errorf("%s: %v", who, err)
 			}
 		}
 	}

@@ -68,7 +68,7 @@ func TestAuth(t *testing.T) {
 	known := func(name string, headers ...string) {
 		t.Helper()
 		c, err := ask(directory(guests), headers)
-		if err != nil || c.Tenant == nil || c.Tenant.ID != "acme" || c.Key != name || c.Subject != "" {
+		if err != nil || c.Tenant == nil || c.Tenant.ID != "acme" || c.Key != name || c.User != "" {
 			t.Errorf("%q: %+v, %v", headers, c, err)
 		}
 	}

@@ -26,7 +26,7 @@ func planAccount(x *gateway.Exchange) error {
 	if err != nil {
 		return err
 	}
-	if x.Request.Endpoint.Name == "batches.create" && x.Caller.Tenant.Restricted() && x.Caller.Tenant.Own[a.Name] == nil {
+	if x.Request.Endpoint.Name == "batches.create" && x.Caller.Restricted() && x.Caller.Tenant.Own[a.Name] == nil {
 		return errBatch
 	}
 	x.Plan = gateway.Plan{Targets: targets}
@@ -35,7 +35,7 @@ func planAccount(x *gateway.Exchange) error {
 
 // capable are the providers that the tenant may use and that have the endpoint.
 func capable(x *gateway.Exchange) []*gateway.Account {
-	return slices.DeleteFunc(x.Directory.Accounts(x.Caller.Tenant), func(a *gateway.Account) bool {
+	return slices.DeleteFunc(x.Directory.Accounts(&x.Caller), func(a *gateway.Account) bool {
 		return !slices.ContainsFunc(a.Targets, func(t *gateway.Target) bool { return t.Can(x.Request.Endpoint) })
 	})
 }

@@ -7,14 +7,15 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/gatewaytest"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 	"github.com/sluice-ai/sluice/plugins/routing"
 )
 
 // held knows who holds responses: by tenant and id.
 type held map[string]string
 
-func (h held) Holder(tenant, id string) (provider string, kept bool) {
-	provider, kept = strings.CutSuffix(h[tenant+" "+id], " kept")
+func (h held) Holder(whose tenant.ID, id string) (provider string, kept bool) {
+	provider, kept = strings.CutSuffix(h[string(whose)+" "+id], " kept")
 	return provider, kept
 }
 

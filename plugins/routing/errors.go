@@ -18,7 +18,7 @@ var errNobody = &gateway.Error{
 // model that the tenant may not use.
 func notFound(x *gateway.Exchange, name string) error {
 	message := "There is no model " + quoted(name) + "."
-	if names := near(x.Directory, x.Caller.Tenant, name); len(names) > 0 {
+	if names := near(x.Directory, &x.Caller, name); len(names) > 0 {
 		message += " Did you mean " + inWords(names, "or") + "?"
 	}
 	return &gateway.Error{

@@ -13,7 +13,7 @@ import (
 
 // answerList answers GET /v1/models.
 func answerList(x *gateway.Exchange) error {
-	models := x.Directory.Models(x.Caller.Tenant)
+	models := x.Directory.Models(&x.Caller)
 	list := make([]chat.Model, len(models))
 	for i, m := range models {
 		list[i] = chat.Model{ID: string(m.Name), OwnedBy: m.OwnedBy, Created: x.Directory.Created()}
@@ -76,7 +76,7 @@ func page(list []chat.Model, query string) (part []chat.Model, more bool, err er
 // that a wildcard matches gets itself. A model that the tenant may not use does not exist here.
 func answerModel(x *gateway.Exchange) error {
 	m, canonical, _ := x.Directory.Model(x.Request.Param)
-	if m == nil || !x.Caller.Tenant.Allows(canonical) {
+	if m == nil || !x.Caller.Allows(canonical) {
 		return notFound(x, x.Request.Param)
 	}
 	model := chat.Model{ID: canonical, OwnedBy: m.OwnedBy, Created: x.Directory.Created()}

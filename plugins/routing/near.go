@@ -17,12 +17,12 @@ const (
 	suggestions = 3
 )
 
-// near lists up to three names that may have been meant, of the models that the tenant may use, nearest first.
-func near(d *gateway.Directory, t *gateway.Tenant, name string) []string {
+// near lists up to three names that may have been meant, of the models that the caller may use, nearest first.
+func near(d *gateway.Directory, c *gateway.Caller, name string) []string {
 	if len(name) > longestName {
 		return nil
 	}
-	models := d.Models(t)
+	models := d.Models(c)
 	if len(models) > mostModels {
 		return nil
 	}

@@ -97,7 +97,7 @@ func (p *Plugin) planModel(x *gateway.Exchange, name string, o *override) error 
 	switch {
 	case m == nil:
 		return notFound(x, name)
-	case !x.Caller.Tenant.Allows(canonical):
+	case !x.Caller.Allows(canonical):
 		return notAllowed(name)
 	case o != nil && o.provider != "" && x.Caller.Tenant.Overrides&gateway.OverrideProvider == 0:
 		return notOverridable(providerHeader)

@@ -22,7 +22,7 @@ func session(x *gateway.Exchange, by []string) (uint64, bool) {
 			}
 		}
 		if value != "" {
-			return hash(x.Caller.Tenant.ID, value), true
+			return hash(string(x.Caller.Tenant.ID), value), true
 		}
 	}
 	return 0, false

@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/gatewaytest"
 	"github.com/sluice-ai/sluice/gateway/health"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 	"github.com/sluice-ai/sluice/plugins/routing"
 )
 
@@ -33,14 +34,14 @@ func newHall(strategy gateway.Strategy, steps ...string) *hall {
 const sessions = 3000
 
 // plans are the targets of each session, in order.
-func (h *hall) plans(t *testing.T, tenant string) [][]*gateway.Target {
+func (h *hall) plans(t *testing.T, who tenant.ID) [][]*gateway.Target {
 	t.Helper()
 	p, _ := gatewaytest.Build(t, spec(), nil)
 	plan := p.Wrap(gateway.HandlerFunc(func(*gateway.Exchange) error { return nil }))
 	all := make([][]*gateway.Target, sessions)
 	for i := range all {
 		x := gatewaytest.New(t, gatewaytest.Request{
-			Directory: h.Directory, Caller: gateway.Caller{Tenant: &gateway.Tenant{ID: tenant}}, Body: fmt.Sprintf(`{"model":"m","prompt_cache_key":"session %d"}`, i),
+			Directory: h.Directory, Caller: gateway.Caller{Tenant: &gateway.Tenant{ID: who}}, Body: fmt.Sprintf(`{"model":"m","prompt_cache_key":"session %d"}`, i),
 		})
 		if err := plan.Serve(x); err != nil {
 			t.Fatal(err)

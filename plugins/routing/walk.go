@@ -81,11 +81,11 @@ func (w *walk) allowed(f *gateway.Model) bool {
 	before, after, wild := strings.Cut(string(f.Name), "*")
 	switch {
 	case !wild:
-		return w.x.Caller.Tenant.Allows(string(f.Name))
+		return w.x.Caller.Allows(string(f.Name))
 	case !w.asked.Name.Wild():
 		return false
 	default:
-		return w.x.Caller.Tenant.Allows(before + w.x.Plan.Matched + after)
+		return w.x.Caller.Allows(before + w.x.Plan.Matched + after)
 	}
 }
 

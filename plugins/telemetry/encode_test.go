@@ -60,7 +60,7 @@ func TestEncoder(t *testing.T) {
 	}
 	asked := func(model, subject string) gatewaytest.Request {
 		return gatewaytest.Request{
-			Directory: directory(), Body: body(model, true), Caller: gateway.Caller{Tenant: acme().Tenant, Key: "k", Subject: subject},
+			Directory: directory(), Body: body(model, true), Caller: gateway.Caller{Tenant: acme().Tenant, Key: "k", User: subject},
 		}
 	}
 	f(gatewaytest.Request{}, &gatewaytest.Script{})

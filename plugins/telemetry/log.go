@@ -48,10 +48,10 @@ func (r *record) describe(to line) error {
 	to.AddString("id", x.ID)
 	to.AddString("endpoint", x.Request.Endpoint.Name)
 	if t := x.Caller.Tenant; t != nil {
-		to.AddString("tenant", t.ID)
+		to.AddString("tenant", string(t.ID))
 	}
 	add(to, "key", x.Caller.Key)
-	add(to, "subject", x.Caller.Subject)
+	add(to, "user", x.Caller.User)
 	add(to, "model", x.Request.Model())
 	last := r.last()
 	if last != nil {

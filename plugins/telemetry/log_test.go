@@ -47,7 +47,7 @@ func TestHostileText(t *testing.T) {
 				t.Fatal(err)
 			}
 			model := bytes.TrimSpace(quoted.Bytes())
-			r, fields := gatewaytest.Request{Caller: gateway.Caller{Subject: text}}, 9
+			r, fields := gatewaytest.Request{Caller: gateway.Caller{User: text}}, 9
 			if !bytes.ContainsRune(model, '\\') { // peek refuses names with escapes, so control characters do not come so far
 				r.Body, fields = `{"model":`+string(model)+`}`, 10
 			}

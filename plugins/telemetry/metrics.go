@@ -128,7 +128,7 @@ func (m *metrics) observe(r *record) {
 	x, last := r.x, r.last()
 	k := seriesKey{tenant: none, model: modelLabel(x), provider: none, code: r.status}
 	if x.Caller.Tenant != nil {
-		k.tenant = x.Caller.Tenant.ID
+		k.tenant = string(x.Caller.Tenant.ID)
 	}
 	if last != nil {
 		k.provider = last.Provider

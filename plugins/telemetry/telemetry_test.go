@@ -15,6 +15,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/gatewaytest"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/plugins/telemetry"
 )
@@ -27,7 +28,7 @@ func directory() *gateway.Directory {
 }
 
 func acme() gateway.Caller {
-	return gateway.Caller{Tenant: &gateway.Tenant{ID: "acme"}, Key: "ci", Subject: "u-1"}
+	return gateway.Caller{Tenant: &gateway.Tenant{ID: "acme"}, Key: "ci", User: "u-1"}
 }
 
 // opening is what plugins behind telemetry do: they read the body, so that the model is known.
@@ -129,7 +130,7 @@ func TestEndings(t *testing.T) {
 	f("a whole reply", ask("fast", false),
 		&gatewaytest.Script{Attempts: []gateway.Attempt{ok("openai")}, Events: events(1), Usage: usage}, -1,
 		"info attempts=1 cache_read_tokens=20 cost_usd=0.00015"+who+" input_tokens=10"+by+
-			" model=fast output_tokens=40 provider=openai reasoning_tokens=50 status=200 subject=u-1 target_model=m-1 tenant=acme upstream_request_id=req_up usage=reported", `
+			" model=fast output_tokens=40 provider=openai reasoning_tokens=50 status=200 target_model=m-1 tenant=acme upstream_request_id=req_up usage=reported user=u-1", `
 attempts_total{outcome="ok",provider="openai"} 1
 cost_usd_total{model="gpt-4.1",provider="openai",tenant="acme"} 0.00015
 overhead_seconds_count 1
@@ -142,7 +143,7 @@ tokens_total{model="gpt-4.1",provider="openai",tenant="acme",type="reasoning"} 5
 
 	f("a stream", ask("claude-x", true),
 		&gatewaytest.Script{Attempts: []gateway.Attempt{ok("openai")}, Kind: gateway.Events, Events: events(3)}, -1,
-		"info attempts=1 cost_usd=0.00015"+who+by+" model=claude-x"+rest+" stream=true subject=u-1 target_model=m-1 tenant=acme upstream_request_id=req_up", `
+		"info attempts=1 cost_usd=0.00015"+who+by+" model=claude-x"+rest+" stream=true target_model=m-1 tenant=acme upstream_request_id=req_up user=u-1", `
 attempts_total{outcome="ok",provider="openai"} 1
 cost_usd_total{model="claude-*",provider="openai",tenant="acme"} 0.00015
 overhead_seconds_count 1
@@ -156,7 +157,7 @@ time_to_first_token_seconds_count{model="claude-*",provider="openai"} 1`)
 			Usage: chat.Usage{Provenance: chat.Aborted},
 		}, 1,
 		"info attempts=1 cost_usd=0.00015"+who+" error=the client left error_code=client_closed_request error_origin=client input_tokens=0"+by+
-			" model=gpt-4.1 output_tokens=0 provider=openai status=499 stream=true subject=u-1 target_model=m-1 tenant=acme upstream_request_id=req_up usage=aborted", `
+			" model=gpt-4.1 output_tokens=0 provider=openai status=499 stream=true target_model=m-1 tenant=acme upstream_request_id=req_up usage=aborted user=u-1", `
 attempts_total{outcome="canceled",provider="openai"} 1
 cost_usd_total{model="gpt-4.1",provider="openai",tenant="acme"} 0.00015
 overhead_seconds_count 1
@@ -169,7 +170,7 @@ time_to_first_token_seconds_count{model="gpt-4.1",provider="openai"} 1`)
 	f("a stream that breaks off", ask("gpt-4.1", true),
 		&gatewaytest.Script{Attempts: []gateway.Attempt{cut}, Kind: gateway.Events, Events: events(2), End: cut.Err}, -1,
 		"warn aborted=true attempts=1 cost_usd=0.00015"+who+" error=upstream: the answer broke off error_code=upstream_stream_error error_origin=upstream"+by+
-			" model=gpt-4.1"+rest+" stream=true subject=u-1 target_model=m-1 tenant=acme upstream_request_id=req_up", `
+			" model=gpt-4.1"+rest+" stream=true target_model=m-1 tenant=acme upstream_request_id=req_up user=u-1", `
 attempts_total{outcome="cut",provider="openai"} 1
 cost_usd_total{model="gpt-4.1",provider="openai",tenant="acme"} 0.00015
 overhead_seconds_count 1
@@ -185,7 +186,7 @@ time_to_first_token_seconds_count{model="gpt-4.1",provider="openai"} 1`)
 	f("a provider's error inside a stream", ask("gpt-4.1", true),
 		&gatewaytest.Script{Attempts: []gateway.Attempt{said}, Kind: gateway.Events, Events: events(1), End: said.Err}, -1,
 		"warn aborted=true attempts=1 cost_usd=0.00015"+who+" error_code=content_policy error_origin=upstream"+by+
-			" model=gpt-4.1"+rest+" stream=true subject=u-1 target_model=m-1 tenant=acme upstream_request_id=req_up", `
+			" model=gpt-4.1"+rest+" stream=true target_model=m-1 tenant=acme upstream_request_id=req_up user=u-1", `
 attempts_total{outcome="error",provider="openai"} 1
 cost_usd_total{model="gpt-4.1",provider="openai",tenant="acme"} 0.00015
 overhead_seconds_count 1
@@ -201,19 +202,19 @@ requests_total{code="400",model="none",provider="none",tenant="none"} 1`)
 
 	f("an unknown model", ask("whatever", false),
 		&gatewaytest.Script{Err: &gateway.Error{Status: 404, Code: "model_not_found", Origin: gateway.OriginClient}}, -1,
-		"info"+who+" error_code=model_not_found error_origin=client"+by+" model=whatever status=404 subject=u-1 tenant=acme", `
+		"info"+who+" error_code=model_not_found error_origin=client"+by+" model=whatever status=404 tenant=acme user=u-1", `
 request_duration_seconds_count{model="unknown",provider="none"} 1
 requests_total{code="404",model="unknown",provider="none",tenant="acme"} 1`)
 
 	f("a panic", ask("gpt-4.1", false), &gatewaytest.Script{Panic: "oh"}, -1,
-		"warn"+who+" error=panic error_code=internal_error error_origin=gateway"+by+" model=gpt-4.1 status=500 subject=u-1 tenant=acme", `
+		"warn"+who+" error=panic error_code=internal_error error_origin=gateway"+by+" model=gpt-4.1 status=500 tenant=acme user=u-1", `
 request_duration_seconds_count{model="gpt-4.1",provider="none"} 1
 requests_total{code="500",model="gpt-4.1",provider="none",tenant="acme"} 1`)
 
 	f("a whole reply that fails before it is written", ask("gpt-4.1", false),
 		&gatewaytest.Script{Attempts: []gateway.Attempt{ok("openai")}, End: &gateway.Error{Status: 502, Code: gateway.CodeCut, Origin: gateway.OriginUpstream}}, -1,
 		"warn attempts=1 cost_usd=0.00015"+who+" error_code=upstream_cut error_origin=upstream"+by+
-			" model=gpt-4.1 provider=openai status=502 subject=u-1 target_model=m-1 tenant=acme upstream_request_id=req_up", `
+			" model=gpt-4.1 provider=openai status=502 target_model=m-1 tenant=acme upstream_request_id=req_up user=u-1", `
 attempts_total{outcome="ok",provider="openai"} 1
 cost_usd_total{model="gpt-4.1",provider="openai",tenant="acme"} 0.00015
 overhead_seconds_count 1
@@ -222,7 +223,7 @@ requests_total{code="502",model="gpt-4.1",provider="openai",tenant="acme"} 1`)
 
 	f("an endpoint without a body", gatewaytest.Request{Endpoint: gatewaytest.ModelsList(), Caller: acme()},
 		&gatewaytest.Script{Events: events(1)}, -1,
-		"info endpoint=models.list key=ci status=200 subject=u-1 tenant=acme", `
+		"info endpoint=models.list key=ci status=200 tenant=acme user=u-1", `
 request_duration_seconds_count{model="none",provider="none"} 1
 requests_total{code="200",model="none",provider="none",tenant="acme"} 1`)
 }
@@ -493,7 +494,7 @@ func TestBounds(t *testing.T) {
 	p, h := gatewaytest.Build(t, telemetry.Spec(), &telemetry.Config{MaxTenants: 2})
 	handler := p.Wrap(opening(&gatewaytest.Script{}))
 	for i := range 50 {
-		caller := gateway.Caller{Tenant: &gateway.Tenant{ID: fmt.Sprintf("t%d", i%5)}}
+		caller := gateway.Caller{Tenant: &gateway.Tenant{ID: tenant.ID(fmt.Sprintf("t%d", i%5))}}
 		for _, model := range []string{fmt.Sprintf("made-up-%d", i), fmt.Sprintf("claude-%d", i)} {
 			gatewaytest.Serve(gatewaytest.New(t, gatewaytest.Request{Directory: directory(), Caller: caller, Body: body(model, false)}), handler)
 		}
