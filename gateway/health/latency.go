@@ -63,6 +63,26 @@ func (e *estimate) set(now clock.Instant, d time.Duration) {
 	e.word.Store(pack(d.Seconds(), ticks(now)))
 }
 
+// last is the value as it was when it was changed last, and when that was, to a tick; 0 if never.
+func (e *estimate) last(now clock.Instant) (time.Duration, clock.Instant) {
+	word := e.word.Load()
+	if word == 0 {
+		return 0, 0
+	}
+	age := int32(ticks(now) - uint32(word)) //nolint:gosec // ticks wrap
+	v := math.Float32frombits(uint32(word >> 32))
+	return time.Duration(float64(v) * float64(time.Second)), (now>>tickShift - clock.Instant(age)) << tickShift
+}
+
+// Measured is what First was when an outcome changed it last, and when that was, to 17 ms: who asks seldom does not want to
+// know what time alone has made of it.
+func (t *Target) Measured(now clock.Instant, whole bool) (time.Duration, clock.Instant) {
+	if t == nil {
+		return 0, 0
+	}
+	return t.latency[kind(whole)].first.last(now)
+}
+
 // latency is how long one kind of reply takes.
 type latency struct {
 	first estimate

@@ -221,3 +221,34 @@ func TestGivenUpAttemptsAreSlow(t *testing.T) {
 		t.Errorf("%+v", s.Window)
 	}
 }
+
+func TestMeasuredIsFirstWithoutTheTimeSince(t *testing.T) {
+	p := start(t, health.Settings{})
+	if d, at := p.Measured(p.now, false); d != 0 || at != 0 {
+		t.Errorf("%v at %v, though nothing was measured", d, at)
+	}
+	p.took(2 * time.Second)
+	is := func(want time.Duration, ago time.Duration) {
+		t.Helper()
+		d, at := p.Measured(p.now, false)
+		if d != want || p.now.Sub(at) < ago || p.now.Sub(at) > ago+17*time.Millisecond {
+			t.Errorf("%v %v ago, want %v %v ago", d, p.now.Sub(at), want, ago)
+		}
+	}
+	is(2*time.Second, 0)
+	_, at := p.Measured(p.now, false)
+	p.pass(time.Hour)
+	is(2*time.Second, time.Hour)
+	if _, again := p.Measured(p.now, false); again != at {
+		t.Errorf("the moment moved by %v", again.Sub(at))
+	}
+	p.took(250 * time.Millisecond)
+	is(250*time.Millisecond, 0)
+	if d, _ := p.Measured(p.now, true); d != 0 {
+		t.Errorf("whole replies take %v", d)
+	}
+	var none *health.Target
+	if d, at := none.Measured(p.now, false); d != 0 || at != 0 {
+		t.Error("something is known of nothing")
+	}
+}

@@ -140,3 +140,16 @@ func TestReserveChangesNothing(t *testing.T) {
 		t.Error("a name is forgotten because it was reserved")
 	}
 }
+
+func TestOfKey(t *testing.T) {
+	p := start(t, health.Settings{})
+	family(p)
+	var names []string
+	for _, one := range p.r.OfKey("openai", "main") {
+		names = append(names, one.ID().Model)
+	}
+	slices.Sort(names)
+	if !slices.Equal(names, []string{"gpt-5", "gpt-5-mini"}) {
+		t.Errorf("%q", names)
+	}
+}

@@ -239,6 +239,18 @@ func (r *Registry) Find(id ID) *Target {
 	return r.targets[id]
 }
 
+// OfKey are the targets of one of a provider's keys.
+func (r *Registry) OfKey(provider, key string) (targets []*Target) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, t := range r.targets {
+		if id.Provider == provider && id.Key == key {
+			targets = append(targets, t)
+		}
+	}
+	return targets
+}
+
 // All is what is known of all targets, by provider, key and model.
 func (r *Registry) All(now clock.Instant) []Snapshot {
 	if r == nil {
