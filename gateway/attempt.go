@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/admission"
 	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/health"
+	"github.com/sluice-ai/sluice/gateway/ledger"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
@@ -34,7 +35,21 @@ type Attempt struct {
 	Lost                 bool           // given up, because the other of two that ran was quicker; its usage is an estimate
 	Err                  error          // why it failed; nil if it did not
 
-	hold hold
+	// What follows is for whoever counts the money, see [Witness].
+	ID        ledger.ID  // of its row; zero if nobody watches
+	Prompt    int64      // tokens of the prompt, by an estimate
+	Said      int64      // tokens of the answer that have passed so far, by an estimate
+	MaxTokens int64      // what the answer is limited to; 0: as the caller asked
+	Reserved  int64      // picodollars that were reserved for it
+	Capped    bool       // no more than that is charged
+	Own       bool       // it goes to the tenant's own account at the provider
+	Delivered bool       // something of its answer went to the caller
+	Refused   bool       // a witness prevented it
+	Used      chat.Usage // what is known of its usage in the end: Usage, or an estimate where the provider reported nothing
+	Charge    int64      // picodollars that the tenant pays, not negative; known once it is settled
+
+	hold           hold
+	begun, settled bool
 }
 
 // hold is what an attempt has taken and must give back.

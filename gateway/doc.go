@@ -29,6 +29,10 @@
 //	gateway/health      what is known of a target: illness, cool-downs, refusals, limits, latency
 //	gateway/admission   how many requests run at a provider at a time, who waits and who is refused
 //	gateway/upstream    one attempt: the table of providers, connection pool, TLS, deadlines, cancellation, translation
+//	gateway/tenant      what a tenant is allowed: limits and budgets, in words that all share
+//	gateway/meter       counts what is used against what is allowed, in this process or with others
+//	gateway/ledger      rows of what was spent: the journal on disk, and shipping it
+//	gateway/store       where rows, keys, tokens and tenants are kept: SQLite or PostgreSQL
 //	gateway/runtime     configuration -> an immutable generation; atomic swap, drain of the old
 //	gateway/admin       the operators' listener: metrics, liveness, readiness, profiles
 //	gateway/sim         the simulated provider and its faults, in process and as a server
@@ -47,7 +51,7 @@
 //	dialect     a language on the wire (openai, responses, anthropic)
 //	event       one piece of a reply: an SSE event, or the whole body
 //	piece       one step of a streamed reply in the neutral form
-//	caller      who asks: tenant, key, subject
+//	caller      who asks: tenant, key, user
 //	tenant      who is served and billed: a YAML file
 //	plan        the targets of one exchange, in the order in which they are tried
 //	provider    an account at somebody who runs models; its kind is a row of upstream's table
@@ -60,6 +64,18 @@
 //	commit      the moment after which nothing may be sent twice: the first event has arrived
 //	generation  everything that one state of the configuration built; immutable
 //	directory   the tenants, keys and models of a generation
+//	witness     hears the attempts of an exchange: before each is sent, when nothing more will be known of it, and the end
+//	cost        what the provider takes for an attempt
+//	charge      what the tenant pays for it
+//	meter       a counter with a limit: requests, tokens, exchanges at once, money
+//	scope       what a limit counts together: of the tenant, a key, a user, a model
+//	slice       what a node may use up without asking
+//	pool        where slices are drawn: in process, or Redis
+//	epoch       one life of the pool's memory
+//	journal     the rows on the local disk, ahead of the store
+//	intent      a row before its attempt is sent
+//	seal        the same row when the attempt is over
+//	family      the refresh tokens that came of one grant
 //	chain       the plugins of a generation, in order, with forward behind them
 //	plugin      one link of the chain
 package gateway

@@ -2,10 +2,10 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
@@ -22,6 +22,10 @@ type Exchange struct {
 	Plan      Plan       // set by routing
 	Usage     chat.Usage // of the delivered attempt, filled as events pass
 	Reply     *Reply     // set by the innermost handler, or by a plugin that answers itself
+	Replay    *Replay    // set with Reply by a plugin that answers with what was answered before
+	Rates     Rates      // what is left of the caller's limits, for the headers of the reply; set by quota
+	Instead   string     // model that is asked instead of the one that the request names; set by quota
+	Lenient   bool       // who leaves before the first event pays nothing; set by ledger
 
 	// Idle is set by the transport. A Stream whose Next blocks calls it at each beat, on the pulling goroutine, so
 	// that heartbeats fall between events by construction. Nil before the reply has begun.
@@ -32,6 +36,8 @@ type Exchange struct {
 	committed bool
 	ended     bool
 	complete  bool // it ended with all of the reply
+	witnesses []Witness
+	seats     [2]Witness
 	ends      []func(error)
 	endSlots  [4]func(error)
 	attempts  []*Attempt
@@ -43,7 +49,7 @@ type Exchange struct {
 func (x *Exchange) Init(id string, e *Endpoint, h Header, body Body) {
 	x.ID, x.Start = id, Now()
 	x.Request = Request{Endpoint: e, Header: h, body: body}
-	x.ends, x.attempts = x.endSlots[:0], x.slots[:0]
+	x.ends, x.attempts, x.witnesses = x.endSlots[:0], x.slots[:0], x.seats[:0]
 	x.holds.Store(1)
 }
 
@@ -116,8 +122,9 @@ func (x *Exchange) End(err error) (panics []error) {
 		x.Over(a)
 	}
 	x.Cost()
-	for _, v := range slices.Backward(x.ends) {
-		if p := callEnd(v, err); p != nil {
+	panics = x.close(err)
+	for _, f := range slices.Backward(x.ends) {
+		if p := caught(func() { f(err) }); p != nil {
 			panics = append(panics, p)
 		}
 	}
@@ -129,12 +136,19 @@ func (x *Exchange) End(err error) (panics []error) {
 // Ended says whether End has run.
 func (x *Exchange) Ended() bool { return x.ended }
 
-func callEnd(f func(error), err error) (panicked error) {
-	defer func() {
-		if r := recover(); r != nil {
-			panicked = fmt.Errorf("panic at the end of an exchange: %v", r)
-		}
-	}()
-	f(err)
-	return nil
+// Asked is the model that is asked for: the request's, or the one instead of it.
+func (x *Exchange) Asked() string {
+	if x.Instead != "" {
+		return x.Instead
+	}
+	return x.Request.Model()
+}
+
+// Rates are what is left of a caller's limits for a minute. The zero value says nothing.
+type Rates struct{ Requests, Tokens Rate }
+
+// Rate is one limit: how much it is, how much is left, and when all of it will be left again.
+type Rate struct {
+	Limit, Remaining int64
+	Reset            time.Duration
 }

@@ -28,6 +28,9 @@ func deliver(x *gateway.Exchange, o *outcome) error {
 			o.reply.Header = append(o.reply.Header, gateway.Field{Name: "x-should-retry", Value: "false"})
 		}
 	}
+	if o.good() {
+		x.Attempts()[len(x.Attempts())-1].Delivered = true
+	}
 	x.Reply = o.reply
 	x.Commit()
 	return nil

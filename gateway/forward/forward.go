@@ -95,18 +95,24 @@ func (h *Handler) Serve(x *gateway.Exchange) error {
 
 // attempt makes one attempt and judges it.
 func (w *walk) attempt(p *place) outcome {
-	a := w.begin(p)
+	a, err := w.begin(p, false)
+	if err != nil {
+		return outcome{err: err}
+	}
 	reply, err := p.via.Send(w.x, p.target, a)
 	return w.settle(p, a, reply, err)
 }
 
-// begin records an attempt at a place that was taken.
-func (w *walk) begin(p *place) *gateway.Attempt {
+// begin records an attempt at a place that was taken. If a witness prevents it, the place is given back.
+func (w *walk) begin(p *place, hedged bool) (*gateway.Attempt, error) {
 	x := w.x
 	a := x.Attempting(p.target)
-	a.Key, a.Waited = p.key, p.waited
+	a.Key, a.Waited, a.Prompt, a.Own, a.Hedged = p.key, p.waited, p.tokens, p.own, hedged
 	a.Hold(p.health, p.limiter, p.tokens, x.Request.Stream())
-	return a
+	if err := x.Begin(a); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // settle judges an attempt, and tells of it. What was taken for it is given back, unless its reply goes on.

@@ -225,6 +225,7 @@ func (f *fleet) askAt(e *gateway.Endpoint, text string) *gateway.Exchange {
 	if err := x.Request.Open(); err != nil {
 		panic(err)
 	}
+	watch(x)
 	return x
 }
 

@@ -61,14 +61,16 @@ func (w *walk) hedges() *budget {
 // other attempt is cancelled, and has ended when race returns: it may have been writing the request's bytes.
 func (w *walk) race(p place, after time.Duration) outcome {
 	r := race{done: make(chan *runner, 2)}
-	r.start(w, &p)
+	if err := r.start(w, &p, false); err != nil {
+		return outcome{err: err}
+	}
 	late := time.NewTimer(after)
 	defer late.Stop()
 	for {
 		select {
 		case <-late.C:
 			if p, ok := w.second(); ok {
-				r.start(w, &p).attempt.Hedged = true
+				_ = r.start(w, &p, true) // who watches may prevent it: then there is none
 			}
 		case run := <-r.done:
 			if o, decided := r.ended(w, run); decided {
@@ -143,11 +145,15 @@ type runner struct {
 	thrown  any // a panic
 }
 
-func (r *race) start(w *walk, p *place) *runner {
-	run := &runner{Fork: w.x.Fork(), place: *p, attempt: w.begin(p)}
+func (r *race) start(w *walk, p *place, hedged bool) error {
+	a, err := w.begin(p, hedged)
+	if err != nil {
+		return err
+	}
+	run := &runner{Fork: w.x.Fork(), place: *p, attempt: a}
 	r.runners = append(r.runners, run)
 	go run.send(r.done)
-	return run
+	return nil
 }
 
 func (run *runner) send(done chan<- *runner) {

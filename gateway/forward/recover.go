@@ -351,6 +351,7 @@ func (l *lasting) ask() *gateway.Reply {
 		}
 		o := w.attempt(&p)
 		if o.good() && o.reply.Kind == gateway.Events {
+			x.Attempts()[len(x.Attempts())-1].Delivered = true
 			w.retries = min(w.retries, left-1) // each break costs one, wherever it is mended
 			return o.reply
 		}

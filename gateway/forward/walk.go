@@ -70,6 +70,7 @@ type place struct {
 	key     string
 	health  *health.Target
 	limiter *admission.Limiter
+	own     bool // the tenant's account
 	index   int
 	tokens  int64
 	waited  time.Duration
@@ -80,7 +81,7 @@ func (w *walk) place(i int) place {
 	t := w.targets[i]
 	p := place{target: t, via: t.Via, key: t.Key, health: t.Health, limiter: t.Limiter, index: i, tokens: w.tokens}
 	if own := w.x.Caller.Tenant.Own[t.Provider]; own != nil {
-		p.via, p.key, p.health, p.limiter = own.Via, "tenant", own.Health, own.Limiter
+		p.via, p.key, p.health, p.limiter, p.own = own.Via, "tenant", own.Health, own.Limiter, true
 	}
 	if p.health != nil {
 		p.health = p.health.Of(w.x.ModelFor(t))

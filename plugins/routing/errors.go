@@ -145,7 +145,7 @@ func notThere(x *gateway.Exchange, param, id, provider string) error {
 	case "conversation", "conversation.id":
 		instead = "send the whole conversation as \"input\"."
 	}
-	return invalid(code, param, quoted(id)+" is held by "+quoted(provider)+", to which the model "+quoted(x.Request.Model())+
+	return invalid(code, param, quoted(id)+" is held by "+quoted(provider)+", to which the model "+quoted(x.Asked())+
 		" does not lead. Ask a model that does, or "+instead)
 }
 

@@ -69,7 +69,7 @@ func (p *Plugin) planByModel(x *gateway.Exchange, o *override) error {
 	if err := x.Request.Open(); err != nil {
 		return err
 	}
-	name, e := x.Request.Model(), x.Request.Endpoint
+	name, e := x.Asked(), x.Request.Endpoint
 	switch {
 	case name != "":
 	case e.Default == "":
@@ -79,10 +79,7 @@ func (p *Plugin) planByModel(x *gateway.Exchange, o *override) error {
 			return noDefault(name)
 		}
 	}
-	if err := p.planModel(x, name, o); err != nil {
-		return err
-	}
-	return pin(x)
+	return p.planModel(x, name, o)
 }
 
 func known(x *gateway.Exchange, name string) bool {
@@ -104,17 +101,28 @@ func (p *Plugin) planModel(x *gateway.Exchange, name string, o *override) error 
 	}
 	x.Plan = gateway.Plan{Model: canonical, Matched: matched, Targets: m.Fixed(), Hedge: m.Hedge}
 	own := len(x.Plan.Targets)
+	var among []*gateway.Target
 	if x.Plan.Targets == nil || len(m.Fallback) > 0 || o.steers() || !allCan(x.Plan.Targets, x.Request.Endpoint) {
 		w := walk{p: p, x: x, o: o, asked: m, seen: make([]*gateway.Model, 0, 8), targets: make([]*gateway.Target, 0, 8)}
 		w.add(m)
 		if x.Plan.Targets, own = w.targets, w.own; len(w.targets) == 0 {
-			return w.nothing(name)
+			if err := w.nothing(name); err != nil {
+				return err
+			}
+			return pin(x)
+		}
+		if w.sooner {
+			among = w.targets[:own]
 		}
 	}
 	if o.strategyOf(m) == gateway.Ordered {
 		x.Plan.Targets = eased(x, x.Plan.Targets, own)
 	}
 	x.Plan.Targets = fitting(x, x.Plan.Targets)
+	if err := pin(x); err != nil {
+		return err
+	}
+	p.chosen(x, among)
 	return nil
 }
 
