@@ -19,8 +19,7 @@ type candidate struct {
 	place  float64 // in the draw, least first; +Inf without weight
 	score  float64 // least first: what the strategy expects, before the draw decides
 
-	running float64 // for least_latency, as memory
-	memory  *memory
+	running, late, silent float64 // for least_latency, see load
 }
 
 // class goes before everything else.
@@ -47,6 +46,7 @@ type draw struct {
 // of it while they recover. Each place of the draw goes to one of those left, with a probability of its weight among theirs:
 // the least of exponentially distributed numbers, divided by the weights, does that. For a session the number is a hash, so
 // that it finds the same order each time, and the loss of a target moves only its own sessions (weighted rendezvous hashing).
+// Of rate limits sessions know nothing: what is left changes with each reply, and each change would move some of them.
 func (d *draw) weigh(step []candidate) {
 	if len(step) == 1 && d.strategy == gateway.Ordered {
 		return
@@ -62,7 +62,7 @@ func (d *draw) weigh(step []candidate) {
 		}
 		c.weight = float64(max(c.t.Weight, 0))
 		whole += c.weight
-		if len(step) > 1 {
+		if len(step) > 1 && !d.bound {
 			c.weight *= left(c.health.Limits(), now)
 		}
 		rest += c.weight

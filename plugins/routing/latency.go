@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"sync"
@@ -53,9 +54,6 @@ func (d *draw) byLatency(pool []candidate) {
 		}
 		slices.SortStableFunc(pool[1:], byScore)
 	}
-	if len(pool) > 0 {
-		d.chosen(&pool[0])
-	}
 }
 
 // expect scores candidates by what is expected of them, and moves the sooner ones forward in the draw.
@@ -64,11 +62,11 @@ func (d *draw) expect(pool []candidate) {
 	best, all := math.Inf(1), 0.0
 	for i := range pool {
 		c := &pool[i]
-		if c.score = d.first(c); c.score > 0 {
-			best = min(best, c.score)
-		}
 		c.running = weight(c.health.Outstanding())
 		all += c.running
+		if d.believe(c, len(pool)-1); c.score > 0 {
+			best = min(best, c.score)
+		}
 	}
 	if math.IsInf(best, 1) {
 		best = 1 // nothing is known: who has less to do comes first
@@ -80,29 +78,42 @@ func (d *draw) expect(pool []candidate) {
 	}
 }
 
-// first is how long the target takes for the first event of a stream, or for a whole reply, in seconds; 0 if nobody knows.
-func (d *draw) first(c *candidate) float64 {
-	return c.health.First(d.x.Start, !d.x.Request.Stream()).Seconds()
+// believe sets what the target takes for the first event of a stream, or for a whole reply, in seconds; 0 if nobody knows.
+// others are those that can be chosen instead.
+func (d *draw) believe(c *candidate, others int) {
+	now, m := d.x.Start, d.p.memories.of(c.health)
+	c.late, c.silent = m.load.look(now, c.running)
+	c.score = m.scouted(d.x).believe(now, c, !d.x.Request.Stream(), others)
 }
 
 // expected is when the first event of a request will probably come, in seconds: the time that it takes at present, longer if
 // more is running there than should be, and longer while the target recovers. Of a target of which nothing is known as much is
 // expected as of the best, so that it gets its chance, but few before it has answered. c.score is what it takes.
 func (d *draw) expected(c *candidate, best float64) float64 {
-	now := d.x.Start
-	c.memory = d.p.memories.of(c.health)
-	late, silent := c.memory.load.look(now, c.running)
 	if c.score == 0 {
 		return best * (c.running + 1)
 	}
-	first := c.memory.scouted(d.x).believe(now, c.score, c.running == 0, silent > 0)
-	return max(first*late, silent) / c.health.Share(now)
+	return max(c.score*c.late, c.silent) / c.health.Share(d.x.Start)
 }
 
-// chosen remembers that a target is the first of a plan.
-func (d *draw) chosen(c *candidate) {
-	c.memory.load.arrived.Add(int64(1000 * weight(1, d.x.Request.PromptTokens())))
-	c.memory.scouted(d.x).chosen(d.x.Start)
+// chosen takes down what the plan means for the targets in it: work for the first, and of those among which it was chosen by
+// latency, that they were not.
+func (p *Plugin) chosen(x *gateway.Exchange, among []*gateway.Target) {
+	if p.memories.size.Load() == 0 {
+		return
+	}
+	first := x.Plan.Targets[0]
+	if m := p.memories.known(healthOf(x, first)); m != nil {
+		m.load.arrived.Add(int64(1000 * weight(1, x.Request.PromptTokens())))
+		if slices.Contains(among, first) {
+			m.scouted(x).chosen(x.Start)
+		}
+	}
+	for _, t := range among {
+		if m := p.memories.known(healthOf(x, t)); m != nil && t != first {
+			m.scouted(x).passed.Add(1)
+		}
+	}
 }
 
 // weight is how much a number of requests is, whose prompts have so many tokens together.
@@ -115,18 +126,33 @@ type memories struct {
 }
 
 // mostMemories bounds what is remembered of targets that are gone, some of which had names that callers invented.
-const mostMemories = 1024
+const mostMemories = 8192
 
 func (m *memories) of(h *health.Target) *memory {
 	if v, ok := m.byTarget.Load(h); ok {
 		return v.(*memory)
 	}
-	if m.size.Add(1) > mostMemories { // all of it comes back soon
-		m.byTarget.Clear()
-		m.size.Store(1)
+	v, known := m.byTarget.LoadOrStore(h, &memory{})
+	if !known && m.size.Add(1) > mostMemories {
+		m.byTarget.Range(func(other, _ any) bool { // any will do: what is known comes back soon
+			if other == h {
+				return true
+			}
+			if _, there := m.byTarget.LoadAndDelete(other); there {
+				m.size.Add(-1)
+			}
+			return false
+		})
 	}
-	v, _ := m.byTarget.LoadOrStore(h, &memory{})
 	return v.(*memory)
+}
+
+// known is what there is; nil if there is nothing.
+func (m *memories) known(h *health.Target) *memory {
+	if v, ok := m.byTarget.Load(h); ok {
+		return v.(*memory)
+	}
+	return nil
 }
 
 // memory is of one target.
@@ -159,8 +185,12 @@ type load struct {
 	quiet   gateway.Instant // since when nothing has ended
 }
 
-// lately is the time constant with which the past of a load is forgotten, in seconds.
-const lately = 10
+const (
+	// lately is the time constant with which the past of a load is forgotten, in seconds.
+	lately = 10
+	// unseen is for how long things are taken to stay that were over at each look, in seconds.
+	unseen = 1
+)
 
 // look says by how much more is running than should be, 1 if it is not; and, if nothing has ended for much longer than
 // things stay, for how long, in seconds. Where several ask at once they get the same answer.
@@ -181,10 +211,10 @@ func (l *load) look(now gateway.Instant, running float64) (late, silent float64)
 	arrived := float64(l.arrived.Swap(0)) / 1000
 	l.should += arrived
 	l.ended += arrived - (running - l.running)
-	if running < l.running || l.running == 0 {
+	if running < l.running || l.running == 0 || running <= 1.5*arrived { // what runs may have come since the last look
 		l.quiet = now
 		if l.ended > 0 {
-			l.stay = l.area / l.ended
+			l.stay = cmp.Or(l.area/l.ended, unseen)
 		}
 	}
 	l.at, l.running = now, running
@@ -198,31 +228,43 @@ func (l *load) look(now gateway.Instant, running float64) (late, silent float64)
 }
 
 // scouted is what a target needs for its answers, as far as that is to be believed. What is known of a target that nobody
-// chooses grows old, and health lets it fade until the target is chosen again. That attempt is a scout: nobody follows before
-// it is back, because the target may well be as slow as it was. Changes that are made at the same time may get lost, which
-// does no harm.
+// chooses grows old: it fades, until the target is chosen again. It fades with time, as health says, but no faster than others
+// are chosen, because of a model that is seldom asked each request would find what is known faded. That attempt is a scout:
+// nobody follows before it is back, because the target may well be as slow as it was. Changes that are made at the same time
+// may get lost, which does no harm.
 type scouted struct {
-	took  atomic.Uint64 // when that was measured, in seconds, a float64
-	faded atomic.Uint64 // what health said at the last look
-	scout atomic.Int64  // when the scout is given up; 0: there is none
+	measured atomic.Int64  // when health measured last
+	passed   atomic.Int64  // how often others were chosen since
+	took     atomic.Uint64 // what was measured, in seconds, a float64
+	faded    atomic.Uint64 // what was left of that at the last look
+	scout    atomic.Int64  // when the scout is given up; 0: there is none
 }
 
-// believe is what to believe, in seconds, if health says first; idle says that nothing is running there, and silent that
-// nothing comes from there.
-func (s *scouted) believe(now gateway.Instant, first float64, idle, silent bool) float64 {
-	const slightly = 1.01
-	took := math.Float64frombits(s.took.Load())
-	news := first > slightly*math.Float64frombits(s.faded.Load())
-	s.faded.Store(math.Float64bits(first))
-	until := s.scout.Load()
-	switch {
-	case news, until != 0 && (idle || !silent && int64(now) > until): // the scout is back, and was not slower than what is left
-		s.took.Store(math.Float64bits(first))
+// scoutless is how often others are chosen before what was measured fades, and in which it then fades to a third: a target
+// that takes twice as long as the best gets a request in 170. Of several others each gets so many.
+const scoutless = 100
+
+// believe is what to believe of a candidate, in seconds; 0 if nothing was measured.
+func (s *scouted) believe(now gateway.Instant, c *candidate, whole bool, others int) float64 {
+	measured, at := c.health.Measured(now, whole)
+	took := measured.Seconds()
+	if int64(at) != s.measured.Load() { // perhaps the scout is back
+		s.measured.Store(int64(at))
+		s.took.Store(math.Float64bits(took))
+		s.passed.Store(0)
 		s.scout.Store(0)
-	case until != 0:
-		return took
 	}
-	return first
+	if until := s.scout.Load(); until != 0 {
+		if lost := c.running == 0 || c.silent == 0 && int64(now) > until; !lost {
+			return took
+		}
+		s.scout.Store(0)
+	}
+	often := float64(scoutless * max(others, 1))
+	left := math.Exp(-max(float64(s.passed.Load())-often, 0) / often)
+	faded := max(took*left, min(c.health.First(now, whole).Seconds(), took))
+	s.faded.Store(math.Float64bits(faded))
+	return faded
 }
 
 // chosen sends a scout, if it is time.

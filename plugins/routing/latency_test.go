@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,13 +58,14 @@ func (m market) String() string {
 
 // play sends requests at a rate for some time. A request goes to the first target of its plan that may be asked, and on to
 // the next if that answers 429.
-func play(t *testing.T, strategy gateway.Strategy, rate int, length time.Duration, providers ...provider) market {
+func play(t *testing.T, strategy gateway.Strategy, rate float64, length time.Duration, providers ...provider) market {
 	t.Helper()
-	return stage(t, strategy, body("m"), rate, length, providers...)
+	return stage(t, strategy, body("m"), 0, rate, length, providers...)
 }
 
-// stage is play of streams, each of which lasts for 50 times as long as its first event takes, or of whole replies.
-func stage(t *testing.T, strategy gateway.Strategy, body string, rate int, length time.Duration, providers ...provider) (m market) {
+// stage is play of streams, each of which lasts for 50 times as long as its first event takes, or of whole replies. Before each
+// request there are a few, as many as others says, to another model that works and has this one for a fallback.
+func stage(t *testing.T, strategy gateway.Strategy, body string, others int, rate float64, length time.Duration, providers ...provider) (m market) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
@@ -75,16 +77,26 @@ func stage(t *testing.T, strategy gateway.Strategy, body string, rate int, lengt
 				Provider: name, Model: "m", Weight: 1, Health: registry.Target(health.ID{Provider: name, Model: "m"}, health.Settings{}),
 			}})
 		}
-		d := gateway.NewDirectory(gateway.Entries{Models: []*gateway.Model{model}})
+		other := &gateway.Model{Name: "other", Strategy: gateway.Weighted, Steps: [][]*gateway.Target{{{Provider: "other", Model: "m", Weight: 1}}}, Fallback: []*gateway.Model{model}}
+		d := gateway.NewDirectory(gateway.Entries{Models: []*gateway.Model{model, other}})
 		p, _ := gatewaytest.Build(t, routing.Spec(), nil)
 		plan := p.Wrap(gateway.HandlerFunc(func(*gateway.Exchange) error { return nil }))
 		m.shares = make([]float64, len(providers))
 		start, tenant, sent := time.Now(), &gateway.Tenant{}, 0
-		for ; time.Since(start) < length; sent++ {
+		planned := func(body string) *gateway.Exchange {
 			x := gatewaytest.New(t, gatewaytest.Request{Directory: d, Caller: gateway.Caller{Tenant: tenant}, Body: body})
 			if err := plan.Serve(x); err != nil {
 				t.Fatal(err)
 			}
+			return x
+		}
+		for ; time.Since(start) < length; sent++ {
+			gap := time.Duration(float64(time.Second) / rate * r.ExpFloat64())
+			for range others {
+				planned(strings.Replace(body, `"m"`, `"other"`, 1))
+				<-time.After(gap / time.Duration(others+1))
+			}
+			x := planned(body)
 			for n, to := range x.Plan.Targets {
 				i, _ := strconv.Atoi(to.Provider)
 				began := gateway.Now()
@@ -112,7 +124,7 @@ func stage(t *testing.T, strategy gateway.Strategy, body string, rate int, lengt
 				time.AfterFunc(total, func() { to.Health.End(100) })
 				break
 			}
-			<-time.After(time.Duration(float64(time.Second) / float64(rate) * r.ExpFloat64()))
+			<-time.After(gap / time.Duration(others+1))
 		}
 		<-time.After(time.Hour)
 		for i := range m.shares {
@@ -133,17 +145,19 @@ func (p provider) sometimes(share float64, q provider) provider {
 	}
 }
 
+const stream = `{"model":"m","stream":true}`
+
 func refuse(time.Duration, int64, *rand.Rand) time.Duration { return 0 }
 
 // TestLeastLatency plays scenarios. The median and the 99th percentile must stand beside the best of the other strategies,
 // though that is another one each time.
 func TestLeastLatency(t *testing.T) {
-	f := func(name string, rate int, providers ...provider) (shares []float64) {
+	f := func(name string, rate float64, providers ...provider) (shares []float64) {
 		t.Helper()
 		const length = 20 * time.Second
 		got := play(t, gateway.LeastLatency, rate, length, providers...)
 		ordered, weighted := play(t, gateway.Ordered, rate, length, providers...), play(t, gateway.Weighted, rate, length, providers...)
-		t.Logf("%s, %d/s: %v; ordered: %v; weighted: %v", name, rate, got, ordered, weighted)
+		t.Logf("%s, %v/s: %v; ordered: %v; weighted: %v", name, rate, got, ordered, weighted)
 		for _, p := range []int{50, 99} {
 			best := min(ordered.percentile(p), weighted.percentile(p))
 			if got.percentile(p) > best*11/10 {
@@ -155,7 +169,7 @@ func TestLeastLatency(t *testing.T) {
 	const ms = time.Millisecond
 	fast, slow, mean := steady(100*ms), steady(2*time.Second), steady(200*ms)
 	same, small, alike := mean, fast.busy(25), fast.busy(25)
-	for _, rate := range []int{20, 200} {
+	for _, rate := range []float64{20, 200} {
 		f("the first is fast", rate, fast, slow)
 		f("the second is fast", rate, slow, fast)
 		if s := f("equal", rate, mean, same); s[0] < 0.3 || s[0] > 0.7 {
@@ -175,15 +189,63 @@ func TestLeastLatency(t *testing.T) {
 	f("three", 200, mean, fast, slow)
 	f("not for all of them", 400, fast.busy(20), mean.busy(100))
 	f("none for all of them", 400, small, alike)
-	stream := `{"model":"m","stream":true}`
-	if m := stage(t, gateway.LeastLatency, stream, 100, 30*time.Second, mean, fast); m.percentile(99) > 120*ms {
+	if m := stage(t, gateway.LeastLatency, stream, 0, 100, 30*time.Second, mean, fast); m.percentile(99) > 120*ms {
 		t.Errorf("streams, the second is fast: %v", m)
 	}
-	if m := stage(t, gateway.LeastLatency, stream, 100, 30*time.Second, fast.then(10*time.Second, slow), mean); m.percentile(50) > 220*ms || m.shares[0] > 0.4 {
+	if m := stage(t, gateway.LeastLatency, stream, 0, 100, 30*time.Second, fast.then(10*time.Second, slow), mean); m.percentile(50) > 220*ms || m.shares[0] > 0.4 {
 		t.Errorf("streams, the first becomes slow: %v", m)
 	}
 	if m := play(t, gateway.LeastLatency, 400, 20*time.Second, fast.sometimes(0.05, slow), mean); m.percentile(99) > 250*ms {
 		t.Errorf("a target that is slow now and then: %v", m)
+	}
+}
+
+// TestLeastLatencyOfTheQuiet plays models that are seldom asked, as most are: what is known must not fade before others are
+// asked. The slow ones are looked at again in the end.
+func TestLeastLatencyOfTheQuiet(t *testing.T) {
+	const ms = time.Millisecond
+	const requests = 2000
+	fast, slow, mean := steady(100*ms), steady(2*time.Second), steady(200*ms)
+	for _, every := range []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 20 * time.Second, time.Minute, time.Hour} {
+		rate := 1 / every.Seconds()
+		f := func(name string, providers ...provider) market {
+			t.Helper()
+			got := play(t, gateway.LeastLatency, rate, requests*every, providers...)
+			ordered := play(t, gateway.Ordered, rate, requests*every, providers...)
+			t.Logf("%s, one each %v: %v; ordered: %v", name, every, got, ordered)
+			for _, p := range []int{50, 99} {
+				if best := ordered.percentile(p); got.percentile(p) > best*11/10 {
+					t.Errorf("%s, one each %v: p%d is %v, that of the strategy ordered %v", name, every, p, got.percentile(p), best)
+				}
+			}
+			return got
+		}
+		f("the first is fast", fast, slow)
+		f("the second is fast", slow, fast)
+		f("twice as long", mean, steady(400*ms))
+		f("three", fast, mean, steady(300*ms))
+		if m := f("refuses", refuse, mean); m.shares[0] > 0.02 {
+			t.Errorf("one each %v: a target that refuses gets %.3f", every, m.shares[0])
+		}
+		half := requests / 2 * every
+		if m := f("becomes fast", mean, slow.then(half, fast)); m.shares[1] < 0.25 {
+			t.Errorf("one each %v: what has become fast gets %.3f", every, m.shares[1])
+		}
+		if m := f("becomes a black hole", fast.then(half*3/2, steady(time.Hour)), mean); m.shares[0] > 0.78 {
+			t.Errorf("one each %v: a black hole from three quarters of the time on got %.3f", every, m.shares[0])
+		}
+	}
+}
+
+// TestFallbacksAreNotChosen makes sure that requests to another model, which has this one for a fallback and does not need it,
+// are not taken for requests to this one.
+func TestFallbacksAreNotChosen(t *testing.T) {
+	const ms = time.Millisecond
+	for _, others := range []int{10, 100} {
+		m := stage(t, gateway.LeastLatency, stream, others, 10, 200*time.Second, steady(100*ms), steady(400*ms))
+		if m.percentile(99) > 121*ms || m.shares[1] > 0.02 {
+			t.Errorf("%d requests to another model for each: %v", others, m)
+		}
 	}
 }
 
@@ -209,6 +271,33 @@ func TestStreamsApart(t *testing.T) {
 	}
 	f(`{"model":"m"}`, "two")
 	f(`{"model":"m","stream":true}`, "one")
+}
+
+// TestSuspectsOfAllStrategies makes sure that only who chooses by what he expects avoids a target that fails at times: an order,
+// weights and prices are what somebody has configured, and who finds the target failing goes on to the next.
+func TestSuspectsOfAllStrategies(t *testing.T) {
+	f := func(s gateway.Strategy, want float64) {
+		t.Helper()
+		d, at := stall(s, "a/m", "b/m")
+		for i := range 100 {
+			now, a := gateway.Now(), health.OK
+			if i%5 < 2 {
+				a = health.Failed
+			}
+			at["a/m"].Health.Report(now, health.Outcome{Verdict: a, Began: now, First: 100 * time.Millisecond, Whole: true})
+			at["b/m"].Health.Report(now, health.Outcome{Verdict: health.OK, Began: now, First: 100 * time.Millisecond, Whole: true})
+		}
+		if state := at["a/m"].Health.State(gateway.Now()); state != health.Suspect {
+			t.Fatal(state)
+		}
+		if got := firsts(t, d, gatewaytest.Request{})[at["a/m"]]; !near(got, want) {
+			t.Errorf("%s: what is suspect comes first in %.2f of the plans, want %.2f", s, got, want)
+		}
+	}
+	f(gateway.Ordered, 1)
+	f(gateway.Weighted, 0.5)
+	f(gateway.LeastCost, 0.5)
+	f(gateway.LeastLatency, 0)
 }
 
 // TestSuspects makes sure that what fails of late comes behind what does not, however fast it is, and that what may be tried

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway"
@@ -114,6 +115,71 @@ func TestAffinity(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestAffinityWithoutLimits makes sure that what is left of the rate limits of keys moves no session: it changes with each reply,
+// and only the replica that saw the reply knows it. A key that has nothing left is barred.
+func TestAffinityWithoutLimits(t *testing.T) {
+	for _, strategy := range []gateway.Strategy{gateway.Ordered, gateway.Weighted, gateway.LeastLatency, gateway.LeastCost} {
+		h := newHall(strategy, "a:1/m a:2/m")
+		left := func(name string, n int64) {
+			now := gateway.Now()
+			h.at[name].Health.Limited(now, health.Limits{Requests: health.Limit{Max: 100, Remaining: n, Reset: now.Add(time.Minute)}})
+		}
+		before := h.plans(t, "acme")
+		for _, l := range [][2]int64{{90, 80}, {60, 40}, {100, 20}, {20, 100}, {50, 1}} {
+			left("a:1/m", l[0])
+			left("a:2/m", l[1])
+			for i, p := range h.plans(t, "acme") {
+				if p[0] != before[i][0] {
+					t.Fatalf("%s: %v left: session %d moves", strategy, l, i)
+				}
+			}
+		}
+		left("a:2/m", 0)
+		if plans := h.plans(t, "acme"); share(plans, h.at["a:1/m"]) != 1 {
+			t.Errorf("%s: sessions stay at a key that has nothing left", strategy)
+		}
+	}
+}
+
+// TestAffinityAfterAnIllness makes sure that sessions come back little by little, and each but once.
+func TestAffinityAfterAnIllness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHall(gateway.Weighted, "a/m", "b/m")
+		before, a := h.plans(t, "acme"), h.at["a/m"]
+		for range 5 {
+			a.Health.Report(gateway.Now(), health.Outcome{Verdict: health.Failed, Reason: "test"})
+		}
+		<-time.After(a.Health.Wait(gateway.Now()))
+		a.Health.Begin(gateway.Now(), 0)
+		a.Health.Report(gateway.Now(), health.Outcome{Verdict: health.OK})
+		a.Health.End(0)
+		last, grew := make([]bool, sessions), 0
+		for range 11 {
+			some := false
+			for i, p := range h.plans(t, "acme") {
+				switch {
+				case last[i] && p[0] != a:
+					t.Fatalf("session %d leaves again", i)
+				case p[0] == a && !last[i]:
+					last[i], some = true, true
+				}
+			}
+			if some {
+				grew++
+			}
+			<-time.After(time.Second)
+		}
+		for i := range last {
+			if last[i] != (before[i][0] == a) {
+				t.Fatalf("session %d is elsewhere in the end", i)
+			}
+		}
+		if grew < 8 {
+			t.Errorf("all sessions came back in %d steps", grew)
+		}
+	})
 }
 
 // TestAffinityOfKeys makes sure that with the strategy ordered a session has its key, and the order stays.

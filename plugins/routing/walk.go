@@ -19,6 +19,7 @@ type walk struct {
 	seen    []*gateway.Model
 	targets []*gateway.Target
 	own     int  // of targets, those of the model that was asked for
+	sooner  bool // those were chosen by latency
 	unable  bool // a target was left out, because its provider does not have the endpoint
 }
 
@@ -46,7 +47,7 @@ func (w *walk) add(m *gateway.Model) {
 	}
 	w.take(&d, pool)
 	if m == w.asked {
-		w.own = len(w.targets)
+		w.own, w.sooner = len(w.targets), d.strategy == gateway.LeastLatency && !d.bound
 	}
 	if w.o != nil && w.o.alone {
 		return
