@@ -27,6 +27,7 @@ func (r *Runtime) directory(c *config.Config, g, old *Generation) (*gateway.Dire
 	b := g.standing
 	e.Known = Known(c, g.catalog)
 	e.Models = b.models(c, e.Known)
+	g.offered = e.Models
 	e.Accounts, e.Holders = b.accounts(c), r.stored
 	for _, m := range c.Models {
 		for _, alias := range m.Aliases {

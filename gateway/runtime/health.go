@@ -46,7 +46,7 @@ func (r *Runtime) changed(e health.Event) {
 	}
 }
 
-// logChange writes the line of a change: bad news as a warning.
+// logChange writes the line of a change: bad news as a warning, and that is also whatever keeps requests away for a while.
 func logChange(log *zap.Logger, e health.Event) {
 	fields := []zap.Field{
 		zap.String("provider", e.ID.Provider), zap.String("key", e.ID.Key), zap.String("model", e.ID.Model),
@@ -55,12 +55,18 @@ func logChange(log *zap.Logger, e health.Event) {
 	if !e.Until.IsZero() {
 		fields = append(fields, zap.Time("until", e.Until))
 	}
-	if e.To == health.Healthy || e.To == health.HalfOpen {
-		log.Info("target changed", fields...)
-	} else {
-		log.Warn("target changed", fields...)
+	level, message := zap.InfoLevel, "target changed"
+	if coolDown(e) {
+		message = "target cools down"
 	}
+	if e.To == health.Suspect || e.To >= health.Open || !e.Until.IsZero() {
+		level = zap.WarnLevel
+	}
+	log.Log(level, message, fields...)
 }
+
+// coolDown says whether an event is one, which changes no state.
+func coolDown(e health.Event) bool { return e.From == e.To && e.To != health.Disabled }
 
 // builder makes the targets of one generation. What is known of those that exist stays as it is until commit: the
 // generation may still fail to be built.
@@ -83,10 +89,7 @@ func (s *standing) builder(g *Generation) *builder {
 func (b *builder) target(c *config.Provider, id health.ID, secret string) *health.Target {
 	set := healthSettings(c, secret)
 	b.ids[id] = set
-	if b.s.configured[id] { // by Apply alone, which the caller is
-		return b.s.targets.Find(id)
-	}
-	return b.s.targets.Target(id, set)
+	return b.s.targets.Reserve(id, set)
 }
 
 // one is the target for one name of a target's model, if that has a "*". As it is in the configuration, it is kept like
@@ -178,10 +181,15 @@ func healthSettings(c *config.Provider, secret string) health.Settings {
 	return s
 }
 
-// version changes with what a target's troubles may come from: where the provider is, and the secret.
+// version changes with what a target's troubles may come from: where the provider is, and the secret, which may
+// be in a header. Timeouts are not among it: a key that is refused, or a rate limit, has nothing to do with them.
 func version(c *config.Provider, secret string) uint64 {
 	h := fnv.New64a()
-	for _, part := range []string{c.Type, c.BaseURL, c.APIVersion, c.Organization, c.Project, c.Proxy, secret} {
+	parts := []string{c.Type, c.BaseURL, c.APIVersion, c.Organization, c.Project, c.Proxy, secret}
+	for _, header := range c.Headers {
+		parts = append(parts, header.Name, header.Value.Reveal())
+	}
+	for _, part := range parts {
 		_, _ = h.Write([]byte(part)) // a hash takes everything
 		_, _ = h.Write([]byte{0})
 	}

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/gatewaytest"
@@ -123,6 +126,168 @@ func TestRollbackKeepsWhatIsKnown(t *testing.T) {
 	}
 	if all := r.Limiters(); len(all) != 1 || all["p"].Snapshot().Limit != 0 {
 		t.Errorf("limiters %v", all)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A failed reload with a new secret, and a new model at the same key, does not forgive; the one that succeeds does.
+func TestRollbackForgivesNothing(t *testing.T) {
+	r := newRuntime(t, &life{})
+	c := base("http://127.0.0.1:1")
+	c.Providers[0].Keys = []config.Key{{Name: "a", Key: config.NewSecret("1"), Weight: 1}}
+	apply(t, r, c)
+	one := target(t, r, id("a", "m"))
+	refuse := func() { one.Report(clock.Now(), health.Outcome{Verdict: health.Refused, Reason: "http 401"}) }
+	refuse()
+	next := *c
+	next.Plugins = map[string]any{"watched": &settings{Fail: true}}
+	next.Providers = slices.Clone(c.Providers)
+	next.Providers[0].Keys = []config.Key{{Name: "a", Key: config.NewSecret("2"), Weight: 1}}
+	next.Models = append(slices.Clone(c.Models), model("n", config.Target{Provider: "p", Weight: 1}))
+	if r.Apply(&next) == nil {
+		t.Fatal("it was built")
+	}
+	if got := one.State(clock.Now()); got != health.Disabled {
+		t.Errorf("after a reload that failed it is %v", got)
+	}
+	refuse()
+	next.Plugins = c.Plugins
+	apply(t, r, &next)
+	if got := one.State(clock.Now()); got != health.Healthy {
+		t.Errorf("with a new secret it is %v", got)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a trouble may come from forgives when it changes; what else changes does not.
+func TestWhatForgives(t *testing.T) {
+	f := func(what string, want health.State, change func(p *config.Provider)) {
+		t.Helper()
+		r := newRuntime(t, &life{})
+		c := base("http://127.0.0.1:1")
+		c.Providers[0].Headers = []config.Header{{Name: "api-key", Value: config.NewSecret("wrong")}}
+		apply(t, r, c)
+		one := target(t, r, id("", "m"))
+		one.Report(clock.Now(), health.Outcome{Verdict: health.Refused, Reason: "http 401"})
+		next := *c
+		next.Providers = slices.Clone(c.Providers)
+		change(&next.Providers[0])
+		apply(t, r, &next)
+		if got := one.State(clock.Now()); got != want {
+			t.Errorf("after %s it is %v", what, got)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	f("a new header", health.Healthy, func(p *config.Provider) {
+		p.Headers = []config.Header{{Name: "api-key", Value: config.NewSecret("right")}}
+	})
+	f("a header's new name", health.Healthy, func(p *config.Provider) {
+		p.Headers = []config.Header{{Name: "x-api-key", Value: config.NewSecret("wrong")}}
+	})
+	f("a longer timeout", health.Disabled, func(p *config.Provider) { p.Timeouts.Headers += time.Second })
+	f("another address", health.Healthy, func(p *config.Provider) { p.BaseURL = "http://127.0.0.1:2" })
+	f("more connections", health.Disabled, func(p *config.Provider) { p.MaxIdleConnections++ })
+}
+
+// An operator's word holds for what a reload brings.
+func TestAnOrderOutlastsReloads(t *testing.T) {
+	r := newRuntime(t, &life{})
+	c := base("http://127.0.0.1:1")
+	apply(t, r, c)
+	r.Targets().Order(clock.Now(), health.Order{Provider: "p", Word: health.Drain, Reason: "until noon"})
+	drained := func() {
+		t.Helper()
+		for _, s := range r.Targets().All(clock.Now()) {
+			if s.Operator != "drain" {
+				t.Errorf("%s/%s is %v", s.Key, s.Model, s.State)
+			}
+		}
+	}
+	next := *c
+	next.Providers = slices.Clone(c.Providers)
+	next.Providers[0].Keys = []config.Key{{Name: "new", Key: config.NewSecret("1"), Weight: 1}}
+	next.Models = append(slices.Clone(c.Models), model("n", config.Target{Provider: "p", Weight: 1}))
+	next.Tenants.List = []*config.Tenant{{ID: "acme", Credentials: []config.Credential{{Provider: "p", Key: config.NewSecret("theirs")}}}}
+	apply(t, r, &next)
+	target(t, r, id("tenant acme", "*")).Of("x")
+	drained()
+	gone := next
+	gone.Models = next.Models[1:]
+	apply(t, r, &gone)
+	apply(t, r, &next)
+	drained()
+	if len(r.Targets().All(clock.Now())) < 5 {
+		t.Error("there are too few targets to prove anything")
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A quota that is spent, or a rate limit, is a warning that says so.
+func TestCoolDownsAreWarnings(t *testing.T) {
+	core, seen := observer.New(zap.InfoLevel)
+	l := &life{}
+	r := runtime.New(runtime.Options{Plugins: []gateway.Spec{l.spec()}, Log: zap.New(core)})
+	apply(t, r, base("http://127.0.0.1:1"))
+	one := target(t, r, id("", "m"))
+	one.Report(clock.Now(), health.Outcome{Verdict: health.Spent, Reason: "no credit"})
+	one.Report(clock.Now(), health.Outcome{Verdict: health.Refused, Reason: "http 401"})
+	one.Enable(clock.Now(), "")
+	var lines []string
+	for _, e := range seen.FilterMessageSnippet("target ").All() {
+		lines = append(lines, e.Level.String()+" "+e.Message)
+	}
+	want := []string{"warn target cools down", "warn target changed", "info target changed", "info target changed"}
+	if len(lines) < 3 || !slices.Equal(lines, want[:len(lines)]) {
+		t.Errorf("%q", lines)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is no longer configured is counted no longer.
+func TestMetricsOfWhatIsGone(t *testing.T) {
+	r := newRuntime(t, &life{})
+	c := base("http://127.0.0.1:1")
+	p := config.Target{Provider: "p", Weight: 1}
+	c.Models = []config.Model{model("m", p), model("n", p)}
+	apply(t, r, c)
+	for _, name := range []string{"m", "n"} {
+		limited(target(t, r, id("", name)))
+		target(t, r, id("", name)).Drain(clock.Now(), "")
+	}
+	counted := func() string {
+		return metrics(t, r, "sluice_target_changes_total", "sluice_target_cooldowns_total", "sluice_model_targets_usable", "sluice_target_disabled")
+	}
+	const before = `sluice_model_targets_usable m 0
+sluice_model_targets_usable n 0
+sluice_target_changes_total  m p disabled 1
+sluice_target_changes_total  n p disabled 1
+sluice_target_cooldowns_total  m p 1
+sluice_target_cooldowns_total  n p 1
+sluice_target_disabled  m p operator 1
+sluice_target_disabled  n p operator 1
+`
+	if got := counted(); got != before {
+		t.Errorf("%s", got)
+	}
+	c.Models = c.Models[:1]
+	apply(t, r, c)
+	const after = `sluice_model_targets_usable m 0
+sluice_target_changes_total  m p disabled 1
+sluice_target_cooldowns_total  m p 1
+sluice_target_disabled  m p operator 1
+`
+	if got := counted(); got != after {
+		t.Errorf("%s", got)
 	}
 	if err := r.Close(); err != nil {
 		t.Error(err)
@@ -254,19 +419,26 @@ func TestMetricsOfTargets(t *testing.T) {
 	target(t, r, id("", "m")).Enable(clock.Now(), "")
 	target(t, r, id("tenant acme-2", "*")).Of("x").Report(now, health.Outcome{Verdict: health.Denied})
 	want := `sluice_admission_limit p max 9
+sluice_model_targets_usable gpt-* 1
+sluice_model_targets_usable gpt-5-* 0
+sluice_model_targets_usable m 1
 sluice_target_changes_total   p disabled 1
 sluice_target_changes_total   p healthy 1
 sluice_target_changes_total  gpt-* p disabled 3
 sluice_target_changes_total  gpt-5-* p disabled 2
 sluice_target_changes_total  m p healthy 1
 sluice_target_changes_total tenant  p disabled 1
+sluice_target_cooldowns_total  m p 1
+sluice_target_disabled  gpt-* p model 3
+sluice_target_disabled  gpt-5-* p operator 2
+sluice_target_disabled tenant  p model 1
 sluice_target_state  account p 0
 sluice_target_state  gpt-* p 0
 sluice_target_state  gpt-5-* p 4
 sluice_target_state  m p 0
 sluice_target_state tenant  p 0
 `
-	if got := metrics(t, r, "sluice_target_state", "sluice_target_changes_total", "sluice_admission_limit"); got != want {
+	if got := metrics(t, r, "sluice_target_state", "sluice_target_changes_total", "sluice_admission_limit", "sluice_target_cooldowns_total", "sluice_model_targets_usable", "sluice_target_disabled"); got != want {
 		t.Errorf("%s", got)
 	}
 	if err := r.Close(); err != nil {

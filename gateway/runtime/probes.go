@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,13 +17,6 @@ import (
 	"github.com/sluice-ai/sluice/gateway/serve"
 	"github.com/sluice-ai/sluice/gateway/upstream"
 )
-
-// Leases lets replicas share work that one of them need do.
-type Leases interface {
-	// Lease says whether the work of that name is the caller's for the next d; to all others it says false. It may block
-	// for as long as a request to the shared state takes.
-	Lease(name string, d time.Duration) bool
-}
 
 // probing holds the probers of the present generation, one for each key of a provider that is to be probed. Keys of
 // tenants are theirs: they are not probed at their expense.
@@ -100,7 +94,7 @@ func (p *probing) tell(e health.Event) {
 	p.mu.Lock()
 	b := p.running[health.ID{Provider: e.Provider, Key: e.Key}]
 	p.mu.Unlock()
-	if b != nil {
+	if b != nil && b.Path == "" {
 		select {
 		case b.news <- struct{}{}:
 		default: // it has not looked at the last yet
@@ -125,8 +119,8 @@ type prober struct {
 	news    chan struct{}
 }
 
-// run probes at random moments, Every apart on average, and when a target that is open would be tried: then the probe is
-// the trial, instead of a caller's request.
+// run probes at random moments, Every apart on average, and, if it asks what callers ask, when a target that is open would be
+// tried: then the probe is the trial, instead of a caller's request.
 func (b *prober) run(ctx context.Context) {
 	next := clock.Now().Add(rand.N(b.Every)) //nolint:gosec // so that keys and replicas spread
 	timer := time.NewTimer(0)
@@ -147,10 +141,14 @@ func (b *prober) run(ctx context.Context) {
 	}
 }
 
-// trial is when the first of the open targets would be tried; far away if there is none.
+// trial is when the first of the open targets would be tried; far away if there is none, or a probe would be no trial.
 func (b *prober) trial() clock.Instant {
-	now, first := clock.Now(), clock.Now().Add(b.Every)
-	for t := range b.targets(now) {
+	now := clock.Now()
+	first := now.Add(b.Every)
+	if b.Path != "" {
+		return first
+	}
+	for _, t := range b.targets(now) {
 		if s := t.Snapshot(now); s.State == health.Open && !s.NextProbe.IsZero() {
 			if at := clock.At(s.NextProbe); at > now {
 				first = min(first, at+1)
@@ -160,27 +158,17 @@ func (b *prober) trial() clock.Instant {
 	return first
 }
 
-// targets are those of the key that may be probed, with what is known of them. A key or a model that was refused is left
-// alone until its time: whoever asks with a wrong key too often is locked out.
-func (b *prober) targets(now clock.Instant) map[*health.Target]bool {
-	found := map[*health.Target]bool{}
-	registry := b.probing.r.standing.targets
-	for _, s := range registry.All(now) {
-		if s.Provider != b.id.Provider || s.Key != b.id.Key || s.State == health.Disabled && s.Operator == "" && s.NextProbe.After(now.Time()) {
-			continue
-		}
-		if t := registry.Find(s.ID); t.Probing(now) {
-			found[t] = true
-		}
-	}
-	return found
+// targets are those of the key that may be probed.
+func (b *prober) targets(now clock.Instant) []*health.Target {
+	all := b.probing.r.standing.targets.OfKey(b.id.Provider, b.id.Key)
+	return slices.DeleteFunc(all, func(t *health.Target) bool { return !t.Probing(now) })
 }
 
 // probe asks, and tells the targets of the key what it means for them.
 func (b *prober) probe(ctx context.Context) {
 	began := clock.Now()
 	targets := b.targets(began)
-	if len(targets) == 0 || !b.mine() {
+	if len(targets) == 0 {
 		return
 	}
 	limited, stop := context.WithTimeout(ctx, b.Timeout)
@@ -195,24 +183,23 @@ func (b *prober) probe(ctx context.Context) {
 		b.probing.r.o.Log.Warn("a probe says nothing", zap.String("provider", b.id.Provider), zap.String("key", b.id.Key), zap.String("reason", o.Reason))
 	}
 	now := clock.Now()
-	for t := range targets {
+	cheap := o // for those whose callers ask something else
+	cheap.Cheap = true
+	for _, t := range targets {
 		if m := t.ID().Model; strings.Contains(m, "*") && gateway.Pattern(m).Match(b.Model) {
-			if one := t.Of(b.Model); one != t && !targets[one] {
+			if one := t.Of(b.Model); one != t && !slices.Contains(targets, one) {
 				one.Probed(now, o)
 			}
 		}
-		if all || t.ID().Model == b.Model {
+		switch {
+		case b.Path == "" && t.ID().Model == b.Model:
 			t.Probed(now, o)
-		} else if o.Verdict == health.OK {
+		case all:
+			t.Probed(now, cheap)
+		case o.Verdict == health.OK:
 			t.Probed(now, health.Outcome{Verdict: health.OK, Began: began}) // somebody is there and takes the key
 		}
 	}
-}
-
-// mine says whether no other replica probes.
-func (b *prober) mine() bool {
-	l := b.probing.r.o.Leases
-	return l == nil || l.Lease("probe "+b.id.Provider+" "+b.id.Key, b.Every*8/10)
 }
 
 // ask makes the request. all says that its outcome is the same for all targets of the key, whatever their models.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/sluice-ai/sluice/config"
-	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/health"
 	"github.com/sluice-ai/sluice/gateway/internal/clock"
 	"github.com/sluice-ai/sluice/gateway/runtime"
@@ -39,6 +38,7 @@ func until(t *testing.T, what string, holds func() bool) {
 type probed struct {
 	*httptest.Server
 	status atomic.Int64
+	broken atomic.Bool // whatever is no question answers 500
 	mu     sync.Mutex
 	asked  map[string]int // by key and path
 	body   string         // the last
@@ -57,8 +57,16 @@ func newProbed(t *testing.T) *probed {
 		status := int(p.status.Load())
 		if status == 200 && r.Method == http.MethodPost {
 			w.Header().Set("Content-Type", "text/event-stream")
+			if !strings.Contains(string(body), `"stream":true`) {
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = io.WriteString(w, `{"choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}`)
+				return
+			}
 			_, _ = io.WriteString(w, `data: {"choices":[{"index":0,"delta":{"content":"p"},"finish_reason":"length"}]}`+"\n\ndata: [DONE]\n\n")
 			return
+		}
+		if p.broken.Load() {
+			status = 500
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
@@ -202,22 +210,15 @@ func TestProbesOfAModel(t *testing.T) {
 	}
 }
 
-// The simulated provider can be asked, too. Replicas share probes.
-func TestProbesAreShared(t *testing.T) {
-	leases := &leases{}
-	l := &life{}
-	r := runtime.New(runtime.Options{Plugins: []gateway.Spec{l.spec()}, Log: nop(), Leases: leases})
+// The simulated provider can be asked, too.
+func TestProbesOfTheSimulator(t *testing.T) {
+	r := newRuntime(t, &life{})
 	c := base("http://127.0.0.1:1")
 	c.Providers = []config.Provider{provider("p", "")}
 	c.Providers[0].Type = config.Simulated
 	c.Providers[0].Sim = &config.Sim{TokensPerSecond: 1000}
 	c.Providers[0].Health.Probe = &config.Probe{Model: "m", Every: 5 * time.Millisecond, Timeout: time.Second}
 	apply(t, r, c)
-	until(t, "leases are asked for", func() bool { return leases.refused.Load() >= 5 })
-	if got := metrics(t, r, "sluice_probes_total"); got != "" {
-		t.Errorf("probes of another replica's: %s", got)
-	}
-	leases.mine.Store(true)
 	until(t, "it probes", func() bool {
 		return strings.HasPrefix(metrics(t, r, "sluice_probes_total"), "sluice_probes_total p ok ")
 	})
@@ -226,18 +227,55 @@ func TestProbesAreShared(t *testing.T) {
 	}
 }
 
-type leases struct {
-	mine    atomic.Bool
-	refused atomic.Int64
+// A list of models may be broken where answers are not: no caller notices.
+func TestProbesThatAreWrong(t *testing.T) {
+	p := newProbed(t)
+	p.broken.Store(true)
+	r := newRuntime(t, &life{})
+	c := base(p.URL + "/v1")
+	c.Providers[0].Health.Probe = &config.Probe{Path: "/v1/models", Every: 5 * time.Millisecond, Timeout: 5 * time.Second}
+	apply(t, r, c)
+	opened := func() bool { return r.Targets().Find(id("", "account")).State(clock.Now()) == health.Open }
+	until(t, "what nobody asks for opens", opened)
+	target(t, r, id("", "m")).Enable(clock.Now(), "")
+	for range 10 {
+		if a := ask(t, r, "m"); a.Err != nil {
+			t.Fatal(a.Err)
+		}
+		p.more(t, " /v1/models")
+		p.more(t, " /v1/models")
+		p.more(t, " /v1/models")
+	}
+	is := target(t, r, id("", "m")).Snapshot(clock.Now())
+	if is.State != health.Healthy || is.Window.Requests != 10 {
+		t.Errorf("%+v", is)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
-// Lease implements runtime.Leases.
-func (l *leases) Lease(name string, d time.Duration) bool {
-	if name != "probe p " || d <= 0 {
-		return true // which the test then sees
+// A key that is refused is not asked with before its time, drained or not.
+func TestProbesOfWhatIsDrainedAndRefused(t *testing.T) {
+	p := newProbed(t)
+	p.status.Store(401)
+	r := newRuntime(t, &life{})
+	apply(t, r, file(p, config.Probe{Path: "/health"}))
+	for _, key := range []string{"a", "b"} {
+		until(t, "the key is refused", is(r, id(key, "m"), health.Disabled))
 	}
-	if !l.mine.Load() {
-		l.refused.Add(1)
+	key := "a"
+	r.Targets().Order(clock.Now(), health.Order{Provider: "p", Key: &key, Word: health.Drain})
+	before := p.count("1 /health")
+	r.Targets().Find(id("b", "m")).Enable(clock.Now(), "")
+	p.status.Store(200)
+	for range 5 {
+		p.more(t, "2 /health") // at the pace of the other
 	}
-	return l.mine.Load()
+	if n := p.count("1 /health") - before; n > 1 {
+		t.Errorf("%d probes with a key that was refused", n)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
 }

@@ -31,7 +31,6 @@ type Options struct {
 	UserAgent  string             // sent to providers
 	Changed    func(health.Event) // told of each change of a target, one after another; it must not block; nil: nobody
 	MaxReplies int64              // bytes of all providers' replies held at once; 0: no bound
-	Leases     Leases             // of active probes among replicas; nil: each probes for itself
 }
 
 // Runtime holds the present generation.
@@ -86,8 +85,10 @@ func (r *Runtime) Apply(c *config.Config) error {
 	r.number++
 	g.number = r.number
 	r.current.Store(g)
+	before := r.standing.labels()
 	g.standing.commit()
 	g.standing = nil
+	r.visible.applied(g.offered, before, r.standing.labels())
 	if old != nil {
 		old.retire()
 	}
@@ -152,6 +153,7 @@ func (r *Runtime) Gather() ([]*dto.MetricFamily, error) {
 type Generation struct {
 	gateway.Handler
 	directory *gateway.Directory
+	offered   []*gateway.Model
 	forward   *forward.Handler
 	models    []config.Model
 	catalog   *catalog.Catalog

@@ -1,8 +1,10 @@
 package runtime
 
 import (
+	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,11 +22,14 @@ const tenantsKey = "tenant"
 // wildcard stands for in requests is counted with the wildcard.
 type visible struct {
 	s       *standing
+	offered atomic.Pointer[[]*gateway.Model] // of the present generation
 	changes *prometheus.CounterVec
+	cools   *prometheus.CounterVec
 	probes  *prometheus.CounterVec
 
-	state, cooling, outstanding, p95 *prometheus.Desc
-	limit, inUse, waiting, refused   *prometheus.Desc
+	usable                                     *prometheus.Desc
+	state, disabled, cooling, outstanding, p95 *prometheus.Desc
+	limit, inUse, waiting, refused             *prometheus.Desc
 }
 
 func newVisible(s *standing) *visible {
@@ -38,9 +43,12 @@ func newVisible(s *standing) *visible {
 	return &visible{
 		s:       s,
 		changes: counter("target_changes_total", "Changes of a target's state, by the state that it changed to; without a model all targets of the key.", append(target, "to")...),
+		cools:   counter("target_cooldowns_total", "Times for which a target is left alone because the provider asked for it, or a quota is spent; without a model all targets of the key.", target...),
 		probes:  counter("probes_total", "Active probes, by result: ok, failed, limited, refused, or unclear if the answer says nothing.", "provider", "result"),
+		usable:  desc("model_targets_usable", "How many of a model's own targets may be asked now; with 0 only its fallbacks can answer.", "model"),
 		state: desc("target_state", "State of a target: 0 healthy, 1 suspect, 2 half open, 3 open, 4 disabled; of several behind a wildcard the worst that is not "+
 			"disabled.", target...),
+		disabled:    desc("target_disabled", "How many targets are not used, by why: an operator's word, or the provider refuses the key or the model.", append(target, "why")...),
 		cooling:     desc("target_cooling_seconds", "For how long a target is left alone yet because the provider asked for it.", target...),
 		outstanding: desc("target_outstanding", "Attempts that run at a target.", target...),
 		p95:         desc("target_first_event_p95_seconds", "Time in which 95 of 100 of a target's streams began.", target...),
@@ -54,8 +62,9 @@ func newVisible(s *standing) *visible {
 // Describe implements prometheus.Collector.
 func (v *visible) Describe(to chan<- *prometheus.Desc) {
 	v.changes.Describe(to)
+	v.cools.Describe(to)
 	v.probes.Describe(to)
-	for _, d := range []*prometheus.Desc{v.state, v.cooling, v.outstanding, v.p95, v.limit, v.inUse, v.waiting, v.refused} {
+	for _, d := range []*prometheus.Desc{v.usable, v.state, v.disabled, v.cooling, v.outstanding, v.p95, v.limit, v.inUse, v.waiting, v.refused} {
 		to <- d
 	}
 }
@@ -63,6 +72,7 @@ func (v *visible) Describe(to chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (v *visible) Collect(to chan<- prometheus.Metric) {
 	v.changes.Collect(to)
+	v.cools.Collect(to)
 	v.probes.Collect(to)
 	now := clock.Now()
 	all := map[health.ID]*figures{}
@@ -83,8 +93,28 @@ func (v *visible) Collect(to chan<- prometheus.Metric) {
 		if f.p95 > 0 {
 			gauge(v.p95, f.p95/1000)
 		}
+		for why, n := range f.disabled {
+			to <- prometheus.MustNewConstMetric(v.disabled, prometheus.GaugeValue, float64(n), id.Provider, id.Key, id.Model, why)
+		}
+	}
+	if offered := v.offered.Load(); offered != nil {
+		for _, m := range *offered {
+			to <- prometheus.MustNewConstMetric(v.usable, prometheus.GaugeValue, float64(usable(m, now)), string(m.Name))
+		}
 	}
 	v.collectAdmission(to)
+}
+
+// usable counts the targets of a model that may be asked.
+func usable(m *gateway.Model, now clock.Instant) (n int) {
+	for _, step := range m.Steps {
+		for _, t := range step {
+			if t.Health.Wait(now) == 0 {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func (v *visible) collectAdmission(to chan<- prometheus.Metric) {
@@ -116,13 +146,22 @@ type figures struct {
 	state       health.State
 	cooling     time.Duration
 	outstanding int64
-	p95         float64 // milliseconds
+	p95         float64        // milliseconds
+	disabled    map[string]int // by why
 }
 
 // add takes the worst. What is disabled stands aside: a name that the provider does not have disables only itself.
 func (f *figures) add(s *health.Snapshot, now time.Time) {
 	switch {
 	case s.State == health.Disabled:
+		why := s.Refuses
+		if s.Operator != "" {
+			why = "operator"
+		}
+		if f.disabled == nil {
+			f.disabled = map[string]int{}
+		}
+		f.disabled[why]++
 	case f.state == health.Disabled:
 		f.state = s.State
 	default:
@@ -135,11 +174,31 @@ func (f *figures) add(s *health.Snapshot, now time.Time) {
 	f.p95 = max(f.p95, s.P95MS)
 }
 
-// changed counts an event, unless it is only a cool-down.
+// changed counts an event.
 func (v *visible) changed(e health.Event) {
-	if e.From != e.To {
-		id := v.s.shown(e.ID)
+	id := v.s.shown(e.ID)
+	switch {
+	case coolDown(e):
+		v.cools.WithLabelValues(id.Provider, id.Key, id.Model).Inc()
+	case e.From != e.To:
 		v.changes.WithLabelValues(id.Provider, id.Key, id.Model, e.To.String()).Inc()
+	}
+}
+
+// applied is told of a new generation: what it offers, and the labels before and after it. What it does not name is counted no
+// longer.
+func (v *visible) applied(offered []*gateway.Model, before, after map[health.ID]bool) {
+	v.offered.Store(&offered)
+	for id := range before {
+		if after[id] {
+			continue
+		}
+		labels := prometheus.Labels{"provider": id.Provider, "key": id.Key, "model": id.Model}
+		v.changes.DeletePartialMatch(labels)
+		v.cools.DeletePartialMatch(labels)
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(after)), func(other health.ID) bool { return other.Provider == id.Provider }) {
+			v.probes.DeletePartialMatch(prometheus.Labels{"provider": id.Provider})
+		}
 	}
 }
 
@@ -157,6 +216,19 @@ func (v *visible) probed(provider string, verdict health.Verdict) {
 	default:
 	}
 	v.probes.WithLabelValues(provider, result).Inc()
+}
+
+// labels are those of all configured targets, and of their keys.
+func (s *standing) labels() map[health.ID]bool {
+	s.mu.Lock()
+	configured := s.configured
+	s.mu.Unlock()
+	labels := map[health.ID]bool{}
+	for id := range configured {
+		labels[s.shown(id)] = true
+		labels[s.shown(health.ID{Provider: id.Provider, Key: id.Key})] = true
+	}
+	return labels
 }
 
 // shown is the configured target that an ID belongs to: of a name that a wildcard stands for it is the longest wildcard's,
