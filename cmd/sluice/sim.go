@@ -19,7 +19,7 @@ func newSim() *cobra.Command {
 	var o config.Sim
 	o.SetDefaults()
 	jitter, errorRate := float64(o.Jitter), float64(o.ErrorRate)
-	var listen, key, faults string
+	var listen, key, faults, to string
 	c := &cobra.Command{
 		Use:   "sim",
 		Short: "Run the simulated provider as a server",
@@ -32,12 +32,13 @@ tokens; sim-429, sim-503 refuse; sim-cut-10 breaks off after 10 events; sim-stal
 combine: sim-fast-long-1000-cut-500.
 
 What goes wrong by time, whatever the model's name, is the schedule of --faults; then each request is a line of the
-output.
+output. With --to there is no simulated provider behind it, but a server of yours, which must speak plain HTTP.
 
 ` + sim.ScheduleHelp,
 		Example: `  sluice sim
   sluice sim --listen :8000 --first-token 50ms --tokens-per-second 200 --error-rate 0.05
   sluice sim --faults "10s refuse; 20s 429 retry 2s 50%; 30s latency 20ms, latency 380ms 5%; 60s repeat"
+  sluice sim --listen :8001 --to vllm:8000 --faults "30s ok; 10s blackhole; repeat"
   sluice chat --url http://127.0.0.1:8000/v1 -m sim-fast Hello`,
 		Args: cobra.NoArgs,
 	}
@@ -50,6 +51,7 @@ output.
 	f.Float64Var(&errorRate, "error-rate", errorRate, "`share` of requests that fail, from 0 to 1")
 	f.Int64Var(&o.Seed, "seed", o.Seed, "other seeds give other answers and timing")
 	f.StringVar(&faults, "faults", "", "what goes wrong when: a `schedule`, see above")
+	f.StringVar(&to, "to", "", "`address` of a server, host:port, to which all is passed on; then only --listen and --faults mean something")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if jitter < 0 || jitter > 1 || errorRate < 0 || errorRate > 1 {
 			return wrongUse("--jitter and --error-rate are shares, from 0 to 1")
@@ -61,12 +63,18 @@ output.
 		if err != nil {
 			return wrongUse("--faults: %v", err)
 		}
+		if _, _, err := net.SplitHostPort(to); to != "" && err != nil {
+			return wrongUse("--to: %v; write host:port", err)
+		}
 		l, err := net.Listen("tcp", listen)
 		if err != nil {
 			return fmt.Errorf("--listen: %w", err)
 		}
-		if faults != "" {
+		if faults != "" || to != "" {
 			l = spoiled(c, l, schedule, o.Seed)
+		}
+		if to != "" {
+			return relay(c, l, to)
 		}
 		return simulate(c, l, &sim.Server{Key: key, Options: sim.Options{
 			FirstToken: o.FirstToken, TokensPerSecond: o.TokensPerSecond, Jitter: jitter, ErrorRate: errorRate, Seed: o.Seed,
@@ -87,6 +95,18 @@ func spoiled(c *cobra.Command, l net.Listener, s sim.Schedule, seed int64) net.L
 		c.Printf("%.3fs %q %q: %s%s\n", a.At.Sub(began).Seconds(), a.Target, a.Model, a.Fault, late)
 	}
 	return f
+}
+
+// relay passes connections on until a signal.
+func relay(c *cobra.Command, l net.Listener, to string) error {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	stop := sim.Relay(l, to)
+	c.Printf("what comes to http://%s goes to %s\n", reachable(l.Addr().String()), to)
+	<-signals
+	stop()
+	return nil
 }
 
 // simulate serves until a signal.

@@ -34,9 +34,10 @@ func newTargets() *cobra.Command {
 		Short: "Show how the targets of a running gateway fare, or take one out of service",
 		Long: `Show what the running gateway knows of its targets. A target is a model at a provider with one of its keys.
 
-A target is healthy, suspect (it fails at times, and others are preferred), open (it fails, and is left alone for a
-while), half_open (it is being tried) or disabled (by an operator, or because the provider refuses its key). COOLING
-is for how long the provider itself wants to be left alone.
+A target is healthy, suspect (it fails at times; only the strategy least_latency and hedging prefer others), open (it
+fails, and is left alone for a while), half_open (it is being tried) or disabled (by an operator, or because the
+provider refuses its key or the model). COOLING is for how long the provider itself wants to be left alone. P95 is the
+time in which 95 of 100 streams began, or, of who never streams, whole answers came.
 
 The address is that of the admin listener: --admin, else SLUICE_SERVER_ADMIN_LISTEN, else what the gateway file says,
 else 127.0.0.1:9090. With -o json it prints what GET /admin/v1/targets answers.`,
@@ -69,7 +70,7 @@ func newOrder(name, short string) *cobra.Command {
 		Long: short + `.
 
 Without --key and --model it is for all targets of the provider. It holds until the gateway is restarted or told
-otherwise, also for targets that a later configuration adds to a wildcard.`,
+otherwise, also for targets that a later configuration adds. The gateway's log says where it came from.`,
 		Example: "  sluice targets " + name + " openai\n" +
 			"  sluice targets " + name + " openai --key main --model gpt-4.1-mini --reason \"see ticket 42\"",
 		Args: cobra.ExactArgs(1),
@@ -144,8 +145,8 @@ func writeTargets(w io.Writer, list []health.Snapshot, now time.Time) error {
 	for i := range list {
 		s := &list[i]
 		p95 := "-"
-		if s.P95MS > 0 {
-			p95 = strconv.FormatFloat(s.P95MS, 'f', 0, 64) + "ms"
+		if ms := cmp.Or(s.P95MS, s.WholeP95MS); ms > 0 {
+			p95 = strconv.FormatFloat(ms, 'f', 0, 64) + "ms"
 		}
 		cells := []string{
 			s.Provider, cmp.Or(s.Key, "-"), cmp.Or(s.Model, "-"), s.State.String(), distance(now.Sub(s.Since)), "-",

@@ -5,7 +5,8 @@
 //	GET  /livez, /readyz[?verbose]         probes
 //	GET  /admin/v1/targets                 what is known of each target; ?provider= &key= &model= choose
 //	POST /admin/v1/targets/drain           no new requests; also disable (no probes either), enable (takes both back);
-//	                                       a provider must be chosen, {"reason": "…"} may say why
+//	                                       a provider must be chosen, {"reason": "…"} may say why; it holds until the
+//	                                       process ends or another order, also for targets that come later
 //	GET  /admin/v1/events                  changes of targets; as SSE if that is accepted
 //	GET  /debug/pprof/                     profiles
 package admin
@@ -25,6 +26,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.uber.org/zap"
 
 	"github.com/sluice-ai/sluice/gateway/health"
 	"github.com/sluice-ai/sluice/gateway/internal/clock"
@@ -47,6 +49,7 @@ type Options struct {
 	Health  func() Health
 	Targets *health.Registry // nil: there are none
 	Feed    *Feed            // is told of the targets' events; nil: nobody is
+	Log     *zap.Logger      // of orders; nil: none
 }
 
 // Server serves the operators.
@@ -62,6 +65,9 @@ type Server struct {
 func New(o Options) *Server {
 	if o.Feed == nil {
 		o.Feed = &Feed{}
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
 	}
 	s := &Server{o: o, mark: strconv.FormatInt(time.Now().UnixMilli(), 36), closed: make(chan struct{})}
 	mux := http.NewServeMux()

@@ -23,6 +23,8 @@ const (
 // Events is the answer to GET /admin/v1/events.
 type Events struct {
 	Events []health.Event `json:"events"`
+	Next   string         `json:"next"`             // what ?after= is next time, for what has come until then
+	Missed uint64         `json:"missed,omitempty"` // how many came before these, and are no longer kept
 }
 
 // Feed wakes those who follow events. The zero Feed is ready.
@@ -52,27 +54,49 @@ func (f *Feed) next() <-chan struct{} {
 }
 
 // events answers GET /admin/v1/events: the latest events as a list, or those and all that follow as a stream, if the client
-// accepts text/event-stream. Of the list, ?after= leaves out those up to a number; of a stream, Last-Event-ID does.
+// accepts text/event-stream. Of the list, ?after= leaves out those up to a number (or an id), and of a stream Last-Event-ID
+// does. Numbers begin anew with the process, so an id has a mark of that: who comes back after a restart gets all there are.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	if accepts(r.Header.Get("Accept")) {
 		s.follow(w, r)
 		return
 	}
-	after, text := uint64(0), r.URL.Query().Get("after")
-	if text != "" {
-		n, err := strconv.ParseUint(text, 10, 64)
+	after := uint64(0)
+	if text := r.URL.Query().Get("after"); text != "" {
+		number, mark, marked := strings.Cut(text, ".")
+		n, err := strconv.ParseUint(number, 10, 64)
 		if err != nil {
-			writeError(w, &apiError{http.StatusBadRequest, "invalid_query", "after is the number (seq) of an event."})
+			writeError(w, &apiError{http.StatusBadRequest, "invalid_query", "after is the number (seq) of an event, or what next was in the last answer."})
 			return
 		}
-		after = n
+		if !marked || mark == s.mark {
+			after = n
+		}
 	}
-	list := s.o.Targets.Events(after)
-	if list == nil {
-		list = []health.Event{}
-	}
-	writeJSON(w, http.StatusOK, Events{list})
+	list, missed, last := s.since(after)
+	writeJSON(w, http.StatusOK, Events{Events: append([]health.Event{}, list...), Next: s.id(last), Missed: missed})
 }
+
+// since are the events after one, how many of them are no longer kept, and the number of the last. A number that there is not
+// yet is of another process: then it is all there are.
+func (s *Server) since(after uint64) (list []health.Event, missed, last uint64) {
+	list = s.o.Targets.Events(0)
+	if len(list) == 0 {
+		return nil, 0, 0
+	}
+	first, last := list[0].Seq, list[len(list)-1].Seq
+	switch {
+	case after > last:
+		after = 0
+		fallthrough
+	case after < first:
+		return list, first - 1 - after, last
+	default:
+		return list[after-first+1:], 0, last
+	}
+}
+
+func (s *Server) id(seq uint64) string { return strconv.FormatUint(seq, 10) + "." + s.mark }
 
 func accepts(accept string) bool {
 	for part := range strings.SplitSeq(accept, ",") {
@@ -83,8 +107,8 @@ func accepts(accept string) bool {
 	return false
 }
 
-// follow streams events until the client or the server leaves. An id is the event's number and, since numbers begin anew
-// with the process, a mark of that: who comes back after a restart gets all there are.
+// follow streams events until the client or the server leaves. An event "missed" says how many were too many to be kept until
+// the client was ready for them.
 func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
 	after := uint64(0)
 	if number, mark, ok := strings.Cut(r.Header.Get("Last-Event-ID"), "."); ok && mark == s.mark {
@@ -105,12 +129,16 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
 	text := []byte(": targets\n\n")
 	for ticker := time.NewTicker(beat); ; {
 		news := s.o.Feed.next() // before looking: what comes in between is not missed
-		for _, e := range s.o.Targets.Events(after) {
+		list, missed, _ := s.since(after)
+		if missed > 0 {
+			text = fmt.Appendf(text, "event: missed\ndata: {\"missed\":%d}\n\n", missed)
+		}
+		for _, e := range list {
 			data, err := json.Marshal(e)
 			if err != nil {
 				continue // times and words: it does not happen
 			}
-			text = fmt.Appendf(text, "id: %d.%s\nevent: target\ndata: %s\n\n", e.Seq, s.mark, data)
+			text = fmt.Appendf(text, "id: %s\nevent: target\ndata: %s\n\n", s.id(e.Seq), data)
 			after = e.Seq
 		}
 		if len(text) > 0 && send(text) != nil {

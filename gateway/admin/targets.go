@@ -12,6 +12,8 @@ import (
 	"strings"
 	"unicode"
 
+	"go.uber.org/zap"
+
 	"github.com/sluice-ai/sluice/gateway/health"
 	"github.com/sluice-ai/sluice/gateway/internal/clock"
 )
@@ -25,6 +27,7 @@ const (
 // Targets is the answer to GET /admin/v1/targets, and to an order, of the targets that it was for.
 type Targets struct {
 	Targets []health.Snapshot `json:"targets"`
+	Orders  []health.Order    `json:"orders,omitempty"` // of operators, that hold; also for targets that are not there yet
 }
 
 // targetsRoutes are GET /admin/v1/targets and POST /admin/v1/targets/drain, disable and enable. All take provider, key and
@@ -36,17 +39,16 @@ func (s *Server) targetsRoutes(mux *http.ServeMux) {
 			writeError(w, err)
 			return
 		}
-		writeJSON(w, http.StatusOK, Targets{found})
+		writeJSON(w, http.StatusOK, Targets{found, s.o.Targets.Orders()})
 	})
-	for name, order := range map[string]func(*health.Target, clock.Instant, string){
-		"drain": (*health.Target).Drain, "disable": (*health.Target).Disable, "enable": (*health.Target).Enable,
-	} {
-		mux.HandleFunc("POST /admin/v1/targets/"+name, func(w http.ResponseWriter, r *http.Request) { s.order(w, r, order) })
+	for _, word := range []health.Word{health.Drain, health.Disable, health.Enable} {
+		mux.HandleFunc("POST /admin/v1/targets/"+string(word), func(w http.ResponseWriter, r *http.Request) { s.order(w, r, word) })
 	}
 }
 
-// order gives an operator's word to the targets that a request chooses.
-func (s *Server) order(w http.ResponseWriter, r *http.Request, order func(*health.Target, clock.Instant, string)) {
+// order gives an operator's word to the targets that a request chooses. It leaves a line in the log with where it came from:
+// there is no login, so nobody knows more of who it was.
+func (s *Server) order(w http.ResponseWriter, r *http.Request, word health.Word) {
 	why, err := reason(http.MaxBytesReader(w, r.Body, maxOrder))
 	if err != nil {
 		writeError(w, err)
@@ -56,19 +58,27 @@ func (s *Server) order(w http.ResponseWriter, r *http.Request, order func(*healt
 		writeError(w, &apiError{http.StatusBadRequest, "missing_provider", "Name the provider: ?provider=NAME, and key and model if not all of its targets are meant."})
 		return
 	}
-	found, err := s.chosen(r)
-	if err == nil && len(found) == 0 {
-		err = &apiError{http.StatusNotFound, "no_such_target", "No target has this provider, key and model. GET /admin/v1/targets lists them."}
-	}
-	if err != nil {
+	if _, err := s.chosen(r); err != nil { // what is wrong with the query
 		writeError(w, err)
 		return
 	}
-	for _, t := range found {
-		order(s.o.Targets.Find(t.ID), clock.Now(), why)
+	query := r.URL.Query()
+	named := func(name string) *string {
+		if !query.Has(name) {
+			return nil
+		}
+		value := query.Get(name)
+		return &value
 	}
-	found, _ = s.chosen(r)
-	writeJSON(w, http.StatusOK, Targets{found})
+	order := health.Order{Provider: query.Get("provider"), Key: named("key"), Model: named("model"), Word: word, Reason: why}
+	if !s.o.Targets.Order(clock.Now(), order) {
+		writeError(w, &apiError{http.StatusNotFound, "no_such_target", "No target has this provider, key and model. GET /admin/v1/targets lists them."})
+		return
+	}
+	found, _ := s.chosen(r)
+	s.o.Log.Info("admin order", zap.String("order", string(word)), zap.String("provider", order.Provider), zap.Stringp("key", order.Key),
+		zap.Stringp("model", order.Model), zap.String("reason", why), zap.String("remote_addr", r.RemoteAddr), zap.Int("targets", len(found)))
+	writeJSON(w, http.StatusOK, Targets{found, s.o.Targets.Orders()})
 }
 
 // chosen are the targets that the query names.

@@ -6,11 +6,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/sluice-ai/sluice/gateway/admin"
 	"github.com/sluice-ai/sluice/gateway/health"
@@ -23,6 +26,7 @@ type site struct {
 	url     string
 	targets *health.Registry
 	client  *http.Client
+	log     *observer.ObservedLogs
 	stop    func()
 }
 
@@ -35,8 +39,11 @@ func start(t *testing.T) *site {
 	} {
 		s.targets.Target(id, health.Settings{})
 	}
+	core, seen := observer.New(zap.InfoLevel)
+	s.log = seen
 	server := admin.New(admin.Options{
 		Metrics: prometheus.NewRegistry(), Health: func() admin.Health { return admin.Health{Ready: true} }, Targets: s.targets, Feed: feed,
+		Log: zap.New(core),
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -149,6 +156,42 @@ func TestOrders(t *testing.T) {
 	}
 }
 
+// TestOrdersAreKept makes sure that an order is shown, holds for what comes later, and leaves a line in the log with its origin,
+// also when it is repeated.
+func TestOrdersAreKept(t *testing.T) {
+	s := start(t)
+	s.ask("POST", "/admin/v1/targets/drain?provider=a&key=main", `{"reason": "ticket 42"}`)
+	s.ask("POST", "/admin/v1/targets/drain?provider=a&key=main", `{"reason": "ticket 43, until Tuesday"}`)
+	s.targets.Target(health.ID{Provider: "a", Key: "main", Model: "new"}, health.Settings{})
+	_, text := s.ask("GET", "/admin/v1/targets?model=new", "")
+	var a admin.Targets
+	if err := json.Unmarshal([]byte(text), &a); err != nil || len(a.Targets) != 1 || len(a.Orders) != 1 {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if o := a.Orders[0]; o.Word != health.Drain || o.Provider != "a" || *o.Key != "main" || o.Model != nil || o.At.IsZero() || o.Reason != "ticket 43, until Tuesday" {
+		t.Errorf("%s", text)
+	}
+	if got := a.Targets[0]; got.State != health.Disabled || got.Reason != "drained by an operator: ticket 43, until Tuesday" {
+		t.Errorf("%+v", got)
+	}
+	for i, e := range s.log.FilterMessage("admin order").All() {
+		fields := e.ContextMap()
+		host, _, _ := net.SplitHostPort(fields["remote_addr"].(string))
+		if fields["order"] != "drain" || fields["provider"] != "a" || fields["key"] != "main" || fields["targets"] != int64(2) || host != "127.0.0.1" ||
+			fields["reason"] != []string{"ticket 42", "ticket 43, until Tuesday"}[i] {
+			t.Errorf("%v", fields)
+		}
+	}
+	if n := s.log.FilterMessage("admin order").Len(); n != 2 {
+		t.Errorf("%d lines", n)
+	}
+	// What is gone can still be enabled, for when it comes back.
+	s.targets.Keep(slices.Values([]health.ID{{Provider: "b", Model: "m"}}))
+	if status, text := s.ask("POST", "/admin/v1/targets/enable?provider=a", ""); status != 200 || strings.Contains(text, "orders") {
+		t.Errorf("%d %s", status, text)
+	}
+}
+
 func TestOrdersThatAreRefused(t *testing.T) {
 	s := start(t)
 	f := func(path, body string, status int, code string, header ...string) {
@@ -205,12 +248,40 @@ func (s *site) fail() {
 
 func TestEventsAsAList(t *testing.T) {
 	s := start(t)
-	if _, text := s.ask("GET", "/admin/v1/events", ""); text != "{\n  \"events\": []\n}\n" {
-		t.Errorf("%s", text)
+	list := func(query string) (a admin.Events) {
+		t.Helper()
+		_, text := s.ask("GET", "/admin/v1/events"+query, "")
+		if err := json.Unmarshal([]byte(text), &a); err != nil || a.Events == nil {
+			t.Errorf("%v: %s", err, text)
+		}
+		return a
+	}
+	none := list("")
+	if len(none.Events) != 0 || !strings.HasPrefix(none.Next, "0.") || none.Missed != 0 {
+		t.Errorf("%+v", none)
 	}
 	s.fail()
-	if _, text := s.ask("GET", "/admin/v1/events?after=1", ""); strings.Count(text, `"seq"`) != 1 || !strings.Contains(text, `"to": "healthy"`) {
-		t.Errorf("%s", text)
+	if a := list("?after=1"); len(a.Events) != 1 || a.Events[0].To != health.Healthy || a.Missed != 0 {
+		t.Errorf("%+v", a)
+	}
+	two := list("?after=" + none.Next)
+	if len(two.Events) != 2 || len(list("?after="+two.Next).Events) != 0 {
+		t.Errorf("%+v", two)
+	}
+	// Numbers of another process, marked or not.
+	for _, after := range []string{"1.of-another-process", "2000"} {
+		if a := list("?after=" + after); len(a.Events) != 2 {
+			t.Errorf("after %s: %+v", after, a)
+		}
+	}
+	for range 150 {
+		s.fail()
+	}
+	if a := list("?after=2"); len(a.Events) != 256 || a.Missed != 44 || a.Events[0].Seq != 47 {
+		t.Errorf("%d of %d", len(a.Events), a.Missed)
+	}
+	if _, data := s.follow("", 1, nil); !strings.HasPrefix(data, `{"missed":46}`) {
+		t.Errorf("a stream begins with %s", data)
 	}
 	if status, _ := s.ask("GET", "/admin/v1/events?after=x", ""); status != 400 {
 		t.Errorf("%d", status)

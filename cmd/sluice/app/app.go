@@ -128,7 +128,7 @@ func (a *App) listen(registry *prometheus.Registry) error {
 		return fmt.Errorf("server.listen: %w", err)
 	}
 	if s.AdminListen != "" {
-		a.admin = admin.New(admin.Options{Metrics: prometheus.Gatherers{registry, a.runtime}, Health: a.health, Targets: a.runtime.Targets(), Feed: &a.feed})
+		a.admin = admin.New(admin.Options{Metrics: prometheus.Gatherers{registry, a.runtime}, Health: a.health, Targets: a.runtime.Targets(), Feed: &a.feed, Log: a.o.Log.Named("admin")})
 		if a.ops, err = net.Listen("tcp", s.AdminListen); err != nil {
 			return fmt.Errorf("server.admin_listen: %w", err)
 		}
