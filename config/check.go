@@ -70,6 +70,8 @@ func (c *checker) all(endpoints []string) {
 	c.catalog()
 	c.responses()
 	c.chain()
+	c.stores()
+	c.admin()
 	c.plugins()
 }
 
@@ -173,6 +175,7 @@ func (c *checker) chain() {
 	}
 	if known != nil && !misspelt { // otherwise it may be the missing one
 		c.order()
+		c.money()
 	}
 }
 

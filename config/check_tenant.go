@@ -24,6 +24,7 @@ func (c *tenantChecker) all() {
 	c.patterns("models.allow", c.tenant.Models.Allow)
 	c.patterns("models.deny", c.tenant.Models.Deny)
 	c.credentials()
+	c.limits()
 	checkOrigins("cors", c.tenant.CORS, c.fail)
 }
 
@@ -46,6 +47,7 @@ func (c *tenantChecker) keys() {
 			continue
 		}
 		first[k.Name] = i
+		c.patterns(fmt.Sprintf("keys[%d].models", i), k.Models)
 	}
 }
 

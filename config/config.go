@@ -62,6 +62,10 @@ type Config struct {
 	Retries Retries `yaml:"retries"`
 	// Responses says how answers of the Responses API are kept for providers that have no such API.
 	Responses Responses `yaml:"responses"`
+	// Stores says where is kept what outlives a process, and what several share.
+	Stores Stores `yaml:"stores"`
+	// Admin says who may use the admin API.
+	Admin Admin `yaml:"admin"`
 	// Telemetry is what the gateway tells about itself.
 	Telemetry Telemetry `yaml:"telemetry"`
 	// Tenants says where the tenants come from.
@@ -337,6 +341,8 @@ func (c *Config) SetDefaults() {
 		Recover: RecoverNone,
 	}
 	c.Responses = Responses{Memory: 64 << 20, Keep: 24 * time.Hour}
+	c.Stores.SetDefaults()
+	c.Admin = Admin{Metrics: OpenMetrics}
 	c.Telemetry.Log = Log{Format: "auto", Level: "info"}
 	c.Tenants = Tenants{Dir: "tenants", Anonymous: Deny}
 }

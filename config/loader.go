@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -209,11 +210,14 @@ func (l *Loader) complete(cfg *Config) {
 		}
 	}
 	for path, file := range map[string]*string{
-		"tenants.dir": &cfg.Tenants.Dir, "server.tls.cert": &cfg.Server.TLS.Cert, "server.tls.key": &cfg.Server.TLS.Key,
+		"tenants.dir": &cfg.Tenants.Dir, "stores.wal.dir": &cfg.Stores.WAL.Dir, "server.tls.cert": &cfg.Server.TLS.Cert, "server.tls.key": &cfg.Server.TLS.Key,
 	} {
 		if overriding(cfg.Origins[path]) == "" { // a flag's path is relative to where the command runs
 			*file = within(filepath.Dir(l.opt.Path), *file)
 		}
+	}
+	if path, ok := strings.CutPrefix(cfg.Stores.Ledger, "sqlite:"); ok && overriding(cfg.Origins["stores.ledger"]) == "" {
+		cfg.Stores.Ledger = "sqlite:" + within(filepath.Dir(l.opt.Path), path)
 	}
 }
 

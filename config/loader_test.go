@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/sluice-ai/sluice/config"
+	allowed "github.com/sluice-ai/sluice/gateway/tenant"
 )
 
 func TestDefaults(t *testing.T) {
@@ -64,6 +65,11 @@ models: [{name: demo, targets: [{provider: a}]}]
 			On: []string{"connect", "429", "5xx", "timeout", "cut_before_first_event"}, Recover: "none",
 		},
 		Responses: config.Responses{Memory: 64 << 20, Keep: 24 * time.Hour},
+		Stores: config.Stores{
+			Ledger: "sqlite:data/ledger.db", Shared: "none", WAL: config.WAL{Dir: "data/wal", Segment: 16 << 20, MaxSize: 1 << 30, Sync: "5ms"},
+			Retention: config.Retention{Rows: 90, Hours: 90, Audit: 400},
+		},
+		Admin:     config.Admin{Metrics: "open"},
 		Telemetry: config.Telemetry{Log: config.Log{Format: "auto", Level: "info"}},
 		Tenants:   config.Tenants{Dir: "tenants", Anonymous: "deny"},
 		Origins:   map[string]string{"providers[0].keys[0].key": "${env:KEY}"},
@@ -133,11 +139,19 @@ models:
     hedge: {after: 800ms, budget: 10%, max_cost: 0.01}
     owned_by: us
   - {name: m, aliases: [n, o], hedge: {}, targets: [{provider: s}]}
-chain: [auth, routing]
+chain: [ledger, auth, quota, routing]
 plugins:
   cache: {mode: hard, opt: {size: 3}, extra: {A.b: {size: 4}}}
 retries: {max: 0, backoff: 1s, on: [], budget: 0, recover: continue}
 responses: {memory: 0, keep: 90m}
+stores:
+  ledger: "postgres://sluice@db/sluice"
+  wal: {dir: wal, segment: 1MiB, max_size: 4MiB, sync: always}
+  shared: "redis://cache:6379"
+  node: eu-1
+  publish: rows
+  retention: {rows: 1, hours: 2, days: 3, audit: 4}
+admin: {tokens: [{name: ops, digest: "`+digest("e")+`", role: operator, tenants: [acme]}], metrics: token}
 telemetry: {log: {format: json, level: error}}
 tenants: {dir: t, anonymous: acme}
 `, "c.pem", "x", "k.pem", "x", "secret", "sk-2\r\n", "t/acme.yaml", `
@@ -147,15 +161,18 @@ name: Acme
 disabled: true
 keys:
   - {name: a, digest: "hmac-`+digest("a")+`", expires: 2031-01-31}
-  - {name: b, digest: "`+digest("b")+`", expires: 2031-01-31T12:00:00+02:00, disabled: true}
+  - {name: b, digest: "`+digest("b")+`", expires: 2031-01-31T12:00:00+02:00, disabled: true, models: ["gpt-*"], limits: {concurrent: 1}}
 models: {allow: ["gpt-*"], deny: [gpt-5]}
 priority: high
 overrides: [provider, strategy, hedge, timeout, retries, fallback]
 credentials: [{provider: a, key: "${file:../secret}"}]
+limits: {requests_per_minute: 1, tokens_per_minute: 2, concurrent: 3, each_key: {concurrent: 4}, each_user: {concurrent: 5}, models: [{model: m, concurrent: 6}]}
+budgets: [{usd: 0.10, per: week, mode: strict, of: each_key, warn_at: [50%], downgrade: gpt-4}]
 cors: {origins: ["https://acme.example"]}
 `)
 	opt := config.Options{Plugins: plugins()}
 	opt.Plugins["cache"] = &lax{Mode: "soft", Opt: &exact{Size: 9, Key: config.NewSecret("kept")}}
+	opt.Plugins["quota"], opt.Plugins["ledger"] = &struct{}{}, &struct{}{}
 	cfg := loaded(t, opt)
 	secret := config.NewSecret
 	health := cfg.Providers[1].Health
@@ -200,20 +217,30 @@ cors: {origins: ["https://acme.example"]}
 				Hedge: &config.Hedge{After: config.HedgeAfter{P95: true}, Budget: 0.06},
 			},
 		},
-		Chain: []string{"auth", "routing"},
+		Chain: []string{"ledger", "auth", "quota", "routing"},
 		Plugins: map[string]any{
-			"telemetry": &struct{}{}, "auth": &struct{}{}, "routing": &struct{}{},
+			"telemetry": &struct{}{}, "auth": &struct{}{}, "routing": &struct{}{}, "quota": &struct{}{}, "ledger": &struct{}{},
 			"cache": &lax{Mode: "hard", Opt: &exact{Size: 3, Key: secret("kept")}, Extra: map[string]exact{"A.b": {Size: 4}}},
 		},
 		Retries:   config.Retries{Backoff: config.Range{Min: time.Second, Max: time.Second}, Recover: "continue"},
 		Responses: config.Responses{Keep: 90 * time.Minute},
+		Stores: config.Stores{
+			Ledger: "postgres://sluice@db/sluice", Shared: "redis://cache:6379", Node: "eu-1", Publish: "rows",
+			WAL: config.WAL{Dir: "wal", Segment: 1 << 20, MaxSize: 4 << 20, Sync: "always"}, Retention: config.Retention{Rows: 1, Hours: 2, Days: 3, Audit: 4},
+		},
+		Admin:     config.Admin{Tokens: []config.AdminToken{{Name: "ops", Digest: digest("e"), Role: "operator", Tenants: []string{"acme"}}}, Metrics: "token"},
 		Telemetry: config.Telemetry{Log: config.Log{Format: "json", Level: "error"}},
 		Tenants: config.Tenants{Dir: "t", Anonymous: "acme", List: []*config.Tenant{{
 			Version: 1, ID: "acme", Name: "Acme", Disabled: true, File: "t/acme.yaml",
 			Keys: []config.TenantKey{
 				{Name: "a", Digest: "hmac-" + digest("a"), Expires: time.Date(2031, 1, 31, 0, 0, 0, 0, time.UTC)},
-				{Name: "b", Digest: digest("b"), Expires: time.Date(2031, 1, 31, 10, 0, 0, 0, time.UTC), Disabled: true},
+				{Name: "b", Digest: digest("b"), Expires: time.Date(2031, 1, 31, 10, 0, 0, 0, time.UTC), Disabled: true, Models: []string{"gpt-*"}, Limits: config.Limits{Concurrent: 1}},
 			},
+			Limits: config.TenantLimits{
+				RequestsPerMinute: 1, TokensPerMinute: 2, Concurrent: 3, EachKey: config.Limits{Concurrent: 4}, EachUser: config.Limits{Concurrent: 5},
+				Models: []config.ModelLimits{{Model: "m", Concurrent: 6}},
+			},
+			Budgets:     []config.Budget{{USD: allowed.Dollar / 10, Per: "week", Mode: "strict", Of: "each_key", WarnAt: []config.Percent{0.5}, Downgrade: "gpt-4"}},
 			Models:      config.ModelRules{Allow: []string{"gpt-*"}, Deny: []string{"gpt-5"}},
 			Credentials: []config.Credential{{Provider: "a", Key: secret("sk-2")}},
 			CORS:        config.CORS{Origins: []string{"https://acme.example"}},
@@ -336,7 +363,7 @@ func TestEffectiveIsStable(t *testing.T) {
 		}
 	}
 	var sections map[string]any
-	if err := yaml.Load(first, &sections); err != nil || len(sections) != 10 {
+	if err := yaml.Load(first, &sections); err != nil || len(sections) != 12 {
 		t.Errorf("%d sections, %v", len(sections), err)
 	}
 }
@@ -387,8 +414,8 @@ func TestReload(t *testing.T) {
 	// A good change is taken over; a bad one keeps the last good version, however often it is read.
 	write(t, "tenants/a.yaml", tenant("a", "3"))
 	f("a 3, b 2")
-	write(t, "tenants/a.yaml", tenant("a", "4")+"limits: {}\n")
-	const bad = "tenants/a.yaml:4:1: unknown field \"limits\"; fields here: version, id, name, disabled, keys, models, credentials, priority, overrides, cors"
+	write(t, "tenants/a.yaml", tenant("a", "4")+"guards: {}\n")
+	const bad = "tenants/a.yaml:4:1: unknown field \"guards\"; fields here: version, id, name, disabled, keys, models, credentials, priority, overrides, limits, budgets, cors"
 	f("a 3, b 2\n" + bad)
 	f("a 3, b 2\n" + bad)
 	write(t, "tenants/a.yaml", "")
@@ -416,7 +443,7 @@ func TestReload(t *testing.T) {
 	// The gateway file: nothing changes, not even a tenant.
 	write(t, "gateway.yaml", base+"servers: {}\n", "tenants/a.yaml", tenant("a", "7"))
 	f("error: gateway.yaml:4:1: unknown field \"servers\"; did you mean \"server\"?")
-	write(t, "tenants/a.yaml", tenant("a", "7")+"limits: {}\n")
+	write(t, "tenants/a.yaml", tenant("a", "7")+"guards: {}\n")
 	f("error: gateway.yaml:4:1: unknown field \"servers\"; did you mean \"server\"?\n" + bad)
 	write(t, "tenants/a.yaml", tenant("a", "7"))
 	remove("gateway.yaml")

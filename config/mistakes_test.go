@@ -38,7 +38,7 @@ func TestShape(t *testing.T) {
 	}
 	// Fields.
 	f("servers: {}\n", `gateway.yaml:4:1: unknown field "servers"; did you mean "server"?`)
-	f("limits: {}\n", `gateway.yaml:4:1: unknown field "limits"; fields here: version, server, providers, models, catalog, chain, plugins, retries, responses, telemetry, tenants`)
+	f("guards: {}\n", `gateway.yaml:4:1: unknown field "guards"; fields here: version, server, providers, models, catalog, chain, plugins, retries, responses, stores, admin, telemetry, tenants`)
 	f("telemetry:\n  log: {levle: info}\n", `gateway.yaml:5:9: unknown field "levle" in telemetry.log; did you mean "level"?`)
 	f("telemetry: {Log: {}}\n", `gateway.yaml:4:13: unknown field "Log" in telemetry; did you mean "log"?`)
 	f("server: {listen: ':1'}\nserver: {}\n", `gateway.yaml:5:1: field "server" appears twice; the first is in line 4`)
@@ -337,8 +337,8 @@ func TestTenants(t *testing.T) {
 	f("id: acme2\n", `t/acme.yaml:2:5: the id "acme2" is not the file's name, "acme"; rename one of them`)
 	f("id: Acme\n", `t/acme.yaml:2:5: id: "Acme" does not match ^[a-z0-9][a-z0-9_.-]{0,62}$; write up to 63 lower-case letters, digits and . _ -`)
 	f("name: x\n", `t/acme.yaml:1:1: id is missing; write up to 63 lower-case letters, digits and . _ -`)
-	f("id: acme\nlimits: {}\nkeys: [{name: a, diggest: x}]\n", `
-		t/acme.yaml:3:1: unknown field "limits"; fields here: version, id, name, disabled, keys, models, credentials, priority, overrides, cors
+	f("id: acme\nguards: {}\nkeys: [{name: a, diggest: x}]\n", `
+		t/acme.yaml:3:1: unknown field "guards"; fields here: version, id, name, disabled, keys, models, credentials, priority, overrides, limits, budgets, cors
 		t/acme.yaml:4:8: keys[0].digest is missing; write sha256: or hmac-sha256: and 64 hexadecimal digits
 		t/acme.yaml:4:18: unknown field "diggest" in keys[0]; did you mean "digest"?`)
 	f("id: acme\nkeys: [{name: a, digest: 'md5:00', expires: never, disabled: yes}]\n", `
@@ -459,13 +459,13 @@ func TestOtherVersion(t *testing.T) {
 		expect(t, mistakes(t, gateway, "tenants/acme.yaml", tenant), want)
 	}
 	const good = "version: 1\nid: acme\n"
-	f("version: 2\nlimits: {}\ntenants: {anonymous: nobody}\n", good, `gateway.yaml:1:10: version: "2" is not 1`)
+	f("version: 2\nguards: {}\ntenants: {anonymous: nobody}\n", good, `gateway.yaml:1:10: version: "2" is not 1`)
 	f("version: '1'\nproviders: []\nmodels: []\n", good, `
 		gateway.yaml:1:10: version must be a number, not text; take away the quotes
 		gateway.yaml:2:12: providers is empty
 		gateway.yaml:3:9: models is empty`)
-	f(base, "id: b\nlimits: {}\nversion: 2\n", `tenants/acme.yaml:3:10: version: "2" is not 1`)
-	f("limits: {}\nversion: 2\n", "version: 3\nid: acme\n", `gateway.yaml:2:10: version: "2" is not 1`)
+	f(base, "id: b\nguards: {}\nversion: 2\n", `tenants/acme.yaml:3:10: version: "2" is not 1`)
+	f("guards: {}\nversion: 2\n", "version: 3\nid: acme\n", `gateway.yaml:2:10: version: "2" is not 1`)
 }
 
 // Endpoints are checked against those that the caller of the loader knows.

@@ -41,6 +41,10 @@ type Tenant struct {
 	// Overrides lists what the tenant's callers may decide for one request, by the header x-sluice- and its name. Callers of
 	// a tenant without any may send those headers, which then mean nothing.
 	Overrides []string `yaml:"overrides,omitempty" jsonschema:"uniqueItems=true,enum=provider,enum=strategy,enum=hedge,enum=timeout,enum=retries,enum=fallback"`
+	// Limits bound what the tenant asks for.
+	Limits TenantLimits `yaml:"limits,omitempty"`
+	// Budgets are the money that the tenant may spend.
+	Budgets []Budget `yaml:"budgets,omitempty"`
 	// CORS says which web pages may call with the tenant's keys.
 	CORS CORS `yaml:"cors,omitempty"`
 
@@ -62,6 +66,10 @@ type TenantKey struct {
 	Expires time.Time `yaml:"expires,omitempty"`
 	// Disabled refuses the key.
 	Disabled bool `yaml:"disabled,omitempty"`
+	// Models restricts the key to some of the models that the tenant may use. In each pattern * stands for any text. Empty: all.
+	Models []string `yaml:"models,omitempty"`
+	// Limits bound what is asked for with this key.
+	Limits Limits `yaml:"limits,omitempty"`
 }
 
 // ModelRules says which models may be used. In each pattern * stands for any text.

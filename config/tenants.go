@@ -132,6 +132,7 @@ func (t *tenantSet) settle() {
 		}
 	}
 	t.credentials()
+	t.needs()
 	for {
 		conflicts := t.doubles()
 		for _, c := range conflicts {

@@ -20,6 +20,7 @@ import (
 	"github.com/invopop/jsonschema"
 
 	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 )
 
 // Source is Go source whose comments describe the fields of its structs.
@@ -252,6 +253,8 @@ func mapped(t reflect.Type) *jsonschema.Schema {
 		reflect.TypeFor[config.HedgeAfter]():
 	case reflect.TypeFor[time.Time]():
 		name = "Date"
+	case reflect.TypeFor[tenant.USD]():
+		name = "Dollars"
 	default:
 		return nil
 	}
@@ -283,8 +286,9 @@ func texts() jsonschema.Definitions {
 		"Range":    text("Two durations: 100ms..2s.", `(0|`+duration+`)(\.\.`+duration+`)?`, number("0")),
 		"HedgeAfter": text("A time, 800ms, or p95: that in which 95 of 100 of the target's own first events came.",
 			`p95|0|`+duration, number("0")),
-		"USD":  text("An amount of US dollars: 0.40, or unknown.", `[0-9]+(\.[0-9]+)?|unknown`, number("")),
-		"Date": text("A date or a moment: 2027-01-31, 2027-01-31T12:00:00Z.", `\d{4}-\d\d-\d\d([Tt].+)?`, nil),
+		"USD":     text("An amount of US dollars: 0.40, or unknown.", `[0-9]+(\.[0-9]+)?|unknown`, number("")),
+		"Dollars": text("An amount of US dollars: 250 or 0.50.", `[0-9]+(\.[0-9]{1,6})?`, number("9000000")),
+		"Date":    text("A date or a moment: 2027-01-31, 2027-01-31T12:00:00Z.", `\d{4}-\d\d-\d\d([Tt].+)?`, nil),
 	}
 }
 

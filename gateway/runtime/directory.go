@@ -52,7 +52,7 @@ func (r *Runtime) directory(c *config.Config, g, old *Generation) (*gateway.Dire
 			if err != nil {
 				return nil, fmt.Errorf("tenant %s: key %s: %w", t.ID, k.Name, err)
 			}
-			e.Keys[digest] = &gateway.Key{Name: k.Name, Tenant: tenant, Expires: k.Expires}
+			e.Keys[digest] = &gateway.Key{Name: k.Name, Tenant: tenant, Expires: k.Expires, Allow: patterns(k.Models), Limits: limits(&k.Limits)}
 		}
 		if t.ID == c.Tenants.Anonymous {
 			e.Anonymous = tenant
@@ -185,6 +185,7 @@ func (r *Runtime) tenant(t *config.Tenant, c *config.Config, b *builder, old *Ge
 	tenant := &gateway.Tenant{
 		Priority: priority, ID: tenant.ID(t.ID), Name: cmp.Or(t.Name, t.ID), Allow: patterns(t.Models.Allow), Deny: patterns(t.Models.Deny), Origins: t.CORS.Origins,
 	}
+	limit(tenant, t)
 	for _, name := range t.Overrides {
 		o, _ := gateway.ParseOverride(name)
 		tenant.Overrides |= o

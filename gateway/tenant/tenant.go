@@ -220,6 +220,15 @@ func (u USD) String() string {
 	return sign + strconv.FormatUint(n/1e12, 10) + "." + (part + "00")[:max(len(part), 2)]
 }
 
+// MarshalText returns String.
+func (u USD) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// UnmarshalText is ParseUSD.
+func (u *USD) UnmarshalText(text []byte) (err error) {
+	*u, err = ParseUSD(string(text))
+	return err
+}
+
 // Plus is the sum, at most what USD holds.
 func (u USD) Plus(v USD) USD {
 	switch sum := u + v; {

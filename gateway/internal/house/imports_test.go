@@ -12,8 +12,8 @@ import (
 //
 // A dialect knows no other, with one exception: errors of OpenAI's Responses API are those of its chat completions.
 const rooms = `
-config                    -
-config/schema             config
+config                    gateway/tenant
+config/schema             config gateway/tenant
 configs                   -
 
 gateway                   gateway/wire/chat gateway/wire/peek gateway/wire/form gateway/catalog gateway/health gateway/admission gateway/tenant gateway/meter gateway/ledger gateway/store gateway/internal/clock
