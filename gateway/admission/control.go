@@ -28,6 +28,8 @@ const (
 	untried = time.Minute
 	// A limit that nobody has run into for this long is lifted.
 	unused = 30 * time.Second
+	// Fewer than this under way are hardly what is too much, see spares.
+	few = 8
 	// Where requests were refused the growth pauses so long, longer each time: each try costs a refused request.
 	shortHold, longHold = 5 * time.Second, time.Minute
 )
@@ -48,9 +50,10 @@ type control struct {
 
 	// The round.
 	cutAt   clock.Instant
-	peak    int  // requests under way when it began
-	refused int  // of these
-	settled bool // no more than the limit have been under way at some moment since the cut
+	peak    int           // requests under way when it began
+	refused int           // of these
+	settled bool          // no more than the limit have been under way at some moment since the cut
+	spared  clock.Instant // when a round of refusals among few began that was let pass
 
 	// Growth.
 	changed clock.Instant // when the limit was last changed
@@ -78,7 +81,7 @@ type control struct {
 }
 
 func newControl(now clock.Instant) control {
-	return control{least: 1, cutAt: past, changed: past, wanted: past, heard: past, until: past, tried: past, judged: now}
+	return control{least: 1, cutAt: past, spared: past, changed: past, wanted: past, heard: past, until: past, tried: past, judged: now}
 }
 
 // bound is the limit that holds, and why.
@@ -121,6 +124,9 @@ func (c *control) overloaded(now clock.Instant, took time.Duration, underWay int
 	if c.fixed() {
 		return
 	}
+	if c.spares(now, now.Add(-max(took, c.refusal)), underWay) {
+		return
+	}
 	c.late, c.trial, c.before = false, false, 0
 	c.refused++
 	if c.limit == 0 || now.Add(-max(took, c.refusal)) > c.cutAt {
@@ -130,6 +136,24 @@ func (c *control) overloaded(now clock.Instant, took time.Duration, underWay int
 	c.ceiling = max(c.peak-c.refused, c.peak/2, c.least)
 	c.cut(now, c.ceiling)
 	c.step = 1
+	if c.limit >= c.ceiling { // it is there already
+		c.until = now.Add(c.hold)
+	}
+}
+
+// spares says whether a refusal among few requests, sent at that moment, lowers no limit. Mostly it is about something else,
+// such as what one key may use in a minute, and a limit of one or two would hold up all others for that. An upstream that
+// bears no more says so again soon; but what was refused alone says nothing of how many there may be.
+func (c *control) spares(now, sent clock.Instant, underWay int) bool {
+	switch {
+	case underWay >= few || c.limit > 0 && underWay > 1:
+		return false
+	case underWay > 1 && sent > c.spared && now.Sub(c.spared) < unused:
+		return false
+	case now.Sub(c.spared) >= unused:
+		c.spared = now
+	}
+	return true
 }
 
 // pause sets how long to stay at a ceiling: ever longer, if it is about where the last one was.
@@ -186,6 +210,13 @@ func (c *control) grow(now clock.Instant) {
 func (c *control) idle(now clock.Instant) {
 	if c.limit > 0 && now.Sub(c.cutAt) >= unused &&
 		(now.Sub(c.wanted) >= unused || c.late && now.Sub(c.heard) >= unused) {
+		c.lift()
+	}
+}
+
+// acceptLatency lifts a limit that is for latency.
+func (c *control) acceptLatency() {
+	if c.late {
 		c.lift()
 	}
 }

@@ -81,8 +81,7 @@ type Limiter struct {
 	_     [56]byte // that is written by every request, the next two hardly ever
 	limit atomic.Int64
 	next  atomic.Int64 // the Instant of the next glance
-	deaf  atomic.Bool
-	_     [44]byte
+	_     [48]byte
 	load  load
 
 	mu       sync.Mutex
@@ -126,10 +125,17 @@ func (l *Limiter) Configure(s Settings) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	now := clock.Now()
+	switch {
+	case s.Deaf:
+		l.load.stop()
+		l.control.acceptLatency()
+	case l.settings.Deaf: // what was sent till now was not looked at
+		l.load.begin(now, l.underWay())
+	}
 	l.settings = s
-	l.deaf.Store(s.Deaf)
 	l.control.configure(s.Min, max(s.Max, 0))
-	l.update(clock.Now())
+	l.update(now)
 }
 
 // TryEnter takes a slot if there is one and nobody waits. It neither blocks nor allocates. Whoever gets true calls Leave
@@ -180,9 +186,7 @@ func (l *Limiter) Await(now clock.Instant) {
 	if l == nil {
 		return
 	}
-	if !l.deaf.Load() {
-		l.load.await()
-	}
+	l.load.await()
 	l.look(now)
 }
 
@@ -194,9 +198,7 @@ func (l *Limiter) Observe(s Signal) {
 	if s.At == 0 {
 		s.At = clock.Now()
 	}
-	if !l.deaf.Load() {
-		l.load.answer(s)
-	}
+	l.load.answer(s)
 	l.overloaded(s)
 	l.look(s.At)
 }
@@ -245,11 +247,11 @@ func (l *Limiter) join(t Ticket) (*waiter, time.Duration, error) {
 	now := clock.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.control.wanted = now
-	l.update(now)
+	l.update(now) // what nobody has run into for long is lifted
 	if l.queue.n == 0 && l.take() {
 		return nil, 0, nil
 	}
+	l.control.wanted = now
 	wait, err := l.allow(now, t)
 	if err != nil {
 		return nil, 0, err
@@ -361,7 +363,7 @@ func (l *Limiter) judge(now clock.Instant, underWay int) bool {
 	}
 	l.next.Store(int64(now.Add(glance)))
 	c := &l.control
-	if c.limit > 0 && !c.settled {
+	if l.settings.Deaf || c.limit > 0 && !c.settled {
 		return false
 	}
 	s, ok := l.load.see(now, underWay, c.want(), c.awaits)

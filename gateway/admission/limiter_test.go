@@ -455,3 +455,86 @@ func TestDeaf(t *testing.T) {
 		}
 	})
 }
+
+// What is refused among few requests is mostly about something else than their number: one key's requests a minute.
+func TestARefusalAmongFew(t *testing.T) {
+	f := func(limit, times, underWay int, every time.Duration) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			l := admission.New(admission.Settings{})
+			for range times {
+				for range underWay {
+					l.TryEnter()
+				}
+				<-time.After(50 * time.Millisecond)
+				l.Leave(admission.Signal{Overloaded: true, First: 50 * time.Millisecond})
+				for range underWay - 1 {
+					l.Leave(admission.Signal{})
+				}
+				<-time.After(every)
+			}
+			if s := l.Snapshot(); s.Limit != limit {
+				t.Errorf("%d times one of %d, every %v: limit %d, want %d", times, underWay, every, s.Limit, limit)
+			}
+		})
+	}
+	f(0, 1, 1, time.Second)
+	f(0, 20, 1, time.Second) // alone: with fewer it would not have been answered either
+	f(0, 1, 7, time.Second)
+	f(0, 5, 7, 31*time.Second)
+	f(6, 2, 7, time.Second)
+	f(1, 2, 2, time.Second)
+	f(9, 1, 10, time.Second)
+}
+
+// The limit of long ago holds up nobody: who comes first after that time lifts it, whether or not streams have been looked at.
+func TestALimitOfLongAgo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := admission.New(admission.Settings{Queue: -1})
+		for range 10 {
+			l.TryEnter()
+		}
+		l.Leave(admission.Signal{Overloaded: true})
+		for range 9 {
+			l.Leave(admission.Signal{})
+		}
+		<-time.After(time.Hour)
+		for n := range 100 {
+			if err := l.Enter(t.Context(), admission.Ticket{}); err != nil {
+				t.Fatalf("number %d: %v", n, err)
+			}
+		}
+	})
+}
+
+// Who no longer listens to latency has no limit for it.
+func TestDeafInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := admission.New(admission.Settings{})
+		streams := func(n int, first time.Duration) {
+			var work sync.WaitGroup
+			for range n {
+				<-time.After(5 * time.Millisecond)
+				if !l.TryEnter() {
+					continue
+				}
+				work.Go(func() {
+					l.Await(clock.Now())
+					<-time.After(first)
+					l.Observe(admission.Signal{First: first})
+					l.Leave(admission.Signal{})
+				})
+			}
+			work.Wait()
+		}
+		streams(1000, 50*time.Millisecond)
+		streams(2000, 5*time.Second)
+		if s := l.Snapshot(); s.Reason != "latency" {
+			t.Fatalf("%+v", s)
+		}
+		l.Configure(admission.Settings{Deaf: true})
+		if s := l.Snapshot(); s.Limit != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}

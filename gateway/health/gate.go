@@ -38,6 +38,8 @@ type gate struct {
 	mu      sync.Mutex
 	cools   int           // refusals in a row that did not say for how long
 	limited clock.Instant // when the last refusal was counted; 0: never
+	until   clock.Instant // when the cool-down ends that it began
+	free    clock.Instant // when the one before that ended
 	told    clock.Instant // until when the cool-down lasts that operators know of
 	coolWhy string        // of the running cool-down
 	bars    int           // in a row
@@ -68,7 +70,8 @@ func (g *gate) coolDown(now clock.Instant, d, least time.Duration, why string) b
 }
 
 // limit cools down for as long as a refusal asks, or, if it does not say (after is 0), for a while that doubles from least to
-// most as long as nothing succeeds in between. What was sent before the last refusal that counted is no news while it cools
+// most as long as nothing succeeds in between: also none of those that were sent together with what was refused, because
+// who serves some of them is not shut but full, and when to come back with fewer is the limiter's affair. What was sent before the last refusal that counted is no news while it cools
 // down. That it cools down alone says nothing: the headers of the same reply may have seen to that, for a millisecond.
 func (g *gate) limit(now, began clock.Instant, after, least, most time.Duration, why string) (news, tell bool) {
 	g.mu.Lock()
@@ -82,8 +85,10 @@ func (g *gate) limit(now, began clock.Instant, after, least, most time.Duration,
 		tell = g.extend(now, min(after, maxAfter), 0, why)
 	case news:
 		d := doubled(least, most, g.cools)
+		d += rand.N(d/4 + 1) //nolint:gosec // jitter
 		g.cools++
-		tell = g.extend(now, d+rand.N(d/4+1), 0, why) //nolint:gosec // jitter
+		g.free, g.until = g.until, now.Add(d)
+		tell = g.extend(now, d, 0, why)
 	}
 	return news, tell
 }
@@ -147,7 +152,10 @@ func (g *gate) passed(now, began clock.Instant) bool {
 	defer g.mu.Unlock()
 	if u := clock.Instant(g.cool.Load()); u != 0 && began >= u {
 		g.cool.Store(0)
-		g.cools, g.limited = 0, 0
+		g.limited = 0
+	}
+	if began >= g.free {
+		g.cools = 0
 	}
 	return g.lifted(now, began)
 }

@@ -368,3 +368,19 @@ func TestTrialsOfARefusedKeyThatSayNothingOfIt(t *testing.T) {
 	f(health.Limited, time.Minute, 0)
 	f(health.Failed, 0, time.Second)
 }
+
+// Who answers some of what is sent at once and refuses the rest is not shut, but full: it is not left alone for ever longer.
+func TestAFullTargetIsNotShut(t *testing.T) {
+	p := start(t, health.Settings{})
+	for range 5 {
+		served, refused := p.begin(), p.begin()
+		p.pass(10 * time.Millisecond)
+		p.report(refused, health.Limited)
+		p.pass(100 * time.Millisecond)
+		p.report(served, health.OK)
+		if wait := p.Wait(p.now); wait > 1250*time.Millisecond {
+			t.Fatalf("it waits for %v", wait)
+		}
+		p.due()
+	}
+}
