@@ -27,7 +27,10 @@ const (
 	collapseUnfair = 20.0                  // percent that the smaller tenant may get less than half of the capacity
 	// How many requests a second two tenants make: each more than its half of the capacity, together ten times as many.
 	collapseLarge, collapseSmall = 900, 100
-	collapseDirect               = 3 * time.Second // without a gateway
+	// The connections of the smaller tenant. With as many as the larger one has, each would be used every 41 s: the gateway closes
+	// those on which no request has come for 30 s.
+	collapseConns  = 512
+	collapseDirect = 3 * time.Second // without a gateway
 )
 
 // scarce is an upstream that can give so many answers at once, each of which takes a time. Whoever comes when all places
@@ -139,7 +142,7 @@ func collapse(ctx context.Context, b *bench, t test, s subject) (r row, err erro
 		large, largeErr = b.generate(ctx, t, g.listen, tested.pid(), append(as(b.key), "-rate", strconv.Itoa(collapseLarge))...)
 	})
 	work.Go(func() {
-		small, smallErr = b.generate(ctx, t, g.listen, tested.pid(), append(as(key), "-rate", strconv.Itoa(collapseSmall))...)
+		small, smallErr = b.generate(ctx, t, g.listen, tested.pid(), append(as(key), "-rate", strconv.Itoa(collapseSmall), "-c", strconv.Itoa(collapseConns))...)
 	})
 	work.Wait()
 	if err := errors.Join(largeErr, smallErr); err != nil {

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -23,6 +24,11 @@ const (
 )
 
 var past = time.Unix(1, 0)
+
+// errUnused ends a connection on which no request has begun, without a word: clients open some ahead of need, and who finds an
+// unasked 408 on one when it comes to use it takes that for the answer to its request. fasthttp says nothing where a
+// connection is closed already.
+var errUnused = fmt.Errorf("no request came: %w", net.ErrClosed)
 
 // conn is a client's connection, below TLS. It knows the exchange under way, so that a hang-up cancels it, and the one
 // whose last bytes wait in fasthttp's buffer, so that its end is told after they are written: fasthttp closes a body
@@ -255,7 +261,10 @@ func (c *conn) read(b []byte) (int, error) {
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
-		if c.quit.Load() && !c.active.Load() || want != 0 && gateway.Now() >= want {
+		if !c.active.Load() && (c.quit.Load() || want != 0 && gateway.Now() >= want) {
+			return n, errUnused
+		}
+		if want != 0 && gateway.Now() >= want {
 			return n, err
 		}
 		// The deadline came early: it was armed with slack, or the drain took this connection for an idle one.

@@ -229,6 +229,27 @@ func TestHTTP10(t *testing.T) {
 	}
 }
 
+// A connection that was opened ahead of need is closed without a word, before its first request as behind one.
+func TestUnusedConnections(t *testing.T) {
+	s := start(t, whole(`{}`), func(u *setup) {
+		u.options.ReadTimeout, u.options.IdleTimeout = 100*time.Millisecond, 100*time.Millisecond
+	})
+	for range 2 {
+		c := s.dial()
+		if b, err := io.ReadAll(c.Conn); len(b) > 0 || err != nil {
+			t.Errorf("%q, %v", b, err)
+		}
+	}
+	c := s.dial()
+	c.send("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 13\r\n\r\n" + minimal)
+	if r, _ := c.response(); r.StatusCode != 200 {
+		t.Error(r.StatusCode)
+	}
+	if b, err := io.ReadAll(c.Conn); len(b) > 0 || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
 func TestSlowSenders(t *testing.T) {
 	s := start(t, whole(`{}`), func(u *setup) { u.options.ReadTimeout = 200 * time.Millisecond })
 	head := s.dial()
