@@ -14,6 +14,9 @@ const (
 	maxWindow = 10 * time.Minute
 )
 
+// minEvery keeps all keys and replicas together from being a load.
+const minEvery = time.Second
+
 func (c *checker) health(at string, p *Provider) {
 	h, at := &p.Health, at+".health"
 	if h.Window < minWindow || h.Window > maxWindow {
@@ -40,7 +43,9 @@ func (c *checker) probe(at string, p *Provider) {
 	case !printable(probe.Model):
 		c.fail(at+".model", nameHint, "%s.model: %q is not a name", at, probe.Model)
 	}
-	c.positive(at+".every", int64(probe.Every))
+	if probe.Every < minEvery {
+		c.fail(at+".every", "", "%s.every: %s is less than %s", at, durationText(probe.Every), durationText(minEvery))
+	}
 	c.positive(at+".timeout", int64(probe.Timeout))
 	if probe.Timeout > probe.Every {
 		c.fail(at+".timeout", "", "%s.timeout (%s) is more than %s.every (%s)", at, durationText(probe.Timeout), at, durationText(probe.Every))
@@ -87,6 +92,9 @@ func (c *checker) choice(at string, m *Model) {
 	if h := m.Hedge; h != nil {
 		if !h.After.P95 {
 			c.positive(at+".hedge.after", int64(h.After.Time))
+		}
+		if h.Budget <= 0 {
+			c.fail(at+".hedge.budget", "leave hedge out for no second attempts", "%s.hedge.budget must be more than 0", at)
 		}
 		if h.MaxCost.String() == "unknown" {
 			c.fail(at+".hedge.max_cost", "leave it out for no bound", "%s.hedge.max_cost: %q is no bound", at, h.MaxCost)

@@ -241,7 +241,8 @@ type Model struct {
 	// or the cheapest for the request. The others follow if it fails.
 	Strategy string `yaml:"strategy" jsonschema:"enum=ordered,enum=weighted,enum=least_latency,enum=least_cost"`
 	// Affinity keeps a session at one target and one key, as long as that works, so that the provider finds its prompts in
-	// its cache: prompt_cache_key, user, or header: and a header's name. The first that a request has tells its session.
+	// its cache: prompt_cache_key, user, or header: and a header's name. The first that a request has tells its session. A
+	// client that sends the same value with every request puts them all on one target.
 	Affinity []string `yaml:"affinity,omitempty" jsonschema:"uniqueItems=true"`
 	// Hedge makes a second attempt when the first event is late. Off without it.
 	Hedge *Hedge `yaml:"hedge,omitempty"`
@@ -269,11 +270,14 @@ type Target struct {
 type Retries struct {
 	// Max is the number of attempts on top of one for each target. Going on to the next target is not a retry.
 	Max int `yaml:"max" jsonschema:"minimum=0,maximum=10"`
-	// Backoff is the wait before a retry: the first about the lower bound, doubling up to the upper.
+	// Backoff is the wait before a retry: the first about the lower bound, doubling up to the upper. The upper bound is also
+	// for how long a request waits, within its own deadline, when none of its targets may be asked yet; then it gets a 503
+	// with Retry-After. 0s..0s: nobody waits.
 	Backoff Range `yaml:"backoff"`
 	// On lists what may be retried.
 	On []string `yaml:"on" jsonschema:"uniqueItems=true,enum=connect,enum=429,enum=5xx,enum=timeout,enum=cut_before_first_event"`
-	// Budget bounds the retries, as a share of the requests.
+	// Budget bounds the retries, as a share of the requests, and the attempts at a next target that fails at times, too. Ten a
+	// second are always allowed. 0: no more than those. 100%: one for each request.
 	Budget Percent `yaml:"budget"`
 	// Recover is what is done about a stream that breaks off after its first event: none ends it with an error; continue
 	// lets another target go on where it broke off, if its dialect allows that.

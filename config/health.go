@@ -54,11 +54,11 @@ type Health struct {
 // Probe is a request of the gateway's own. Exactly one of path and model says what it asks for.
 type Probe struct {
 	// Path is that of a GET at the provider's host, such as /v1/models, or /health of vLLM. It costs nothing, and says
-	// nothing of a single model.
+	// nothing of a single model: when it fails it takes out only what no request has succeeded at within the window.
 	Path string `yaml:"path,omitempty"`
 	// Model is asked for an answer of one token.
 	Model string `yaml:"model,omitempty"`
-	// Every is the time from one probe to the next, with up to a tenth more or less.
+	// Every is the time from one probe to the next, with up to a tenth more or less. At least 1s.
 	Every time.Duration `yaml:"every"`
 	// Timeout bounds one probe.
 	Timeout time.Duration `yaml:"timeout"`
@@ -85,7 +85,7 @@ type Concurrency struct {
 type Hedge struct {
 	// After is when the first event is late: p95 is the time in which 95 of 100 of the target's own came.
 	After HedgeAfter `yaml:"after"`
-	// Budget bounds the second attempts, as a share of the requests.
+	// Budget bounds the second attempts, as a share of the requests. More than 0: leave hedge out for none.
 	Budget Percent `yaml:"budget"`
 	// MaxCost is what a second attempt may cost by its estimate, in USD. Left out: anything.
 	MaxCost USD `yaml:"max_cost,omitempty"`
@@ -128,7 +128,7 @@ func (h *HedgeAfter) UnmarshalText(text []byte) error {
 func (h *Health) SetDefaults() {
 	*h = Health{
 		Window: 30 * time.Second, FailureRate: 0.5, MinRequests: 20, Consecutive: 5,
-		OpenFor: time.Second, MaxOpen: time.Minute, SlowStart: 15 * time.Second,
+		OpenFor: time.Second, MaxOpen: time.Minute, SlowStart: 10 * time.Second,
 	}
 }
 

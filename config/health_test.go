@@ -45,11 +45,13 @@ func TestHealth(t *testing.T) {
 		f("health: {probe: {path: "+path+"}}", `gateway.yaml:5:29: providers[0].health.probe.path: `+quoted+` is not a path; write a path as in a URL, such as /v1/models`)
 	}
 	f("health: {probe: {path: /health?deep=1, every: 0, timeout: 0}}", `
-		gateway.yaml:5:52: providers[0].health.probe.every must be more than 0
+		gateway.yaml:5:52: providers[0].health.probe.every: 0s is less than 1s
 		gateway.yaml:5:64: providers[0].health.probe.timeout must be more than 0`)
 	f("health: {probe: {model: 'a b'}}", `gateway.yaml:5:30: providers[0].health.probe.model: "a b" is not a name; use printable ASCII without spaces, up to 256 characters`)
 	f("health: {probe: {model: m, every: 2s}}", `gateway.yaml:5:22: providers[0].health.probe.timeout (5s) is more than providers[0].health.probe.every (2s)`)
+	f("health: {probe: {model: m, every: 999ms, timeout: 1ms}}", `gateway.yaml:5:40: providers[0].health.probe.every: 999ms is less than 1s`)
 	f("health: {probe: {model: m, every: 2s, timeout: 1s}}", ``)
+	f("health: {probe: {model: m, every: 1s, timeout: 1s}}", ``)
 
 	f("concurrency: {max: -1, min: 0, queue: -1, wait: -1s}", `
 		gateway.yaml:5:25: providers[0].concurrency.max: "-1" is less than 0
@@ -92,6 +94,7 @@ func TestChoice(t *testing.T) {
 	f("hedge: {after: p99, max_cost: unknown}", `
 		gateway.yaml:4:58: models[0].hedge.after: "p99" is neither p95 nor a duration; write p95, or a number with a unit, such as 800ms
 		gateway.yaml:4:73: models[0].hedge.max_cost: "unknown" is no bound; leave it out for no bound`)
+	f("hedge: {budget: 0}", `gateway.yaml:4:59: models[0].hedge.budget must be more than 0; leave hedge out for no second attempts`)
 	f("hedge: {}", ``)
 	for _, strategy := range []string{"weighted", "least_latency", "least_cost"} {
 		expect(t, mistakes(t, "version: 1\nproviders: [{name: sim, type: sim}]\nmodels:\n  - {name: a, targets: [{provider: sim, weight: 0}], strategy: "+strategy+"}\n"),

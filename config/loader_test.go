@@ -34,7 +34,7 @@ models: [{name: demo, targets: [{provider: a}]}]
 		p.Timeouts, p.MaxIdleConnections, p.MaxResponse, p.MaxEvent, p.AskUsage, p.DropParams = timeouts, 1024, 64<<20, 16<<20, true, true
 		p.Health = config.Health{
 			Window: 30 * time.Second, FailureRate: 0.5, MinRequests: 20, Consecutive: 5, OpenFor: time.Second, MaxOpen: time.Minute,
-			SlowStart: 15 * time.Second,
+			SlowStart: 10 * time.Second,
 		}
 		p.Concurrency = config.Concurrency{Min: 1, Queue: 1024, Wait: 10 * time.Second}
 		return p

@@ -107,7 +107,7 @@ func (b *breaker) end(w http.ResponseWriter, r *http.Request, how string) {
 func lastingFile(types []string, addresses ...string) string {
 	var b strings.Builder
 	b.WriteString("version: 1\nserver: {listen: \"127.0.0.1:0\", admin_listen: \"127.0.0.1:0\", drain_timeout: 20s}\n" +
-		"retries: {max: 3, budget: 0, backoff: 1ms..2s, recover: continue}\nproviders:\n")
+		"retries: {max: 3, budget: 100%, backoff: 1ms..2s, recover: continue}\nproviders:\n")
 	for i, a := range addresses {
 		base := "http://" + a + "/v1"
 		if types[i] == "anthropic" {
