@@ -172,8 +172,7 @@ func (m *Model) CostOf(class Class, n int64, tier string, at time.Time) Cost {
 // tariff finds the tariff of a tier for a prompt. The standard one says where long prompts begin: another tier that does
 // not quote for them has no price for them.
 func (m *Model) tariff(tier string, prompt int64, at time.Time) (*Tariff, Why) {
-	switch tier {
-	case "default", "standard", "auto", "on_demand", "standard_only":
+	if tier = plainTier(tier); tier == auto {
 		tier = ""
 	}
 	var above int64
