@@ -47,7 +47,8 @@ type Tenant struct {
 	EachUser    tenant.Limits      // of each of its end users
 	EachModel   []ModelLimits      // of each model that a pattern describes; the first that does counts
 	Budgets     []tenant.Budget
-	Origin      string // where it is configured: "tenants/acme.yaml", or "store"
+	JWT         *Issuer // the tenant's own identity provider; nil: none. Its Tenant is this one
+	Origin      string  // where it is configured: "tenants/acme.yaml", or "store"
 }
 
 // ModelLimits are a tenant's limits for each model that a pattern describes.
@@ -196,6 +197,7 @@ type Directory struct {
 	tenants   map[tenant.ID]*Tenant
 	keys      map[Digest]*Key
 	peppered  bool
+	issuers   map[string][]*Issuer // of tenants, by their name
 	names     map[string]*Model // canonical names and aliases
 	wild      []*Model          // most specific first
 	models    []*Model          // as configured
@@ -245,10 +247,14 @@ func NewDirectory(e Entries) *Directory {
 		anonymous: e.Anonymous, keys: e.Keys, models: e.Models, origins: e.Origins, browsers: len(e.Origins) > 0, created: e.Created.Unix(),
 		accounts: e.Accounts, holders: e.Holders, known: e.Known, shared: e.Disabled || len(e.Tenants) > 1,
 		tenants: make(map[tenant.ID]*Tenant, len(e.Tenants)), names: make(map[string]*Model, len(e.Models)+len(e.Aliases)),
+		issuers: map[string][]*Issuer{},
 	}
 	for _, t := range e.Tenants {
 		d.tenants[t.ID] = t
 		d.browsers = d.browsers || len(t.Origins) > 0
+		if t.JWT != nil {
+			d.issuers[t.JWT.URL] = append(d.issuers[t.JWT.URL], t.JWT)
+		}
 	}
 	for digest := range e.Keys {
 		d.peppered = d.peppered || digest.Kind == HMACSHA256
