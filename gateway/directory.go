@@ -198,9 +198,9 @@ type Directory struct {
 	keys      map[Digest]*Key
 	peppered  bool
 	issuers   map[string][]*Issuer // of tenants, by their name
-	names     map[string]*Model // canonical names and aliases
-	wild      []*Model          // most specific first
-	models    []*Model          // as configured
+	names     map[string]*Model    // canonical names and aliases
+	wild      []*Model             // most specific first
+	models    []*Model             // as configured
 	origins   []string
 	browsers  bool // somebody's web origins are allowed
 	created   int64
