@@ -1,8 +1,6 @@
 package config
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -49,6 +47,7 @@ type Loader struct {
 	good      map[string]*tenantFile // the tenants then
 	anonymous string                 // tenants.anonymous then, as configured
 	warnings  Problems               // of the last load, successful or not
+	known     stamps                 // of the tenants' files
 	seen      *state                 // what the last load read, successful or not; nil before
 }
 
@@ -56,7 +55,7 @@ type Loader struct {
 type state struct {
 	dir   string   // the tenants folder, or ""
 	files []string // the files that ${file:} names, sorted
-	sum   [sha256.Size]byte
+	sum   digest
 }
 
 // NewLoader returns a Loader. It reads nothing yet.
@@ -64,7 +63,7 @@ func NewLoader(opt Options) *Loader {
 	if opt.Poll <= 0 {
 		opt.Poll = 10 * time.Second
 	}
-	return &Loader{opt: opt, shapes: shapes{}}
+	return &Loader{opt: opt, shapes: shapes{}, known: stamps{}}
 }
 
 // Load reads everything and is strict: any mistake, in any file, gives an error of type Problems.
@@ -98,7 +97,7 @@ func (l *Loader) Reload() (*Config, Problems, error) {
 
 func (l *Loader) load(live bool) (*Config, Problems, error) {
 	l.warnings = nil
-	disk := disk{}
+	disk := newDisk(l.known)
 	cfg, src, err := l.gateway(disk)
 	if err != nil {
 		return nil, nil, err
@@ -254,15 +253,4 @@ func (l *Loader) remember(dir string, d disk, refs *references, set *tenantSet) 
 		f.data = nil
 	}
 	l.seen = &state{dir: dir, files: slices.Sorted(maps.Keys(files)), sum: d.sum()}
-}
-
-// sum returns one digest for all that was read.
-func (d disk) sum() [sha256.Size]byte {
-	var all bytes.Buffer
-	for _, path := range slices.Sorted(maps.Keys(d)) {
-		sum := d[path]
-		all.WriteString(path + "\x00")
-		all.Write(sum[:])
-	}
-	return sha256.Sum256(all.Bytes())
 }

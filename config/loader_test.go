@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
@@ -567,4 +568,29 @@ func TestProviderURL(t *testing.T) {
 	f("type: azure, base_url: https://r.openai.azure.com", "https://r.openai.azure.com/openai/v1", false)
 	f("type: azure, base_url: https://r.openai.azure.com/, api_version: 2024-10-21", "https://r.openai.azure.com/openai", true)
 	f("type: azure, base_url: https://r.openai.azure.com/openai/v1, api_version: preview", "https://r.openai.azure.com/openai/v1", false)
+}
+
+// A tenant's file that is as large and as old as before, and another one, is read again; one that is the same is not.
+func TestReloadKnowsFiles(t *testing.T) {
+	folder(t, "gateway.yaml", base+"tenants: {dir: t}\n", "t/a.yaml", tenant("a", "1"))
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes("t/a.yaml", old, old); err != nil {
+		t.Fatal(err)
+	}
+	l := config.NewLoader(config.Options{Path: "gateway.yaml"})
+	first, err := l.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, _, err := l.Reload()
+	if err != nil || again.Tenants.List[0] != first.Tenants.List[0] {
+		t.Errorf("the same file gives another tenant, %v", err)
+	}
+	write(t, "t/.b", tenant("a", "2"))
+	if err := errors.Join(os.Chtimes("t/.b", old, old), os.Rename("t/.b", "t/a.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	if again, _, err = l.Reload(); err != nil || again.Tenants.List[0].Keys[0].Digest != digest("2") {
+		t.Errorf("the other file was not read, %v", err)
+	}
 }

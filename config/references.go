@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -20,20 +19,6 @@ const (
 	maxSecret = 64 << 10 // a file that ${file:} names
 	minSecret = 6        // shorter text is not worth hiding, and occurs by chance
 )
-
-// disk reads files and remembers what they held, by path: for the watcher.
-type disk map[string][sha256.Size]byte
-
-// read returns a regular file's content.
-func (d disk) read(path string, limit int64) ([]byte, error) {
-	data, err := readRegular(path, limit)
-	if err != nil {
-		d[path] = sha256.Sum256([]byte("error: " + err.Error()))
-		return nil, err
-	}
-	d[path] = sha256.Sum256(data)
-	return data, nil
-}
 
 // readRegular refuses what could block or never end: pipes, devices, folders.
 func readRegular(path string, limit int64) ([]byte, error) {

@@ -16,7 +16,7 @@ import (
 type tenantFile struct {
 	name   string
 	data   []byte // only during a load
-	sum    [sha256.Size]byte
+	sum    digest
 	tenant *Tenant // nil if there is none
 	bad    bool    // whether the file has a mistake on its own
 
@@ -66,7 +66,7 @@ func (t *tenantSet) read(dir string) error {
 		return fmt.Errorf("the tenants folder %s cannot be read: %s", dir, reason(err))
 	}
 	for _, path := range paths {
-		data, err := t.disk.read(path, maxFile)
+		sum, data, err := t.disk.look(path, maxFile)
 		if err != nil {
 			if _, gone := os.Lstat(path); errors.Is(gone, fs.ErrNotExist) {
 				continue // between listing and reading
@@ -75,14 +75,13 @@ func (t *tenantSet) read(dir string) error {
 			t.files = append(t.files, &tenantFile{name: path, bad: true})
 			continue
 		}
-		t.add(path, data)
+		t.add(path, sum, data)
 	}
 	return nil
 }
 
-// add takes a file's content: the last version if nothing changed, otherwise a new one.
-func (t *tenantSet) add(path string, data []byte) {
-	sum := sha256.Sum256(data)
+// add takes a file: the last version if nothing changed, otherwise a new one. data is nil if the file was not read.
+func (t *tenantSet) add(path string, sum digest, data []byte) {
 	if old := t.last[path]; old != nil && old.sum == sum {
 		refs := newReferences(filepath.Dir(path), t.disk, t.lenient)
 		if refs.current(old.used) {
@@ -90,6 +89,10 @@ func (t *tenantSet) add(path string, data []byte) {
 			t.files = append(t.files, old)
 			return
 		}
+	}
+	if data == nil {
+		data, _ = t.disk.read(path, maxFile) // that it was removed just now is seen next time
+		sum = sha256.Sum256(data)
 	}
 	f := &tenantFile{name: path, data: data, sum: sum}
 	src, tenant := t.decode(f)
@@ -161,7 +164,11 @@ func (t *tenantSet) giveWay(i int) {
 
 // blame reports a conflict with its place in the file, which is decoded again for that.
 func (t *tenantSet) blame(c conflict) {
-	src, _ := t.decode(&tenantFile{name: t.files[c.file].name, data: t.files[c.file].data})
+	f := t.files[c.file]
+	if f.data == nil {
+		f.data, _ = t.disk.read(f.name, maxFile)
+	}
+	src, _ := t.decode(&tenantFile{name: f.name, data: f.data})
 	src.problems, src.warnings = nil, nil
 	if !src.bad[c.path] { // otherwise it was reported already
 		src.fail(src.where(c.path), c.path, c.message, c.hint)

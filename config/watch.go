@@ -2,7 +2,6 @@ package config
 
 import (
 	"context"
-	"crypto/sha256"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -13,7 +12,7 @@ import (
 )
 
 // debounce is how long the files must rest before they are read: editors and Kubernetes change several in a row.
-const debounce = 200 * time.Millisecond
+const debounce = 50 * time.Millisecond
 
 // Watch calls changed when the gateway file, a tenant file or a file that ${file:} names holds something else than at
 // the last load, until ctx ends. It never calls twice at once; changed is expected to call Reload.
@@ -22,7 +21,7 @@ const debounce = 200 * time.Millisecond
 // symbolic link), and reads all files every Options.Poll, because not every file system tells. A folder that does not
 // exist yet is seen when it is made. If the system refuses to watch, polling remains.
 func (l *Loader) Watch(ctx context.Context, changed func()) {
-	w := watcher{loader: l, known: l.state().sum}
+	w := watcher{loader: l, known: l.state().sum, stamps: stamps{}}
 	notify, err := fsnotify.NewWatcher()
 	if err != nil {
 		notify = &fsnotify.Watcher{} // its channels are nil: they never speak
@@ -74,22 +73,23 @@ func (l *Loader) state() state {
 type watcher struct {
 	loader *Loader
 	notify *fsnotify.Watcher // nil if the system refuses
-	known  [sha256.Size]byte // of what was last told, or loaded
-	paths  []string          // what is watched for: files, the tenants folder, and where links lead
+	known  digest            // of what was last told, or loaded
+	stamps stamps
+	paths  []string // what is watched for: files, the tenants folder, and where links lead
 
 	tenants string // the tenants folder, absolute
 }
 
 // look reads all files and reports whether they hold something new.
 func (w *watcher) look() bool {
-	state, d := w.loader.state(), disk{}
+	state, d := w.loader.state(), newDisk(w.stamps)
 	if path := w.loader.opt.Path; path != "" {
 		_, _ = d.read(path, maxFile) // that it cannot be read is a state too
 	}
 	if state.dir != "" {
 		paths, _ := listTenants(state.dir)
 		for _, path := range paths {
-			_, _ = d.read(path, maxFile)
+			_, _, _ = d.look(path, maxFile)
 		}
 	}
 	for _, path := range state.files {
