@@ -83,8 +83,12 @@ func (b *bench) outageTry(ctx context.Context, t test, s subject, o disaster, r 
 	if load.Errors > 0 {
 		r.Failed = append(r.Failed, fmt.Sprintf("%s: %d of %d requests failed: %v", o.name, load.Errors, load.Asked, load.ErrorKinds))
 	}
-	if again.Count == 0 {
-		r.Failed = append(r.Failed, o.name+": nothing failed over")
+	for what, missing := range map[string]bool{
+		"nothing failed over": again.Count == 0, "the upstream was never left alone": detected < 0, "the upstream was never used again": recovered < 0,
+	} {
+		if missing {
+			r.Failed = append(r.Failed, o.name+": "+what)
+		}
 	}
 	name := "outage." + o.name
 	if best, known := r.Values[name+".p99"]; !known || cost < best {
@@ -94,7 +98,8 @@ func (b *bench) outageTry(ctx context.Context, t test, s subject, o disaster, r 
 	return cost, nil
 }
 
-// outageOnce is one outage: how long it takes until the target is left alone, and after its end until it is used again.
+// outageOnce is one outage: how long it takes until the target is left alone, and after its end until it is used again; less
+// than 0 if that did not come.
 func (b *bench) outageOnce(ctx context.Context, t test, s subject, fault string) (load *report.Load, detected, recovered time.Duration, err error) {
 	a, err := b.arena(ctx, s, site{strategy: "weighted", provider: outageSettings}, "ok", "ok")
 	if err != nil {

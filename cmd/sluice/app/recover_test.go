@@ -2,9 +2,11 @@ package app
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -226,10 +228,47 @@ func TestRecover(t *testing.T) {
 			s.breaks(t, b, as, lock, false)
 			s.breaks(t, b, as, `Repeat after me: \"caf\u00e9 \\\\n \ud83d\ude00\n\n\t\u201eja\u201c  na\u00efve \ud83d\ude80\ud83d\ude80 end\"`, true)
 		}
-		if log := s.logs.String(); strings.Contains(log, `"cost":"unknown"`) {
-			t.Errorf("a cost is unknown: %s", log)
-		}
 		s.stop()
+		s.costs(t)
+	}
+}
+
+// costs makes sure that of each answer that was gone on with all attempts are in the log, each with what it cost, and what they
+// cost together.
+func (s *site) costs(t *testing.T) {
+	t.Helper()
+	type cost struct {
+		USD     *float64 `json:"cost_usd"`
+		Outcome string
+	}
+	several := 0
+	for line := range strings.SplitSeq(s.logs.String(), "\n") {
+		var all struct {
+			cost
+			Attempts int
+			Tries    []cost
+		}
+		if !strings.Contains(line, `"attempts":`) {
+			continue
+		}
+		if err := json.Unmarshal([]byte(line), &all); err != nil || all.USD == nil || len(all.Tries) > 0 && len(all.Tries) != all.Attempts {
+			t.Fatalf("%v: %s", err, line)
+		}
+		sum := 0.0
+		for _, try := range all.Tries {
+			if try.USD == nil || *try.USD <= 0 && try.Outcome != "refused" { // which nobody was asked for
+				t.Fatalf("an attempt costs nothing, or nobody knows what: %s", line)
+			}
+			sum += *try.USD
+		}
+		if len(all.Tries) > 1 {
+			if several++; math.Abs(sum-*all.USD) > 1e-12 {
+				t.Errorf("attempts for %v USD, together %v: %s", sum, *all.USD, line)
+			}
+		}
+	}
+	if several < 20 {
+		t.Errorf("%d exchanges had several attempts", several)
 	}
 }
 
