@@ -22,7 +22,13 @@ const (
 )
 
 // Load implements gateway.Body.
-func (k *call) Load() ([]byte, error) { return k.load(k.s.o.MaxBody, nil) }
+func (k *call) Load() ([]byte, error) {
+	most := k.s.o.MaxBody
+	if k.Request.Endpoint.Body == gateway.Params {
+		most = min(most, gateway.MaxParams)
+	}
+	return k.load(most, nil)
+}
 
 // LoadUntil implements gateway.Streamed.
 func (k *call) LoadUntil(enough func([]byte) bool) ([]byte, error) {

@@ -124,10 +124,13 @@ func (k *call) run(param, query []byte) (err error) {
 	if e := k.target(param, query); e != nil {
 		return e
 	}
-	if err := k.generation.Serve(&k.Exchange); err != nil {
+	err = k.generation.Serve(&k.Exchange)
+	switch {
+	case k.dialect == wire.OAuth && k.Reply == nil && (err == nil || gateway.AsError(err).Code == codeNoCaller):
+		return errNoTokens
+	case err != nil:
 		return err
-	}
-	if k.Reply == nil {
+	case k.Reply == nil:
 		return errNoReply
 	}
 	if k.Reply.Kind == gateway.Whole {
@@ -137,6 +140,9 @@ func (k *call) run(param, query []byte) (err error) {
 	}
 	return err
 }
+
+// codeNoCaller is what the end of the chain says of what no plugin has answered.
+const codeNoCaller = "no_caller"
 
 // target takes what steers from the request target.
 func (k *call) target(param, query []byte) (e *gateway.Error) {
@@ -167,6 +173,9 @@ func (k *call) reply() {
 		h.SetCanonical(name, append(name[len(name):], r.Header[i].Value...))
 	}
 	k.tellAttempts(h)
+	if k.dialect == wire.OAuth {
+		secret(h)
+	}
 	k.cors()
 	if r.Kind == gateway.Whole {
 		k.tellCost(h)

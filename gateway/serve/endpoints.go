@@ -12,9 +12,9 @@ import (
 func Endpoints() []gateway.Endpoint {
 	const get, post, del = "GET", "POST", "DELETE"
 	const callers = gateway.Callers
-	const form, nothing = gateway.Form, gateway.NoBody
+	const form, nothing, params = gateway.Form, gateway.NoBody, gateway.Params
 	const optional, none = gateway.OptionalModel, gateway.NoModel
-	openAI, responses, messages := wire.OpenAI.Name, wire.Responses.Name, wire.Anthropic.Name
+	openAI, responses, messages, oauth := wire.OpenAI.Name, wire.Responses.Name, wire.Anthropic.Name, wire.OAuth.Name
 	table := []gateway.Endpoint{
 		{Name: "chat.completions", Method: post, Forward: "/chat/completions", Dialect: openAI, Policy: callers, Decode: wire.OpenAI.DecodeRequest},
 		{Name: "completions", Method: post, Forward: "/completions", Dialect: openAI, Policy: callers},
@@ -56,6 +56,10 @@ func Endpoints() []gateway.Endpoint {
 		{Name: "models.retrieve", Method: get, Path: "/v1/models/{id...}", Dialect: openAI, Policy: callers, Body: nothing, Model: none},
 		{Name: "models.list", Method: get, Path: "/v1/models", Dialect: messages, Policy: callers, Body: nothing, Model: none},
 		{Name: "models.retrieve", Method: get, Path: "/v1/models/{id...}", Dialect: messages, Policy: callers, Body: nothing, Model: none},
+
+		// Who asks for a token says who it is in the body. See plugin auth.
+		{Name: "oauth.token", Method: post, Path: "/oauth/token", Dialect: oauth, Policy: gateway.Public, Body: params, Model: none},
+		{Name: "oauth.revoke", Method: post, Path: "/oauth/revoke", Dialect: oauth, Policy: gateway.Public, Body: params, Model: none},
 	}
 	for i := range table {
 		e := &table[i]

@@ -21,15 +21,21 @@ var (
 	hAttempts       = []byte("X-Sluice-Attempts")
 	hCost           = []byte("X-Sluice-Cost-Usd")
 	hCacheControl   = []byte("Cache-Control")
+	hPragma         = []byte("Pragma")
 	hAccelBuffering = []byte("X-Accel-Buffering")
 	noCache         = []byte("no-cache")
 	noBuffering     = []byte("no")
+	noStore         = []byte("no-store")
 )
 
 var (
 	errNoReply = &gateway.Error{
 		Status: 500, Type: gateway.TypeServer, Code: "no_reply",
 		Message: "No plugin of the chain has answered. The request id leads to the cause in the gateway's log.",
+	}
+	errNoTokens = &gateway.Error{
+		Status: 404, Type: gateway.TypeInvalidRequest, Code: "unknown_endpoint", Origin: gateway.OriginClient, NoRetry: true,
+		Message: "This gateway issues no tokens. Its operator can switch that on in the settings of \"auth\".",
 	}
 	errHTTP10 = &gateway.Error{
 		Status: 400, Type: gateway.TypeInvalidRequest, Code: "http_version", Param: "stream", Origin: gateway.OriginClient,
@@ -93,9 +99,33 @@ func render(ctx *fasthttp.RequestCtx, id string, d *wire.Dialect, e *gateway.Err
 		h.Set("X-Should-Retry", "false")
 	}
 	if e.Status == fasthttp.StatusUnauthorized {
-		h.Set("Www-Authenticate", "Bearer")
+		h.Set("Www-Authenticate", challenge(d, e))
+	}
+	if d == wire.OAuth {
+		secret(h)
 	}
 	return d.AppendError(nil, said(e, id))
+}
+
+// challenge says how to authenticate: of a token that is no good, that it is that (RFC 6750, section 3.1), and where tokens are
+// issued, as clients of OAuth do (RFC 6749, section 5.2).
+func challenge(d *wire.Dialect, e *gateway.Error) string {
+	switch {
+	case d == wire.OAuth:
+		return `Basic realm="sluice", charset="UTF-8"`
+	case e.Code == codeInvalidToken:
+		return `Bearer error="invalid_token"`
+	}
+	return "Bearer"
+}
+
+// codeInvalidToken is the code of the error for a token that has expired, was revoked, or is none of ours.
+const codeInvalidToken = "invalid_token"
+
+// secret keeps a response with a token in it out of all caches (RFC 6749, section 5.1).
+func secret(h *fasthttp.ResponseHeader) {
+	h.SetCanonical(hCacheControl, noStore)
+	h.SetCanonical(hPragma, noCache)
 }
 
 // said is what a caller is told of an error.

@@ -184,7 +184,7 @@ func checkQuery(query string) *gateway.Error {
 			return errQuery
 		}
 		switch strings.ToLower(strings.ReplaceAll(name, "-", "_")) {
-		case "key", "api_key", "apikey", "x_api_key", "access_token", "authorization":
+		case "key", "api_key", "apikey", "x_api_key", "access_token", "refresh_token", "client_secret", "authorization":
 			return errCredential
 		}
 	}

@@ -173,8 +173,11 @@ func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
 	endpoint := pick(endpoints, &ctx.Request.Header)
 	n, most := int64(ctx.Request.Header.ContentLength()), s.o.MaxBody
 	held := n
-	if endpoint != nil && endpoint.Body == gateway.Form {
+	switch {
+	case endpoint != nil && endpoint.Body == gateway.Form:
 		most, held = s.maxForm(), min(n, heldForm)
+	case endpoint != nil && endpoint.Body == gateway.Params:
+		most = min(most, gateway.MaxParams)
 	}
 	var e *gateway.Error
 	switch {

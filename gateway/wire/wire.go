@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway/wire/anthropic"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/oauth"
 	"github.com/sluice-ai/sluice/gateway/wire/openai"
 	"github.com/sluice-ai/sluice/gateway/wire/responses"
 	"github.com/sluice-ai/sluice/gateway/wire/sse"
@@ -92,6 +93,13 @@ var Responses = &Dialect{ //nolint:gochecknoglobals // immutable
 	},
 }
 
+// OAuth is the dialect of the endpoints that issue tokens. It is spoken with callers only, so all it needs is errors.
+var OAuth = &Dialect{ //nolint:gochecknoglobals // immutable
+	Name:        oauth.Name,
+	Ends:        func(string, []byte) bool { return false },
+	AppendError: oauth.AppendError, AppendFailure: oauth.AppendFailure,
+}
+
 // Complete says whether a stream is complete, even if its terminal event is missing: as many choices have finished as were
 // asked for by "n", where 0 is 1. finished is made of what Dialect.Finished gives, whose 64 bits are enough for any n.
 func Complete(finished uint64, n int) bool {
@@ -100,7 +108,7 @@ func Complete(finished uint64, n int) bool {
 
 // ByName finds a dialect; nil if there is none of that name.
 func ByName(name string) *Dialect {
-	for _, d := range []*Dialect{OpenAI, Anthropic, Responses} {
+	for _, d := range []*Dialect{OpenAI, Anthropic, Responses, OAuth} {
 		if name == d.Name {
 			return d
 		}
