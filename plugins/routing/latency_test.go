@@ -150,7 +150,7 @@ const stream = `{"model":"m","stream":true}`
 func refuse(time.Duration, int64, *rand.Rand) time.Duration { return 0 }
 
 // TestLeastLatency plays scenarios. The median and the 99th percentile must stand beside the best of the other strategies,
-// though that is another one each time.
+// though that is another one each time. Weighted stands for round robin, which there is not.
 func TestLeastLatency(t *testing.T) {
 	f := func(name string, rate float64, providers ...provider) (shares []float64) {
 		t.Helper()
