@@ -1,7 +1,6 @@
 package admission
 
 import (
-	"context"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -155,32 +154,6 @@ func (l *Limiter) TryEnter() bool {
 	}
 }
 
-// Enter takes a slot, waiting for one if it must. Who may ask other upstreams tries these first, with TryEnter, and waits
-// only where all are full. The error is a *Refusal or the context's cause; without one, Leave must
-// be called exactly once.
-func (l *Limiter) Enter(ctx context.Context, t Ticket) error {
-	if l.TryEnter() {
-		return nil
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	w, wait, err := l.join(t)
-	if w == nil {
-		return err
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case err := <-w.result:
-		return err
-	case <-ctx.Done():
-		return l.abandon(w, context.Cause(ctx))
-	case <-timer.C:
-		return l.abandon(w, nil)
-	}
-}
-
 // Await tells that a stream's first event is now waited for; Observe must follow, exactly once, whatever comes of it.
 func (l *Limiter) Await(now clock.Instant) {
 	if l == nil {
@@ -243,7 +216,7 @@ func (l *Limiter) look(now clock.Instant) {
 }
 
 // join takes a slot after all (nothing is returned), refuses the ticket, or lets it wait so long.
-func (l *Limiter) join(t Ticket) (*waiter, time.Duration, error) {
+func (l *Limiter) join(t Ticket, wake chan<- struct{}) (*waiter, time.Duration, error) {
 	now := clock.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -259,7 +232,7 @@ func (l *Limiter) join(t Ticket) (*waiter, time.Duration, error) {
 	if l.queue.n == 0 {
 		l.schedule()
 	}
-	w := l.queue.push(t)
+	w := l.queue.push(t, wake)
 	l.state.Or(somebodyWaits)
 	l.give() // what came free before that could be seen
 	return w, wait, nil
@@ -291,36 +264,13 @@ func (l *Limiter) allow(now clock.Instant, t Ticket) (time.Duration, error) {
 			return 0, refusal(ErrFull, estimate)
 		}
 		l.queue.remove(w)
-		w.result <- refusal(ErrFull, estimate)
+		w.end(refusal(ErrFull, estimate))
 	}
 	return wait, nil
 }
 
 func refusal(reason error, estimate time.Duration) *Refusal {
 	return &Refusal{Reason: reason, After: min(max(estimate, time.Second), time.Minute)}
-}
-
-// abandon ends a wait, for the error given or, without one, because it has taken too long. A slot given at the same moment
-// is used or passed on.
-func (l *Limiter) abandon(w *waiter, err error) error {
-	now := clock.Now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if w.flow != nil {
-		l.queue.remove(w)
-	} else if got := <-w.result; got != nil || err == nil {
-		return got
-	} else {
-		l.state.Add(-slot)
-	}
-	if err == nil {
-		l.late++
-		err = refusal(ErrLate, l.meter.wait(Priorities-1, 0, l.queue.n+l.excess()))
-	} else {
-		l.left++
-	}
-	l.update(now)
-	return err
 }
 
 // update brings everything up to date that depends on the time, the load and the slots in use.
@@ -378,7 +328,7 @@ func (l *Limiter) give() {
 	for l.queue.n > 0 && l.take() {
 		w, class := l.queue.pop()
 		l.meter.given[class]++
-		w.result <- nil
+		w.end(nil)
 	}
 	if l.queue.n == 0 {
 		l.state.And(^somebodyWaits)

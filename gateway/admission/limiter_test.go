@@ -538,3 +538,49 @@ func TestDeafInTime(t *testing.T) {
 		}
 	})
 }
+
+// Who waits at several limiters is let in by the first that has room, and leaves the queues of the others.
+func TestEnterAny(t *testing.T) {
+	f := func(name string, want int, after time.Duration, reason error, settings [2]admission.Settings, frees [2]time.Duration) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			var both [2]*admission.Limiter
+			for i := range both {
+				l := admission.New(settings[i])
+				both[i] = l
+				l.TryEnter()
+				if frees[i] > 0 {
+					time.AfterFunc(frees[i], func() { l.Leave(admission.Signal{}) })
+				}
+			}
+			ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+			defer stop()
+			start := time.Now()
+			at, err := admission.EnterAny(ctx, admission.Ticket{}, both[0], both[1])
+			if at != want || !errors.Is(err, reason) || time.Since(start) != after {
+				t.Errorf("%s: at %d after %v, %v; want %d after %v, %v", name, at, time.Since(start), err, want, after, reason)
+			}
+			for i, l := range both {
+				in := 1
+				if frees[i] > 0 && frees[i] <= after && i != want {
+					in = 0
+				}
+				if s := l.Snapshot(); s.InUse != in || s.Waiting != [admission.Priorities]int{} {
+					t.Errorf("%s: limiter %d: %+v", name, i, s)
+				}
+			}
+			<-time.After(time.Minute)
+		})
+	}
+	one := admission.Settings{Max: 1, Wait: 10 * time.Second}
+	none := admission.Settings{Max: 1, Queue: -1}
+	soon := admission.Settings{Max: 1, Wait: time.Second}
+	long := admission.Settings{Max: 1, Wait: time.Minute}
+	f("the second", 1, 10*time.Millisecond, nil, [2]admission.Settings{one, one}, [2]time.Duration{9 * time.Second, 10 * time.Millisecond})
+	f("the first", 0, 2*time.Second, nil, [2]admission.Settings{one, one}, [2]time.Duration{2 * time.Second, 3 * time.Second})
+	f("one has no queue", 1, time.Second, nil, [2]admission.Settings{none, one}, [2]time.Duration{500 * time.Millisecond, time.Second})
+	f("none has", 1, 0, admission.ErrFull, [2]admission.Settings{none, none}, [2]time.Duration{time.Second, time.Second})
+	f("one lasts longer", 1, 5*time.Second, nil, [2]admission.Settings{soon, one}, [2]time.Duration{2 * time.Second, 5 * time.Second})
+	f("too long", 0, 10*time.Second, admission.ErrLate, [2]admission.Settings{one, soon}, [2]time.Duration{})
+	f("the caller leaves", -1, 20*time.Second, context.DeadlineExceeded, [2]admission.Settings{long, long}, [2]time.Duration{})
+}

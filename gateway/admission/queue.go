@@ -35,15 +35,22 @@ type flow struct {
 	waiters list.List // of *waiter
 }
 
-// waiter is one request that waits. result gets exactly one value, and then the waiter is in no queue any more: nil when
-// it has been given a slot, else why it has not.
+// waiter is one request that waits. The Limiter's mutex guards it. It is woken once, when it is in no queue any more.
 type waiter struct {
-	result chan error
-	flow   *flow // nil: in no queue
-	place  *list.Element
+	wake  chan<- struct{}
+	err   error // why it was given no slot; nil if it was
+	flow  *flow // nil: in no queue
+	place *list.Element
 }
 
-func (q *queue) push(t Ticket) *waiter {
+// end wakes a waiter that was taken out of the queue.
+func (w *waiter) end(err error) {
+	w.err = err
+	w.wake <- struct{}{}
+}
+
+// push lets a request wait. Nobody is held up by waking it.
+func (q *queue) push(t Ticket, wake chan<- struct{}) *waiter {
 	c := &q.classes[t.Priority.class()]
 	f := c.flows[t.Tenant]
 	if f == nil {
@@ -54,11 +61,21 @@ func (q *queue) push(t Ticket) *waiter {
 		f.turn = c.turns.PushBack(f)
 		c.flows[t.Tenant] = f
 	}
-	w := &waiter{result: make(chan error, 1), flow: f}
+	w := &waiter{wake: wake, flow: f}
 	w.place = f.waiters.PushBack(w)
 	c.n++
 	q.n++
 	return w
+}
+
+// class is the index of the class in which somebody waits.
+func (q *queue) class(w *waiter) int {
+	for i := range q.classes {
+		if w.flow.class == &q.classes[i] {
+			return i
+		}
+	}
+	return 0
 }
 
 func (q *queue) remove(w *waiter) {
