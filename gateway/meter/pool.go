@@ -63,11 +63,12 @@ type Pool interface {
 	// to any of them. With ErrEpoch and ErrBusy comes a Reply that has an Epoch. After any other error nobody knows
 	// whether it was done; the next request sets it right.
 	Draw(ctx context.Context, r *Request) (*Reply, error)
-	// Nodes is how many nodes have been heard of in the last NodeTimeout, this one among them: at least 1.
+	// Nodes is how many nodes have been heard of in the last NodeTimeout, this one among them: at least 1, and what it was
+	// last if the pool cannot be asked. It does not wait.
 	Nodes() int
-	// Lease says whether this node may do the named job, and keeps the others from it for d. It is false if the pool cannot
-	// be asked. A job of a tenant has its id in the name.
-	Lease(ctx context.Context, name string, d time.Duration) bool
+	// Lease says whether this node may do the named job, and keeps all others from it for d, itself included. An error
+	// says that the pool cannot be asked. A job of a tenant has its id in the name.
+	Lease(ctx context.Context, name string, d time.Duration) (bool, error)
 	// Close ends it. It does not give back what nodes hold.
 	Close() error
 }
@@ -111,16 +112,16 @@ type Request struct {
 //	total = max(Used, min(Want, had + max(free, 0)))      min(Want, had) if a line of the request does not fit
 //
 // A bucket gives total − had, which may be negative: it takes back what a node lost or gives back, and goes below zero for what
-// was used beyond what was granted. A bucket never holds more than Limit less Σ (total − Used) of all nodes, so that what
-// lies at nodes and the bucket are Limit together at most.
+// was used beyond what was granted. Before the lines are looked at, it is filled up to Limit less Σ (total − Used) of all nodes,
+// as last known, so that what lies at nodes and in the bucket are Limit together at most.
 type Line struct {
 	Account Account
 	Limit   int64
-	Used    int64 // used up, or set aside for exchanges on their way. Noted even if it is more than Limit
-	Spent   int64 // Money: the part of Used that is charged for good. For others it is Used
-	Has     int64 // what it may use, as far as it knows: it may do so without asking
-	Need    int64 // what it must have to go on; up to Has: nothing
-	Want    int64 // what it would like to have; less than Has: the rest is given back, and not used since the request left
+	Used    int64     // used up, or set aside for exchanges on their way. Noted even if it is more than Limit
+	Spent   int64     // Money: the part of Used that is charged for good. For others it is Used
+	Has     int64     // what it may use, as far as it knows: it may do so without asking
+	Need    int64     // what it must have to go on; up to Has: nothing
+	Want    int64     // what it would like to have; less than Has: the rest is given back, and not used since the request left
 	Until   time.Time // Money: the window's end, after which the pool may forget the account; zero: never
 	// Seeds are what other nodes are known to have spent, from the ledger: for a pool that may know less. The higher counts.
 	Seeds []Seed
