@@ -162,7 +162,7 @@ func (c *checker) proxy(path, text string) {
 }
 
 func (c *checker) keys(path string, list []Key) {
-	first, total := map[string]int{}, 0
+	first, total, enabled := map[string]int{}, 0, false
 	for i, k := range list {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		if before, twice := first[k.Name]; twice && k.Name != "" {
@@ -173,9 +173,14 @@ func (c *checker) keys(path string, list []Key) {
 		if !sendable(k.Key.Reveal()) {
 			c.fail(at+".key", "a key is one line", "%s.key holds a line break or another control character", at)
 		}
-		total += k.Weight
+		if !k.Disabled {
+			total, enabled = total+k.Weight, true
+		}
 	}
-	if len(list) > 0 && total == 0 {
+	switch {
+	case len(list) > 0 && !enabled:
+		c.fail(path, "disable the targets that name the provider, or leave it out", "all of %s are disabled", path)
+	case len(list) > 0 && total == 0:
 		c.fail(path, "", "the weights of %s sum up to 0", path)
 	}
 }
@@ -257,7 +262,7 @@ func (c *checker) targets(at string, m *Model) {
 	for i := range c.cfg.Providers {
 		providers = append(providers, c.cfg.Providers[i].Name)
 	}
-	total := 0
+	total, enabled := 0, false
 	for i, t := range m.Targets {
 		path := fmt.Sprintf("%s.targets[%d]", at, i)
 		if t.Provider != "" && len(providers) > 0 && !slices.Contains(providers, t.Provider) {
@@ -272,9 +277,14 @@ func (c *checker) targets(at string, m *Model) {
 		if m.Strategy == Ordered && c.src.has(path+".weight") {
 			c.src.warn(c.src.where(path+".weight"), path+".weight", path+".weight does nothing with strategy ordered", "write strategy: weighted")
 		}
-		total += t.Weight
+		if !t.Disabled {
+			total, enabled = total+t.Weight, true
+		}
 	}
-	if m.Strategy != Ordered && len(m.Targets) > 0 && total == 0 {
+	switch {
+	case len(m.Targets) > 0 && !enabled:
+		c.fail(at+".targets", "leave the model out", "all of %s.targets are disabled", at)
+	case m.Strategy != Ordered && len(m.Targets) > 0 && total == 0:
 		c.fail(at+".targets", "", "the weights of %s.targets sum up to 0", at)
 	}
 }

@@ -188,8 +188,10 @@ type Key struct {
 	Name string `yaml:"name" jsonschema:"required"`
 	// Key is the secret.
 	Key Secret `yaml:"key" jsonschema:"required"`
-	// Weight is this key's share of the requests.
+	// Weight is this key's share of the requests. 0: only if the others fail.
 	Weight int `yaml:"weight" jsonschema:"minimum=0,maximum=1000000"`
+	// Disabled takes the key out of service, also for files and batches that were made with it.
+	Disabled bool `yaml:"disabled,omitempty"`
 }
 
 // Header is one static header.
@@ -264,6 +266,8 @@ type Target struct {
 	// Weight is this target's share, with strategy weighted; with least_latency how often it is looked at, and with
 	// least_cost its share among those that cost the same. 0: only if the others fail.
 	Weight int `yaml:"weight" jsonschema:"minimum=0,maximum=1000000"`
+	// Disabled takes the target out of the model.
+	Disabled bool `yaml:"disabled,omitempty"`
 }
 
 // Retries says when another attempt is made.

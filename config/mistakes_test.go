@@ -215,6 +215,8 @@ func TestProviders(t *testing.T) {
 		gateway.yaml:4:74: providers[0].max_event must be more than 0`)
 	f("type: openai, max_response: 2GiB, "+key, `gateway.yaml:4:43: providers[0].max_response (2GiB) is more than server.max_in_flight_response (1GiB)`)
 	f(`type: openai, keys: [{name: k, key: "${env:KEY}", weight: 0}]`, `gateway.yaml:4:35: the weights of providers[0].keys sum up to 0`)
+	f(`type: openai, keys: [{name: k, key: "${env:KEY}", disabled: true}]`, `gateway.yaml:4:35: all of providers[0].keys are disabled; disable the targets that name the provider, or leave it out`)
+	f(`type: openai, keys: [{name: k, key: "${env:KEY}", weight: 0}, {name: l, key: "${env:KEY}", disabled: true}]`, `gateway.yaml:4:35: the weights of providers[0].keys sum up to 0`)
 	f(`type: openai, keys: [{name: k, key: "${env:KEY}"}, {name: k, key: ""}]`, `
 		gateway.yaml:4:73: key "k" is defined twice; the first is providers[0].keys[0]
 		gateway.yaml:4:81: providers[0].keys[1].key is empty`)
@@ -238,6 +240,8 @@ func TestModels(t *testing.T) {
 	f("  - {name: a, targets: [{provider: opnai}]}\n", `gateway.yaml:4:36: models[0].targets[0].provider: "opnai" is not defined; did you mean "openai"?`)
 	f("  - {name: a, targets: []}\n", `gateway.yaml:4:24: models[0].targets is empty`)
 	f("  - {name: a, strategy: weighted, targets: [{provider: openai, weight: 0}]}\n", `gateway.yaml:4:44: the weights of models[0].targets sum up to 0`)
+	f("  - {name: a, targets: [{provider: openai, disabled: true}]}\n", `gateway.yaml:4:24: all of models[0].targets are disabled; leave the model out`)
+	f("  - {name: a, targets: [{provider: openai, disabled: true}, {provider: openai}]}\n", ``)
 	f("  - {name: a, strategy: cheapest, "+to+"}\n", `gateway.yaml:4:25: models[0].strategy: "cheapest" is not one of ordered, weighted, least_latency, least_cost`)
 	f("  - {name: a, "+to+"}\n  - {name: a, "+to+"}\n", `gateway.yaml:5:12: the name "a" is taken by models[0].name`)
 	f("  - {name: a, aliases: [b, c], "+to+"}\n  - {name: b, aliases: [c], "+to+"}\n", `

@@ -118,6 +118,9 @@ func modelRows(c *cobra.Command, path, base, key string) ([]modelRow, error) {
 func configuredModel(m *config.Model, known func(provider, model string) *catalog.Model) modelRow {
 	row := modelRow{Name: m.Name, OwnedBy: m.OwnedBy, Aliases: m.Aliases, Strategy: m.Strategy, Fallback: m.Fallback}
 	for _, t := range m.Targets {
+		if t.Disabled {
+			continue
+		}
 		name := t.Model
 		if name == "" && !strings.Contains(m.Name, "*") {
 			name = m.Name

@@ -83,6 +83,9 @@ func (b *builder) models(c *config.Config, known lookup) []*gateway.Model {
 			Name: gateway.Pattern(m.Name), OwnedBy: m.OwnedBy, Strategy: strategy, Affinity: m.Affinity, Hedge: hedge(m.Hedge),
 		}
 		for _, t := range m.Targets {
+			if t.Disabled {
+				continue
+			}
 			if t.Model == "" && !list[i].Name.Wild() {
 				t.Model = m.Name // as a fallback it is tried for another model's exchange
 			}
@@ -160,7 +163,7 @@ func (b *builder) targets(t config.Target, asked string) []*gateway.Target {
 	list, limiter := make([]*gateway.Target, 0, len(keys)), b.limiter(t.Provider, &p.config)
 	for _, k := range keys {
 		holder := t.Provider
-		if len(keys) > 1 {
+		if len(p.config.Keys) > 1 { // also of those that are disabled: ids of files have it
 			holder = gateway.Holder(t.Provider, k.Name)
 		}
 		id, secret := health.ID{Provider: t.Provider, Key: k.Name}, k.Key.Reveal()

@@ -396,6 +396,47 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 }
 
+// What is disabled in the file is not there, and nothing else changes its name: ids of files lead to where they did.
+func TestDisabled(t *testing.T) {
+	r := newRuntime(t, &life{})
+	c := base("http://127.0.0.1:1")
+	c.Providers[0].Keys = []config.Key{{Name: "a", Key: config.NewSecret("1"), Weight: 1}, {Name: "b", Key: config.NewSecret("2"), Weight: 1}}
+	c.Models = []config.Model{model("m", config.Target{Provider: "p", Model: "one", Weight: 1}, config.Target{Provider: "p", Model: "two", Weight: 1})}
+	apply(t, r, c)
+	targets := func() (all []string) {
+		g := r.Acquire()
+		defer g.Release()
+		m, _, _ := g.Directory().Model("m")
+		for _, step := range m.Steps {
+			for _, t := range step {
+				all = append(all, t.Holder+" "+t.Model+" "+strconv.Itoa(t.Weight))
+			}
+		}
+		return all
+	}
+	a, b := gateway.Holder("p", "a"), gateway.Holder("p", "b")
+	if got, want := targets(), []string{a + " one 500", b + " one 500", a + " two 500", b + " two 500"}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	next := *c
+	next.Providers = slices.Clone(c.Providers)
+	next.Providers[0].Keys = slices.Clone(c.Providers[0].Keys)
+	next.Providers[0].Keys[0].Disabled = true
+	next.Models = []config.Model{model("m", c.Models[0].Targets...)}
+	next.Models[0].Targets = slices.Clone(next.Models[0].Targets)
+	next.Models[0].Targets[1].Disabled = true
+	apply(t, r, &next)
+	if got, want := targets(), []string{b + " one 1000"}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if got, want := names(r), []string{"b/account", "b/one"}; !slices.Equal(got, want) {
+		t.Errorf("targets %v, want %v", got, want)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // Labels are names of the configuration, whatever callers and tenants there are.
 func TestMetricsOfTargets(t *testing.T) {
 	r := newRuntime(t, &life{})

@@ -217,10 +217,10 @@ func (b *prober) ask(ctx context.Context) (o health.Outcome, all bool) {
 	return health.Outcome{Reason: "the provider has no endpoint for a probe of a model; write a path"}, false
 }
 
-// keysOf are a provider's keys: one without a name if it needs none.
+// keysOf are a provider's keys that are in service: one without a name if it needs none.
 func keysOf(c *config.Provider) []config.Key {
 	if len(c.Keys) == 0 {
 		return []config.Key{{Weight: 1}}
 	}
-	return c.Keys
+	return slices.DeleteFunc(slices.Clone(c.Keys), func(k config.Key) bool { return k.Disabled })
 }
