@@ -437,6 +437,22 @@ func TestDisabled(t *testing.T) {
 	}
 }
 
+// Who never streams has a 95th percentile, too.
+func TestMetricsOfTimes(t *testing.T) {
+	r := newRuntime(t, &life{})
+	apply(t, r, base("http://127.0.0.1:1"))
+	for range 20 {
+		target(t, r, id("", "m")).Report(clock.Now(), health.Outcome{Verdict: health.OK, First: time.Second, Whole: true})
+	}
+	got := metrics(t, r, "sluice_target_first_event_p95_seconds", "sluice_target_whole_p95_seconds")
+	if !strings.HasPrefix(got, "sluice_target_whole_p95_seconds  m p 1.0") && !strings.HasPrefix(got, "sluice_target_whole_p95_seconds  m p 0.9") || strings.Count(got, "\n") != 1 {
+		t.Errorf("%s", got)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // Labels are names of the configuration, whatever callers and tenants there are.
 func TestMetricsOfTargets(t *testing.T) {
 	r := newRuntime(t, &life{})

@@ -27,9 +27,10 @@ type visible struct {
 	cools   *prometheus.CounterVec
 	probes  *prometheus.CounterVec
 
-	usable                                     *prometheus.Desc
-	state, disabled, cooling, outstanding, p95 *prometheus.Desc
-	limit, inUse, waiting, refused             *prometheus.Desc
+	usable                                *prometheus.Desc
+	state, disabled, cooling, outstanding *prometheus.Desc
+	p95, wholeP95                         *prometheus.Desc
+	limit, inUse, waiting, refused        *prometheus.Desc
 }
 
 func newVisible(s *standing) *visible {
@@ -52,6 +53,7 @@ func newVisible(s *standing) *visible {
 		cooling:     desc("target_cooling_seconds", "For how long a target is left alone yet because the provider asked for it.", target...),
 		outstanding: desc("target_outstanding", "Attempts that run at a target.", target...),
 		p95:         desc("target_first_event_p95_seconds", "Time in which 95 of 100 of a target's streams began.", target...),
+		wholeP95:    desc("target_whole_p95_seconds", "Time in which 95 of 100 of a target's whole answers came.", target...),
 		limit:       desc("admission_limit", "How many attempts may run at a provider at present; none where there is no limit.", "provider", "reason"),
 		inUse:       desc("admission_in_use", "Attempts that run at a provider.", "provider"),
 		waiting:     desc("admission_waiting", "Requests that wait for their turn at a provider, by priority.", "provider", "priority"),
@@ -64,7 +66,7 @@ func (v *visible) Describe(to chan<- *prometheus.Desc) {
 	v.changes.Describe(to)
 	v.cools.Describe(to)
 	v.probes.Describe(to)
-	for _, d := range []*prometheus.Desc{v.usable, v.state, v.disabled, v.cooling, v.outstanding, v.p95, v.limit, v.inUse, v.waiting, v.refused} {
+	for _, d := range []*prometheus.Desc{v.usable, v.state, v.disabled, v.cooling, v.outstanding, v.p95, v.wholeP95, v.limit, v.inUse, v.waiting, v.refused} {
 		to <- d
 	}
 }
@@ -92,6 +94,9 @@ func (v *visible) Collect(to chan<- prometheus.Metric) {
 		gauge(v.outstanding, float64(f.outstanding))
 		if f.p95 > 0 {
 			gauge(v.p95, f.p95/1000)
+		}
+		if f.wholeP95 > 0 {
+			gauge(v.wholeP95, f.wholeP95/1000)
 		}
 		for why, n := range f.disabled {
 			to <- prometheus.MustNewConstMetric(v.disabled, prometheus.GaugeValue, float64(n), id.Provider, id.Key, id.Model, why)
@@ -147,6 +152,7 @@ type figures struct {
 	cooling     time.Duration
 	outstanding int64
 	p95         float64        // milliseconds
+	wholeP95    float64        // likewise
 	disabled    map[string]int // by why
 }
 
@@ -171,7 +177,7 @@ func (f *figures) add(s *health.Snapshot, now time.Time) {
 		f.cooling = max(f.cooling, s.CoolUntil.Sub(now))
 	}
 	f.outstanding += s.Outstanding
-	f.p95 = max(f.p95, s.P95MS)
+	f.p95, f.wholeP95 = max(f.p95, s.P95MS), max(f.wholeP95, s.WholeP95MS)
 }
 
 // changed counts an event.
