@@ -234,6 +234,7 @@ func (l *load) look(now gateway.Instant, running float64) (late, silent float64)
 // may get lost, which does no harm.
 type scouted struct {
 	measured atomic.Int64  // when health measured last
+	asked    atomic.Int64  // when the target was chosen first since then; 0: it was not
 	passed   atomic.Int64  // how often others were chosen since
 	took     atomic.Uint64 // what was measured, in seconds, a float64
 	faded    atomic.Uint64 // what was left of that at the last look
@@ -251,8 +252,14 @@ func (s *scouted) believe(now gateway.Instant, c *candidate, whole bool, others 
 	if int64(at) != s.measured.Load() { // perhaps the scout is back
 		s.measured.Store(int64(at))
 		s.took.Store(math.Float64bits(took))
+		s.asked.Store(0)
 		s.passed.Store(0)
 		s.scout.Store(0)
+	}
+	if asked := gateway.Instant(s.asked.Load()); asked != 0 && c.running > 0 {
+		if unanswered := now.Sub(asked).Seconds(); unanswered > 3*took {
+			c.silent = max(c.silent, unanswered) // though streams that have begun go on
+		}
 	}
 	if until := s.scout.Load(); until != 0 {
 		if lost := c.running == 0 || c.silent == 0 && int64(now) > until; !lost {
@@ -267,9 +274,12 @@ func (s *scouted) believe(now gateway.Instant, c *candidate, whole bool, others 
 	return faded
 }
 
-// chosen sends a scout, if it is time.
+// chosen notes that the target is the first of a plan, and sends a scout, if it is time.
 func (s *scouted) chosen(now gateway.Instant) {
 	const old, patience = 0.8, 2
+	if s.asked.Load() == 0 {
+		s.asked.Store(int64(now))
+	}
 	took := math.Float64frombits(s.took.Load())
 	if s.scout.Load() == 0 && math.Float64frombits(s.faded.Load()) < old*took {
 		s.scout.Store(int64(now.Add(time.Duration(patience * took * float64(time.Second)))))

@@ -195,6 +195,12 @@ func TestLeastLatency(t *testing.T) {
 	if m := stage(t, gateway.LeastLatency, stream, 0, 100, 30*time.Second, fast.then(10*time.Second, slow), mean); m.percentile(50) > 220*ms || m.shares[0] > 0.4 {
 		t.Errorf("streams, the first becomes slow: %v", m)
 	}
+	for _, rate := range []float64{1, 10, 100} {
+		length := time.Duration(2000/rate) * time.Second
+		if m := stage(t, gateway.LeastLatency, stream, 0, rate, length, fast.then(length/2, steady(time.Minute)), mean); m.shares[0] > 0.52 {
+			t.Errorf("streams, %v/s, the first becomes a black hole at half of the time: %v", rate, m)
+		}
+	}
 	if m := play(t, gateway.LeastLatency, 400, 20*time.Second, fast.sometimes(0.05, slow), mean); m.percentile(99) > 250*ms {
 		t.Errorf("a target that is slow now and then: %v", m)
 	}
