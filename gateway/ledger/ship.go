@@ -1,0 +1,291 @@
+package ledger
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// batch is how many rows are shipped together at most.
+const batch = 1000
+
+// Bounds of the wait after a sink has failed.
+const (
+	leastPause = 100 * time.Millisecond
+	mostPause  = 10 * time.Second
+)
+
+// Ship hands rows to a sink until ctx ends: what there is every now and then, and at once when there is a batch of them. What a
+// sink does not take is handed to it again, a little later each time. There is one that ships at a time.
+func (j *Journal) Ship(ctx context.Context, s Sink) {
+	pause := time.Duration(0)
+	for {
+		wait := j.o.Every
+		if err := j.Flush(ctx, s); err != nil && ctx.Err() == nil {
+			pause = min(max(2*pause, leastPause), mostPause)
+			wait = pause + rand.N(pause) //nolint:gosec // so that nodes do not come together
+		} else {
+			pause = 0
+		}
+		if !j.rest(ctx, wait, pause == 0) {
+			return
+		}
+	}
+}
+
+// rest waits until it is time to ship, or, if that is wanted, until there is a batch of rows.
+func (j *Journal) rest(ctx context.Context, d time.Duration, many bool) bool {
+	ship := j.ship
+	if !many {
+		ship = nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-j.stop:
+		return false
+	case <-ship:
+	case <-timer.C:
+	}
+	return true
+}
+
+// Flush hands the sink what rows there are, and returns its error, or ctx's. Segments that are empty then are deleted.
+func (j *Journal) Flush(ctx context.Context, s Sink) error {
+	j.flushing.Lock()
+	defer j.flushing.Unlock()
+	for {
+		l, err := j.read1000()
+		if err == nil && l.empty() {
+			return j.note(j.clear())
+		}
+		if err == nil {
+			err = j.hand(ctx, s, l)
+		}
+		if err != nil {
+			return j.note(err)
+		}
+		j.shipped(l)
+	}
+}
+
+// load is a batch, and where the next begins.
+type load struct {
+	rows   []Row
+	prices []Price
+	ends   map[*segment]int64
+}
+
+func (l *load) empty() bool { return len(l.ends) == 0 }
+
+// Unshipped visits the rows that a sink has not taken yet, or of which it is not known here that it has.
+func (j *Journal) Unshipped(visit func(*Row)) error {
+	j.reading.Lock()
+	defer j.reading.Unlock()
+	return j.each(func(s *segment, r record) (bool, error) {
+		if r.kind != sealRecord {
+			return true, nil
+		}
+		var row Row
+		if err := row.Decode(r.payload); err != nil {
+			return false, err
+		}
+		visit(&row)
+		return true, nil
+	}, nil)
+}
+
+// read1000 reads the next batch.
+func (j *Journal) read1000() (*load, error) {
+	j.reading.Lock()
+	defer j.reading.Unlock()
+	l := &load{ends: map[*segment]int64{}}
+	err := j.each(func(s *segment, r record) (bool, error) {
+		l.ends[s] = r.end
+		err := l.add(r)
+		return len(l.rows) < batch, err
+	}, l.ends)
+	return l, err
+}
+
+// each visits the records that were not shipped, as long as the visitor wants more. Of segments that were visited whole, ends
+// gets where they end. The lock for reading is held.
+func (j *Journal) each(visit func(*segment, record) (bool, error), ends map[*segment]int64) error {
+	j.mu.Lock()
+	segments := slices.Clone(j.segments)
+	used := make([]int64, len(segments))
+	for i, s := range segments {
+		used[i] = s.used
+	}
+	j.mu.Unlock()
+	for i, s := range segments {
+		if s.shipped >= used[i] {
+			continue
+		}
+		b, err := s.read(s.shipped, used[i])
+		if err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+		for r := range s.records(b, s.shipped) {
+			more, err := visit(s, r)
+			if err != nil {
+				return fmt.Errorf("%s, at %d: %w", s.path, r.at, err)
+			}
+			if !more {
+				return nil
+			}
+		}
+		if ends != nil {
+			ends[s] = used[i]
+		}
+	}
+	return nil
+}
+
+// add takes what is to be shipped of a record.
+func (l *load) add(r record) error {
+	switch r.kind {
+	case sealRecord:
+		l.rows = append(l.rows, Row{})
+		return l.rows[len(l.rows)-1].Decode(r.payload)
+	case priceRecord:
+		l.prices = append(l.prices, Price{})
+		return l.prices[len(l.prices)-1].decode(r.payload)
+	}
+	return nil
+}
+
+// hand gives a batch to the sink.
+func (j *Journal) hand(ctx context.Context, s Sink, l *load) error {
+	if len(l.rows)+len(l.prices) == 0 {
+		return nil
+	}
+	if len(l.rows) > 0 {
+		j.mu.Lock()
+		j.waiting = l.rows[0].At.Add(l.rows[0].Total)
+		j.mu.Unlock()
+	}
+	j.reach(pointRead)
+	ctx, cancel := context.WithTimeout(ctx, j.o.Timeout)
+	defer cancel()
+	if p, keeps := s.(PriceSink); keeps && len(l.prices) > 0 {
+		if err := p.InsertPrices(ctx, l.prices); err != nil {
+			return err
+		}
+	}
+	if len(l.rows) > 0 {
+		if _, err := s.Insert(ctx, l.rows); err != nil {
+			return err
+		}
+	}
+	j.reach(pointInsert)
+	return nil
+}
+
+// shipped notes that a sink has a batch.
+func (j *Journal) shipped(l *load) {
+	j.reading.Lock()
+	defer j.reading.Unlock()
+	for s, end := range l.ends {
+		s.shipped = end
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.sealed -= int64(len(l.rows))
+	j.waiting = time.Time{}
+}
+
+// note keeps the last error for who asks how the journal is.
+func (j *Journal) note(err error) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.shipping = err
+	return err
+}
+
+// clear deletes the segments that are written to no more and of which all rows were shipped, from the oldest on: a seal must not
+// go before its intent. Attempts that are still under way are carried to where is written now.
+func (j *Journal) clear() error {
+	j.reading.Lock()
+	defer j.reading.Unlock()
+	for {
+		j.mu.Lock()
+		if len(j.segments) == 0 || j.segments[0] == j.active || j.segments[0].shipped < j.segments[0].used || j.closed {
+			j.mu.Unlock()
+			return nil
+		}
+		s := j.segments[0]
+		j.mu.Unlock()
+		if err := j.carry(s); err != nil {
+			return err
+		}
+		j.mu.Lock()
+		if s.open > 0 {
+			j.mu.Unlock()
+			return nil
+		}
+		j.segments, s.removed = j.segments[1:], true
+		j.mu.Unlock()
+		if err := s.remove(); err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+		j.reach(pointRemoved)
+	}
+}
+
+// carry writes the intents of a segment that are open once more, where is written now, if there is room.
+func (j *Journal) carry(s *segment) error {
+	j.mu.Lock()
+	ids := slices.Collect(maps.Keys(j.open))
+	j.mu.Unlock()
+	for _, id := range ids {
+		if err := j.carryOne(s, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *Journal) carryOne(s *segment, id ID) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	p, is := j.open[id]
+	if !is || p.in != s || j.failed != nil || j.closed || j.active == nil {
+		return nil
+	}
+	head, err := s.read(p.at, p.at+recordHead)
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	n := int64(binary.LittleEndian.Uint32(head) & 0xffffff)
+	b, err := s.read(p.at, p.at+recordHead+n)
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	if j.room()-recordLength(int(n)) < int64(len(j.open))*mostRecord+j.tails() {
+		return nil
+	}
+	payload := b[recordHead:]
+	j.append(intentRecord, payload, crc32.Checksum(payload, castagnoli))
+	if j.failed != nil {
+		return j.failed
+	}
+	to := place{j.active, j.active.used - recordLength(int(n))}
+	if renewed := amount(binary.LittleEndian.Uint64(b[8:])); renewed > 0 {
+		if j.fail(to.in.raise(to.at, renewed)); j.failed != nil {
+			return j.failed
+		}
+	}
+	j.open[id] = to
+	s.open--
+	to.in.open++
+	j.reach(pointCarried)
+	return nil
+}
