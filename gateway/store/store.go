@@ -229,12 +229,12 @@ type Usage struct {
 
 // Sums are what rows add up to. Costs are what the operator pays: not of attempts that went to the tenant's own account.
 type Sums struct {
-	Attempts, Cached        int64 // rows of each kind
-	Failed                  int64 // rows that ended in an error
-	Input, CacheRead, Write int64 // tokens of the prompt: Write was written to a provider's cache
-	Output, Reasoning       int64 // tokens of the answer
-	Cost, Charge            tenant.USD
-	Unpriced                int64 // rows whose cost is not known; they are in no sum of money
+	Attempts, Cached             int64 // rows of each kind
+	Failed                       int64 // rows of attempts that the provider, or the way to it, failed
+	Input, CacheRead, CacheWrite int64 // tokens of the prompt: in no cache, read from the provider's, written to it
+	Output, Reasoning            int64 // tokens of the answer
+	Cost, Charge                 tenant.USD
+	Unpriced                     int64 // rows whose cost is not known; they are in no sum of money
 }
 
 // RowQuery says which rows to list.

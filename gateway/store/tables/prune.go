@@ -1,0 +1,82 @@
+package tables
+
+import (
+	"context"
+	"time"
+
+	"github.com/sluice-ai/sluice/gateway/store"
+)
+
+// Prune implements [store.Upkeep]. Each kind is a transaction of its own, so that none is long.
+func (s Store) Prune(ctx context.Context, p store.Past, limit int) (int, error) {
+	sum := 0
+	for _, kind := range []struct {
+		past time.Time
+		run  func(tx Tx) (int64, error)
+	}{
+		{p.Rows, func(tx Tx) (int64, error) {
+			return s.pruneSums(ctx, tx, "ledger", "tenant, id", "id", firstID(p.Rows), p.Rows, limit)
+		}},
+		{p.Hours, func(tx Tx) (int64, error) {
+			return s.pruneSums(ctx, tx, "usage_hours", usageKey, "at", s.Time(p.Hours), p.Hours, limit)
+		}},
+		{p.Days, func(tx Tx) (int64, error) {
+			return s.pruneSums(ctx, tx, "usage_days", usageKey, "at", s.Time(p.Days), p.Days, limit)
+		}},
+		{p.Entries, func(tx Tx) (int64, error) { return s.pruneEntries(ctx, tx, p.Entries, limit) }},
+		{p.Families, func(tx Tx) (int64, error) { return s.pruneFamilies(ctx, tx, p.Families, limit) }},
+	} {
+		if kind.past.IsZero() {
+			continue
+		}
+		var n int64
+		err := s.Write(ctx, All, func(tx Tx) (err error) {
+			n, err = kind.run(tx)
+			return err
+		})
+		if err != nil {
+			return sum, err
+		}
+		sum += int(n)
+	}
+	return sum, nil
+}
+
+const usageKey = "tenant, at, key_name, model, provider"
+
+// pruneSums deletes rows, or lines that were made of them: afterwards the two cannot be compared any more.
+func (s Store) pruneSums(ctx context.Context, tx Tx, table, key, column string, before any, past time.Time, limit int) (int64, error) {
+	some := "SELECT " + key + " FROM " + table + " WHERE " + column + " < $1 ORDER BY " + column + " LIMIT $2" + s.Lock(table, true)
+	n, err := tx.Exec(ctx, "DELETE FROM "+table+" WHERE ("+key+") IN ("+some+")", before, limit)
+	if err == nil && n > 0 {
+		_, err = tx.Exec(ctx, "UPDATE meta SET pruned = $1 WHERE pruned < $1", s.Time(past))
+	}
+	return n, err
+}
+
+// pruneEntries deletes the oldest entries, and none behind one that is kept: the clocks of nodes differ, and the rest must be
+// a chain.
+func (s Store) pruneEntries(ctx context.Context, tx Tx, past time.Time, limit int) (int64, error) {
+	return tx.Exec(ctx, `DELETE FROM audit WHERE seq IN (SELECT seq FROM audit WHERE
+		seq < COALESCE((SELECT MIN(seq) FROM audit WHERE at >= $1), 9223372036854775807) ORDER BY seq LIMIT $2)`, s.Time(past), limit)
+}
+
+// pruneFamilies deletes families with their tokens.
+func (s Store) pruneFamilies(ctx context.Context, tx Tx, past time.Time, limit int) (int64, error) {
+	var q query
+	var families [][]any
+	q.add("SELECT tenant, id FROM families WHERE expires < ", s.Time(past), " ORDER BY expires LIMIT ", limit, s.Lock("families", true))
+	err := q.run(ctx, tx, func(scan func(...any) error) error {
+		var whose, id string
+		err := scan(&whose, &id)
+		families = append(families, []any{whose, id})
+		return err
+	})
+	if err == nil {
+		err = tx.Many(ctx, "DELETE FROM tokens WHERE tenant = $1 AND family = $2", families)
+	}
+	if err == nil {
+		err = tx.Many(ctx, "DELETE FROM families WHERE tenant = $1 AND id = $2", families)
+	}
+	return int64(len(families)), err
+}
