@@ -132,7 +132,7 @@ func (p *Process) run() error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = output.Close() }() // the server has its own
+	defer func() { _ = output.Close() }()                  // the server has its own
 	cmd := exec.Command(p.command.Path, p.command.Args...) //nolint:gosec,noctx // a test's own server; it outlives any context
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.command.Dir, output, output
 	cmd.SysProcAttr = diesWithParent()

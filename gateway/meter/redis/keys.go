@@ -1,0 +1,96 @@
+package redis
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/sluice-ai/sluice/gateway/meter"
+)
+
+// Keys that belong to no tenant.
+const (
+	nodesKey    = "sl:nodes"  // sorted set: node -> when it was last heard of, in microseconds
+	lifeKey     = "sl:life"   // string: the process that remembers, and since when; not in a cluster
+	leasePrefix = "sl:lease:" // string: who has the lease
+)
+
+// call is what a request is to the script: its keys and arguments. In a cluster all keys are of one slot.
+func call(r *meter.Request, cluster bool) (keys, args []string) {
+	prefix := "sl:{" + escape(string(r.Tenant)) + "}:"
+	life := lifeKey
+	if cluster {
+		life = prefix + "l"
+	}
+	keys = make([]string, 0, 3+len(r.Lines))
+	keys = append(keys, prefix+"e", prefix+"a", life)
+	args = make([]string, 0, 4+9*len(r.Lines))
+	args = append(args, r.Node, number(r.Boot), number(r.Seq), number(r.Epoch))
+	for i := range r.Lines {
+		l := &r.Lines[i]
+		keys = append(keys, prefix+account(l.Account))
+		until := int64(0)
+		if !l.Until.IsZero() {
+			until = l.Until.Unix()
+		}
+		args = append(args, letter(l.Account.Kind), number(l.Limit), number(l.Used), number(l.Spent), number(l.Has),
+			number(l.Need), number(l.Want), number(until), strconv.Itoa(len(l.Seeds)))
+		for _, s := range l.Seeds {
+			args = append(args, s.Node, number(s.Spent))
+		}
+	}
+	return keys, args
+}
+
+// account is an account's name in keys. What is free text comes last, so that no two have the same.
+func account(a meter.Account) string {
+	name := a.Kind.String() + ":"
+	if a.Kind == meter.Money {
+		name += a.Per.String() + ":" + number(a.Window) + ":"
+	}
+	return name + a.Scope.String()
+}
+
+// letter is what the script calls kinds.
+func letter(k meter.Kind) string {
+	switch {
+	case k.Rate():
+		return "r"
+	case k == meter.Concurrent:
+		return "c"
+	default:
+		return "m"
+	}
+}
+
+// escape keeps a tenant's name from ending the hash tag early, or making it empty.
+func escape(id string) string {
+	if strings.ContainsAny(id, "{}%") {
+		return url.QueryEscape(id)
+	}
+	return id
+}
+
+func number(n int64) string { return strconv.FormatInt(n, 10) }
+
+// slots is how many slots a cluster has.
+const slots = 1 << 14
+
+// slot is a key's slot in a cluster: CRC-16/XMODEM of what is between the first braces, or of all of it if there is nothing.
+// https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec, "Hash tags".
+func slot(key string) int {
+	if _, rest, open := strings.Cut(key, "{"); open {
+		if tag, _, closed := strings.Cut(rest, "}"); closed && tag != "" {
+			key = tag
+		}
+	}
+	var crc uint16
+	for i := range len(key) {
+		crc ^= uint16(key[i]) << 8
+		for range 8 {
+			high := crc >> 15
+			crc = crc<<1 ^ high*0x1021
+		}
+	}
+	return int(crc) % slots
+}
