@@ -255,7 +255,7 @@ func (s *segment) records(b []byte, from int64) iter.Seq[record] {
 				at += recordAlign
 				continue
 			}
-			end := at + int(recordLength(len(payload)))
+			end := min(at+int(recordLength(len(payload))), len(b)) // what fills it up may be cut off
 			if !yield(record{kind, from + int64(at), from + int64(end), payload}) {
 				return
 			}
