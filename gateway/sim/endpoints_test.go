@@ -214,7 +214,7 @@ func TestImages(t *testing.T) {
 	}
 	body, kind := form(t, "a.png", "xxx", "model", "i", "prompt", "brighter", "stream", "true", "partial_images", "2")
 	events := readNamed(t, s.do("POST", "/images/edits", body, 200, nil, "Content-Type", kind))
-	if len(events) != 3 || events[0].name != "image_edit.partial_image" || !openai.Look(events[2].name, []byte(events[2].data), &u).Has(chat.End) {
+	if len(events) != 3 || events[0].name != "image_edit.partial_image" || !signsOf(openai.Look(events[2].name, []byte(events[2].data), &u)).Has(chat.End) {
 		t.Errorf("got %v", events)
 	}
 	s.do("POST", "/images/generations", `{"model":"i"}`, 400, nil)
@@ -233,7 +233,7 @@ func TestAudio(t *testing.T) {
 	}
 	var u chat.Usage
 	events := readNamed(t, s.do("POST", "/audio/speech", `{"model":"tts","input":"hello","stream_format":"sse"}`, 200, nil))
-	if len(events) != 2 || !openai.Look(events[1].name, []byte(events[1].data), &u).Has(chat.End) || u.Output != 2 {
+	if len(events) != 2 || !signsOf(openai.Look(events[1].name, []byte(events[1].data), &u)).Has(chat.End) || u.Output != 2 {
 		t.Errorf("got %v", events)
 	}
 
@@ -253,7 +253,7 @@ func TestAudio(t *testing.T) {
 	f("WEBVTT\n\n00:00:00.000", "model", "t", "response_format", "vtt")
 	f(`"task":"transcribe"`, "model", "t", "response_format", "verbose_json")
 	events = readNamed(t, f("transcript.text.delta", "model", "t", "stream", "true"))
-	if last := events[len(events)-1]; !openai.Look(last.name, []byte(last.data), &u).Has(chat.End) {
+	if last := events[len(events)-1]; !signsOf(openai.Look(last.name, []byte(last.data), &u)).Has(chat.End) {
 		t.Errorf("got %v", last)
 	}
 	body, kind := form(t, "a.wav", "x", "model", "t", "response_format", "xml")

@@ -53,7 +53,7 @@ func Serves() map[string]bool {
 
 // Send implements gateway.Sender.
 func (p *Provider) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt) (*gateway.Reply, error) {
-	s, err := p.script(x, a.Model)
+	s, err := p.script(x, a)
 	if err != nil {
 		return nil, p.fault(x, err)
 	}
@@ -72,7 +72,7 @@ func (p *Provider) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attem
 }
 
 // script is what happens to a request, in the dialect of its endpoint.
-func (p *Provider) script(x *gateway.Exchange, model string) (*script, error) {
+func (p *Provider) script(x *gateway.Exchange, a *gateway.Attempt) (*script, error) {
 	e := x.Request.Endpoint
 	version := cmp.Or(string(x.Request.Header.Get("anthropic-version")), anthropic.Version2023)
 	tenant := ""
@@ -80,13 +80,15 @@ func (p *Provider) script(x *gateway.Exchange, model string) (*script, error) {
 		tenant = string(t.ID)
 	}
 	if talks(e.Forward) != nil {
-		s := p.engine.script(asked{dialect: dialectOf(e.Dialect), body: x.Request.Body(), model: model, version: version, tenant: tenant})
+		s := p.engine.script(asked{
+			dialect: dialectOf(e.Dialect), body: x.Request.Body(), model: a.Model, version: version, tenant: tenant, most: a.MaxTokens,
+		})
 		if s.kept && p.engine.o.Kept != nil {
 			p.engine.o.Kept(tenant, s.reply.ID)
 		}
 		return s, nil
 	}
-	body, err := bodyOf(x, model)
+	body, err := bodyOf(x, a)
 	if err != nil {
 		return nil, err
 	}
@@ -95,16 +97,19 @@ func (p *Provider) script(x *gateway.Exchange, model string) (*script, error) {
 		method: e.Method, path: "/v1" + strings.Replace(e.Forward, "{id}", x.Request.Param, 1), query: x.Request.Query,
 		contentType: cmp.Or(x.Request.ContentType(), applicationJSON), version: version, body: body, dialect: dialectOf(e.Dialect),
 	}
-	a := c.answer()
-	return a.script(&x.Request, c.dialect), nil
+	said := c.answer()
+	return said.script(&x.Request, c.dialect), nil
 }
 
 // bodyOf is all of a request's body, with the model's name as the target has it. Of a stream the usage is asked for, as a
 // gateway must know it. The error is an *gateway.Error, or the cause of the cancellation.
-func bodyOf(x *gateway.Exchange, model string) ([]byte, error) {
+func bodyOf(x *gateway.Exchange, a *gateway.Attempt) ([]byte, error) {
 	r := &x.Request
-	body := r.Body()
-	body = peek.Append(nil, body, r.Edits(nil, model, r.Endpoint.Name == completions && r.Stream()))
+	e := r.Edits(nil, a.Model, r.Endpoint.Name == completions && r.Stream())
+	if a.MaxTokens > 0 {
+		e = r.ClampEdits(e, "max_tokens", a.MaxTokens)
+	}
+	body := peek.Append(nil, r.Body(), e)
 	if rest := r.Rest(); rest != nil {
 		more, err := io.ReadAll(rest)
 		if err != nil {
@@ -124,7 +129,10 @@ func (a *answer) script(r *gateway.Request, d *wire.Dialect) *script {
 	if r.Endpoint.Name != completions || r.Fields().IncludeUsage {
 		return s
 	}
-	a.events = slices.DeleteFunc(a.events, func(e event) bool { return d.Look(e.name, e.data, &s.reply.Usage).Has(chat.UsageOnly) })
+	a.events = slices.DeleteFunc(a.events, func(e event) bool {
+		signs, _ := d.Look(e.name, e.data, &s.reply.Usage)
+		return signs.Has(chat.UsageOnly)
+	})
 	return s
 }
 

@@ -86,7 +86,7 @@ func alike(t *testing.T, here, there result) {
 		t.Errorf("the error here %+v, there %+v", e, f)
 	}
 	a, b := here.attempt, there.attempt
-	if a.Status != b.Status || a.RequestID != b.RequestID || a.Usage != b.Usage || (a.Err == nil) != (b.Err == nil) ||
+	if a.Status != b.Status || a.RequestID != b.RequestID || a.Usage != b.Usage || a.Said != b.Said || (a.Err == nil) != (b.Err == nil) ||
 		(a.First == 0) != (b.First == 0) || (a.Total == 0) != (b.Total == 0) {
 		t.Errorf("the record here %+v, there %+v", a, b)
 	}

@@ -74,6 +74,7 @@ type asked struct {
 	model   string // the name to go by; "" for the one in the body
 	version string // the header anthropic-version, if there is one
 	tenant  string // who asks, for what is kept
+	most    int64  // tokens of the answer, if that is not 0
 }
 
 // script decides what happens to a request.
@@ -92,6 +93,9 @@ func (e *engine) script(a asked) *script {
 	}
 	if a.model != "" {
 		r.Model = a.model
+	}
+	if a.most > 0 && (r.MaxTokens == nil || *r.MaxTokens > a.most) {
+		r.MaxTokens = &a.most
 	}
 	r.Dialect = a.dialect.Name
 	s.request, s.stream = r, r.Stream

@@ -33,6 +33,7 @@ type stream struct {
 	ends     int    // terminal events
 	finishes uint64 // choices that have finished, a bit for each index
 	usage    chat.Usage
+	said     chat.Said
 	err      error // what Next says once nothing is left
 	closed   bool
 }
@@ -143,9 +144,14 @@ func (st *stream) look(e event) bool {
 	var signs chat.Signs
 	switch {
 	case st.reply.Kind == gateway.Events:
-		signs = d.Look(e.name, e.data, &st.usage)
+		var said int
+		signs, said = d.Look(e.name, e.data, &st.usage)
+		st.attempt.Said = st.said.Tokens(said, &st.usage)
 	case st.reply.Kind == gateway.Whole && st.reply.Status < 300:
 		signs = d.LookWhole(e.data, &st.usage)
+		if signs.Has(chat.Answer | chat.UsageSeen) {
+			st.attempt.Said = d.SaidWhole(e.data, &st.usage)
+		}
 	}
 	switch {
 	case signs.Has(chat.Malformed):

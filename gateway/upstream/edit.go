@@ -15,15 +15,22 @@ import (
 // sampling are the members that models without sampling refuse.
 var sampling = [...]string{"temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty"}
 
-// edit is what must change in the caller's body before the provider gets it, in order of position.
-func (st *stream) edit() []peek.Edit {
+// edit is what must change in the caller's body before the provider gets it, in order of position. The error says that the
+// provider cannot be told so.
+func (st *stream) edit() ([]peek.Edit, error) {
 	x, p := st.x, st.p
 	body := x.Request.Body()
 	e := x.Request.Edits(st.edits[:0], st.attempt.Model, st.strip)
 	if x.Request.ContentType() != "" {
-		return e // of a form nothing else is read: files arrive as they are
+		return e, nil // of a form nothing else is read: files arrive as they are
 	}
 	n := len(e)
+	if st.attempt.MaxTokens > 0 {
+		var err error
+		if e, err = st.clamp(e, st.attempt.MaxTokens); err != nil {
+			return nil, err
+		}
+	}
 	if st.r.dialect.DecodeRequest != nil {
 		common := &p.c.Kind.Common // nothing here depends on the model
 		m := members{body: body, noSampling: refusesSamplingBeside(st.attempt.Known, body)}
@@ -52,7 +59,7 @@ func (st *stream) edit() []peek.Edit {
 			return inside
 		})
 	}
-	return e
+	return e, nil
 }
 
 // appendRoles makes the developer of each message the system, for providers that do not know that role.

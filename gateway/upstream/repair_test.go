@@ -92,7 +92,7 @@ func FuzzMendStream(f *testing.F) {
 		var want, got chat.Collector
 		for event := range bytes.SplitSeq(lines, []byte("\n")) {
 			var u chat.Usage
-			s := openai.Look("", event, &u)
+			s, _ := openai.Look("", event, &u)
 			if s.Has(chat.Malformed | chat.Failed) {
 				return // the stream ends here, before it is mended
 			}

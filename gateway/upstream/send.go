@@ -96,8 +96,12 @@ func (s *sender) send(x *gateway.Exchange, a *gateway.Attempt, r *route, t *tran
 		var edits []peek.Edit
 		if t == nil {
 			st.strip = st.asksUsage()
-			if edits = st.edit(); len(st.dropped) > 0 && s.p.c.Refuse {
-				return nil, s.impossible(refuseDropped(st.dropped))
+			var err error
+			if edits, err = st.edit(); err == nil && len(st.dropped) > 0 && s.p.c.Refuse {
+				err = refuseDropped(st.dropped)
+			}
+			if err != nil {
+				return nil, s.impossible(err)
 			}
 		}
 		c, err := s.connection(x, fresh)

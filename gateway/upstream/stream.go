@@ -29,7 +29,7 @@ var byteOrderMark = []byte("\xef\xbb\xbf") // some frameworks begin every text w
 type stream struct {
 	reply     gateway.Reply
 	fields    [3]gateway.Field // room for what most replies pass on
-	edits     [2]peek.Edit
+	edits     [3]peek.Edit
 	requestID string
 	c         *conn // nil once closed
 	x         *gateway.Exchange
@@ -48,6 +48,7 @@ type stream struct {
 
 	mender     mender
 	usage      chat.Usage
+	said       chat.Said
 	total      gateway.Instant
 	progress   gateway.Instant // when the last event that means something came
 	headWithin limit
@@ -222,7 +223,7 @@ func (st *stream) parseEvent() bool {
 // look judges an event; false if it is not for the caller.
 func (st *stream) look(ev sse.Event) bool {
 	d := st.r.dialect
-	signs := d.Look(ev.Name, ev.Data, &st.usage)
+	signs, said := d.Look(ev.Name, ev.Data, &st.usage)
 	switch {
 	case signs.Has(chat.Malformed):
 		st.err = errMalformed
@@ -235,6 +236,7 @@ func (st *stream) look(ev sse.Event) bool {
 	if signs.Has(chat.Progress | chat.End) {
 		st.progress = gateway.Now()
 	}
+	st.attempt.Said = st.said.Tokens(said, &st.usage)
 	if signs.Has(chat.Finish) {
 		st.finishes |= d.Finished(ev.Data)
 	}
@@ -298,6 +300,9 @@ func (st *stream) parseWhole() bool {
 	if st.reply.Status >= 300 {
 		st.event.Data = st.errorBody(data)
 		return true
+	}
+	if signs.Has(chat.Answer | chat.UsageSeen) {
+		st.attempt.Said = st.r.dialect.SaidWhole(data, &st.usage)
 	}
 	return !signs.Has(chat.Odd) || st.mend(true)
 }

@@ -38,8 +38,14 @@ func (s *sender) translate(t *translation, x *gateway.Exchange, r *route, a *gat
 	target := s.p.describe(a)
 	target.NoSampling = refusesSampling(a.Known, &t.q.Reasoning)
 	target.AskUsage = true // the ledger needs it, and the caller's encoder leaves it out where nobody asked
+	asked := t.q
+	if n := a.MaxTokens; n > 0 {
+		if asked, err = clamped(t.q, n, t.to); err != nil {
+			return s.impossible(err)
+		}
+	}
 	t.body = buf.Get(len(x.Request.Body()) + 256)
-	*t.body, t.dropped, err = t.to.AppendRequest((*t.body)[:0], t.q, &target)
+	*t.body, t.dropped, err = t.to.AppendRequest((*t.body)[:0], asked, &target)
 	if err != nil {
 		return s.impossible(err)
 	}

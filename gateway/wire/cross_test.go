@@ -127,7 +127,7 @@ func decodeEvents(t *testing.T, d *wire.Dialect, events []sse.Event) *stream {
 	ended := false
 	decoder := d.NewDecoder()
 	for _, ev := range events {
-		signs := d.Look(ev.Name, ev.Data, &passing)
+		signs, _ := d.Look(ev.Name, ev.Data, &passing)
 		passed |= d.Finished(ev.Data)
 		pieces, err := decoder.Decode(nil, ev.Name, ev.Data)
 		for i := range pieces {

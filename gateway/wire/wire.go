@@ -18,8 +18,9 @@ import (
 type Dialect struct {
 	Name string
 
-	// Look says what one event of a stream tells, and reads its usage into u. It allocates nothing.
-	Look func(name string, data []byte, u *chat.Usage) chat.Signs
+	// Look says what one event of a stream tells, and how many bytes of the answer it carries, and reads its usage into u. It
+	// allocates nothing.
+	Look func(name string, data []byte, u *chat.Usage) (s chat.Signs, said int)
 	// LookWhole is Look for the body of a unary answer.
 	LookWhole func(data []byte, u *chat.Usage) chat.Signs
 	// Finished is the set of choices that an event with the sign Finish finishes, a bit for each index.
@@ -98,6 +99,19 @@ var OAuth = &Dialect{ //nolint:gochecknoglobals // immutable
 	Name:        oauth.Name,
 	Ends:        func(string, []byte) bool { return false },
 	AppendError: oauth.AppendError, AppendFailure: oauth.AppendFailure,
+}
+
+// SaidWhole is how many tokens a whole answer has: as its provider counted them, whose usage LookWhole has read, or by an
+// estimate of its length. Where nobody counted, and it is no conversation, it is 0.
+func (d *Dialect) SaidWhole(data []byte, u *chat.Usage) int64 {
+	if u.Provenance != chat.Unknown || d.DecodeReply == nil {
+		return u.Completion()
+	}
+	r, err := d.DecodeReply(data)
+	if err != nil {
+		return 0
+	}
+	return r.Tokens()
 }
 
 // Complete says whether a stream is complete, even if its terminal event is missing: as many choices have finished as were

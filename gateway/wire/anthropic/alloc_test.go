@@ -20,7 +20,7 @@ func TestAllocations(t *testing.T) {
 	for _, s := range []string{textEvent, fragmentEvent, lastEvent, `{"type":"message_start","message":{"usage":{"input_tokens":1}}}`, `{"type":"message_stop"}`} {
 		data := []byte(s)
 		f("look at "+s, func() {
-			if anthropic.Look("x", data, &u).Has(chat.Malformed) || anthropic.Finished(data) > 1 || anthropic.Ends("", data) && s != `{"type":"message_stop"}` {
+			if signsOf(anthropic.Look("x", data, &u)).Has(chat.Malformed) || anthropic.Finished(data) > 1 || anthropic.Ends("", data) && s != `{"type":"message_stop"}` {
 				t.Fatal(s)
 			}
 		})

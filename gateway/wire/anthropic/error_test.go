@@ -128,7 +128,7 @@ func FuzzError(f *testing.F) {
 		if !ok || e.Message != got.Error.Message || code != "" && e.Code != valid(code) {
 			t.Fatalf("%s is read as %+v", b, e)
 		}
-		if s := anthropic.Look("error", b, nil); s != chat.Failed {
+		if s, _ := anthropic.Look("error", b, nil); s != chat.Failed {
 			t.Fatalf("%s is %s", b, s)
 		}
 		if s := anthropic.LookWhole(b, nil); s != chat.Failed {

@@ -98,7 +98,7 @@ func TestStreams(t *testing.T) {
 		d, e := anthropic.NewDecoder(), anthropic.NewEncoder(nil)
 		var batch chat.Batch
 		for _, ev := range events(t, in) {
-			s := anthropic.Look(ev.Name, ev.Data, &u)
+			s, _ := anthropic.Look(ev.Name, ev.Data, &u)
 			fmt.Fprintf(&signs, "%s", cmp.Or(s.String(), "-"))
 			if anthropic.Finished(ev.Data) != 0 {
 				signs.WriteString(" (1)")

@@ -18,13 +18,15 @@ import (
 //   - Failed for an error;
 //   - Malformed for what is not one JSON object with a type.
 //
+// said is how many bytes of the answer it carries, as they stand in the text: what is said, thought, and asked of tools.
+// Signatures, and the words of sources, are not generated.
+//
 // Nothing is allocated.
-func Look(name string, data []byte, u *chat.Usage) chat.Signs {
+func Look(name string, data []byte, u *chat.Usage) (s chat.Signs, said int) {
 	var v event
 	if !v.read(name, data) {
-		return chat.Malformed
+		return chat.Malformed, 0
 	}
-	var s chat.Signs
 	switch v.kind {
 	case started:
 		fresh := chat.Usage{}
@@ -45,10 +47,52 @@ func Look(name string, data []byte, u *chat.Usage) chat.Signs {
 	case failed:
 		s = chat.Failed
 	case pinged:
+	case blockDelta:
+		s, said = chat.Progress, deltaSaid(v.delta)
+	case blockStarted:
+		s, said = chat.Progress, blockSaid(v.block)
 	default:
 		s = chat.Progress
 	}
-	return s
+	return s, said
+}
+
+// deltaSaid is how much of the answer is in a delta. Most are written in one way, and tell by their beginning how much is
+// not.
+func deltaSaid(delta []byte) (said int) {
+	for _, head := range [...]string{`{"type":"text_delta","text":"`, `{"type":"thinking_delta","thinking":"`, `{"type":"input_json_delta","partial_json":"`} {
+		if len(delta) >= len(head) && string(delta[:len(head)]) == head && delta[len(delta)-2] == '"' {
+			return len(delta) - len(head) - len(`"}`)
+		}
+	}
+	peek.Each(delta, func(key, val []byte) bool {
+		switch string(key) {
+		case "text", "thinking", "partial_json":
+			inside, _ := shape.Inside(val)
+			said += len(inside)
+		}
+		return true
+	})
+	return said
+}
+
+// blockSaid is how much of the answer is in the beginning of a block: that it calls a tool, mostly.
+func blockSaid(block []byte) (said int) {
+	call := false
+	peek.Each(block, func(key, val []byte) bool {
+		inside, _ := shape.Inside(val)
+		switch string(key) {
+		case "type":
+			call = string(inside) == "tool_use" || string(inside) == "server_tool_use"
+		case "name":
+			said += len(inside) + chat.CallSaid
+		}
+		return true
+	})
+	if !call {
+		return 0
+	}
+	return said
 }
 
 // LookWhole reads what the whole body of a successful reply says, and its usage into u if it has any. Signs are UsageSeen,

@@ -253,7 +253,7 @@ func FuzzStream(f *testing.F) {
 		var u chat.Usage
 		complete := false
 		for line := range bytes.Lines(stream) {
-			s := anthropic.Look("", line, &u)
+			s, _ := anthropic.Look("", line, &u)
 			pieces, err := d.Decode(nil, "", line)
 			odd := errors.Is(err, anthropic.ErrMalformed) // of the wrong shape, which Look does not look for
 			if bad := s.Has(chat.Malformed | chat.Failed); !complete && bad != (err != nil) && !odd {

@@ -54,6 +54,10 @@ const (
 	MaxCalls   = 1024 // of one choice
 )
 
+// CallSaid is how many bytes of an answer it takes to say that a tool is called, beside its name and arguments: about six
+// tokens.
+const CallSaid = 24
+
 // Decoder reads the events of one stream.
 type Decoder interface {
 	// Decode adds what an event says to dst. An event that says nothing to a caller (a ping) adds nothing. The error is an

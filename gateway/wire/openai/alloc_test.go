@@ -21,7 +21,7 @@ func TestAllocations(t *testing.T) {
 	look := func(data string) func() {
 		d := []byte(data)
 		return func() {
-			if openai.Look("", d, &u).Has(chat.Malformed) || bits.OnesCount64(openai.Finished(d)) > 1 {
+			if signsOf(openai.Look("", d, &u)).Has(chat.Malformed) || bits.OnesCount64(openai.Finished(d)) > 1 {
 				t.Fatalf("%s is malformed", data)
 			}
 		}

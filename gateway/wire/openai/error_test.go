@@ -109,7 +109,7 @@ func FuzzAppendError(f *testing.F) {
 		if want := (chat.Error{Message: valid(message), Type: valid(typ), Param: valid(param), Code: valid(code)}); !ok || e != want {
 			t.Fatalf("%s is read as %+v", b, e)
 		}
-		if s := openai.Look("", b, nil); s != chat.Failed {
+		if s, _ := openai.Look("", b, nil); s != chat.Failed {
 			t.Fatalf("%s is %s", b, s)
 		}
 	})
@@ -124,7 +124,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var u chat.Usage
-		s := openai.Look("", data, &u)
+		s, _ := openai.Look("", data, &u)
 		_, err := openai.NewDecoder().Decode(nil, "", data)
 		var said *chat.Error // a finish reason can be an error, too
 		if bad := s.Has(chat.Failed | chat.Malformed); bad && err == nil ||

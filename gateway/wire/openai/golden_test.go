@@ -46,7 +46,7 @@ func TestStreams(t *testing.T) {
 		var signs strings.Builder
 		events := readEvents(t, in)
 		for _, ev := range events {
-			s := openai.Look(ev.Name, ev.Data, &u)
+			s, _ := openai.Look(ev.Name, ev.Data, &u)
 			signs.WriteString(cmp.Or(s.String(), "-"))
 			if n := bits.OnesCount64(openai.Finished(ev.Data)); n > 0 {
 				fmt.Fprintf(&signs, " (%d)", n)

@@ -19,18 +19,19 @@ import (
 //   - Failed for an error in the place of a chunk, or beside it;
 //   - Malformed for what is not one JSON object.
 //
+// said is how many bytes of the answer it carries, as they stand in the text: what is said, thought, and asked of tools.
+//
 // Nothing is allocated, and data is scanned once; more is looked at closely only where something rare occurs.
-func Look(name string, data []byte, u *chat.Usage) chat.Signs {
+func Look(name string, data []byte, u *chat.Usage) (s chat.Signs, said int) {
 	if string(data) == "[DONE]" {
-		return chat.End
+		return chat.End, 0
 	}
-	var s chat.Signs
 	if name == "error" {
 		s = chat.Failed
 	}
 	var m members
 	if !m.read(data) {
-		return s | lookOdd(data)
+		return s | lookOdd(data), 0
 	}
 	if m.failed() {
 		s |= chat.Failed
@@ -52,9 +53,11 @@ func Look(name string, data []byte, u *chat.Usage) chat.Signs {
 			s |= chat.UsageOnly
 		}
 	default:
-		s |= lookChoices(m.choices)
+		more := chat.Signs(0)
+		more, said = lookChoices(m.choices)
+		s |= more
 	}
-	return s
+	return s, said
 }
 
 // last says whether a kind of event is the last of its stream. Chunks have no kind.
@@ -255,39 +258,32 @@ func space(v []byte) []byte {
 	return v
 }
 
-// lookChoices is Progress and Finish of a choices member that is not empty.
-func lookChoices(v []byte) chat.Signs {
-	if (hasText(v, `content"`) || hasText(v, `arguments"`)) && !hasText(v, `finish_reason"`) {
-		return chat.Progress // nearly every event; reasoning_content ends so, too
+// lookChoices is Progress and Finish of a choices member that is not empty, and how much they say.
+func lookChoices(v []byte) (s chat.Signs, said int) {
+	if said = shape.Said(v, `content"`); said == 0 { // nearly every event; reasoning_content ends so, too
+		if said = shape.Said(v, `arguments"`); said > 0 {
+			said += callSaid(v)
+		}
 	}
-	finished, progress := walk(v)
-	var s chat.Signs
+	if said > 0 && shape.Said(v, `finish_reason"`) == 0 {
+		return chat.Progress, said
+	}
+	finished, progress, said := walk(v)
 	if finished != 0 {
 		s = chat.Finish | chat.Progress
 	}
 	if progress {
 		s |= chat.Progress
 	}
-	return s
+	return s, said
 }
 
-// hasText says, of valid JSON, whether some key that ends in tail has a string for its value, one that is not empty.
-// tail ends with the quote, which inside of strings is escaped; it leaves out the opening one, because searching for a
-// letter is faster than for a quote.
-func hasText(v []byte, tail string) bool {
-	for {
-		i := bytes.Index(v, []byte(tail))
-		if i < 0 {
-			return false
-		}
-		v = space(v[i+len(tail):])
-		if v[0] != ':' {
-			continue
-		}
-		if v = space(v[1:]); v[0] == '"' && v[1] != '"' {
-			return true
-		}
+// callSaid is what the beginning of a call says: its name, and that it is one.
+func callSaid(v []byte) int {
+	if n := shape.Said(v, `name"`); n > 0 {
+		return n + chat.CallSaid
 	}
+	return 0
 }
 
 // Finished is the set of the choices that an event finishes, a bit for each index; 63 and more share the last one. With n
@@ -298,21 +294,24 @@ func Finished(data []byte) uint64 {
 	if !m.read(data) {
 		return 0
 	}
-	finished, _ := walk(m.choices)
+	finished, _, _ := walk(m.choices)
 	return finished
 }
 
 // walk looks at each choice.
-func walk(choices []byte) (finished uint64, progress bool) {
+func walk(choices []byte) (finished uint64, progress bool, said int) {
 	peek.Elements(choices, func(choice []byte) bool {
 		var reason []byte
 		var index int64
 		peek.Each(choice, func(key, val []byte) bool {
 			switch string(key) {
 			case "delta":
-				progress = progress || saysSomething(val)
+				some, n := saysSomething(val)
+				progress, said = progress || some, said+n
 			case "text": // of the older completions
-				progress = progress || len(val) > 2 && val[0] == '"'
+				if len(val) > 2 && val[0] == '"' {
+					progress, said = true, said+len(val)-2
+				}
 			case "finish_reason":
 				reason = val
 			case "index":
@@ -325,17 +324,36 @@ func walk(choices []byte) (finished uint64, progress bool) {
 		}
 		return true
 	})
-	return finished, progress
+	return finished, progress, said
 }
 
 // saysSomething is false for a delta with nothing but a role and empty values.
-func saysSomething(delta []byte) bool {
-	something := false
+func saysSomething(delta []byte) (something bool, said int) {
+	thought, detailed := 0, 0 // which some say twice, in different words
 	peek.Each(delta, func(key, val []byte) bool {
-		something = string(key) != "role" && !isEmpty(val)
-		return !something
+		if string(key) == "role" || isEmpty(val) {
+			return true
+		}
+		something = true
+		switch string(key) {
+		case "reasoning", "reasoning_content", "reasoning_text":
+			thought = max(thought, len(val)-2)
+		case "thinking_blocks", "reasoning_details":
+			detailed = max(detailed, shape.Said(val, `text"`)+shape.Said(val, `thinking"`))
+		case "tool_calls", "function_call":
+			said += shape.Said(val, `arguments"`) + shape.Said(val, `input"`) + callSaid(val)
+		case "audio":
+			said += shape.Said(val, `transcript"`)
+		case "content", "refusal":
+			if val[0] == '"' {
+				said += len(val) - 2
+			} else {
+				said += shape.Said(val, `text"`)
+			}
+		}
+		return true
 	})
-	return something
+	return something, said + max(thought, detailed)
 }
 
 func isEmpty(v []byte) bool {

@@ -26,7 +26,7 @@ func TestLookKeepsUsage(t *testing.T) {
 	if u != before {
 		t.Errorf("events without usage change it to %+v", u)
 	}
-	if s := openai.Look("", []byte(`{"usage":{"prompt_tokens":0,"completion_tokens":0}}`), &u); !s.Has(chat.UsageSeen) ||
+	if s, _ := openai.Look("", []byte(`{"usage":{"prompt_tokens":0,"completion_tokens":0}}`), &u); !s.Has(chat.UsageSeen) ||
 		u != (chat.Usage{Provenance: chat.Reported}) {
 		t.Errorf("an explicit zero is a report: %s, %+v", s, u)
 	}
@@ -227,7 +227,7 @@ func FuzzLook(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var u chat.Usage
-		s := openai.Look("", data, &u)
+		s, _ := openai.Look("", data, &u)
 		if s.Has(chat.End) && !lastKind.Match(data) {
 			if strings.TrimSpace(string(data)) != "[DONE]" {
 				t.Fatalf("%s is not the end", data)

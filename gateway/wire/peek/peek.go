@@ -21,16 +21,25 @@ type Fields struct {
 	Model                 string // as the caller means it: decoded
 	ModelAt, ModelEnd     int    // the quoted value: body[ModelAt:ModelEnd] is `"gpt-4"`; both 0 if absent
 	Stream                bool
-	N                     int   // "n"; 0 if absent or null
-	MaxTokens             int64 // max_completion_tokens, else max_tokens; 0 if absent or null
-	OptionsAt, OptionsEnd int   // the value of stream_options, an object or null; both 0 if absent
-	IncludeUsage          bool  // stream_options.include_usage is true
-	UsageAt, UsageEnd     int   // the value of stream_options.include_usage; both 0 if absent
-	Open                  int   // just behind the opening brace of the body
-	Empty                 bool  // the object has no members
+	N                     int         // "n"; 0 if absent or null
+	MaxTokens             int64       // max_completion_tokens, else max_tokens; 0 if absent or null
+	OptionsAt, OptionsEnd int         // the value of stream_options, an object or null; both 0 if absent
+	IncludeUsage          bool        // stream_options.include_usage is true
+	UsageAt, UsageEnd     int         // the value of stream_options.include_usage; both 0 if absent
+	LimitAt               [Limits]int // where the value of each limit of the answer begins; 0 if absent
+	Open                  int         // just behind the opening brace of the body
+	Empty                 bool        // the object has no members
 
 	bare bool // stream_options is null or has no members
 }
+
+// Members of a request that limit the answer, in [Fields.LimitAt].
+const (
+	MaxCompletionTokens = iota
+	MaxTokens
+	MaxOutputTokens
+	Limits // their number
+)
 
 // Scan checks the whole body and finds what steers. The error is an *Error; only when its Kind is Missing are the Fields
 // complete all the same. It allocates the model's name; more only for escaped keys of over 64 bytes, for bodies with more
@@ -41,8 +50,8 @@ type Fields struct {
 //   - lone surrogate escapes, which decoders replace, keep or refuse;
 //   - nesting beyond MaxDepth, and more than MaxKeys members in objects that are open at once;
 //   - the same key twice in one object at any depth, however it is escaped;
-//   - keys that steer (model, stream, stream_options and its include_usage, n, max_tokens, max_completion_tokens, user,
-//     service_tier) in other letter case, which Go's encoding/json takes for the key, or with escapes;
+//   - keys that steer (model, stream, stream_options and its include_usage, n, max_tokens, max_completion_tokens,
+//     max_output_tokens, user, service_tier) in other letter case, which Go's encoding/json takes for the key, or with escapes;
 //   - a model's name with escapes, but for \/ and those of characters outside ASCII;
 //   - values of the wrong type: a model that is no string or empty; stream and include_usage other than a boolean or null;
 //     n other than a positive whole number (below 2^31) or null; token limits other than a whole number or null;
@@ -99,6 +108,7 @@ const (
 	toN
 	toMaxTokens
 	toMaxCompletionTokens
+	toMaxOutputTokens
 	toUser
 	toServiceTier
 	toIncludeUsage
@@ -106,7 +116,8 @@ const (
 
 var names = [...]string{
 	toModel: "model", toStream: "stream", toOptions: "stream_options", toN: "n", toMaxTokens: "max_tokens",
-	toMaxCompletionTokens: "max_completion_tokens", toUser: "user", toServiceTier: "service_tier",
+	toMaxCompletionTokens: "max_completion_tokens", toMaxOutputTokens: "max_output_tokens",
+	toUser: "user", toServiceTier: "service_tier",
 	toIncludeUsage: "include_usage",
 }
 
@@ -139,6 +150,8 @@ func exact(p place, name []byte) route {
 			return toMaxTokens
 		case "max_completion_tokens":
 			return toMaxCompletionTokens
+		case "max_output_tokens":
+			return toMaxOutputTokens
 		case "user":
 			return toUser
 		case "service_tier":
@@ -220,7 +233,14 @@ func (s *scanner) take(r route, at, end int) bool {
 		if v[0] != 'n' && (r == toMaxCompletionTokens || !s.limited) {
 			f.MaxTokens, s.limited = c, true
 		}
+		if r == toMaxTokens {
+			f.LimitAt[MaxTokens] = at
+		} else {
+			f.LimitAt[MaxCompletionTokens] = at
+		}
 		why = noLimit
+	case toMaxOutputTokens:
+		f.LimitAt[MaxOutputTokens] = at
 	}
 	if !ok {
 		s.fail(at, why, r)

@@ -20,7 +20,7 @@ func TestAllocations(t *testing.T) {
 	look := func(name, data string) func() {
 		d := []byte(data)
 		return func() {
-			if responses.Look(name, d, &u).Has(chat.Malformed) || responses.Finished(d) > 1 {
+			if signsOf(responses.Look(name, d, &u)).Has(chat.Malformed) || responses.Finished(d) > 1 {
 				t.Fatalf("%s is malformed", data)
 			}
 			responses.Ends(name, d)

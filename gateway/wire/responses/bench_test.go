@@ -16,7 +16,7 @@ func BenchmarkLook(b *testing.B) {
 			b.SetBytes(int64(len(d)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if responses.Look("", d, &u).Has(chat.Malformed) {
+				if signsOf(responses.Look("", d, &u)).Has(chat.Malformed) {
 					b.Fatal("malformed")
 				}
 			}

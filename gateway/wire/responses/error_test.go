@@ -56,7 +56,7 @@ func TestAppendFailure(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 		fits(t, "ResponseErrorEvent", []byte(want))
-		if !responses.Ends("error", []byte(want)) || responses.Look("error", []byte(want), nil) != chat.Failed {
+		if !responses.Ends("error", []byte(want)) || signsOf(responses.Look("error", []byte(want), nil)) != chat.Failed {
 			t.Errorf("%s does not end a stream", want)
 		}
 	}

@@ -140,7 +140,7 @@ func FuzzDecodeStream(f *testing.F) {
 			if err != nil {
 				break
 			}
-			signs := responses.Look(ev.Name, ev.Data, &chat.Usage{})
+			signs, _ := responses.Look(ev.Name, ev.Data, &chat.Usage{})
 			list, err = decoder.Decode(list[:0], ev.Name, ev.Data)
 			if signs.Has(chat.Malformed|chat.Failed) && err == nil && !ended {
 				t.Fatalf("%s: %s, but no error", ev.Data, signs)
@@ -162,7 +162,7 @@ func FuzzDecodeStream(f *testing.F) {
 			}
 		}
 		for name, data, ok := batch.Next(); ok; name, data, ok = batch.Next() {
-			if !json.Valid(data) || responses.Look(name, data, &chat.Usage{}).Has(chat.Malformed) {
+			if !json.Valid(data) || signsOf(responses.Look(name, data, &chat.Usage{})).Has(chat.Malformed) {
 				t.Fatalf("%s %s", name, data)
 			}
 		}

@@ -76,7 +76,7 @@ func TestStreams(t *testing.T) {
 		var batch chat.Batch
 		var list []chat.Piece
 		eachEvent(t, in, func(ev sse.Event) {
-			s := responses.Look(ev.Name, ev.Data, &u)
+			s, _ := responses.Look(ev.Name, ev.Data, &u)
 			fmt.Fprintf(&signs, "%s%s\n", cmp.Or(s.String(), "-"), ending(ev))
 			var err error
 			list, err = d.Decode(list[:0], ev.Name, ev.Data)

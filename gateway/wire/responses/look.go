@@ -46,9 +46,12 @@ func stepOf(kind []byte) step {
 //   - End for [DONE], which some providers add;
 //   - Malformed for what is not one JSON object.
 //
+// said is how many bytes of the answer it carries, as they stand in the text: what is said, thought, and asked of tools, but
+// not what is said again when an item is done.
+//
 // Nothing is allocated.
-func Look(name string, data []byte, u *chat.Usage) chat.Signs {
-	var kind, response, err []byte
+func Look(name string, data []byte, u *chat.Usage) (s chat.Signs, said int) {
+	var kind, response, err, delta, item []byte
 	ok := peek.Each(data, func(key, val []byte) bool {
 		switch string(key) {
 		case "type":
@@ -57,23 +60,26 @@ func Look(name string, data []byte, u *chat.Usage) chat.Signs {
 			response = val
 		case "error":
 			err = val
+		case "delta":
+			delta, _ = shape.Inside(val)
+		case "item":
+			item = val
 		}
 		return true
 	})
 	if !ok {
 		if isDone(data) {
-			return chat.End
+			return chat.End, 0
 		}
-		return chat.Malformed
+		return chat.Malformed, 0
 	}
 	step := stepOf(kind)
 	if len(kind) == 0 {
 		step = stepOfName(name)
 	}
-	var s chat.Signs
 	switch step {
 	case content:
-		s = chat.Progress
+		s, said = chat.Progress, saidIn(kind, delta, item)
 	case ends:
 		s = chat.Finish | chat.End
 	case fails:
@@ -85,7 +91,20 @@ func Look(name string, data []byte, u *chat.Usage) chat.Signs {
 	if step >= ends && lookUsage(response, u) {
 		s |= chat.UsageSeen
 	}
-	return s
+	return s, said
+}
+
+// saidIn is how much of the answer is in an event: its delta, but for sound, or the beginning of a call.
+func saidIn(kind, delta, item []byte) int {
+	switch {
+	case len(delta) > 0 && string(kind) != "response.audio.delta":
+		return len(delta)
+	case len(item) > 0 && string(kind) == "response.output_item.added":
+		if n := shape.Said(item, `name"`); n > 0 {
+			return n + chat.CallSaid
+		}
+	}
+	return 0
 }
 
 func stepOfName(name string) step {

@@ -26,7 +26,7 @@ func TestLook(t *testing.T) {
 	f := func(name, data string, want chat.Signs) {
 		t.Helper()
 		u := chat.Usage{Input: -1}
-		if got := responses.Look(name, []byte(data), &u); got != want || (u.Input != -1) != want.Has(chat.UsageSeen) {
+		if got, _ := responses.Look(name, []byte(data), &u); got != want || (u.Input != -1) != want.Has(chat.UsageSeen) {
 			t.Errorf("%s: got %s, %+v; want %s", data, got, u, want)
 		}
 	}
@@ -107,7 +107,7 @@ func FuzzLook(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var u chat.Usage
-		s := responses.Look("", data, &u)
+		s, _ := responses.Look("", data, &u)
 		responses.LookWhole(data, new(chat.Usage))
 		if responses.Finished(data) == 1 != s.Has(chat.Finish) && decidable(data) && !s.Has(chat.Failed) {
 			t.Fatalf("%s: %s, finished %d", data, s, responses.Finished(data))
