@@ -100,7 +100,8 @@ func (a *Attempt) Hold(t *health.Target, l *admission.Limiter, tokens int64, fir
 // Limits tells the target what the rate limit headers of the reply say.
 func (a *Attempt) Limits(now Instant, l health.Limits) { a.hold.health.Limited(now, l) }
 
-// Report says how the attempt went, once: when the reply has begun, or the attempt has failed.
+// Report says how the attempt went: when the reply has begun, or the attempt has failed. Only the first call counts; what becomes
+// of a stream that has begun [Exchange.Over] tells.
 func (a *Attempt) Report(now Instant, o health.Outcome, s admission.Signal) {
 	if !a.hold.held || a.hold.judged {
 		return
@@ -129,10 +130,15 @@ func (a *Attempt) Release() {
 	a.hold.health.End(a.hold.tokens)
 }
 
-// Over says that the stream of an attempt was closed, and releases what was taken for it. If the provider broke it off, its
-// target is told. It may be called again, and is called for all attempts when the exchange ends.
+// Over says that the stream of an attempt was closed, and releases what was taken for it. Its target is told if the provider broke
+// it off, or if the exchange has ended with all of it. It may be called again, and is called for all attempts when the
+// exchange ends.
 func (x *Exchange) Over(a *Attempt) {
-	if a.hold.held && a.hold.judged && a.Err != nil && x.brokenOff(a.Err) {
+	switch {
+	case !a.hold.held || !a.hold.judged:
+	case a.Err == nil && x.complete:
+		a.hold.health.Ended()
+	case a.Err != nil && x.brokenOff(a.Err):
 		a.hold.health.Report(Now(), health.Outcome{Verdict: health.Broken, Began: a.Start, Reason: a.Why()})
 	}
 	a.Release()

@@ -33,8 +33,10 @@ func (f *Fork) Close() {
 	f.ctx.end()
 }
 
-// Join makes the reply to a fork one to the exchange, and ends the fork with it.
+// Join makes the reply to a fork one to the exchange, and ends the fork with it. The fork's request has no bytes any more: the
+// exchange, which holds them, may commit now.
 func (f *Fork) Join(r *Reply) *Reply {
+	f.Request.raw, f.Request.chat, f.Request.chatErr = nil, nil, nil
 	f.of.Usage = f.Usage
 	r.Stream = &joined{r.Stream, f}
 	return r

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/sluice-ai/sluice/gateway"
 )
@@ -44,14 +45,20 @@ func (b *budget) withdraw() bool {
 	return false
 }
 
-// creditFloor adds what the floor has earned since the last time; a second's worth the first time.
+// refund gives back what an attempt was to cost that was not made.
+func (b *budget) refund() { b.tokens.Add(attemptCost) }
+
+// creditFloor adds what the floor has earned since the last time; a second's worth the first time. The time of what is less
+// than a thousandth is left for the next time: in an outage that is asked for every few microseconds.
 func (b *budget) creditFloor() {
 	now, last := gateway.Now(), b.last.Load()
-	earned := b.floor
-	if last != 0 {
-		earned = int64(now.Sub(gateway.Instant(last)).Seconds() * float64(b.floor))
+	since := now.Sub(gateway.Instant(last))
+	if last == 0 {
+		since = time.Second
 	}
-	if earned > 0 && b.last.CompareAndSwap(last, int64(now)) {
+	each := time.Second / time.Duration(b.floor)
+	earned := int64(since / each)
+	if earned > 0 && b.last.CompareAndSwap(last, int64(now.Add(-(since%each)))) {
 		b.tokens.Add(min(earned, max(b.most-b.tokens.Load(), 0)))
 	}
 }

@@ -78,6 +78,10 @@ func unretried(err error, settled bool) error {
 
 // nobody says why no target was asked.
 func (w *walk) nobody(now gateway.Instant) error {
+	if w.paid { // for a retry that does not come
+		w.paid = false
+		w.h.budget.refund()
+	}
 	if w.refused != nil {
 		return w.refused
 	}

@@ -3,8 +3,8 @@
 //
 // Whom to ask next is a question of health and of room: targets that are ill or want to be left alone are passed over, and so
 // are those whose providers have as many requests as they bear, as long as others have room. If all are full, an exchange
-// queues at the first; if none may be asked, it waits for the earliest, but no longer than [Options.BackoffMax]. The
-// outcome of each attempt goes back to its target's health, so that what one exchange has seen spares the others.
+// queues at all of them; if none may be asked, it waits for the earliest, until its caller's deadline or, if there is none, for
+// [Options.BackoffMax]. The outcome of each attempt goes back to its target's health, so that what one exchange has seen spares the others.
 //
 // If the plan says so, a second attempt is made beside a first one whose first event is late (hedging).
 package forward
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/health"
 	"github.com/sluice-ai/sluice/gateway/wire"
 )
 
@@ -23,15 +24,16 @@ type Options struct {
 	// failover, not a retry: it waits for nothing and costs no budget, unless that target has been failing, too.
 	Max int
 	// BackoffMin and BackoffMax bound the wait before a retry: it doubles from the one to the other, with jitter.
-	// BackoffMax is also for how long an exchange waits for a target when none may be asked.
+	// BackoffMax is also for how long an exchange whose caller has set no deadline waits for a target when none may be asked;
+	// 0: nobody waits, whatever his deadline.
 	BackoffMin, BackoffMax time.Duration
-	// Budget is the share of retries to exchanges that may not be exceeded for long (0.2 is one in five); ten a second
-	// are always allowed. Without it an outage would multiply the load on what is left.
+	// Budget is the share of retries to exchanges that may not be exceeded for long (0.2 is one in five), lest an outage
+	// multiplies the load on what is left. Ten a second are always allowed, and with 0 no more than those.
 	Budget float64
 	// On lists the failures after which another attempt is made.
 	On Causes
 	// Recover says that a conversation's stream that breaks off after its first event is gone on with by another attempt, if
-	// all that was delivered is text. Max bounds how often, Budget too.
+	// all that was delivered is text, and whatever On says. Max bounds how often (0: never), Budget too.
 	Recover bool
 }
 
@@ -146,6 +148,13 @@ func (w *walk) goesOn(o *outcome) bool {
 	if o.tooLong {
 		w.tooSmall = max(w.tooSmall, w.window(w.current))
 	}
-	w.rest = gateway.Now().Add(w.h.backoff(w.retry + 1))
+	now := gateway.Now()
+	w.rest = now.Add(w.h.backoff(w.retry + 1))
+	if o.after > 0 && o.verdict == health.Neutral { // it says nothing of the target's health, which else would know
+		if w.asked == nil {
+			w.asked = askedFor{}
+		}
+		w.asked[w.current] = now.Add(o.after)
+	}
 	return true
 }

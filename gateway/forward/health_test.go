@@ -300,3 +300,23 @@ func live(h gateway.Handler, f *fleet, hedge *gateway.Hedge, chance func(int) in
 	}
 	x.End(err)
 }
+
+// A target whose streams all break off is left alone, however few there are; one that ends well ends the row.
+func TestStreamsInARowThatBreakOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cut := answer{status: 200, events: 3, cut: errors.New("upstream: the answer broke off")}
+		s := &script{t: t, answers: []answer{cut, cut, cut, cut, {status: 200, events: 3}, cut, cut, cut, cut, cut}}
+		f := newFleet(s)
+		h := forward.New(options())
+		for n := 1; n <= 10; n++ {
+			if state := f.targets[0].Health.State(gateway.Now()); state == health.Open {
+				t.Fatalf("open before number %d", n)
+			}
+			_ = serve(h, f.ask(asksStream))
+			pauseFor(10 * time.Second)
+		}
+		if why := f.targets[0].Health.Snapshot(gateway.Now()).Reason; !strings.HasPrefix(why, "5 streams in a row broke off") {
+			t.Error(why)
+		}
+	})
+}

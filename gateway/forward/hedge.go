@@ -19,10 +19,12 @@ import (
 func (w *walk) hedgeAfter(p *place) (time.Duration, bool) {
 	x := w.x
 	hedge := x.Plan.Hedge
-	if hedge == nil || len(x.Attempts()) > 0 || len(w.targets) < 2 || !mayBeTwice(&x.Request) {
+	if hedge == nil || len(w.targets) < 2 || !mayBeTwice(&x.Request) {
 		return 0, false
 	}
-	w.hedges().deposit(hedge.Budget)
+	if len(x.Attempts()) == 0 {
+		w.hedges().deposit(hedge.Budget)
+	}
 	if hedge.After > 0 {
 		return hedge.After, true
 	}
@@ -58,7 +60,8 @@ func (w *walk) hedges() *budget {
 }
 
 // race makes an attempt, and another one beside it if its first event is late. The first good answer is the outcome. The
-// other attempt is cancelled, and has ended when race returns: it may have been writing the request's bytes.
+// other attempt is cancelled, and has ended when race returns: it may have been writing the request's bytes. If one fails while
+// the other runs, a third may take its place: at once if the first is still late, else when the second is.
 func (w *walk) race(p place, after time.Duration) outcome {
 	r := race{done: make(chan *runner, 2)}
 	if err := r.start(w, &p, false); err != nil {
@@ -73,8 +76,14 @@ func (w *walk) race(p place, after time.Duration) outcome {
 				_ = r.start(w, &p, true) // who watches may prevent it: then there is none
 			}
 		case run := <-r.done:
-			if o, decided := r.ended(w, run); decided {
+			o, decided := r.ended(w, run)
+			switch {
+			case decided:
 				return o
+			case run.attempt.Hedged:
+				late.Reset(0)
+			default:
+				late.Reset(after)
 			}
 		}
 	}
@@ -103,6 +112,7 @@ func (w *walk) second() (place, bool) {
 			w.move(&p, 0)
 			return p, true
 		}
+		w.hedges().refund()
 	}
 	return place{}, false
 }

@@ -92,9 +92,12 @@ func TestHedge(t *testing.T) {
 	check("the second wins", "0l 1h", 200, 150*ms, nil, slow, quick)
 	check("the first wins", "1hl 0", 200, 150*ms, nil, after(150*ms, ok("a")), slow)
 	check("only two run", "0l 1h", 200, 600*ms, nil, slow, after(500*ms, ok("b")), quick)
-	check("the first fails, the second answers", "0 1h", 200, 400*ms, nil, after(200*ms, status(500)), after(300*ms, ok("b")), quick)
-	check("the second fails, the first answers", "1h 0", 200, time.Second, nil, slow, quick2(status(500)), quick)
-	check("both fail, the third answers", "0 1h 2", 200, 450*ms, nil, after(200*ms, status(500)), after(300*ms, failed(gateway.CodeCut)), quick)
+	check("the first fails, the second answers", "0 1h", 200, 280*ms, nil, after(200*ms, status(500)), after(180*ms, ok("b")), quick)
+	check("the second fails, the first answers", "1h 0", 200, time.Second, nil, slow, quick2(status(500)))
+	check("the second fails: the third", "0l 1h 2h", 200, 200*ms, nil, slow, quick2(status(500)), quick)
+	check("the first fails, the second is late: the third", "0 1hl 2h", 200, 350*ms, nil, after(200*ms, status(500)), slow, quick)
+	check("the first fails at once, the second is late: the third", "0 1l 2h", 200, 150*ms, nil, status(500), slow, quick)
+	check("both fail, the third answers", "0 1h 2", 200, 330*ms, nil, after(200*ms, status(500)), after(180*ms, failed(gateway.CodeCut)), quick)
 	check("both fail", "0 1h", 503, 400*ms, nil, after(200*ms, status(500)), after(300*ms, status(503)))
 	check("both fail, the first last", "1h 0", 500, 300*ms, nil, after(300*ms, status(500)), after(100*ms, status(503)))
 	check("it fails before it is late", "0 1", 200, 100*ms, nil, after(50*ms, status(500)), quick)
@@ -320,5 +323,27 @@ func TestHedgePanics(t *testing.T) {
 				t.Errorf("%s: %v", told(x), v)
 			}
 		}
+	})
+}
+
+// Once one of two has answered, the request's bytes may be given back: neither has them any more.
+func TestHedgeLetsGoOfTheBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var forked *gateway.Exchange
+		script := &script{t: t, answers: []answer{{status: 200, events: 3}}}
+		f := newFleet(sender(func(x *gateway.Exchange, a *gateway.Attempt) (*gateway.Reply, error) {
+			forked = x
+			return script.Send(x, nil, a)
+		}), script)
+		x := f.ask(asksStream)
+		x.Plan.Hedge = &gateway.Hedge{After: time.Second, Budget: 1}
+		if err := forward.New(options()).Serve(x); err != nil {
+			t.Fatal(err)
+		}
+		if b := forked.Request.Body(); forked == x || b != nil {
+			t.Errorf("it has %q", b)
+		}
+		_ = x.Reply.Stream.Close()
+		x.End(nil)
 	})
 }

@@ -104,6 +104,7 @@ func judgeReply(d *wire.Dialect, model string, r *gateway.Reply) outcome {
 		o.final = o.verdict == health.Spent
 	case s == http.StatusRequestTimeout, s == http.StatusConflict, s == http.StatusTooEarly, s >= 500:
 		o.cause, o.after = On5xx, retryAfter(r)
+		o.final = s == http.StatusNotImplemented // nor will it be soon
 	case tooLong(said):
 		o.final, o.tooLong = true, true
 	default:
@@ -141,7 +142,7 @@ func (w *walk) report(p *place, a *gateway.Attempt, o *outcome) {
 		return
 	}
 	now := gateway.Now()
-	signal := admission.Signal{Overloaded: o.busy}
+	signal := admission.Signal{Overloaded: o.busy && !(o.cause == OnRateLimit && tellsLimits(p.health))}
 	switch waited := now.Sub(a.Start); {
 	case o.good():
 	case a.Lost: // it takes longer than that
@@ -156,6 +157,10 @@ func (w *walk) report(p *place, a *gateway.Attempt, o *outcome) {
 	}
 	a.Report(now, out, signal)
 }
+
+// tellsLimits says whether a target tells its rate limits in the heads of its replies. Then that is what its 429s are about: what
+// one key may use in a minute, and not how many requests the provider bears at once.
+func tellsLimits(t *health.Target) bool { return t.Limits() != health.Limits{} }
 
 // streamed is the time to the first event of a stream; 0 for a whole reply, which takes as long as it is.
 func streamed(o *health.Outcome) time.Duration {

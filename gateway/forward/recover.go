@@ -29,10 +29,12 @@ type lasting struct {
 	encoder chat.Encoder
 	pieces  []chat.Piece
 	batch   chat.Batch // of the encoder, for the caller once the stream is mended
-	err     error      // behind what is in the batch
+	last    []byte     // the data of the last event that the caller was given, before
+	ahead   *gateway.Event
+	err     error // behind what is in the batch, or ahead
 
 	said   said
-	usage  chat.Usage // of the attempts that broke off
+	usage  chat.Usage // of what the attempts that broke off have delivered; without a prompt if no provider has counted it
 	white  []byte     // at the end of what was delivered; the rest may begin with it again
 	mended bool       // the encoder speaks
 	over   bool       // nothing is left of the request: this stream will not be mended (any more)
@@ -82,9 +84,13 @@ func (l *lasting) Next() (gateway.Event, error) {
 			}
 			l.batch.Reset()
 		}
+		if ev := l.ahead; ev != nil {
+			l.ahead = nil
+			return l.keep(*ev), nil
+		}
 		if l.err == nil {
 			if ev, ok := l.pull(); ok {
-				return ev, nil
+				return l.keep(ev), nil
 			}
 			continue
 		}
@@ -119,15 +125,27 @@ func (l *lasting) pull() (ev gateway.Event, ok bool) {
 	return ev, false
 }
 
-// Ready implements gateway.Stream.
+// keep makes an event outlast a look at the next one.
+func (l *lasting) keep(ev gateway.Event) gateway.Event {
+	if !l.over {
+		l.last = append(l.last[:0], ev.Data...)
+		ev.Data = l.last
+	}
+	return ev
+}
+
+// Ready implements gateway.Stream. Where the stream has broken off and is to be mended it is not ready: what the caller has not
+// been sent yet must not wait for another target's answer.
 func (l *lasting) Ready() bool {
-	if !l.mended {
+	if l.over && !l.mended && l.ahead == nil && l.err == nil {
 		return l.now.Ready()
 	}
-	for l.batch.Empty() && l.err == nil && l.now.Ready() {
-		l.pull()
+	for l.batch.Empty() && l.ahead == nil && l.err == nil && l.now.Ready() {
+		if ev, ok := l.pull(); ok {
+			l.ahead = &ev
+		}
 	}
-	return !l.batch.Empty() || l.err != nil
+	return l.mended && !l.batch.Empty() || l.ahead != nil || l.err != nil && (errors.Is(l.err, io.EOF) || !l.mendable(l.err))
 }
 
 // Close implements gateway.Stream.
@@ -138,7 +156,8 @@ func (l *lasting) Close() error {
 		err = l.now.Close()
 	}
 	if l.mended {
-		l.x.Usage = plus(l.usage, l.x.Usage)
+		l.x.Usage = l.total(l.x.Usage)
+		l.usage = chat.Usage{}
 	}
 	l.giveUp()
 	return err
@@ -239,7 +258,7 @@ func (l *lasting) skipStart() {
 // joins fits a piece of the rest to what came before; false if it was said already.
 func (l *lasting) joins(p *chat.Piece) bool {
 	if p.Usage != nil && l.usage.Provenance != chat.Unknown {
-		all := plus(l.usage, *p.Usage)
+		all := l.total(*p.Usage)
 		p.Usage = &all
 	}
 	switch p.Kind {
@@ -269,15 +288,19 @@ func (l *lasting) repeated(text []byte) (n int) {
 // goOn asks another attempt for the rest; false if there is none, and the stream ends with the error.
 func (l *lasting) goOn(broke error) bool {
 	x := l.x
-	if l.over || l.said.unable || !l.may(broke) {
+	if !l.mendable(broke) {
 		return false
 	}
 	if l.w == nil {
 		w := newWalk(l.h, x)
 		l.w = &w
 	}
+	if l.spent() {
+		l.finish()
+		return true
+	}
 	body, begun, ok := l.rest()
-	if !ok || l.w.retries <= 0 || !l.w.withdraw() {
+	if !ok || l.w.retries <= 0 || !l.h.budget.withdraw() {
 		return false
 	}
 	l.end()
@@ -300,6 +323,36 @@ func (l *lasting) goOn(broke error) bool {
 	return true
 }
 
+// mendable says whether another attempt may go on with the stream that broke off.
+func (l *lasting) mendable(broke error) bool { return !l.over && !l.said.unable && l.may(broke) }
+
+// finish ends a stream that broke off when all was said that the answer was limited to.
+func (l *lasting) finish() {
+	l.end()
+	all := l.total(chat.Usage{})
+	for _, p := range [...]chat.Piece{
+		{Kind: chat.PieceFinish, Finish: chat.FinishLength}, {Kind: chat.PieceUsage, Usage: &all}, {Kind: chat.PieceEnd},
+	} {
+		l.encoder.Encode(&l.batch, &p)
+	}
+	if l.said.started {
+		l.skipStart()
+	}
+	l.now = ended{}
+}
+
+// ended is a stream of which nothing is left.
+type ended struct{}
+
+// Next implements gateway.Stream.
+func (ended) Next() (gateway.Event, error) { return gateway.Event{}, io.EOF }
+
+// Ready implements gateway.Stream.
+func (ended) Ready() bool { return true }
+
+// Close implements gateway.Stream.
+func (ended) Close() error { return nil }
+
 // may says whether the stream broke off by what another attempt may do better.
 func (l *lasting) may(broke error) bool {
 	x := l.x
@@ -320,16 +373,16 @@ func (l *lasting) end() {
 	l.mended, l.closed = true, true
 	_ = l.now.Close()
 	x.Usage = chat.Usage{} // it is in the sum
-	if a.Usage.Provenance != chat.Reported {
-		u := &a.Usage
-		if u.Prompt() == 0 {
-			u.Input = w.tokens
-		}
+	u := &a.Usage
+	if u.Provenance != chat.Reported {
 		u.Output = max(u.Output, l.said.tokens()-l.usage.Completion())
 		u.Provenance = chat.Estimated
 	}
+	l.usage = together(l.usage, *u)
+	if u.Prompt() == 0 {
+		u.Input = w.tokens
+	}
 	x.Over(a)
-	l.usage = plus(l.usage, a.Usage)
 	for i := range w.targets {
 		if p := w.place(i); p.target.Provider == a.Provider && p.key == a.Key && x.ModelFor(p.target) == a.Model {
 			w.tried |= 1 << i
@@ -387,22 +440,38 @@ func (l *lasting) failure(dst []byte, e chat.Error) []byte {
 	}
 }
 
-// plus is the sum of two usages. It is an estimate if one of them is no report.
-func plus(a, b chat.Usage) chat.Usage {
+// total is the usage of the whole answer as the caller sees it.
+func (l *lasting) total(rest chat.Usage) chat.Usage {
+	u := together(l.usage, rest)
+	if u.Prompt() == 0 {
+		u.Input = l.w.tokens
+	}
+	return u
+}
+
+// together is the usage of an answer that one attempt began and another went on with, as the caller sees it: his prompt once, and
+// all that was delivered. That the second was asked with what the first had said as a part of its prompt is the gateway's
+// affair: it is in the records of the attempts, which are what is priced and charged for. It is an estimate if one of them is.
+func together(begun, rest chat.Usage) chat.Usage {
 	switch chat.Unknown {
-	case a.Provenance:
-		return b
-	case b.Provenance:
-		return a
+	case begun.Provenance:
+		return rest
+	case rest.Provenance:
+		return begun
 	}
-	if b.Provenance != chat.Reported || a.Provenance != chat.Reported {
-		a.Provenance = chat.Estimated
+	u := begun
+	if begun.Prompt() == 0 && rest.Prompt() > 0 { // the rest's has what was said at its end
+		u = rest
+		u.Input = max(rest.Input-begun.Completion(), 0)
 	}
-	a.Input, a.CacheRead, a.CacheWrite, a.CacheWriteHour = a.Input+b.Input, a.CacheRead+b.CacheRead, a.CacheWrite+b.CacheWrite, a.CacheWriteHour+b.CacheWriteHour
-	a.InputAudio, a.InputImage = a.InputAudio+b.InputAudio, a.InputImage+b.InputImage
-	a.Output, a.Reasoning, a.OutputAudio, a.OutputImage = a.Output+b.Output, a.Reasoning+b.Reasoning, a.OutputAudio+b.OutputAudio, a.OutputImage+b.OutputImage
-	if b.Tier != "" {
-		a.Tier = b.Tier
+	u.Output, u.Reasoning = begun.Output+rest.Output, begun.Reasoning+rest.Reasoning
+	u.OutputAudio, u.OutputImage = begun.OutputAudio+rest.OutputAudio, begun.OutputImage+rest.OutputImage
+	u.Provenance = chat.Reported
+	if rest.Provenance != chat.Reported || begun.Provenance != chat.Reported {
+		u.Provenance = chat.Estimated
 	}
-	return a
+	if rest.Tier != "" {
+		u.Tier = rest.Tier
+	}
+	return u
 }

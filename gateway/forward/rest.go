@@ -32,7 +32,7 @@ func (l *lasting) rest() (body, begun []byte, ok bool) {
 			return nil, nil, false
 		}
 	}
-	e = lower(e, body, l.said.pieces)
+	e = lower(e, body, l.said.least())
 	slices.SortStableFunc(e, func(a, b peek.Edit) int { return a.At - b.At })
 	return peek.Append(nil, body, e), begun, true
 }
@@ -109,18 +109,39 @@ func prefill(body []byte, d *wire.Dialect, text string) (e []peek.Edit, ok bool)
 	return []peek.Edit{{At: inside, End: inside, Text: text}}, true
 }
 
-// lower takes what was said off the limits of the answer. Pieces are one token or more: the answer may get a little longer than
-// was allowed, but does not end before.
-func lower(e []peek.Edit, body []byte, pieces int64) []peek.Edit {
+// limits goes over the limits of the answer that a body has.
+func limits(body []byte, each func(at, end int, n int64)) {
 	for _, key := range [...]string{`"max_tokens"`, `"max_completion_tokens"`, `"max_output_tokens"`} {
 		v := peek.Find(body, []byte(key))
-		if n, ok := peek.Int(v); ok && pieces > 0 {
+		if n, ok := peek.Int(v); ok {
 			at := cap(body) - cap(v)
-			e = append(e, peek.Edit{At: at, End: at + len(v), Text: strconv.FormatInt(max(n-pieces, 1), 10)})
+			each(at, at+len(v), n)
 		}
+	}
+}
+
+// lower takes what was said off the limits of the answer, by the least that it can have been: the answer may get a little longer
+// than was allowed, but does not end before.
+func lower(e []peek.Edit, body []byte, said int64) []peek.Edit {
+	if said > 0 {
+		limits(body, func(at, end int, n int64) {
+			e = append(e, peek.Edit{At: at, End: end, Text: strconv.FormatInt(n-said, 10)})
+		})
 	}
 	return e
 }
+
+// spent says whether as much was said as the answer is limited to.
+func (l *lasting) spent() (spent bool) {
+	said := l.said.least()
+	if body := l.x.Request.Body(); body != nil && said > 0 {
+		limits(body, func(_, _ int, n int64) { spent = spent || n <= said })
+	}
+	return spent
+}
+
+// least is how many tokens were said at the least: a piece has one, and few have more than eight bytes.
+func (s *said) least() int64 { return max(s.pieces, int64(len(s.text)/8)) }
 
 // tokens is an estimate of what was said, in tokens: a piece has one at least, and one has four bytes or so.
 func (s *said) tokens() int64 { return max(s.pieces, int64(len(s.text)/4)) }

@@ -20,20 +20,25 @@ type walk struct {
 	targets []*gateway.Target
 	tokens  int64 // of the prompt, by an estimate
 
-	current   int             // index of the target that was asked last; -1: none
-	tried     uint64          // asked at least once
+	current   int    // index of the target that was asked last; -1: none
+	tried     uint64 // asked at least once
+	made      [mostTargets]uint8
 	dismissed uint64          // will not answer differently
-	crowded   uint64          // let nobody queue any more
+	crowded   uint64          // do not let this exchange queue (any longer)
 	afforded  uint64          // have been failing, and are paid for
 	retries   int             // left
 	retry     int             // made
 	paid      bool            // the budget has paid for the next retry
 	rest      gateway.Instant // before which there is no retry
+	asked     askedFor        // before which there is none at a target
 	tooSmall  int64           // window of the largest model that found the prompt too long
 	refused   error           // by the queue of a target that is crowded
 }
 
 const mostTargets = 64
+
+// askedFor is until when targets, by their index, asked to be left alone with this request. What health knows of is not in it.
+type askedFor map[int]gateway.Instant
 
 func newWalk(h *Handler, x *gateway.Exchange) walk {
 	w := walk{h: h, x: x, targets: distinct(x), tokens: x.Request.PromptTokens(), current: -1, retries: h.o.Max}
@@ -125,28 +130,30 @@ func (w *walk) known(t *gateway.Target) *catalog.Model {
 func (w *walk) next() (place, error) {
 	began := gateway.Now()
 	for now, naps := began, 0; ; now = gateway.Now() {
-		p, i, ok := w.fresh(now)
+		p, full, ok := w.fresh(now)
 		if ok {
 			w.move(&p, now.Sub(began))
 			return p, nil
 		}
-		var wait time.Duration
-		if i < 0 {
-			if i, wait, ok = w.soonest(now, w.h.o.BackoffMax-now.Sub(began)); !ok {
+		if full == 0 {
+			most := w.patience(began, now)
+			i, wait, ok := w.soonest(now, most)
+			if !ok {
 				return p, w.nobody(now)
 			}
-		}
-		if wait > 0 {
-			if naps > 0 { // the last was in vain: somebody else tries it
-				wait = max(wait, min(nap<<min(naps, 8), longestNap))
+			if wait > 0 {
+				if naps > 0 { // the last was in vain: somebody else tries it
+					wait = max(wait, min(nap<<min(naps, 8), longestNap, most))
+				}
+				naps++
+				if err := pause(w.x, wait); err != nil {
+					return p, err
+				}
+				continue
 			}
-			naps++
-			if err := pause(w.x, wait); err != nil {
-				return p, err
-			}
-			continue
+			full = 1 << i
 		}
-		p, ok, err := w.enter(i)
+		p, ok, err := w.enter(full)
 		if err != nil {
 			return p, err
 		}
@@ -171,13 +178,13 @@ func (w *walk) move(p *place, waited time.Duration) {
 		w.paid = false
 	}
 	w.tried |= 1 << p.index
+	w.made[p.index]++
 	w.current, p.waited = p.index, waited
 }
 
-// fresh takes a place at the first target that was not tried yet and can be asked at once. Without one it gives the first
-// that only has no room; -1 if there is none such either.
-func (w *walk) fresh(now gateway.Instant) (p place, full int, ok bool) {
-	full = -1
+// fresh takes a place at the first target that was not tried yet and can be asked at once. Without one it gives the set of those
+// that only have no room.
+func (w *walk) fresh(now gateway.Instant) (p place, full uint64, ok bool) {
 	for i := range w.targets {
 		if has(w.tried, i) || !w.may(i) {
 			continue
@@ -187,12 +194,10 @@ func (w *walk) fresh(now gateway.Instant) (p place, full int, ok bool) {
 		case p.health.Wait(now) > 0:
 		case w.tried != 0 && !w.afford(&p, now):
 			w.dismissed |= 1 << i
-		case p.limiter.TryEnter():
-			if w.start(&p, now) {
-				return p, i, true
-			}
-		case full < 0:
-			full = i
+		case !p.limiter.TryEnter():
+			full |= 1 << i
+		case w.start(&p, now):
+			return p, 0, true
 		}
 	}
 	return place{}, full, false
@@ -204,14 +209,12 @@ func (w *walk) afford(p *place, now gateway.Instant) bool {
 	if has(w.afforded, p.index) || p.health.State(now) == health.Healthy {
 		return true
 	}
-	if !w.withdraw() {
+	if !w.h.budget.withdraw() {
 		return false
 	}
 	w.afforded |= 1 << p.index
 	return true
 }
-
-func (w *walk) withdraw() bool { return w.h.o.Budget <= 0 || w.h.budget.withdraw() }
 
 // start begins an attempt at a place where there is room; false if the target must not be asked any more.
 func (w *walk) start(p *place, now gateway.Instant) bool {
@@ -222,57 +225,101 @@ func (w *walk) start(p *place, now gateway.Instant) bool {
 	return false
 }
 
-// soonest is whom to wait for, and how long, if that is not too long: at first the target that can be asked soonest, later
-// the one whose turn it is. Those that were tried come again after a pause, as long as there are retries.
-func (w *walk) soonest(now gateway.Instant, most time.Duration) (index int, wait time.Duration, ok bool) {
-	most = max(most, 0) // a pause may take longer than it was to; who can be asked at once still is
-	if d := w.x.Deadline(); d != 0 {
-		most = min(most, d.Sub(now)-1)
+// patience is for how long the exchange may still wait, having begun at an instant, when none of its targets may be asked: until
+// its caller's deadline, and without one for BackoffMax. Where that is 0 nobody waits.
+func (w *walk) patience(began, now gateway.Instant) time.Duration {
+	most := w.h.o.BackoffMax
+	if most <= 0 {
+		return 0 // who can be asked at once still is
 	}
+	most -= now.Sub(began)
+	if d := w.x.Deadline(); d != 0 {
+		most = d.Sub(now)
+	}
+	return max(most, 0)
+}
+
+// soonest is whom to wait for, and how long, if that is not too long: the target that can be asked soonest, of several the one
+// whose turn it is. Those that were tried come again after a pause, as long as there are retries; each time that one was asked
+// in vain counts like half of BackoffMax, lest all retries go where it fails while another only wants to be left alone for
+// a second.
+func (w *walk) soonest(now gateway.Instant, most time.Duration) (index int, wait time.Duration, ok bool) {
+	for {
+		index, wait, ok = w.earliest(now, most)
+		if !ok || !has(w.tried, index) || w.paid {
+			return index, wait, ok
+		}
+		if w.h.budget.withdraw() {
+			w.paid = true
+			return index, wait, ok
+		}
+		w.retries = 0
+	}
+}
+
+// earliest is soonest, whoever pays for it.
+func (w *walk) earliest(now gateway.Instant, most time.Duration) (index int, wait time.Duration, ok bool) {
+	var least time.Duration
 	for k := range w.targets {
 		i := (w.current + 1 + k) % len(w.targets)
-		if !w.may(i) {
+		if !w.may(i) || has(w.tried, i) && w.retries <= 0 {
 			continue
 		}
-		d := w.place(i).health.Wait(now)
+		p := w.place(i)
+		d := p.health.Wait(now)
 		if has(w.tried, i) {
-			if w.retries <= 0 || !w.paid && !w.withdraw() {
-				w.retries = 0
-				continue
-			}
-			w.paid = true
 			d = max(d, w.rest.Sub(now))
 		}
-		switch {
-		case d > most:
-		case w.tried != 0:
-			return i, d, true
-		case !ok || d < wait:
-			index, wait, ok = i, d, true
+		if until, ok := w.asked[i]; ok {
+			d = max(d, until.Sub(now))
+		}
+		if d > most || !w.inTime(&p, now, d) {
+			continue
+		}
+		if badness := max(d, 0) + time.Duration(w.made[i])*w.h.o.BackoffMax/2; !ok || badness < least {
+			index, wait, least, ok = i, d, badness, true
 		}
 	}
 	return index, wait, ok
 }
 
-// enter takes a place at a target, in its queue if need be. It is not ok without an error if another should be looked for.
-func (w *walk) enter(i int) (p place, ok bool, err error) {
-	p = w.place(i)
-	if p.health.Wait(gateway.Now()) > 0 {
-		return p, false, nil
+// inTime says whether an attempt that is made after a wait can still answer before the caller's deadline. What failures add to
+// the time that a target is expected to take counts for a quarter of what is left at most.
+func (w *walk) inTime(p *place, now gateway.Instant, wait time.Duration) bool {
+	d := w.x.Deadline()
+	if d == 0 {
+		return true
 	}
-	if !p.limiter.TryEnter() {
-		err = p.limiter.Enter(w.x.Context(), w.ticket())
-		switch {
-		case err == nil:
-		case w.x.Err() != nil:
-			return p, false, w.x.Cause()
-		default:
-			w.crowded |= 1 << i
-			w.refused = crowd(p.target.Provider, err)
-			return p, false, nil
+	left := d.Sub(now)
+	return wait+min(p.health.First(now, !w.x.Request.Stream()), left/4) < left
+}
+
+// enter takes a place at one of a set of targets, in their queues if need be. It is not ok without an error if another should
+// be looked for.
+func (w *walk) enter(set uint64) (p place, ok bool, err error) {
+	now := gateway.Now()
+	var places []place
+	var at []*admission.Limiter
+	for i := range w.targets {
+		if p := w.place(i); has(set, i) && p.health.Wait(now) <= 0 && !slices.Contains(at, p.limiter) {
+			places, at = append(places, p), append(at, p.limiter)
 		}
 	}
-	return p, w.start(&p, gateway.Now()), nil
+	if len(at) == 0 {
+		return p, false, nil
+	}
+	k, err := admission.EnterAny(w.x.Context(), w.ticket(), at...)
+	switch {
+	case err == nil:
+		p = places[k]
+		return p, w.start(&p, gateway.Now()), nil
+	case w.x.Err() != nil:
+		return p, false, w.x.Cause()
+	default:
+		w.crowded |= set
+		w.refused = crowd(places[k].target.Provider, err)
+		return p, false, nil
+	}
 }
 
 // ticket is what the exchange has to show in a queue.

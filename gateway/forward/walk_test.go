@@ -101,6 +101,20 @@ func TestWhoIsAsked(t *testing.T) {
 		}
 		x.SetDeadline(now().Add(time.Second))
 	})
+	check("until the deadline, if there is one", "1", 50*time.Second, func(f *fleet, x *gateway.Exchange) {
+		for i, t := range f.targets {
+			cool(t, time.Duration(60-10*(i%2))*time.Second)
+		}
+		x.SetDeadline(now().Add(time.Minute))
+	})
+	check("several queues: the first that has room", "1", 10*time.Millisecond, func(f *fleet, _ *gateway.Exchange) {
+		for i, d := range []time.Duration{9 * time.Second, 10 * time.Millisecond, 5 * time.Second} {
+			l := admission.New(admission.Settings{Max: 1})
+			f.targets[i].Limiter = l
+			l.TryEnter()
+			time.AfterFunc(d, func() { l.Leave(admission.Signal{}) })
+		}
+	})
 	check("full or ill: the queue", "1", time.Second, func(f *fleet, _ *gateway.Exchange) {
 		cool(f.targets[0], 500*time.Millisecond)
 		l := admission.New(admission.Settings{Max: 1})
@@ -179,6 +193,25 @@ func TestNobodyToAsk(t *testing.T) {
 		func(f *fleet, _ *gateway.Exchange) {
 			cool(f.targets[0], time.Minute)
 			cool(f.targets[1], 2*time.Minute)
+		})
+	check("for longer than one waits without a deadline", "503 upstream_unavailable 3s false: "+no+`"p0" asked to be left alone for another 3s; "p1" asked to be left alone for another 4s.`, 0,
+		func(f *fleet, _ *gateway.Exchange) {
+			cool(f.targets[0], 3*time.Second)
+			cool(f.targets[1], 4*time.Second)
+		})
+	check("until it is too late to answer", "503 upstream_unavailable 999ms false: "+no+`"p0" asked to be left alone for another 1s; "p1" asked to be left alone for another 1s.`, 0,
+		func(f *fleet, x *gateway.Exchange) {
+			cool(f.targets[0], 999*time.Millisecond)
+			cool(f.targets[1], 999*time.Millisecond)
+			x.SetDeadline(now().Add(time.Second))
+		})
+	check("somebody else tries it, to the deadline", "503 upstream_unavailable 50ms false: "+no+`"p0" fails, and is left alone for another 1s.`, time.Second,
+		func(f *fleet, x *gateway.Exchange) {
+			x.Plan.Targets = x.Plan.Targets[:1]
+			ruin(f.targets[0])
+			pauseFor(2 * time.Second)
+			f.targets[0].Health.Begin(now(), 1) // somebody's trial
+			x.SetDeadline(now().Add(time.Second))
 		})
 	check("for longer than the deadline", "503 upstream_unavailable 1s false: "+no+`"p0" asked to be left alone for another 1s; "p1" asked to be left alone for another 1s.`, 0,
 		func(f *fleet, x *gateway.Exchange) {
@@ -472,4 +505,127 @@ func TestTooLong(t *testing.T) {
 		check(words, "01", 200, []int64{8000, 16000}, long("null", words), ok("b"))
 	}
 	check("another mistake", "0", 400, []int64{8000, 16000}, long("null", "Invalid value for temperature."), ok("b"))
+}
+
+// Who may be asked again soon is, although another target comes to be asked later; but not for all retries.
+func TestTheSoonest(t *testing.T) {
+	f := func(trail string, from, to time.Duration, alone time.Duration, answers ...answer) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet(&script{t: t, answers: answers}, &script{t: t, answers: []answer{ok("b")}})
+			cool(f.targets[1], alone)
+			x := f.exchange()
+			start := time.Now()
+			if e := serve(forward.New(options()), x); e != nil || trailOf(x) != trail {
+				t.Errorf("asked %s, %v; want %s", trailOf(x), e, trail)
+			}
+			if took := time.Since(start); took < from || took > to {
+				t.Errorf("took %v, want %v to %v", took, from, to)
+			}
+		})
+	}
+	broken := failed(gateway.CodeUnreachable)
+	f("00", 50*ms, 100*ms, 1900*ms, broken, ok("a"))
+	f("01", 60*ms, 60*ms, 60*ms, after(20*ms, broken), ok("a"))
+	f("001", 1500*ms, 1500*ms, 1500*ms, broken, broken, ok("a"))
+}
+
+// Who asks to be left alone with this request is, whatever that says of his health.
+func TestLeftAloneWithARequest(t *testing.T) {
+	f := func(code int, seconds string, trail string, asked int) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			no := status(code)
+			no.header = []gateway.Field{{Name: "Retry-After", Value: seconds}}
+			s := &script{t: t, answers: []answer{no}}
+			f := newFleet(s)
+			x := f.exchange()
+			start := time.Now()
+			_ = serve(forward.New(options()), x)
+			if s.asked() != asked || asked > 1 && time.Since(start) < time.Second {
+				t.Errorf("%d: asked at %v, want %d times", code, s.at, asked)
+			}
+			if w := f.targets[0].Health.Wait(gateway.Now()); w != 0 {
+				t.Errorf("%d: others are kept away for %v", code, w)
+			}
+		})
+	}
+	f(409, "30", "0", 1)
+	f(425, "30", "0", 1)
+	f(409, "1", "000", 3)
+	f(501, "1", "0", 1)
+}
+
+// The budget pays for retries that are made, and for no others.
+func TestWhatTheBudgetPaysFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		later := status(429)
+		later.header = []gateway.Field{{Name: "Retry-After", Value: "3"}}
+		h := forward.New(options())
+		for range 200 {
+			_ = serve(h, newFleet(&script{t: t, answers: []answer{later}}).exchange())
+		}
+		x := newFleet(&script{t: t, answers: []answer{failed(gateway.CodeUnreachable), ok("a")}}).exchange()
+		if e := serve(h, x); e != nil || trailOf(x) != "00" {
+			t.Errorf("asked %s, %v", trailOf(x), e)
+		}
+	})
+}
+
+// Without a share of the exchanges there are ten retries a second, however often somebody asks for one.
+func TestTheFloorOfTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{t: t, answers: []answer{failed(gateway.CodeUnreachable)}}
+		o := options()
+		o.Budget, o.BackoffMin, o.BackoffMax = 0, 0, 0
+		h := forward.New(o)
+		const n = 50_000
+		for range n {
+			_ = h.Serve(exchange(s))
+			pauseFor(199 * time.Microsecond) // 10 s together
+		}
+		if retries := s.asked() - n; retries < 100 || retries > 115 {
+			t.Errorf("%d retries in ten seconds", retries)
+		}
+	})
+}
+
+// A target that is refused for its rate limit is left alone, also if the head of the refusal tells when a single request will be
+// possible again; and the provider's other requests are not held up for that.
+func TestRefusedWithRateLimitHeaders(t *testing.T) {
+	f := func(told bool, limited bool) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			asked := 0
+			full := sender(func(_ *gateway.Exchange, a *gateway.Attempt) (*gateway.Reply, error) {
+				asked++
+				if now := gateway.Now(); told {
+					a.Limits(now, health.Limits{Requests: health.Limit{Max: 10000, Reset: now.Add(6 * time.Millisecond), Refills: true}})
+				}
+				a.Status = 429
+				return &gateway.Reply{Status: 429, Stream: gateway.Once([]byte(openaiError("slow down")))}, nil
+			})
+			f := newFleet(full, &script{t: t, answers: []answer{ok("b")}})
+			l := admission.New(admission.Settings{})
+			f.targets[0].Limiter = l
+			for range 20 {
+				l.TryEnter() // by other keys
+			}
+			h := forward.New(options())
+			for range 5000 {
+				if e := serve(h, f.exchange()); e != nil {
+					t.Fatal(e)
+				}
+				pauseFor(2 * time.Millisecond)
+			}
+			if asked > 5 {
+				t.Errorf("asked %d times in ten seconds", asked)
+			}
+			if s := l.Snapshot(); (s.Limit > 0) != limited {
+				t.Errorf("told %v: %+v", told, s)
+			}
+		})
+	}
+	f(true, false)
+	f(false, true)
 }
