@@ -1,6 +1,6 @@
 package ledger
 
-// Points are those that a journal can be stopped at.
+// Points are those that a journal can be stopped at; the first three are passed at each attempt.
 func Points() []string {
 	return []string{
 		pointCopied, pointIntent, pointSeal, pointSwitch, pointMade, pointSynced, pointRead, pointInsert, pointCarried, pointRemoved,
