@@ -1,50 +1,82 @@
 // Package auth finds out who asks. It reads the key from the headers alone, so that a request of a stranger is refused
 // before a byte of its body is read.
+//
+// Three things are taken for a credential: a key, whose digest a tenant has; a token of an identity provider that the operator
+// or a tenant has named; and an access token that the gateway gave for a key, so that a browser need not hold one (see
+// [OAuth]). Whatever it is, the address that it comes from may fail so often and no more.
 package auth
 
 import (
-	"bytes"
+	"context"
+	"crypto/x509"
+	"fmt"
 	"sync"
-	"time"
 
-	"github.com/sluice-ai/sluice/config"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
 	"github.com/sluice-ai/sluice/gateway"
-	"github.com/sluice-ai/sluice/plugins/auth/key"
+	"github.com/sluice-ai/sluice/gateway/store"
 )
 
-// Config are the plugin's settings.
-type Config struct {
-	// Pepper is the secret in digests that begin with hmac-sha256. At least 16 bytes; without it those keys are refused.
-	Pepper config.Secret `yaml:"pepper,omitempty"`
-}
+// Endpoints that the plugin answers itself.
+const (
+	tokenEndpoint  = "oauth.token"
+	revokeEndpoint = "oauth.revoke"
+)
 
-const leastPepper = 16
-
-// Validate implements what the configuration looks for.
-func (c *Config) Validate() error {
-	if n := len(c.Pepper.Reveal()); n > 0 && n < leastPepper {
-		return &config.FieldError{
-			Field: "pepper", Message: "the pepper is shorter than 16 bytes",
-			Hint: "make one with: openssl rand -hex 32",
-		}
-	}
-	return nil
+// Lent is what the plugin needs of its surroundings. The zero value will do for one node without a store.
+type Lent struct {
+	Tokens store.Tokens   // where refresh tokens are; nil: in memory, until the plugin's settings change
+	Roots  *x509.CertPool // authorities of the servers that key sets come from; nil: the system's
 }
 
 // Spec describes the plugin "auth".
 func Spec() gateway.Spec {
-	return gateway.Define("auth", Config{}, func(h gateway.Host, c Config) (gateway.Plugin, error) {
-		return &Plugin{host: h, who: NewAuthenticator(c.Pepper, h.Now)}, nil
-	})
+	return gateway.Define("auth", defaults(), func(h gateway.Host, c Config) (gateway.Plugin, error) { return New(h, c, Lent{}) })
 }
 
 // Plugin lets through whom the endpoint's policy allows, and says who it is.
 type Plugin struct {
-	host gateway.Host
-	who  *Authenticator
+	host  gateway.Host
+	who   *Authenticator
+	oauth *OAuth
 }
 
 var _ gateway.Plugin = (*Plugin)(nil)
+
+// New makes the plugin. Its settings are valid.
+func New(h gateway.Host, c Config, l Lent) (*Plugin, error) {
+	m := newMetrics()
+	for _, collector := range []prometheus.Collector{m.failures, m.fetches} {
+		if err := h.Metrics().Register(collector); err != nil {
+			return nil, fmt.Errorf("auth: %w", err)
+		}
+	}
+	fetch := func(s *source) {
+		h.Go(func(ctx context.Context) {
+			raw, err := download(ctx, s.from, l.Roots)
+			if err = s.done(raw, h.Now(), err); err != nil {
+				m.fetches.WithLabelValues("error").Inc()
+				h.Log().Warn("no key set from an identity provider", zap.String("url", s.from.url), zap.Error(err))
+				return
+			}
+			m.fetches.WithLabelValues("ok").Inc()
+		})
+	}
+	who, err := newAuthenticator(c, h.Now, fetch, m)
+	if err != nil {
+		return nil, err
+	}
+	tokens := l.Tokens
+	if tokens == nil {
+		tokens = newMemory()
+	}
+	return &Plugin{host: h, who: who, oauth: &OAuth{who: who, tokens: tokens, c: c.Tokens, log: h.Log()}}, nil
+}
+
+// OAuth gives and takes back tokens with the same settings, for a transport that does not go through the chain.
+func (p *Plugin) OAuth() *OAuth { return p.oauth }
 
 // Wrap implements gateway.Plugin.
 func (p *Plugin) Wrap(next gateway.Handler) gateway.Handler {
@@ -52,17 +84,17 @@ func (p *Plugin) Wrap(next gateway.Handler) gateway.Handler {
 	return gateway.HandlerFunc(func(x *gateway.Exchange) error {
 		switch x.Request.Endpoint.Policy {
 		case gateway.Public:
-			return next.Serve(x)
+			return p.public(x, next)
 		case gateway.Callers:
 		default:
 			return errClosed
 		}
-		if p.who.pepper == nil && x.Directory.Peppered() {
+		if p.who.hmac == nil && x.Directory.Peppered() {
 			once.Do(func() {
 				p.host.Log().Warn("keys whose digest is an hmac-sha256 are refused: plugins.auth.pepper is not set")
 			})
 		}
-		caller, err := p.who.Authenticate(x.Request.Header, x.Directory)
+		caller, err := p.who.Authenticate(x.Context(), x.Request.Header, x.Client, x.Directory)
 		if err != nil {
 			return err
 		}
@@ -71,107 +103,44 @@ func (p *Plugin) Wrap(next gateway.Handler) gateway.Handler {
 	})
 }
 
-// Authenticator finds the owner of a key. Every surface uses the same one.
-type Authenticator struct {
-	pepper *key.Pepper // nil if there is none
-	now    func() time.Time
+// public lets everybody through, but for those who want tokens. Without a pepper there are none, and the transport says so.
+func (p *Plugin) public(x *gateway.Exchange, next gateway.Handler) error {
+	name := x.Request.Endpoint.Name
+	if name != tokenEndpoint && name != revokeEndpoint || !p.oauth.Enabled() {
+		return next.Serve(x)
+	}
+	params, err := x.Request.Params()
+	if err != nil {
+		return err
+	}
+	r := &Request{Params: params, Header: x.Request.Header, Client: x.Client, Directory: x.Directory}
+	body := []byte("{}")
+	if name == tokenEndpoint {
+		body, x.Caller.Tenant, err = p.oauth.Token(x.Context(), r)
+	} else {
+		err = p.oauth.Revoke(x.Context(), r)
+	}
+	if err != nil {
+		return err
+	}
+	x.Reply = &gateway.Reply{Status: 200, ContentType: "application/json", Stream: gateway.Once(body)}
+	x.Commit()
+	return nil
 }
 
-// NewAuthenticator makes an authenticator; pepper may be empty.
-func NewAuthenticator(pepper config.Secret, now func() time.Time) *Authenticator {
-	a := &Authenticator{now: now}
-	if !pepper.IsZero() {
-		a.pepper = key.NewPepper(pepper.Reveal())
-	}
-	return a
+// metrics are the plugin's counters. No label has a value that somebody else chooses.
+type metrics struct {
+	failures *prometheus.CounterVec // reason: key, token, client, refresh, reuse, address
+	fetches  *prometheus.CounterVec // result: ok, error
 }
 
-// Authenticate says whose key the headers carry: in Authorization as a bearer token (RFC 6750, section 2.1), or alone in
-// x-api-key (Anthropic's SDKs) or api-key (Azure's). Without a key it is the anonymous tenant, if the directory has one;
-// a wrong key is never anonymous. The error is an *Error, 401 or 400.
-//
-// Every wellformed key costs the same work, whether or not anybody has it, and what is looked up is its digest, so the
-// time it takes tells nothing of the keys that exist. Nothing is allocated for keys up to 192 bytes.
-func (a *Authenticator) Authenticate(h gateway.Header, d *gateway.Directory) (gateway.Caller, error) {
-	k, bad := credential(h)
-	switch {
-	case bad != nil:
-		return gateway.Caller{}, bad
-	case k == nil:
-		if t := d.Anonymous(); t != nil {
-			return gateway.Caller{Tenant: t}, nil
-		}
-		return gateway.Caller{}, errMissing
-	case key.Ours(k) && !key.Wellformed(k):
-		return gateway.Caller{}, errMistyped
+func newMetrics() *metrics {
+	return &metrics{
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_auth_failures_total", Help: "Credentials that were refused.",
+		}, []string{"reason"}),
+		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_jwks_refresh_total", Help: "Fetches of identity providers' key sets.",
+		}, []string{"result"}),
 	}
-	found := a.find(k, d)
-	if found == nil {
-		return gateway.Caller{}, errUnknown
-	}
-	if !found.Expires.IsZero() && !a.now().Before(found.Expires) {
-		return gateway.Caller{}, expired(found.Expires)
-	}
-	return gateway.Caller{Tenant: found.Tenant, Key: found.Name}, nil
-}
-
-// find looks up both digests, whichever of them is the one that is stored.
-func (a *Authenticator) find(k []byte, d *gateway.Directory) *gateway.Key {
-	found := d.Key(key.Digest(k))
-	if a.pepper != nil && d.Peppered() {
-		if peppered := d.Key(a.pepper.Digest(k)); peppered != nil {
-			found = peppered
-		}
-	}
-	return found
-}
-
-const (
-	longest = 4 << 10 // bytes of a credential
-	blank   = " \t"   // optional white space around a field's value (RFC 9110, section 5.6.3)
-)
-
-// credential is the key that the headers carry; nil if there is none. An empty field is no credential: SDKs send it when
-// they have no key.
-func credential(h gateway.Header) ([]byte, *gateway.Error) {
-	k, bad := bearer(bytes.Trim(h.Get("Authorization"), blank))
-	for _, name := range [...]string{"X-Api-Key", "Api-Key"} {
-		v := bytes.Trim(h.Get(name), blank)
-		switch {
-		case len(v) == 0:
-		case bad != nil, k != nil && !bytes.Equal(k, v):
-			return nil, errSeveral
-		default:
-			k = v
-		}
-	}
-	switch {
-	case bad != nil:
-		return nil, bad
-	case len(k) > longest:
-		return nil, errTooLong
-	}
-	for _, c := range k {
-		if c <= ' ' || c > '~' {
-			return nil, errMalformed
-		}
-	}
-	return k, nil
-}
-
-// bearer is the token in the value of Authorization. The scheme's letter case does not matter, and any number of spaces
-// may follow it (RFC 9110, section 11.4).
-func bearer(v []byte) ([]byte, *gateway.Error) {
-	if len(v) == 0 {
-		return nil, nil
-	}
-	scheme, token, _ := bytes.Cut(v, []byte(" "))
-	if !bytes.EqualFold(scheme, []byte("Bearer")) {
-		return nil, errScheme
-	}
-	token = bytes.TrimLeft(token, " ")
-	if len(token) == 0 {
-		return nil, errEmpty
-	}
-	return token, nil
 }

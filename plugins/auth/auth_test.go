@@ -1,7 +1,6 @@
 package auth_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +37,11 @@ func directory(anonymous *gateway.Tenant) *gateway.Directory {
 	})
 }
 
-func settings() *auth.Config { return &auth.Config{Pepper: config.NewSecret(pepper)} }
+func settings() *auth.Config {
+	c := auth.Spec().Defaults().(*auth.Config)
+	c.Pepper = config.NewSecret(pepper)
+	return c
+}
 
 func TestConformance(t *testing.T) {
 	gatewaytest.Conformance(t, gatewaytest.Subject{
@@ -221,18 +224,4 @@ func TestWithoutPepper(t *testing.T) {
 	f(first, peppered, 401, 1)
 	f(first, plain, 200, 1)
 	f(second, plain, 200, 2)
-}
-
-func TestValidate(t *testing.T) {
-	f := func(pepper, want string) {
-		t.Helper()
-		err := (&auth.Config{Pepper: config.NewSecret(pepper)}).Validate()
-		var field *config.FieldError
-		if (err == nil) != (want == "") || err != nil && (err.Error() != want || !errors.As(err, &field)) {
-			t.Errorf("%q: %v", pepper, err)
-		}
-	}
-	f("", "")
-	f("123456789012345", "pepper: the pepper is shorter than 16 bytes")
-	f("1234567890123456", "")
 }

@@ -30,13 +30,66 @@ var (
 	}
 )
 
+// Reasons to refuse a token. None tells more of it than who holds it can read in it, but that its signature is right.
+var (
+	errTokenLong      = invalidToken("The token is longer than 8192 bytes.")
+	errTokenForm      = invalidToken("The token is not a JSON Web Token in the compact form, with a header and claims as they should be.")
+	errTokenIssuer    = invalidToken("The token's issuer is not known here, or not for this audience or tenant.")
+	errTokenAlgorithm = invalidToken("The token is not signed with an algorithm that its issuer uses here.")
+	errTokenKey       = invalidToken("The token is signed with a key that its issuer does not have.")
+	errTokenSignature = invalidToken("The token's signature is wrong.")
+	errTokenTime      = invalidToken("The token is not valid at present: it has expired, or is for later.")
+	errTokenClaims    = invalidToken("The token's claims do not say who calls, in the form that is configured.")
+	errTokenRevoked   = invalidToken("The token's key or tenant is no longer valid.")
+)
+
 func invalid(message string) *gateway.Error {
 	return &gateway.Error{
 		Status: 401, Type: gateway.TypeInvalidRequest, Code: "invalid_api_key", Origin: gateway.OriginClient, Message: message,
 	}
 }
 
+// invalidToken has the code by which clients of tokens know that they need a new one (RFC 6750, section 3.1).
+func invalidToken(message string) *gateway.Error {
+	e := invalid(message)
+	e.Code = "invalid_token"
+	return e
+}
+
 // expired tells only who has the key that it was one.
 func expired(at time.Time) *gateway.Error {
 	return invalid("The API key expired at " + at.UTC().Format(time.RFC3339) + ". The gateway's operator issues new ones.")
+}
+
+func tooMany(wait time.Duration) *gateway.Error {
+	return &gateway.Error{
+		Status: 429, Type: gateway.TypeRateLimit, Code: "too_many_failed_authentications", Origin: gateway.OriginClient, RetryAfter: wait,
+		Message: "Too many requests with wrong keys came from this address. Keys that were used from it before still work.",
+	}
+}
+
+// providerOut is for a token that cannot be verified, because its issuer's keys cannot be had.
+func providerOut(err error) *gateway.Error {
+	return &gateway.Error{
+		Status: 503, Type: gateway.TypeServer, Code: "identity_provider_unavailable", RetryAfter: pause, Err: err,
+		Message: "The identity provider that issued the token cannot be reached to verify it.",
+	}
+}
+
+// Errors of the token endpoints; their codes are those of RFC 6749, section 5.2.
+var (
+	errGrant     = oauthError("invalid_grant", "The refresh token is not valid: it has expired, was used before, or its key is no longer valid.")
+	errGrantType = oauthError("unsupported_grant_type", "The grants are client_credentials and refresh_token.")
+	errNoTokens  = oauthError("unsupported_grant_type", "This gateway gives no tokens: it has no pepper to sign them with.")
+	errScope     = oauthError("invalid_scope", "The scope is no list of models, or of none that the client may use.")
+)
+
+func oauthError(code, message string) *gateway.Error {
+	return &gateway.Error{Status: 400, Type: gateway.TypeInvalidRequest, Code: code, Origin: gateway.OriginClient, Message: message, NoRetry: true}
+}
+
+func invalidClient(message string) *gateway.Error {
+	e := oauthError("invalid_client", message)
+	e.Status = 401
+	return e
 }

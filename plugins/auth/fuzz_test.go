@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"regexp"
+	"strings"
 	"testing"
-	"time"
 
-	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/gatewaytest"
 	"github.com/sluice-ai/sluice/plugins/auth"
@@ -25,7 +24,13 @@ func FuzzAuthorization(f *testing.F) {
 	} {
 		f.Add([]byte(v))
 	}
-	a := auth.NewAuthenticator(config.NewSecret(pepper), time.Now)
+	p, _ := gatewaytest.Build(f, auth.Spec(), settings())
+	handler := p.Wrap(gateway.HandlerFunc(func(*gateway.Exchange) error { return nil }))
+	authenticate := func(t *testing.T, h gatewaytest.Header, d *gateway.Directory) (gateway.Caller, error) {
+		x := gatewaytest.New(t, gatewaytest.Request{Header: h, Directory: d})
+		err := handler.Serve(x)
+		return x.Caller, err
+	}
 	f.Fuzz(func(t *testing.T, v []byte) {
 		want := ""
 		if m := bearer.FindSubmatch(v); m != nil {
@@ -37,14 +42,15 @@ func FuzzAuthorization(f *testing.F) {
 			Keys: map[gateway.Digest]*gateway.Key{key.Digest([]byte(want)): {Name: "k", Tenant: owner}},
 		})
 		h := gatewaytest.Header{"Authorization": bytes.Clone(v)}
-		_, err := a.Authenticate(h, gateway.NewDirectory(gateway.Entries{}))
+		_, err := authenticate(t, h, gateway.NewDirectory(gateway.Entries{}))
 		var e *gateway.Error
 		if !errors.As(err, &e) || e.Status != 401 || e.Code != "invalid_api_key" || bytes.Contains([]byte(e.Message), []byte(plain)) {
 			t.Fatalf("%q: %v", v, err)
 		}
-		c, err := a.Authenticate(h, mine)
+		c, err := authenticate(t, h, mine)
 		mistyped := key.Ours([]byte(want)) && !key.Wellformed([]byte(want))
-		if let := err == nil && c.Tenant == owner; let != (want != "" && len(want) <= 4<<10 && !mistyped) {
+		token := strings.HasPrefix(want, "ey") && strings.Count(want, ".") == 2 // a key of that form is taken for one
+		if let := err == nil && c.Tenant == owner; let != (want != "" && len(want) <= 4<<10 && !mistyped && !token) {
 			t.Fatalf("%q: let in: %v, the key is %q", v, let, want)
 		}
 		if !bytes.Equal(h.Get("Authorization"), v) {

@@ -157,3 +157,26 @@ func (p *Pepper) Digest(key []byte) gateway.Digest {
 	copy(text[sha256.BlockSize:], inner[:])
 	return gateway.Digest{Kind: gateway.HMACSHA256, Sum: sha256.Sum256(text[:])}
 }
+
+const refresh = "slr_"
+
+// NewRefresh makes a refresh token of 178 random bits. It names whose it is, so that it can be looked for there.
+func NewRefresh(tenant string) string {
+	b := make([]byte, 0, len(refresh)+len(tenant)+1+random+checksum)
+	b = appendRandom(append(append(append(b, refresh...), tenant...), '_'))
+	return string(appendSum(b, b))
+}
+
+// RefreshTenant is whose a refresh token says that it is. It is false for what is not in the form of NewRefresh.
+func RefreshTenant(token []byte) (tenant string, ok bool) {
+	const tail = 1 + random + checksum
+	n := len(token) - tail
+	if n <= len(refresh) || string(token[:len(refresh)]) != refresh || token[n] != '_' {
+		return "", false
+	}
+	var room [checksum]byte
+	if !bytes.HasSuffix(token, appendSum(room[:0], token[:len(token)-checksum])) {
+		return "", false
+	}
+	return string(token[len(refresh):n]), true
+}
