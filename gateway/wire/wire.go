@@ -18,8 +18,8 @@ import (
 type Dialect struct {
 	Name string
 
-	// Look says what one event of a stream tells, and how many bytes of the answer it carries, and reads its usage into u. It
-	// allocates nothing.
+	// Look says what one event of a stream tells, and how much of the answer it carries, for [chat.Said], and reads its usage
+	// into u. It allocates nothing.
 	Look func(name string, data []byte, u *chat.Usage) (s chat.Signs, said int)
 	// LookWhole is Look for the body of a unary answer.
 	LookWhole func(data []byte, u *chat.Usage) chat.Signs

@@ -18,7 +18,7 @@ import (
 //   - Failed for an error;
 //   - Malformed for what is not one JSON object with a type.
 //
-// said is how many bytes of the answer it carries, as they stand in the text: what is said, thought, and asked of tools.
+// said is how much of the answer it carries, by [shape.Weight]: what is said, thought, and asked of tools.
 // Signatures, and the words of sources, are not generated.
 //
 // Nothing is allocated.
@@ -62,14 +62,14 @@ func Look(name string, data []byte, u *chat.Usage) (s chat.Signs, said int) {
 func deltaSaid(delta []byte) (said int) {
 	for _, head := range [...]string{`{"type":"text_delta","text":"`, `{"type":"thinking_delta","thinking":"`, `{"type":"input_json_delta","partial_json":"`} {
 		if len(delta) >= len(head) && string(delta[:len(head)]) == head && delta[len(delta)-2] == '"' {
-			return len(delta) - len(head) - len(`"}`)
+			return shape.Weight(delta[len(head) : len(delta)-len(`"}`)])
 		}
 	}
 	peek.Each(delta, func(key, val []byte) bool {
 		switch string(key) {
 		case "text", "thinking", "partial_json":
 			inside, _ := shape.Inside(val)
-			said += len(inside)
+			said += shape.Weight(inside)
 		}
 		return true
 	})

@@ -3,8 +3,8 @@ package anthropic_test
 import (
 	"testing"
 
-	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/anthropic"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
 // signsOf is the first of what Look says.

@@ -1,16 +1,16 @@
 package chat
 
 // Said counts how many tokens of an answer have passed while it streams: one for four bytes, but one at least for each event
-// that says something, as most providers send each token in an event of its own. It is an estimate, off by a fifth for most
-// texts in most languages. Where a stream says before its end how much it has used, and that is more, it is that: thoughts
-// need not be shown.
+// that says something, as most providers send each token in an event of its own. It is an estimate, off by a fifth at most for
+// most texts. Where a stream says before its end how much it has used, and that is more, it is that: thoughts need not be
+// shown.
 type Said struct{ bytes, events int64 }
 
 // bytesPerToken is what a token of an answer has, on average.
 const bytesPerToken = 4
 
-// Tokens counts one event, which carries so many bytes of the answer, and says how many tokens have passed by now. u is the
-// usage as far as the stream has told it.
+// Tokens counts one event, which carries so many bytes of the answer (where a character of two counts as one), and says how many
+// tokens have passed by now. u is the usage as far as the stream has told it.
 func (s *Said) Tokens(said int, u *Usage) int64 {
 	if said > 0 {
 		s.bytes += int64(said)

@@ -54,8 +54,7 @@ const (
 	MaxCalls   = 1024 // of one choice
 )
 
-// CallSaid is how many bytes of an answer it takes to say that a tool is called, beside its name and arguments: about six
-// tokens.
+// CallSaid is how many bytes it counts for, in [Said], that a tool is called, beside its name and arguments: about six tokens.
 const CallSaid = 24
 
 // Decoder reads the events of one stream.

@@ -19,7 +19,7 @@ import (
 //   - Failed for an error in the place of a chunk, or beside it;
 //   - Malformed for what is not one JSON object.
 //
-// said is how many bytes of the answer it carries, as they stand in the text: what is said, thought, and asked of tools.
+// said is how much of the answer it carries, by [shape.Weight]: what is said, thought, and asked of tools.
 //
 // Nothing is allocated, and data is scanned once; more is looked at closely only where something rare occurs.
 func Look(name string, data []byte, u *chat.Usage) (s chat.Signs, said int) {
@@ -310,7 +310,7 @@ func walk(choices []byte) (finished uint64, progress bool, said int) {
 				progress, said = progress || some, said+n
 			case "text": // of the older completions
 				if len(val) > 2 && val[0] == '"' {
-					progress, said = true, said+len(val)-2
+					progress, said = true, said+shape.Weight(val[1:len(val)-1])
 				}
 			case "finish_reason":
 				reason = val
@@ -337,7 +337,8 @@ func saysSomething(delta []byte) (something bool, said int) {
 		something = true
 		switch string(key) {
 		case "reasoning", "reasoning_content", "reasoning_text":
-			thought = max(thought, len(val)-2)
+			inside, _ := shape.Inside(val)
+			thought = max(thought, shape.Weight(inside))
 		case "thinking_blocks", "reasoning_details":
 			detailed = max(detailed, shape.Said(val, `text"`)+shape.Said(val, `thinking"`))
 		case "tool_calls", "function_call":
@@ -345,8 +346,8 @@ func saysSomething(delta []byte) (something bool, said int) {
 		case "audio":
 			said += shape.Said(val, `transcript"`)
 		case "content", "refusal":
-			if val[0] == '"' {
-				said += len(val) - 2
+			if inside, ok := shape.Inside(val); ok {
+				said += shape.Weight(inside)
 			} else {
 				said += shape.Said(val, `text"`)
 			}

@@ -27,6 +27,7 @@ func TestLookSaid(t *testing.T) {
 	delta(`"role":"assistant","content":""`, 0)
 	delta(`"content":"hello"`, 5)
 	delta(`"content" : "say \"hello\"\\"`, 15)
+	delta(`"content":"Привет, 世界 é"`, 6+2+6+2)
 	delta(`"content":null,"refusal":"no"`, 2)
 	delta(`"content":"","reasoning_content":"hm"`, 2)
 	delta(`"reasoning":"hmm","reasoning_details":[{"type":"reasoning.text","text":"hmm","signature":"c2lnbmF0dXJl"}]`, 3)

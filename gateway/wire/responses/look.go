@@ -46,8 +46,8 @@ func stepOf(kind []byte) step {
 //   - End for [DONE], which some providers add;
 //   - Malformed for what is not one JSON object.
 //
-// said is how many bytes of the answer it carries, as they stand in the text: what is said, thought, and asked of tools, but
-// not what is said again when an item is done.
+// said is how much of the answer it carries, by [shape.Weight]: what is said, thought, and asked of tools, but not what is said
+// again when an item is done.
 //
 // Nothing is allocated.
 func Look(name string, data []byte, u *chat.Usage) (s chat.Signs, said int) {
@@ -98,7 +98,7 @@ func Look(name string, data []byte, u *chat.Usage) (s chat.Signs, said int) {
 func saidIn(kind, delta, item []byte) int {
 	switch {
 	case len(delta) > 0 && string(kind) != "response.audio.delta":
-		return len(delta)
+		return shape.Weight(delta)
 	case len(item) > 0 && string(kind) == "response.output_item.added":
 		if n := shape.Said(item, `name"`); n > 0 {
 			return n + chat.CallSaid
