@@ -72,25 +72,3 @@ func escape(id string) string {
 }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
-
-// slots is how many slots a cluster has.
-const slots = 1 << 14
-
-// slot is a key's slot in a cluster: CRC-16/XMODEM of what is between the first braces, or of all of it if there is nothing.
-// https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec, "Hash tags".
-func slot(key string) int {
-	if _, rest, open := strings.Cut(key, "{"); open {
-		if tag, _, closed := strings.Cut(rest, "}"); closed && tag != "" {
-			key = tag
-		}
-	}
-	var crc uint16
-	for i := range len(key) {
-		crc ^= uint16(key[i]) << 8
-		for range 8 {
-			high := crc >> 15
-			crc = crc<<1 ^ high*0x1021
-		}
-	}
-	return int(crc) % slots
-}

@@ -9,24 +9,19 @@ import (
 	"github.com/sluice-ai/sluice/gateway/meter"
 )
 
-// run looks for Redis until it is there, and then shows it that the node lives and finds out whether what did not answer
-// does again, until the pool is closed.
+// run looks for Redis until it is there, and then shows it that the node lives, until the pool is closed.
 func (p *Pool) run(ctx context.Context) {
 	if !p.connect(ctx) {
 		return
 	}
-	probes, beats := time.NewTicker(probing), time.NewTicker(beating)
-	defer probes.Stop()
+	beats := time.NewTicker(beating)
 	defer beats.Stop()
-	p.live(ctx)
 	for {
+		p.live(ctx)
 		select {
 		case <-ctx.Done():
 			return
-		case <-probes.C:
-			p.probe(ctx)
 		case <-beats.C:
-			p.live(ctx)
 		}
 	}
 }
@@ -41,7 +36,7 @@ func (p *Pool) connect(ctx context.Context) (connected bool) {
 			p.client.Store(&c)
 			return true
 		}
-		p.why.Store(&err)
+		_ = p.heard(err)
 		select {
 		case <-ctx.Done():
 			return false
@@ -56,7 +51,7 @@ func (p *Pool) live(ctx context.Context) {
 	if p.servers.Mode == Cluster {
 		keys = keys[:1] // the other is in another slot
 	}
-	result, err := p.exec(ctx, nodesKey, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
+	result, err := p.exec(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
 		return p.beat.Exec(ctx, c, keys, []string{p.node, number(meter.NodeTimeout.Microseconds())})
 	})
 	if err != nil {
@@ -64,23 +59,5 @@ func (p *Pool) live(ctx context.Context) {
 	}
 	if n, err := result.AsInt64(); err == nil && n > 0 {
 		p.nodes.Store(n)
-	}
-}
-
-// probe asks for a key of each part that did not answer.
-func (p *Pool) probe(ctx context.Context) {
-	for i := range p.breakers {
-		key, open := p.breakers[i].probe()
-		if !open {
-			continue
-		}
-		p.running.Go(func() {
-			_, err := p.wait(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
-				return c.Do(ctx, c.B().Exists().Key(key).Build())
-			})
-			if err == nil {
-				p.breakers[i].heard(key, nil)
-			}
-		})
 	}
 }

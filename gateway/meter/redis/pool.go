@@ -21,10 +21,8 @@ const (
 	longest   = 500 * time.Millisecond // a call, whatever its context allows
 	dialing   = 300 * time.Millisecond // a connection and its first words
 	reconnect = 250 * time.Millisecond // between attempts to find Redis at all
-	probing   = 100 * time.Millisecond // between probes of what did not answer
 	beating   = 500 * time.Millisecond // between two signs of life of a node
 	refresh   = 500 * time.Millisecond // between looks at who is whose master
-	hasty     = 5 * time.Millisecond   // what a caller must allow before Redis is blamed for not answering
 )
 
 // Options of a pool.
@@ -42,11 +40,8 @@ type Pool struct {
 	beat    *rueidis.Lua
 
 	client atomic.Pointer[rueidis.Client] // nil until Redis was reached
-	why    atomic.Pointer[error]          // why it was not
+	err    atomic.Pointer[error]          // of the last call
 	nodes  atomic.Int64
-
-	// breakers are several in a cluster, each for a part of the tenants, because one of its masters may be out alone.
-	breakers []breaker
 
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -64,13 +59,11 @@ func Open(s Servers, o Options) (*Pool, error) {
 		return nil, errors.New("redis: no address")
 	}
 	p := &Pool{
-		servers: s, node: o.Node, option: option(s, o.TLS), breakers: make([]breaker, 1),
+		servers: s, node: o.Node, option: option(s, o.TLS),
 		draw: rueidis.NewLuaScript(drawScript), beat: rueidis.NewLuaScript(beatScript),
 	}
-	if s.Mode == Cluster {
-		p.breakers = make([]breaker, 64)
-	}
 	p.nodes.Store(1)
+	_ = p.heard(errors.New("not connected yet"))
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
 	p.running.Go(func() { p.run(ctx) })
@@ -114,6 +107,7 @@ func (p *Pool) Close() error {
 	p.cancel()
 	p.running.Wait()
 	if c := p.client.Swap(nil); c != nil {
+		_ = p.heard(rueidis.ErrClosing)
 		(*c).Close()
 	}
 	return nil
@@ -146,13 +140,14 @@ const (
 	stale
 )
 
-// Draw implements meter.Pool. It waits for half a second at most, and not at all if Redis has not answered lately.
+// Draw implements meter.Pool. It waits for half a second at most, whatever its context allows, and not at all as long as Redis
+// was never reached.
 func (p *Pool) Draw(ctx context.Context, r *meter.Request) (*meter.Reply, error) {
 	if r.Tenant == "" || r.Node == "" {
 		return nil, errors.New("redis: a draw for no tenant, or of no node")
 	}
 	keys, args := call(r, p.servers.Mode == Cluster)
-	result, err := p.exec(ctx, keys[0], func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
+	result, err := p.exec(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
 		return p.draw.Exec(ctx, c, keys, args)
 	})
 	if err != nil {
@@ -200,7 +195,7 @@ func (p *Pool) Nodes() int { return int(p.nodes.Load()) }
 // Lease implements meter.Pool.
 func (p *Pool) Lease(ctx context.Context, name string, d time.Duration) (bool, error) {
 	key := leasePrefix + name
-	_, err := p.exec(ctx, key, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
+	_, err := p.exec(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
 		return c.Do(ctx, c.B().Set().Key(key).Value(p.node).Nx().PxMilliseconds(max(d.Milliseconds(), 1)).Build())
 	})
 	if rueidis.IsRedisNil(err) { // somebody has it
@@ -209,96 +204,52 @@ func (p *Pool) Lease(ctx context.Context, name string, d time.Duration) (bool, e
 	return err == nil, err
 }
 
-// Err is why Redis is not asked at the moment: it was not found yet, or has not answered; nil if it is asked. In a cluster it
-// is that of any part.
-func (p *Pool) Err() error {
-	if p.client.Load() == nil {
-		return p.missing()
-	}
-	for i := range p.breakers {
-		if err := p.breakers[i].refuses(); err != nil {
-			return fmt.Errorf("redis at %s: %w", p.servers, err)
-		}
-	}
-	return nil
-}
+// Err is why the last call failed, of whatever kind it was; nil if it did not. Before there was one it says why Redis was not
+// reached yet.
+func (p *Pool) Err() error { return *p.err.Load() }
 
-func (p *Pool) missing() error {
-	err := errors.New("not connected yet")
-	if why := p.why.Load(); why != nil {
-		err = *why
+// heard takes note of how a call came out, and says where.
+func (p *Pool) heard(err error) error {
+	switch {
+	case err == nil || rueidis.IsRedisNil(err):
+		p.err.Store(new(error))
+	default:
+		err = fmt.Errorf("redis at %s: %w%s", p.servers, err, hint(err))
+		p.err.Store(&err)
 	}
-	return fmt.Errorf("redis at %s: %w", p.servers, err)
-}
-
-// breaker is that of a key.
-func (p *Pool) breaker(key string) *breaker {
-	if len(p.breakers) == 1 {
-		return &p.breakers[0]
-	}
-	return &p.breakers[slot(key)*len(p.breakers)/slots]
+	return err
 }
 
 // command is something to ask of Redis.
 type command func(context.Context, rueidis.Client) rueidis.RedisResult
 
-// exec runs a command about a key, unless the key's breaker refuses.
-func (p *Pool) exec(ctx context.Context, key string, do command) (rueidis.RedisResult, error) {
-	b := p.breaker(key)
-	if err := b.refuses(); err != nil {
-		return rueidis.RedisResult{}, fmt.Errorf("redis at %s: not asked, because lately: %w", p.servers, err)
-	}
-	began := time.Now()
-	result, err := p.wait(ctx, do)
-	switch {
-	case err == nil || answered(err):
-		b.heard(key, nil)
-	case ctx.Err() != nil && time.Since(began) < hasty: // says nothing about Redis
-	default:
-		b.heard(key, err)
-	}
-	if err != nil && !rueidis.IsRedisNil(err) {
-		err = fmt.Errorf("redis at %s: %w%s", p.servers, err, hint(err))
-	}
-	return result, err
-}
-
-// wait calls Redis, but waits no longer than the context allows: rueidis may, while it connects.
-func (p *Pool) wait(ctx context.Context, do command) (rueidis.RedisResult, error) {
+// exec calls Redis. When the context ends it waits no longer, but the call goes on: what has been sent cannot be called back,
+// and a connection that is being made will do for the next.
+func (p *Pool) exec(ctx context.Context, do command) (rueidis.RedisResult, error) {
 	c := p.client.Load()
 	if c == nil {
-		return rueidis.RedisResult{}, p.missing()
+		return rueidis.RedisResult{}, p.Err()
 	}
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	got := make(chan rueidis.RedisResult, 1)
-	go func() { got <- do(ctx, *c) }()
+	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longest)
+		defer cancel()
+		got <- do(ctx, *c)
+	}()
 	select {
 	case result := <-got:
-		return result, result.Error()
+		return result, p.heard(result.Error())
 	case <-ctx.Done():
-		return rueidis.RedisResult{}, ctx.Err()
+		return rueidis.RedisResult{}, p.heard(ctx.Err())
 	}
-}
-
-// answered says whether an error is a word of a Redis that works: it is the call that is wrong, or a key.
-func answered(err error) bool {
-	if rueidis.IsRedisNil(err) {
-		return true
-	}
-	e, ok := rueidis.IsRedisErr(err)
-	if !ok {
-		return false
-	}
-	_, moved := e.IsMoved()
-	return !moved && !e.IsClusterDown() && !e.IsTryAgain() && !e.IsLoading() &&
-		!strings.HasPrefix(e.Error(), "READONLY") && !strings.HasPrefix(e.Error(), "MASTERDOWN") && !strings.HasPrefix(e.Error(), "NOREPLICAS")
 }
 
 // hint says what to do about an error that has one cause.
 func hint(err error) string {
 	if e, ok := rueidis.IsRedisErr(err); ok {
-		if _, moved := e.IsMoved(); moved {
+		if _, moved := e.IsMoved(); moved || strings.HasPrefix(e.Error(), "CROSSSLOT") {
 			return " (it is a cluster: write redis+cluster://)"
 		}
 	}

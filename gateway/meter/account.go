@@ -1,0 +1,186 @@
+package meter
+
+import (
+	"time"
+
+	"github.com/sluice-ai/sluice/gateway/internal/clock"
+	"github.com/sluice-ai/sluice/gateway/tenant"
+)
+
+// account is this node's side of an Account: what it was granted and what it has made of it. Money is in picodollars here.
+// All of it belongs to the tenant's lock.
+type account struct {
+	id    Account
+	limit int64
+	used  int64 // in all, what is set aside for exchanges on their way among it
+	spent int64 // money: what is charged for good
+	has   int64 // may be used, in all; less than used if more was used than granted
+	low   int64 // with less than that in hand, more is drawn in the background
+	warns bool  // a budget that never refuses: it draws nothing, and is only told of
+
+	// what the pool last said
+	asOf   clock.Instant // 0: nothing yet
+	free   int64         // there
+	others int64         // money: spent by other nodes
+	next   time.Duration
+	told   int64 // what of used it knows
+
+	touched clock.Instant
+	until   clock.Instant // money: end of the window; 0: none
+	alert   alert
+	seeds   seeds
+	flow    bucket // of a rate, while the pool cannot be asked
+
+	active bool // the pool has to hear of it
+	shared bool // money: a share was taken in this outage
+}
+
+// hand is what may be used without asking.
+func (a *account) hand() int64 { return a.has - a.used }
+
+// room is what the pool is thought to have by now.
+func (a *account) room(now clock.Instant) int64 {
+	if !a.id.Kind.Rate() || a.asOf == 0 {
+		return a.free
+	}
+	since := now.Sub(a.asOf)
+	if since < a.next || a.limit == 0 {
+		return a.free
+	}
+	flowed, _ := mulDiv(int64(since-a.next), a.limit, 0, minute)
+	return min(plus(a.free, flowed+1), a.limit-max(a.hand(), 0))
+}
+
+// slice is how much the node holds in hand: of what is left, an eighth for all nodes together, so that who needs the rest finds
+// it in the pool.
+func (a *account) slice(nodes int, now clock.Instant) int64 {
+	if a.warns {
+		return 0
+	}
+	return max(plus(a.room(now), max(a.hand(), 0)), 0) / (8 * int64(nodes))
+}
+
+// line is what the pool is told of it, with a wish for n now and a slice for later. What is given back leaves the hand before
+// the pool hears of it.
+func (a *account) line(n, slice int64) Line {
+	used, has := a.used, a.has
+	want := plus(plus(used, n), slice)
+	if n > 0 {
+		want = max(want, has)
+	} else {
+		has = max(min(has, want), 0)
+		a.has = has
+	}
+	l := Line{Account: a.id, Limit: a.limit, Used: used, Spent: used, Has: has, Want: want}
+	if n > 0 {
+		l.Need = plus(used, n)
+	}
+	if a.id.Kind == Money {
+		l.Limit, l.Has = a.limit/int64(Nano), has/int64(Nano)
+		l.Used, l.Spent, l.Need, l.Want = nanos(used), nanos(a.spent), nanos(l.Need), nanos(want)
+		l.Until, l.Seeds = a.until.Time(), a.seeds.others
+	}
+	return l
+}
+
+// nanos is money in nanodollars, rounded up.
+func nanos(pd int64) int64 { return pd/int64(Nano) + min(pd%int64(Nano), 1) }
+
+// picos is the reverse.
+func picos(nano int64) int64 {
+	pd, _ := mulDiv(max(nano, 0), int64(Nano), 0, 1)
+	return pd
+}
+
+// apply takes what the pool answered to a line.
+func (a *account) apply(l *Line, r *Answer, nodes int, now clock.Instant) {
+	told, spent := l.Used, l.Spent
+	a.has, a.free, a.next = r.Total, r.Remaining, r.Next
+	if a.id.Kind == Money {
+		a.has, a.free, a.others = picos(r.Total), picos(r.Remaining), picos(r.Spent-spent)
+		a.seeds.others = nil
+	}
+	a.told, a.asOf, a.shared = told, now, false
+	a.low = a.slice(nodes, now) / 2
+}
+
+// idle says that the pool need not hear of it: nothing is in hand, nothing is new, and no place is taken that it would forget.
+func (a *account) idle() bool {
+	used := a.used
+	if a.id.Kind == Money {
+		used = nanos(used)
+	}
+	return a.hand() <= 0 && used == a.told && (a.id.Kind != Concurrent || used == 0)
+}
+
+// newMoney opens the account of a scope and period, in the window that now is in.
+func newMoney(of tenant.Scope, per tenant.Period) *account {
+	start, until := windowAt(per)
+	return &account{id: Account{Kind: Money, Scope: of, Per: per, Window: start}, until: until}
+}
+
+// turn goes on to the window that now is in. What was reserved in the one before belongs to that, and is no concern of the new
+// one. Of that the node knows all that it has spent itself, which is nothing.
+func (a *account) turn() {
+	start, until := windowAt(a.id.Per)
+	a.until = until
+	if start == a.id.Window { // the wall clock was put back
+		return
+	}
+	a.id.Window = start
+	a.used, a.spent, a.has, a.low, a.told = 0, 0, 0, 0, 0
+	a.free, a.others, a.asOf, a.shared = 0, 0, 0, false
+	a.seeds = seeds{own: true, asked: true}
+	a.alert.begin()
+}
+
+func windowAt(per tenant.Period) (start int64, until clock.Instant) {
+	from, to := per.Window(time.Now())
+	if !from.IsZero() {
+		start = from.Unix()
+	}
+	return start, clock.At(to)
+}
+
+// over says whether the window is.
+func (a *account) over(now clock.Instant) bool { return a.until != 0 && now >= a.until }
+
+// scope is all that is counted for one scope of a tenant.
+type scope struct {
+	is    tenant.Scope
+	rates [Money]*account            // by Kind
+	money [tenant.Total + 1]*account // by Period
+	holds int                        // exchanges that have taken something
+}
+
+// rate is the account of a kind, with a limit.
+func (s *scope) rate(k Kind, limit int64) *account {
+	a := s.rates[k]
+	if a == nil {
+		a = &account{id: Account{Kind: k, Scope: s.is}}
+		s.rates[k] = a
+	}
+	if a.limit != limit {
+		a.limit = limit
+		a.has = min(a.has, plus(a.used, limit))
+	}
+	return a
+}
+
+// idle says that nothing is lost if the scope is forgotten.
+func (s *scope) idle(now clock.Instant) bool {
+	for _, a := range s.rates {
+		if a != nil && (a.active || now.Sub(a.touched) < idleScope) {
+			return false
+		}
+	}
+	for _, a := range s.money {
+		if a != nil && (a.active || !a.over(now) || now.Sub(a.touched) < idleScope) {
+			return false
+		}
+	}
+	return s.holds == 0
+}
+
+// idleScope is how long a scope is remembered that nothing happens to.
+const idleScope = time.Hour

@@ -1,0 +1,115 @@
+package meter
+
+import (
+	"sync"
+	"time"
+
+	"github.com/sluice-ai/sluice/gateway/internal/clock"
+	"github.com/sluice-ai/sluice/gateway/tenant"
+)
+
+// Tenant is all that is counted of one tenant. All scopes are decided at once, under its one lock.
+type Tenant struct {
+	meters *Meters
+	id     tenant.ID
+
+	mu     sync.Mutex
+	scopes map[tenant.Scope]*scope
+	active []*account // of which the pool has to hear
+	live   bool       // some are, or were a moment ago: the heart beats for it
+	queued bool       // to be refreshed
+
+	epoch, seq int64
+	drawing    chan struct{} // closed when the call that is under way has ended; nil: none is
+	begun      int64         // calls so far
+	answered   int64         // the last of them that was answered
+	down       bool          // the last call failed: the heart tries again, and nobody else
+	seedAgain  clock.Instant // the ledger is not asked before
+	unshipped  map[scopeDay]int64
+}
+
+// Refusal says what was missing.
+type Refusal struct {
+	What      Kind
+	Scope     tenant.Scope
+	Limit     int64         // money in picodollars
+	Remaining int64         // of all nodes, as far as known
+	After     time.Duration // when it is worth another try; 0: not known, or never
+	Never     bool          // more was asked for than the limit allows at all
+}
+
+// scope finds or opens what is counted for a scope.
+func (t *Tenant) scope(is tenant.Scope, now clock.Instant) *scope {
+	s := t.scopes[is]
+	if s == nil {
+		t.forget(now)
+		s = &scope{is: is}
+		t.scopes[is] = s
+	}
+	return s
+}
+
+// forget drops scopes that nothing happens to. It looks at two for each new one, so that there are never many in vain.
+func (t *Tenant) forget(now clock.Instant) {
+	looked := 0
+	for is, s := range t.scopes {
+		if s.idle(now) {
+			delete(t.scopes, is)
+		}
+		if looked++; looked == 2 {
+			return
+		}
+	}
+}
+
+// activate has the pool told of an account.
+func (t *Tenant) activate(a *account) {
+	if a.active {
+		return
+	}
+	a.active = true
+	t.active = append(t.active, a)
+	if !t.live {
+		t.live = true
+		t.meters.enliven(t)
+	}
+}
+
+// rest ends that for accounts that are idle.
+func (t *Tenant) rest() {
+	busy := t.active[:0]
+	for _, a := range t.active {
+		if a.active = !a.idle(); a.active {
+			busy = append(busy, a)
+		}
+	}
+	clear(t.active[len(busy):])
+	if t.active = busy; len(busy) == 0 && t.live {
+		t.live = false
+		t.meters.lull(t)
+	}
+}
+
+// refuse describes a claim that is more than what the node and the pool have.
+func (t *Tenant) refuse(c *claim) Refusal {
+	a := c.a
+	r := c.refusal(Refusal{What: a.id.Kind})
+	switch {
+	case a.id.Kind.Rate():
+		short := c.n - a.hand() - a.free
+		r.After = max(a.next+wait(short-1, a.limit)-clock.Since(a.asOf), time.Nanosecond)
+	case a.id.Kind == Concurrent:
+		r.After = time.Second
+	case a.until != 0:
+		r.After = max(a.until.Sub(clock.Now()), time.Nanosecond)
+	}
+	return r
+}
+
+// refusal fills in what is the same for all.
+func (c *claim) refusal(r Refusal) Refusal {
+	a := c.a
+	r.Scope, r.Limit = a.id.Scope, a.limit
+	r.Remaining = min(max(plus(a.hand(), max(a.free, 0)), 0), a.limit)
+	return r
+}
