@@ -111,7 +111,7 @@ func (t *Tenant) reachable() bool {
 func (t *Tenant) unknown(claims []claim) bool {
 	for _, c := range claims {
 		if c.a.id.Kind == Money && !c.a.seeds.asked {
-			return clock.Now() < t.seedAgain
+			return t.seedLater()
 		}
 	}
 	return false

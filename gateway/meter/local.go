@@ -2,6 +2,7 @@ package meter
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -60,6 +61,8 @@ func (l *Local) Lease(ctx context.Context, name string, d time.Duration) (bool, 
 	return true, nil
 }
 
+var errNobody = errors.New("meter: a request of no tenant")
+
 // Close does nothing.
 func (l *Local) Close() error { return nil }
 
@@ -67,6 +70,9 @@ func (l *Local) Close() error { return nil }
 func (l *Local) Draw(ctx context.Context, r *Request) (*Reply, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if r.Tenant == "" {
+		return nil, errNobody
 	}
 	now := clock.Now()
 	t, known := l.tenant(r, now)
@@ -79,7 +85,7 @@ func (l *Local) Draw(ctx context.Context, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if now < t.settled {
+	if t.settled != 0 && now < t.settled {
 		for i := range r.Lines {
 			t.account(&r.Lines[i], now).declare(node, &r.Lines[i], now)
 		}

@@ -57,10 +57,10 @@ func (a *account) share(now clock.Instant, nodes int64) {
 	case a.id.Kind == Concurrent:
 		a.has = max(a.has, most)
 	default:
-		if a.flow.at == 0 && a.asOf == 0 {
-			a.flow.level = most
-			a.flow.at = now
-		} else if a.asOf > a.flow.at {
+		switch {
+		case a.flow.at == 0 && a.asOf == 0:
+			a.flow = bucket{at: now, level: most}
+		case a.flow.at == 0, a.asOf != 0 && a.asOf > a.flow.at:
 			a.flow = bucket{at: a.asOf}
 		}
 		a.flow.fill(now, most, most)

@@ -195,7 +195,7 @@ func (p *Purse) meet(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.meters.o.Wait)
 	defer cancel()
-	for !p.met(clock.Now()) && t.reachable() && ctx.Err() == nil && clock.Now() >= t.seedAgain {
+	for !p.met(clock.Now()) && t.reachable() && ctx.Err() == nil && !t.seedLater() {
 		if t.drawing != nil {
 			t.await(ctx)
 			continue

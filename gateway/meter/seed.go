@@ -19,10 +19,13 @@ type seeds struct {
 // seedPause is how long a ledger that failed is not asked again for a tenant.
 const seedPause = 250 * time.Millisecond
 
+// seedLater says that the ledger has failed just now.
+func (t *Tenant) seedLater() bool { return t.seedAgain != 0 && clock.Now() < t.seedAgain }
+
 // seed asks the ledger what was spent of accounts before, by anyone. The tenant's lock is given up meanwhile. Without an answer
 // the accounts stay as they are, and nothing is drawn of them.
 func (t *Tenant) seed(ctx context.Context, accounts []*account) {
-	if t.seedAgain != 0 && clock.Now() < t.seedAgain {
+	if t.seedLater() {
 		return
 	}
 	var of []*account
