@@ -66,6 +66,7 @@ func TestMemoryLoss(t *testing.T) {
 
 // What is left of rates after a loss is nothing, so that nobody has a minute's worth twice.
 func TestRatesAfterLoss(t *testing.T) {
+	t.Parallel()
 	r := servers.StartRedis(t)
 	a := newTalk(t, open(t, at(r), "a"), "acme", "a")
 	rate := meter.Line{Account: requests, Limit: 6000, Used: 0, Want: 100}
@@ -86,6 +87,7 @@ func TestRatesAfterLoss(t *testing.T) {
 
 // A tenant of whom Redis has never heard waits for nobody, where one Redis remembers all and has done so for a while.
 func TestNewTenant(t *testing.T) {
+	t.Parallel()
 	r := servers.StartRedis(t)
 	p := open(t, at(r), "a")
 	newTalk(t, p, "acme", "a").get(meter.Line{Account: month, Limit: 100, Want: 10})
@@ -109,6 +111,7 @@ func TestNewTenant(t *testing.T) {
 
 // Places of a node that is not heard of are free again, what it has of money is not.
 func TestSilentNode(t *testing.T) {
+	t.Parallel()
 	r := servers.StartRedis(t)
 	p := open(t, at(r), "a")
 	a, b := newTalk(t, p, "acme", "a"), newTalk(t, p, "acme", "b")

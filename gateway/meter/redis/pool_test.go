@@ -97,6 +97,7 @@ func totals(r *meter.Reply) string {
 }
 
 func TestDraw(t *testing.T) {
+	t.Parallel()
 	p := open(t, at(servers.StartRedis(t)), "a")
 	a, b := newTalk(t, p, "acme", "a"), newTalk(t, p, "acme", "b")
 	f := func(want string, k *talk, lines ...meter.Line) {
@@ -146,6 +147,7 @@ func TestDraw(t *testing.T) {
 }
 
 func TestStale(t *testing.T) {
+	t.Parallel()
 	p := open(t, at(servers.StartRedis(t)), "a")
 	a := newTalk(t, p, "acme", "a")
 	line := func(want int64) meter.Line { return meter.Line{Account: month, Limit: 100, Want: want} }
@@ -169,6 +171,7 @@ func TestStale(t *testing.T) {
 
 // A bucket is emptied by what is granted, fills up with time, and holds nothing that lies at a node.
 func TestRate(t *testing.T) {
+	t.Parallel()
 	p := open(t, at(servers.StartRedis(t)), "a")
 	a, b := newTalk(t, p, "acme", "a"), newTalk(t, p, "acme", "b")
 	rate := func(limit, used, has, need, want int64) meter.Line {
@@ -224,6 +227,7 @@ func TestRate(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	p := open(t, at(servers.StartRedis(t)), "a")
 	for _, r := range []*meter.Request{{Node: "a"}, {Tenant: "acme"}} {
 		if _, err := p.Draw(t.Context(), r); err == nil {
@@ -239,6 +243,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestLease(t *testing.T) {
+	t.Parallel()
 	r := servers.StartRedis(t)
 	a, b := open(t, at(r), "a"), open(t, at(r), "b")
 	f := func(p *redis.Pool, name string, d time.Duration, want bool) {
@@ -274,6 +279,7 @@ func TestLease(t *testing.T) {
 
 // What others have put into Redis, or time has made of it, gives errors, and nothing is written.
 func TestForeignKeys(t *testing.T) {
+	t.Parallel()
 	r := servers.StartRedis(t)
 	p := open(t, at(r), "a")
 	lines := []meter.Line{
@@ -333,6 +339,7 @@ func TestForeignKeys(t *testing.T) {
 
 // A script that Redis has forgotten is loaded again, which no caller notices.
 func TestScriptFlush(t *testing.T) {
+	t.Parallel()
 	r := servers.StartRedis(t)
 	a := newTalk(t, open(t, at(r), "a"), "acme", "a")
 	line := meter.Line{Account: month, Limit: 100, Want: 10}
@@ -345,6 +352,7 @@ func TestScriptFlush(t *testing.T) {
 
 // Keys are gone when nobody needs them any more.
 func TestExpiry(t *testing.T) {
+	t.Parallel()
 	r := servers.StartRedis(t)
 	a := newTalk(t, open(t, at(r), "a"), "acme", "a")
 	soon := time.Now().Add(time.Hour)

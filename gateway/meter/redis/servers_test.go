@@ -27,6 +27,7 @@ import (
 
 // A gateway starts without Redis, and uses it once it is there.
 func TestLazy(t *testing.T) {
+	t.Parallel()
 	r := servers.StartRedis(t)
 	r.Kill()
 	p := lazily(t, at(r), "a")
@@ -51,6 +52,7 @@ func TestLazy(t *testing.T) {
 
 // A pool that is closed asks nobody, and leaves nothing behind.
 func TestClose(t *testing.T) {
+	t.Parallel()
 	r := servers.StartRedis(t)
 	p := open(t, at(r), "a")
 	a := newTalk(t, p, "acme", "a")
@@ -71,6 +73,7 @@ func TestClose(t *testing.T) {
 }
 
 func TestPassword(t *testing.T) {
+	t.Parallel()
 	r := servers.StartRedis(t)
 	r.Do("ACL", "SETUSER", "gate", "on", ">s3cret/%", "~sl:*", "-@all", "+@hash", "+@sortedset", "+@connection",
 		"+eval", "+evalsha", "+script", "+time", "+info", "+del", "+exists", "+get", "+set", "+pexpire", "+pexpireat")
@@ -85,6 +88,7 @@ func TestPassword(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	cert, key, roots := certificate(t)
 	port := servers.FreePort(t)
 	servers.StartRedis(t, "--tls-port", strconv.Itoa(port), "--tls-cert-file", cert, "--tls-key-file", key, "--tls-auth-clients", "no")
@@ -149,6 +153,7 @@ func certificate(t *testing.T) (cert, key string, roots *x509.CertPool) {
 // The tenants of a cluster are spread over its masters. One master that is out is the matter of its tenants alone, and its
 // replica takes over.
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	c := servers.StartCluster(t, 3, true)
 	p := open(t, "redis+cluster://"+strings.Join(c.Addrs(), ","), "a")
 	line := func(has, want int64) meter.Line {
@@ -188,6 +193,7 @@ func TestCluster(t *testing.T) {
 
 // Who writes the URL of a single server for a cluster is told so.
 func TestMoved(t *testing.T) {
+	t.Parallel()
 	c := servers.StartCluster(t, 2, false)
 	p := lazily(t, at(c.Masters[0]), "a")
 	servers.Await(t, "a word on why", func(context.Context) error {
@@ -199,6 +205,7 @@ func TestMoved(t *testing.T) {
 }
 
 func TestSentinel(t *testing.T) {
+	t.Parallel()
 	s := servers.StartSentinels(t)
 	p := open(t, "redis+sentinel://"+strings.Join(s.Addrs(), ",")+"/"+servers.MasterName, "a")
 	a := newTalk(t, p, "acme", "a")
