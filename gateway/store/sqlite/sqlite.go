@@ -34,7 +34,7 @@ var migrations, _ = fs.Sub(files, "migrations") // the error is of an invalid na
 // Store is a store in a file.
 type Store struct {
 	tables.Store
-	path string
+	migrations fs.FS
 	// There is one connection that writes; those that read cannot.
 	writer, reader *sql.DB
 }
@@ -47,11 +47,15 @@ var (
 
 // Open opens the store in a file, and makes it if it is not there, with its folder: both for nobody else. An older schema is
 // brought up to date, and what was there is kept in a file beside it: ledger.db.v3.bak. A newer one stays as it is.
-func Open(ctx context.Context, path string) (*Store, error) {
+func Open(ctx context.Context, path string) (*Store, error) { return openAs(ctx, path, migrations) }
+
+// openAs is Open with a schema.
+func openAs(ctx context.Context, path string, migrations fs.FS) (*Store, error) {
 	s, err := open(path)
 	if err != nil {
 		return nil, fmt.Errorf("the store %s: %w", path, err)
 	}
+	s.migrations = migrations
 	have, want, err := s.Version(ctx)
 	if err == nil && have < want {
 		if have > 0 {
@@ -78,7 +82,7 @@ func open(path string) (*Store, error) {
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	s := &Store{path: path}
+	s := &Store{}
 	// synchronous FULL: the journal forgets rows once they are committed here.
 	if s.writer, err = connect(path, "immediate", "busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)"); err != nil {
 		return nil, err
@@ -118,7 +122,7 @@ func (s *Store) copyTo(ctx context.Context, path string) error {
 
 // Version implements [store.Upkeep].
 func (s *Store) Version(ctx context.Context) (have, want int, err error) {
-	if want, err = tables.Newest(migrations); err != nil {
+	if want, err = tables.Newest(s.migrations); err != nil {
 		return 0, 0, err
 	}
 	err = s.reader.QueryRowContext(ctx, "SELECT 1 FROM sqlite_master WHERE name = ?", tables.Schema).Scan(&have)
@@ -133,7 +137,7 @@ func (s *Store) Version(ctx context.Context) (have, want int, err error) {
 
 // Migrate implements [store.Upkeep].
 func (s *Store) Migrate(ctx context.Context, to int) error {
-	return tables.Migrate(ctx, s.writer, goose.DialectSQLite3, migrations, to)
+	return tables.Migrate(ctx, s.writer, goose.DialectSQLite3, s.migrations, to)
 }
 
 // Close closes the file.

@@ -139,8 +139,8 @@ func testPrices(t *testing.T, s store.Store, h Harness) {
 	must(t, sink.InsertPrices(t.Context(), prices))
 	must(t, sink.InsertPrices(t.Context(), prices[:1]))
 	must(t, sink.InsertPrices(t.Context(), nil))
-	h.Exec(t, s, "INSERT INTO prices SELECT 2, provider, model, rates FROM prices WHERE version = -1 AND model = 'm'")
-	h.Exec(t, s, "INSERT INTO prices SELECT 3, provider, model, rates FROM prices WHERE version = 1") // fails if there were two
+	h.Exec(t, s, "INSERT INTO prices (version, provider, model, rates) SELECT 2, provider, model, rates FROM prices WHERE version = -1 AND model = 'm'")
+	h.Exec(t, s, "INSERT INTO prices (version, provider, model, rates) SELECT 3, provider, model, rates FROM prices WHERE version = 1") // fails if there were two
 }
 
 func testRows(t *testing.T, s store.Store, _ Harness) {

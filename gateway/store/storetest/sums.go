@@ -188,7 +188,7 @@ func testPruneFamilies(t *testing.T, s store.Store, h Harness) {
 	}
 	turn(t, s, "acme", token(2), token(20), store.Rotated)
 	turn(t, s, "acme", token(3), token(30), store.Rotated)
-	h.Exec(t, s, "INSERT INTO meta SELECT 1, 0, 0, head, pruned FROM meta WHERE (SELECT COUNT(*) FROM tokens) <> 4") // fails if there are others
+	h.Exec(t, s, "INSERT INTO meta (one, revision, entry, head, pruned) SELECT 1, 0, 0, head, pruned FROM meta WHERE (SELECT COUNT(*) FROM tokens) <> 4") // fails if there are others
 }
 
 // testTampering has somebody change the tables: Verify must notice.

@@ -46,19 +46,24 @@ const usageKey = "tenant, at, key_name, model, provider"
 
 // pruneSums deletes rows, or lines that were made of them: afterwards the two cannot be compared any more.
 func (s Store) pruneSums(ctx context.Context, tx Tx, table, key, column string, before any, past time.Time, limit int) (int64, error) {
-	some := "SELECT " + key + " FROM " + table + " WHERE " + column + " < $1 ORDER BY " + column + " LIMIT $2" + s.Lock(table, true)
-	n, err := tx.Exec(ctx, "DELETE FROM "+table+" WHERE ("+key+") IN ("+some+")", before, limit)
+	n, err := tx.Exec(ctx, pruning(table, key, "SELECT "+key+" FROM "+table+" WHERE "+column+" < $1 ORDER BY "+column+" LIMIT $2"+s.Lock(table, true)), before, limit)
 	if err == nil && n > 0 {
 		_, err = tx.Exec(ctx, "UPDATE meta SET pruned = $1 WHERE pruned < $1", s.Time(past))
 	}
 	return n, err
 }
 
+// pruning deletes what a statement selects. It is materialized, because PostgreSQL might otherwise run it again for each row,
+// and find others under its limit.
+func pruning(table, key, some string) string {
+	return "WITH past AS MATERIALIZED (" + some + ") DELETE FROM " + table + " WHERE (" + key + ") IN (SELECT " + key + " FROM past)"
+}
+
 // pruneEntries deletes the oldest entries, and none behind one that is kept: the clocks of nodes differ, and the rest must be
 // a chain.
 func (s Store) pruneEntries(ctx context.Context, tx Tx, past time.Time, limit int) (int64, error) {
-	return tx.Exec(ctx, `DELETE FROM audit WHERE seq IN (SELECT seq FROM audit WHERE
-		seq < COALESCE((SELECT MIN(seq) FROM audit WHERE at >= $1), 9223372036854775807) ORDER BY seq LIMIT $2)`, s.Time(past), limit)
+	return tx.Exec(ctx, pruning("audit", "seq", `SELECT seq FROM audit WHERE
+		seq < COALESCE((SELECT MIN(seq) FROM audit WHERE at >= $1), 9223372036854775807) ORDER BY seq LIMIT $2`), s.Time(past), limit)
 }
 
 // pruneFamilies deletes families with their tokens.
