@@ -47,41 +47,30 @@ func (r *Row) Append(b []byte) []byte {
 	}
 	b = binary.LittleEndian.AppendUint64(b, uint64(at)) //nolint:gosec // the same bits
 	b = binary.LittleEndian.AppendUint64(b, r.Price)
-	for _, n := range [...]int64{int64(r.Status), int64(r.Waited), int64(r.First), int64(r.Total), r.Reserved, r.Charge, r.Saved} {
-		b = binary.AppendVarint(b, n)
-	}
+	b = binary.AppendVarint(b, int64(r.Status))
+	b = binary.AppendVarint(b, int64(r.Waited))
+	b = binary.AppendVarint(b, int64(r.First))
+	b = binary.AppendVarint(b, int64(r.Total))
+	b = binary.AppendVarint(b, r.Reserved)
+	b = binary.AppendVarint(b, r.Charge)
+	b = binary.AppendVarint(b, r.Saved)
 	b = append(b, known(r.Cost.Known), byte(r.Cost.Why), byte(r.Cost.Class))
 	b = binary.AppendVarint(b, r.Cost.Picodollars)
 	b = appendUsage(b, &r.Usage)
-	for _, t := range r.texts() {
-		b = appendText(b, *t.s, t.most)
-	}
-	return appendText(b, string(r.Tenant), boundID)
-}
-
-// text is one of a row's texts, and its bound.
-type text struct {
-	s    *string
-	most int
-}
-
-// texts are a row's texts but its tenant, in the order in which they are written.
-func (r *Row) texts() [13]text {
-	return [...]text{
-		{&r.Node, boundID},
-		{&r.Key, boundID},
-		{&r.User, boundID},
-		{&r.Request, boundID},
-		{&r.Endpoint, boundLabel},
-		{&r.Dialect, boundWord},
-		{&r.Asked, boundModel},
-		{&r.Model, boundModel},
-		{&r.Provider, boundID},
-		{&r.Account, boundID},
-		{&r.Target, boundModel},
-		{&r.Upstream, boundID},
-		{&r.Usage.Tier, boundWord},
-	}
+	b = appendText(b, r.Node, boundID)
+	b = appendText(b, string(r.Tenant), boundID)
+	b = appendText(b, r.Key, boundID)
+	b = appendText(b, r.User, boundID)
+	b = appendText(b, r.Request, boundID)
+	b = appendText(b, r.Endpoint, boundLabel)
+	b = appendText(b, r.Dialect, boundWord)
+	b = appendText(b, r.Asked, boundModel)
+	b = appendText(b, r.Model, boundModel)
+	b = appendText(b, r.Provider, boundID)
+	b = appendText(b, r.Account, boundID)
+	b = appendText(b, r.Target, boundModel)
+	b = appendText(b, r.Upstream, boundID)
+	return appendText(b, r.Usage.Tier, boundWord)
 }
 
 // Decode reads what Append wrote; what a later version wrote behind it is left out. The error is [ErrFormat].
@@ -108,10 +97,11 @@ func (r *Row) Decode(b []byte) error {
 	r.Cost.Picodollars = d.varint()
 	d.usage(&r.Usage)
 	d.rest = string(d.b) // once for all texts
-	for _, t := range r.texts() {
-		*t.s = d.text(t.most)
-	}
-	r.Tenant = tenant.ID(d.text(boundID))
+	r.Node, r.Tenant, r.Key, r.User = d.text(boundID), tenant.ID(d.text(boundID)), d.text(boundID), d.text(boundID)
+	r.Request, r.Endpoint, r.Dialect = d.text(boundID), d.text(boundLabel), d.text(boundWord)
+	r.Asked, r.Model = d.text(boundModel), d.text(boundModel)
+	r.Provider, r.Account, r.Target, r.Upstream = d.text(boundID), d.text(boundID), d.text(boundModel), d.text(boundID)
+	r.Usage.Tier = d.text(boundWord)
 	if d.bad {
 		*r = Row{}
 		return ErrFormat

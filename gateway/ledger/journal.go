@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"sync"
@@ -80,6 +79,7 @@ type Journal struct {
 	spares   []*segment // ready to be written to
 	making   bool       // of another spare, or it begins at once
 	next     uint64     // number of the next segment
+	buf      []byte     // of the record that is being written
 	open     map[ID]place
 	left     map[ID]struct{} // those of open that an earlier process left
 	prices   map[uint64]struct{}
@@ -112,22 +112,17 @@ type place struct {
 // [ErrFull] if there is no room, [ErrClosed], or what the disk says. With [SyncAlways] it returns when the intent is durable.
 // The row's Node is the journal's.
 func (j *Journal) Intend(r *Row) error {
-	var room [MostRow]byte
-	r.Node = j.o.Node
-	payload := r.Append(room[:0])
-	sum := crc32.Checksum(payload, castagnoli)
-
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := j.await(recordLength(len(payload)), 1); err != nil {
+	if err := j.await(mostRecord, 1); err != nil {
 		return err
 	}
-	j.append(intentRecord, payload, sum)
+	at := j.appendRow(intentRecord, r)
 	if j.failed != nil {
 		return j.failed
 	}
-	j.open[r.ID] = place{j.active, j.active.used - recordLength(len(payload))}
-	j.active.open++
+	j.open[r.ID] = at
+	at.in.open++
 	j.reach(pointIntent)
 	if j.o.Sync != SyncAlways {
 		return nil
@@ -156,25 +151,19 @@ func (j *Journal) Renew(id ID, reserved int64) {
 // Seal writes down how an attempt that was intended ended. There is room for it. Of one that was not intended, or is sealed,
 // nothing is written.
 func (j *Journal) Seal(r *Row) {
-	var room [MostRow]byte
-	r.Node = j.o.Node
-	payload := r.Append(room[:0])
-	sum := crc32.Checksum(payload, castagnoli)
-
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.seal(r.ID, payload, sum)
+	j.seal(r)
 }
 
-func (j *Journal) seal(id ID, payload []byte, sum uint32) {
-	if _, is := j.open[id]; !is || j.closed {
+func (j *Journal) seal(r *Row) {
+	if _, is := j.open[r.ID]; !is || j.closed {
 		return
 	}
-	j.append(sealRecord, payload, sum)
-	if j.failed != nil {
+	if j.appendRow(sealRecord, r); j.failed != nil {
 		return // the intent remains, for the next process
 	}
-	j.close(id)
+	j.close(r.ID)
 	j.count()
 	j.reach(pointSeal)
 }
@@ -188,24 +177,20 @@ func (j *Journal) Void(id ID) {
 
 func (j *Journal) void(id ID) {
 	if _, is := j.open[id]; is && !j.closed {
-		j.append(voidRecord, id[:], crc32.Checksum(id[:], castagnoli))
+		j.buf = append(j.buf[:0], id[:]...)
+		j.append(voidRecord, j.buf)
 		j.close(id)
 	}
 }
 
 // Put writes a row for which there was no intent: of an answer that cost nothing. The errors are those of Intend.
 func (j *Journal) Put(r *Row) error {
-	var room [MostRow]byte
-	r.Node = j.o.Node
-	payload := r.Append(room[:0])
-	sum := crc32.Checksum(payload, castagnoli)
-
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := j.await(recordLength(len(payload)), 0); err != nil {
+	if err := j.await(mostRecord, 0); err != nil {
 		return err
 	}
-	if j.append(sealRecord, payload, sum); j.failed != nil {
+	if j.appendRow(sealRecord, r); j.failed != nil {
 		return j.failed
 	}
 	j.count()
@@ -227,7 +212,7 @@ func (j *Journal) Price(p Price) error {
 	if err := j.await(recordLength(len(payload)), 0); err != nil {
 		return err
 	}
-	if j.append(priceRecord, payload, crc32.Checksum(payload, castagnoli)); j.failed != nil {
+	if j.append(priceRecord, payload); j.failed != nil {
 		return j.failed
 	}
 	j.prices[p.Version] = struct{}{}
@@ -316,19 +301,27 @@ func (j *Journal) Close() error {
 	return errors.Join(append(errs, j.lock.Close())...)
 }
 
-// append writes a record that there is room for. If it fails, failed is set.
-func (j *Journal) append(kind byte, payload []byte, sum uint32) {
-	if n := recordLength(len(payload)); j.active == nil || j.active.free() < n {
-		if !j.begin() {
-			j.fail(ErrFull) // what is written without asking has its room set aside
-			return
-		}
+// appendRow writes a row that there is room for, and says where. If it fails, failed is set.
+func (j *Journal) appendRow(kind byte, r *Row) place {
+	r.Node = j.o.Node
+	j.buf = r.Append(j.buf[:0])
+	return j.append(kind, j.buf)
+}
+
+func (j *Journal) append(kind byte, payload []byte) place {
+	n := recordLength(len(payload))
+	if (j.active == nil || j.active.free() < n) && !j.begin() {
+		j.fail(ErrFull) // what is written without asking has its room set aside
+		return place{}
 	}
-	if j.fail(j.active.put(kind, payload, sum)); j.failed != nil {
-		return
+	at := place{j.active, j.active.used}
+	if err := j.active.put(kind, payload); err != nil {
+		j.fail(err)
+		return at
 	}
 	j.written++
 	j.touched()
+	return at
 }
 
 // begin makes a spare segment the one that is written to.

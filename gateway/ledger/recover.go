@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"maps"
 	"os"
 	"path/filepath"
@@ -174,8 +173,7 @@ func (j *Journal) sealLeft() error {
 		if err != nil {
 			return err
 		}
-		payload := row.Append(nil)
-		if j.seal(id, payload, crc32.Checksum(payload, castagnoli)); j.failed != nil {
+		if j.seal(&row); j.failed != nil {
 			return j.failed
 		}
 		j.reach(pointRecover)

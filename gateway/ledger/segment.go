@@ -20,7 +20,7 @@ import (
 // later needs no room on the disk. Its name has its number and a random key. Records stand at multiples of 64 bytes:
 //
 //	0  uint32  length of the payload, and the kind in the highest byte; 0: there is no record (yet)
-//	4  uint32  CRC-32C of the payload, the segment's key, the record's offset and the word before
+//	4  uint32  CRC-32C of the payload, begun with the segment's key, the record's offset and the word before
 //	8  uint64  of an intent: what is reserved for it by now, see [raised]
 //	16 payload
 //
@@ -151,22 +151,19 @@ func (s *segment) remove() error { return errors.Join(s.close(), os.Remove(s.pat
 // free is how much room is left.
 func (s *segment) free() int64 { return s.size - s.used }
 
-// sum is the CRC of a record at an offset, given that of its payload: so most of it is worked out without a lock.
-func (s *segment) sum(payload uint32, at int64, word uint32) uint32 {
-	var b [20]byte
-	binary.LittleEndian.PutUint64(b[:], s.key)
-	binary.LittleEndian.PutUint64(b[8:], uint64(at)) //nolint:gosec // not negative
-	binary.LittleEndian.PutUint32(b[16:], word)
-	return crc32.Update(payload, castagnoli, b[:])
+// sum is the CRC of a record's payload, which begins with what else the record is made of.
+func (s *segment) sum(payload []byte, at int64, word uint32) uint32 {
+	seed := ((s.key^uint64(at))*0x9e3779b97f4a7c15 ^ uint64(word)) * 0xff51afd7ed558ccd //nolint:gosec // not negative
+	return crc32.Update(uint32(seed>>32), castagnoli, payload)
 }
 
-// put writes a record at used; there is room. sum is the CRC of the payload alone.
-func (s *segment) put(kind byte, payload []byte, sum uint32) (err error) {
+// put writes a record at used; there is room.
+func (s *segment) put(kind byte, payload []byte) (err error) {
 	at := s.used
 	word := uint32(len(payload)) | uint32(kind)<<24 //nolint:gosec // bounded
 	s.used += recordLength(len(payload))
 	s.dirty = true
-	sum = s.sum(sum, at, word)
+	sum := s.sum(payload, at, word)
 	if s.mem == nil {
 		b := make([]byte, recordHead, recordHead+len(payload))
 		binary.LittleEndian.PutUint32(b, word)
@@ -272,7 +269,7 @@ func (s *segment) recordAt(b []byte, at int64) (payload []byte, kind byte) {
 		return nil, 0
 	}
 	payload = b[recordHead : recordHead+n : recordHead+n]
-	if binary.LittleEndian.Uint32(b[4:]) != s.sum(crc32.Checksum(payload, castagnoli), at, word) {
+	if binary.LittleEndian.Uint32(b[4:]) != s.sum(payload, at, word) {
 		return nil, 0
 	}
 	return payload, byte(word >> 24)

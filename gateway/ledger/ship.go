@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -272,12 +271,10 @@ func (j *Journal) carryOne(s *segment, id ID) error {
 	if j.room()-recordLength(int(n)) < int64(len(j.open))*mostRecord+j.tails() {
 		return nil
 	}
-	payload := b[recordHead:]
-	j.append(intentRecord, payload, crc32.Checksum(payload, castagnoli))
+	to := j.append(intentRecord, b[recordHead:])
 	if j.failed != nil {
 		return j.failed
 	}
-	to := place{j.active, j.active.used - recordLength(int(n))}
 	if renewed := amount(binary.LittleEndian.Uint64(b[8:])); renewed > 0 {
 		if j.fail(to.in.raise(to.at, renewed)); j.failed != nil {
 			return j.failed

@@ -1,0 +1,75 @@
+package ledger_test
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+
+	"github.com/sluice-ai/sluice/gateway/ledger"
+)
+
+// A disk on which no more segments can be made: what is under way is sealed, what is new is refused as long as that lasts, and
+// what is there is shipped.
+func TestDiskFull(t *testing.T) {
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		t.Fatal(err)
+	}
+	limit := func(n uint64) {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: n, Max: before.Max}); err != nil {
+			t.Error(err)
+		}
+	}
+	defer limit(before.Cur)
+	dir, m := t.TempDir(), &memory{}
+	j, _ := open(t, dir, small())
+	begun := row()
+	if err := j.Intend(&begun); err != nil { // it makes a spare segment
+		t.Fatal(err)
+	}
+	all := []ledger.Row{pass(t, j)}
+	limit(64 << 10)
+	err := error(nil)
+	for err == nil {
+		r := row()
+		if err = j.Intend(&r); err == nil {
+			r = done(r)
+			j.Seal(&r)
+			all = append(all, r)
+		}
+	}
+	if s := j.Standing(); !errors.Is(err, ledger.ErrFull) || !s.Full || !errors.Is(s.Disk, syscall.EFBIG) || len(all) < 500 {
+		t.Errorf("%v after %d attempts: %+v", err, len(all), s)
+	}
+	begun = done(begun)
+	j.Seal(&begun)
+	flush(t, j, m)
+	expect(t, m, append(all, begun)...)
+	shut(t, j)
+
+	left := row()
+	limit(before.Cur)
+	j, _ = open(t, dir, small())
+	if err := j.Intend(&left); err != nil {
+		t.Fatal(err)
+	}
+	shut(t, j)
+	limit(64 << 10) // it is full from the beginning
+	j, r := open(t, dir, small())
+	next := row()
+	if err := j.Intend(&next); !errors.Is(err, ledger.ErrFull) || r.Unknown != 1 || !j.Standing().Full {
+		t.Errorf("%v, %+v, %+v", err, r, j.Standing())
+	}
+	flush(t, j, m)
+	limit(before.Cur)
+	for err := j.Intend(&next); err != nil; err = j.Intend(&next) { // it notices within a second
+		if !errors.Is(err, ledger.ErrFull) {
+			t.Fatal(err)
+		}
+	}
+	j.Void(next.ID)
+	flush(t, j, m)
+	if got := m.rows[left.ID]; got.Outcome != ledger.Unknown || got.Charge != left.Charge {
+		t.Errorf("%+v", got)
+	}
+}
