@@ -74,10 +74,8 @@ func (v *visit) join(t Ticket) (over bool) {
 		if w != nil {
 			v.waits[i] = wait{w, clock.Now().Add(most)}
 			waiting = true
-		} else {
-			if v.heard(i, err) {
-				return true
-			}
+		} else if v.heard(i, err) {
+			return true
 		}
 	}
 	return !waiting

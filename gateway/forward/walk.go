@@ -135,25 +135,17 @@ func (w *walk) next() (place, error) {
 			w.move(&p, now.Sub(began))
 			return p, nil
 		}
+		var err error
 		if full == 0 {
-			most := w.patience(began, now)
-			i, wait, ok := w.soonest(now, most)
-			if !ok {
-				return p, w.nobody(now)
+			if full, err = w.await(now, w.patience(began, now), naps); err != nil {
+				return p, err
 			}
-			if wait > 0 {
-				if naps > 0 { // the last was in vain: somebody else tries it
-					wait = max(wait, min(nap<<min(naps, 8), longestNap, most))
-				}
+			if full == 0 {
 				naps++
-				if err := pause(w.x, wait); err != nil {
-					return p, err
-				}
 				continue
 			}
-			full = 1 << i
 		}
-		p, ok, err := w.enter(full)
+		p, ok, err = w.enter(full)
 		if err != nil {
 			return p, err
 		}
@@ -162,6 +154,20 @@ func (w *walk) next() (place, error) {
 			return p, nil
 		}
 	}
+}
+
+// await gives whom to ask, as a set, or waits until it is worth looking again: then the set is empty. naps is how often it did.
+func (w *walk) await(now gateway.Instant, most time.Duration, naps int) (set uint64, err error) {
+	i, wait, ok := w.soonest(now, most)
+	switch {
+	case !ok:
+		return 0, w.nobody(now)
+	case wait <= 0:
+		return 1 << i, nil
+	case naps > 0: // the last was in vain: somebody else tries it
+		wait = max(wait, min(nap<<min(naps, 8), longestNap, most))
+	}
+	return 0, pause(w.x, wait)
 }
 
 // Between two looks at whether a trial of somebody else's is over.

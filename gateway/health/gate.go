@@ -69,11 +69,11 @@ func (g *gate) coolDown(now clock.Instant, d, least time.Duration, why string) b
 	return g.extend(now, min(d, maxAfter), least, why)
 }
 
-// limit cools down for as long as a refusal asks, or, if it does not say (after is 0), for a while that doubles from least to
+// limit cools down for as long as a refusal asks, or, if it does not say, for a while that doubles from least to
 // most as long as nothing succeeds in between: also none of those that were sent together with what was refused, because
 // who serves some of them is not shut but full, and when to come back with fewer is the limiter's affair. What was sent before the last refusal that counted is no news while it cools
 // down. That it cools down alone says nothing: the headers of the same reply may have seen to that, for a millisecond.
-func (g *gate) limit(now, began clock.Instant, after, least, most time.Duration, why string) (news, tell bool) {
+func (g *gate) limit(now, began clock.Instant, o Outcome, least, most time.Duration) (news, tell bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	news = left(&g.cool, now) == 0 || g.limited == 0 || began > g.limited
@@ -81,14 +81,14 @@ func (g *gate) limit(now, began clock.Instant, after, least, most time.Duration,
 		g.limited = now
 	}
 	switch {
-	case after > 0:
-		tell = g.extend(now, min(after, maxAfter), 0, why)
+	case o.After > 0:
+		tell = g.extend(now, min(o.After, maxAfter), 0, o.Reason)
 	case news:
 		d := doubled(least, most, g.cools)
 		d += rand.N(d/4 + 1) //nolint:gosec // jitter
 		g.cools++
 		g.free, g.until = g.until, now.Add(d)
-		tell = g.extend(now, d, 0, why)
+		tell = g.extend(now, d, 0, o.Reason)
 	}
 	return news, tell
 }

@@ -111,7 +111,7 @@ func (t *Target) heed(now, began clock.Instant, o Outcome) {
 	}
 	switch o.Verdict {
 	case Limited:
-		news, tell := t.gate.limit(now, began, o.After, minCool, maxCool, o.Reason)
+		news, tell := t.gate.limit(now, began, o, minCool, maxCool)
 		if news {
 			t.penalise(now)
 		}
@@ -119,7 +119,7 @@ func (t *Target) heed(now, began clock.Instant, o Outcome) {
 			t.cooling(now, o.Reason)
 		}
 	case Spent:
-		if _, tell := t.key.limit(now, began, o.After, minSpent, maxSpent, o.Reason); tell {
+		if _, tell := t.key.limit(now, began, o, minSpent, maxSpent); tell {
 			t.tell(now, clock.Instant(t.key.cool.Load()), Event{ID: t.keyID(), From: Healthy, To: Healthy, Reason: o.Reason})
 		}
 	case Refused:
