@@ -167,12 +167,17 @@ func (k *call) reply() {
 	h.SetStatusCode(r.Status)
 	h.SetContentType(r.ContentType)
 	setID(h, k.dialect, k.ID)
+	limited := k.Rates != gateway.Rates{}
 	for i := range r.Header { // names as the provider wrote them: to normalize them would cost more than to copy them
+		if limited && concernsUs(r.Header[i].Name) { // or who reads them would take the gateway's limits for its own
+			continue
+		}
 		var b [128]byte
 		name := append(b[:0], r.Header[i].Name...)
 		h.SetCanonical(name, append(name[len(name):], r.Header[i].Value...))
 	}
 	k.tellAttempts(h)
+	k.tellRates(h)
 	if k.dialect == wire.OAuth {
 		secret(h)
 	}
@@ -199,6 +204,7 @@ func (k *call) reply() {
 func (k *call) refuse(err error) {
 	body := render(k.ctx, k.ID, k.dialect, gateway.AsError(err))
 	k.tellAttempts(&k.ctx.Response.Header)
+	k.tellRates(&k.ctx.Response.Header)
 	k.cors()
 	if k.c.linger && k.ctx.Request.Header.ContentLength() > drained {
 		k.ctx.SetConnectionClose()
@@ -211,7 +217,8 @@ func (k *call) refuse(err error) {
 // drained is how many bytes of a body that nobody wanted fasthttp reads to use the connection again.
 const drained = 256 << 10
 
-// tellAttempts says which target answered, or failed last, and how many were tried if there were several.
+// tellAttempts says which target answered, or failed last, how many were tried if there were several, and what the answer was
+// limited to if it was.
 func (k *call) tellAttempts(h *fasthttp.ResponseHeader) {
 	n := len(k.Attempts())
 	if n == 0 {
@@ -224,6 +231,9 @@ func (k *call) tellAttempts(h *fasthttp.ResponseHeader) {
 	}
 	if n > 1 {
 		h.SetCanonical(hAttempts, strconv.AppendInt(nil, int64(n), 10))
+	}
+	if a.MaxTokens > 0 {
+		h.SetCanonical(hMaxTokens, strconv.AppendInt(nil, a.MaxTokens, 10))
 	}
 }
 

@@ -9,9 +9,11 @@ import (
 )
 
 // exposed are the response headers that a browser's script may read.
-const exposed = "X-Request-Id, Request-Id, X-Sluice-Provider, X-Sluice-Model, X-Sluice-Attempts, X-Sluice-Cost-Usd, X-Sluice-Dropped, " +
+const exposed = "X-Request-Id, Request-Id, X-Sluice-Provider, X-Sluice-Model, X-Sluice-Attempts, X-Sluice-Max-Tokens, X-Sluice-Cost-Usd, X-Sluice-Dropped, " +
 	"X-Ratelimit-Limit-Requests, X-Ratelimit-Limit-Tokens, X-Ratelimit-Remaining-Requests, X-Ratelimit-Remaining-Tokens, " +
-	"X-Ratelimit-Reset-Requests, X-Ratelimit-Reset-Tokens, Retry-After, Retry-After-Ms, X-Should-Retry"
+	"X-Ratelimit-Reset-Requests, X-Ratelimit-Reset-Tokens, Anthropic-Ratelimit-Requests-Limit, Anthropic-Ratelimit-Requests-Remaining, " +
+	"Anthropic-Ratelimit-Requests-Reset, Anthropic-Ratelimit-Tokens-Limit, Anthropic-Ratelimit-Tokens-Remaining, " +
+	"Anthropic-Ratelimit-Tokens-Reset, Retry-After, Retry-After-Ms, X-Should-Retry"
 
 // preflight answers a browser that asks whether it may ask. It comes before authentication, because a preflight never
 // carries credentials (Fetch standard, CORS-preflight request).

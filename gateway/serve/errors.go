@@ -19,6 +19,7 @@ var (
 	hProvider       = []byte("X-Sluice-Provider")
 	hModel          = []byte("X-Sluice-Model")
 	hAttempts       = []byte("X-Sluice-Attempts")
+	hMaxTokens      = []byte("X-Sluice-Max-Tokens")
 	hCost           = []byte("X-Sluice-Cost-Usd")
 	hCacheControl   = []byte("Cache-Control")
 	hPragma         = []byte("Pragma")

@@ -64,6 +64,9 @@ const (
 
 // errorType is the type in Anthropic's words.
 func errorType(e *chat.Error) string {
+	if e.Status == 429 { // also where OpenAI says that a quota is spent: here a status and its type go together
+		return typeRate
+	}
 	switch e.Code {
 	case "invalid_api_key":
 		return typeAuth

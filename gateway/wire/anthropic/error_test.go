@@ -87,6 +87,8 @@ func TestAppendError(t *testing.T) {
 	typed("service_unavailable_error", "", "overloaded_error")
 	typed("server_error", "gateway_busy", "overloaded_error")
 	typed("overloaded_error", "", "overloaded_error")
+	f(chat.Error{Message: "m", Type: "insufficient_quota", Code: "insufficient_quota", Status: 429},
+		`{"type":"error","error":{"type":"rate_limit_error","message":"m","details":{"error_code":"insufficient_quota"}}}`)
 	for status, want := range map[int]string{
 		400: "invalid_request_error", 401: "authentication_error", 402: "billing_error", 403: "permission_error", 404: "not_found_error",
 		405: "invalid_request_error", 408: "timeout_error", 409: "conflict_error", 413: "request_too_large", 429: "rate_limit_error",
