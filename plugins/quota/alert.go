@@ -43,7 +43,6 @@ type passed struct {
 	Per       string    `json:"per"`       // day, week, month, total
 	From      time.Time `json:"from"`      // of the window
 	Until     time.Time `json:"until"`     // zero: never
-	Mode      string    `json:"mode"`      // strict, metered, warn
 	Threshold float64   `json:"threshold"` // share of the budget
 	Budget    string    `json:"budget_usd"`
 	Spent     string    `json:"spent_usd"`

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/sluice-ai/sluice/config"
 )
@@ -23,8 +22,6 @@ type Config struct {
 	// Unpriced says what is done under a budget about models without a known price: allow them, at no charge, or deny. Strict budgets
 	// always deny.
 	Unpriced string `yaml:"unpriced" jsonschema:"enum=allow,enum=deny"`
-	// DrawTimeout is how long one request waits for the shared store at most, when its node has to ask.
-	DrawTimeout time.Duration `yaml:"draw_timeout"`
 	// Alerts says who is told when a budget passes one of its marks.
 	Alerts Alerts `yaml:"alerts,omitempty"`
 }
@@ -38,7 +35,7 @@ const (
 
 // Defaults are the settings of a file that says nothing.
 func Defaults() Config {
-	return Config{OnOutage: deny, StrictAnswer: 4096, Lease: 256, Unpriced: allow, DrawTimeout: 25 * time.Millisecond, Alerts: Alerts{Retries: 8}}
+	return Config{OnOutage: deny, StrictAnswer: 4096, Lease: 256, Unpriced: allow, Alerts: Alerts{Retries: 8}}
 }
 
 // Validate reports what cannot work.
@@ -46,9 +43,6 @@ func (c *Config) Validate() error {
 	var errs []error
 	wrong := func(field, message, hint string) {
 		errs = append(errs, &config.FieldError{Field: field, Message: message, Hint: hint})
-	}
-	if c.DrawTimeout <= 0 || c.DrawTimeout > time.Second {
-		wrong("draw_timeout", "is not between 1ns and 1s", "")
 	}
 	if c.Alerts.URL == "" {
 		return errors.Join(errs...)

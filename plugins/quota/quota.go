@@ -1,0 +1,214 @@
+// Package quota holds callers to what their tenant may use. Requests, tokens and places are taken where it stands in the chain, for
+// the tenant, the key, the user and the model at once, or from none of them. Money is reserved where target and price are
+// known: directly before each attempt is sent.
+package quota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/meter"
+	"github.com/sluice-ai/sluice/gateway/tenant"
+)
+
+// Spec describes the plugin "quota". meters outlive it, so that nothing is forgotten when its settings change; whoever only asks
+// for the settings gives nil.
+func Spec(meters *meter.Meters) gateway.Spec {
+	return gateway.Define("quota", Defaults(), func(h gateway.Host, c Config) (gateway.Plugin, error) {
+		if meters == nil {
+			return nil, errors.New("quota: there are no meters")
+		}
+		return newPlugin(h, meters, c)
+	})
+}
+
+// Plugin is the limits and budgets of a generation.
+type Plugin struct {
+	c       Config
+	meters  *meter.Meters
+	refused *prometheus.CounterVec // by what was missing, and in what scope
+}
+
+var _ gateway.Plugin = (*Plugin)(nil)
+
+func newPlugin(h gateway.Host, meters *meter.Meters, c Config) (*Plugin, error) {
+	p := &Plugin{c: c, meters: meters, refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sluice_limit_rejections_total", Help: "Requests refused because a limit or a budget was reached, by what was missing and whose it was.",
+	}, []string{"what", "scope"})}
+	marks := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "sluice_budget_alerts_total", Help: "Marks of budgets that were passed.",
+	})
+	for _, collector := range []prometheus.Collector{p.refused, marks} {
+		if err := h.Metrics().Register(collector); err != nil {
+			return nil, fmt.Errorf("quota: %w", err)
+		}
+	}
+	var receiver *hook
+	if c.Alerts.URL != "" {
+		var err error
+		if receiver, err = newHook(&c.Alerts, h.Now); err != nil {
+			return nil, fmt.Errorf("quota: alerts.secret %w", err)
+		}
+	}
+	t := teller{log: h.Log(), marks: marks, receiver: receiver, now: h.Now}
+	h.Go(func(ctx context.Context) { t.run(ctx, meters.Alerts()) })
+	return p, nil
+}
+
+// Wrap implements gateway.Plugin.
+func (p *Plugin) Wrap(next gateway.Handler) gateway.Handler {
+	return gateway.HandlerFunc(func(x *gateway.Exchange) error {
+		t := x.Caller.Tenant
+		if t == nil || x.Request.Endpoint.Policy != gateway.Callers || !limits(&x.Caller) {
+			return next.Serve(x)
+		}
+		if err := x.Request.Open(); err != nil {
+			return err
+		}
+		return p.serve(x, next)
+	})
+}
+
+// limits says whether anything of a caller is limited.
+func limits(c *gateway.Caller) bool {
+	t := c.Tenant
+	return !t.Limits.None() || !t.EachKey.None() || !t.EachUser.None() || !c.Limits.None() || len(t.EachModel) > 0 || len(t.Budgets) > 0
+}
+
+func (p *Plugin) serve(x *gateway.Exchange, next gateway.Handler) error {
+	t := x.Caller.Tenant
+	r := &record{p: p, x: x, model: canonical(x)}
+	r.hold.Outage, r.purse.Outage = p.outage()
+	counts := p.meters.Tenant(t.ID)
+	var room [4]meter.Ask
+	asks := r.asks(room[:0])
+	if len(asks) > 0 {
+		if no, ok := counts.Admit(x.Context(), &r.hold, estimate(x, asks), asks); !ok {
+			x.Rates = shown(&no)
+			return p.refuse(&no)
+		}
+		requests, tokens := r.hold.Rates()
+		x.Rates = gateway.Rates{Requests: gateway.Rate(requests), Tokens: gateway.Rate(tokens)}
+	}
+	if budgets := r.budgets(); len(budgets) > 0 {
+		counts.Purse(&r.purse, budgets)
+		r.pays, r.mode = true, strictest(budgets)
+		r.downgrade(budgets)
+	}
+	x.Watch(r)
+	if err := next.Serve(x); err != nil {
+		return err
+	}
+	if r.mode == tenant.Metered && r.lease > 0 && x.Reply.Kind == gateway.Events {
+		x.Reply.Stream = &metered{Stream: x.Reply.Stream, r: r}
+	}
+	return nil
+}
+
+// outage is what holds without the pool.
+func (p *Plugin) outage() (rates, money meter.Outage) {
+	if p.c.OnOutage == share {
+		return meter.Share, meter.Share
+	}
+	return meter.ShareRates, meter.Deny
+}
+
+// refuse counts a refusal and makes an error of it.
+func (p *Plugin) refuse(r *meter.Refusal) *gateway.Error {
+	p.refused.WithLabelValues(r.What.String(), r.Scope.Kind.String()).Inc()
+	return refused(r)
+}
+
+// shown is what the headers of a refusal say.
+func shown(r *meter.Refusal) (rates gateway.Rates) {
+	rate := gateway.Rate{Limit: r.Limit, Remaining: r.Remaining, Reset: r.After}
+	switch r.What {
+	case meter.Requests:
+		rates.Requests = rate
+	case meter.Tokens:
+		rates.Tokens = rate
+	}
+	return rates
+}
+
+// canonical is the name of the model that is asked for, as policies speak of it; "" if none is.
+func canonical(x *gateway.Exchange) string {
+	name := x.Asked()
+	if name == "" {
+		name = x.Request.Endpoint.Default
+	}
+	if name == "" || x.Directory == nil {
+		return name
+	}
+	if m, canonical, _ := x.Directory.Model(name); m != nil {
+		return canonical
+	}
+	return "" // there is no such model: nobody counts what strangers think up
+}
+
+// usualAnswer is how long an answer is taken for, in tokens, if the request does not say.
+const usualAnswer = 500
+
+// estimate is how many tokens the exchange will take, if anybody counts them.
+func estimate(x *gateway.Exchange, asks []meter.Ask) int64 {
+	e := x.Request.Endpoint
+	counted := slices.ContainsFunc(asks, func(a meter.Ask) bool { return a.Limits.Tokens > 0 })
+	if !counted || e.Free {
+		return 0
+	}
+	n := x.Request.PromptTokens()
+	if e.Decode != nil || e.Name == "completions" {
+		answer := x.Request.AnswerTokens()
+		if answer <= 0 {
+			answer = usualAnswer
+		}
+		n += answer * int64(max(x.Request.Fields().N, 1))
+	}
+	return n
+}
+
+// teller tells of the marks that budgets pass: in the log, in a metric, and to a receiver.
+type teller struct {
+	log      *zap.Logger
+	marks    prometheus.Counter
+	receiver *hook // nil: none
+	now      func() time.Time
+}
+
+func (t *teller) run(ctx context.Context, alerts <-chan meter.Alert) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case a := <-alerts:
+			t.tell(ctx, &a)
+		}
+	}
+}
+
+func (t *teller) tell(ctx context.Context, a *meter.Alert) {
+	t.marks.Inc()
+	whose := zap.String("tenant", string(a.Tenant))
+	share := float64(a.At) / 10_000
+	t.log.Warn("a budget has passed a mark", whose, zap.Stringer("of", a.Scope), zap.Stringer("per", a.Per),
+		zap.Float64("share", share), zap.Stringer("budget_usd", a.Amount), zap.Stringer("spent_usd", a.Spent))
+	if t.receiver == nil {
+		return
+	}
+	now := t.now().UTC()
+	_, until := a.Per.Window(now)
+	err := t.receiver.deliver(ctx, &event{Type: "budget.threshold", Timestamp: now, Data: passed{
+		Tenant: string(a.Tenant), Of: a.Scope.String(), Per: a.Per.String(), From: a.Window, Until: until,
+		Threshold: share, Budget: a.Amount.String(), Spent: a.Spent.String(),
+	}})
+	if err != nil {
+		t.log.Error("nobody could be told that a budget has passed a mark", whose, zap.Error(err))
+	}
+}

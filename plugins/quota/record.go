@@ -1,0 +1,257 @@
+package quota
+
+import (
+	"slices"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/meter"
+	"github.com/sluice-ai/sluice/gateway/tenant"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+)
+
+// record is what one exchange has taken. It watches the attempts.
+type record struct {
+	p      *Plugin
+	x      *gateway.Exchange
+	model  string // canonical
+	hold   meter.Hold
+	purse  meter.Purse
+	pays   bool        // it counts in budgets
+	mode   tenant.Mode // of the strictest of them
+	of     *gateway.Attempt
+	lease  int64 // picodollars for Config.Lease tokens of the answer to of; 0: nothing is renewed
+	leases int64 // that were taken for it
+	sent   bool
+}
+
+var _ gateway.Witness = (*record)(nil)
+
+// asks are the scopes of the exchange that have limits.
+func (r *record) asks(to []meter.Ask) []meter.Ask {
+	c := &r.x.Caller
+	t := c.Tenant
+	add := func(kind tenant.ScopeKind, name string, l tenant.Limits) {
+		if !l.None() && (name != "" || kind == tenant.OfTenant) {
+			to = append(to, meter.Ask{Scope: tenant.Scope{Kind: kind, Name: name}, Limits: l})
+		}
+	}
+	ofKey, ofUser := t.EachKey, t.EachUser
+	if c.User != "" { // the credential is one person's
+		ofUser = ofUser.Within(c.Limits)
+	} else {
+		ofKey = ofKey.Within(c.Limits)
+	}
+	add(tenant.OfTenant, "", t.Limits)
+	add(tenant.OfKey, c.Key, ofKey)
+	add(tenant.OfUser, c.User, ofUser)
+	if i := slices.IndexFunc(t.EachModel, func(m gateway.ModelLimits) bool { return m.Models.Match(r.model) }); i >= 0 {
+		add(tenant.OfModel, r.model, t.EachModel[i].Limits)
+	}
+	return to
+}
+
+// budgets are those of the tenant that the exchange counts in, with the names of their scopes.
+func (r *record) budgets() []tenant.Budget {
+	c := &r.x.Caller
+	var list []tenant.Budget
+	for _, b := range c.Tenant.Budgets {
+		name := ""
+		switch b.Scope.Kind {
+		case tenant.OfKey:
+			name = c.Key
+		case tenant.OfUser:
+			name = c.User
+		case tenant.OfModel:
+			name = r.model
+		}
+		if b.Scope.Name == tenant.Each && name != "" {
+			b.Scope.Name = name
+		}
+		if b.Scope.Name == name {
+			list = append(list, b)
+		}
+	}
+	return list
+}
+
+func strictest(budgets []tenant.Budget) tenant.Mode {
+	mode := tenant.Warn
+	for i := range budgets {
+		mode = min(mode, budgets[i].Mode)
+	}
+	return mode
+}
+
+// downgrade asks a cheaper model instead, if a budget says so and has passed its last mark.
+func (r *record) downgrade(budgets []tenant.Budget) {
+	x := r.x
+	for i := range budgets {
+		b := &budgets[i]
+		if b.Downgrade == "" || len(b.WarnAt) == 0 || r.model == "" || x.Request.Endpoint.Model == gateway.NoModel {
+			continue
+		}
+		m, name, _ := x.Directory.Model(b.Downgrade)
+		if m == nil || name == r.model || !x.Caller.Allows(name) {
+			continue
+		}
+		mark := b.WarnAt[len(b.WarnAt)-1]
+		if r.purse.Spent(x.Context(), b.Scope, b.Per) >= int64(b.Amount)/10_000*int64(mark) {
+			x.Instead, r.model = b.Downgrade, name
+			return
+		}
+	}
+}
+
+// Begin implements gateway.Witness: it reserves what the attempt may cost.
+func (r *record) Begin(x *gateway.Exchange, a *gateway.Attempt) error {
+	if !r.pays || a.Own || x.Request.Endpoint.Free {
+		r.sent = true
+		return nil
+	}
+	var err *gateway.Error
+	switch streams := x.Request.Stream(); {
+	case r.mode == tenant.Strict:
+		err = r.reserveMost(a)
+	case r.mode == tenant.Metered && streams:
+		err = r.reserveLease(a)
+	case r.mode == tenant.Metered:
+		if err = r.reserveMost(a); err != nil && (err.Code == codeUnbounded || err.Code == codeNoPrice) {
+			err = r.reserveGuess(a)
+		}
+		a.Capped = false
+	default:
+		err = r.reserveGuess(a)
+	}
+	if err != nil {
+		return err
+	}
+	r.sent = true
+	return nil
+}
+
+// leastAnswer is how many tokens an answer must be allowed to have: fewer are no answer.
+const leastAnswer = 16
+
+// reserveMost reserves what the attempt may cost at worst, and limits the answer to what is left.
+func (r *record) reserveMost(a *gateway.Attempt) *gateway.Error {
+	q := &r.x.Request
+	prompt, ok := promptBound(q, a.Known)
+	if !ok {
+		return unbounded("its prompt is not all in it, or is no text")
+	}
+	tier := q.Member(`"service_tier"`)
+	each, choices := answerBound(q, a.Known, r.p.c.StrictAnswer)
+	asked := q.AnswerTokens()
+	for range 3 { // others reserve at the same time
+		c := a.Known.Most(prompt, each*choices, tier)
+		if !c.Known {
+			return unpriced(r.model)
+		}
+		no, ok := r.reserve(a, c.Picodollars)
+		if ok {
+			a.Capped = true
+			if asked <= 0 || each < asked {
+				a.MaxTokens = each
+			}
+			return nil
+		}
+		left := each
+		if no.What == meter.Money {
+			amount := r.purse.Affordable(r.x.Context())
+			left = most(each, func(n int64) bool {
+				c := a.Known.Most(prompt, n*choices, tier)
+				return c.Known && c.Picodollars <= amount
+			})
+		}
+		if left < leastAnswer || left >= each {
+			return r.p.refuse(&no)
+		}
+		each = left
+	}
+	no, _ := r.reserve(a, a.Known.Most(prompt, each*choices, tier).Picodollars)
+	return r.p.refuse(&no)
+}
+
+// most is the largest number below n that fits, if all smaller ones do; 0 if none does.
+func most(n int64, fits func(int64) bool) int64 {
+	low, high := int64(0), n
+	for low+1 < high {
+		if mid := low + (high-low)/2; fits(mid) {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	return low
+}
+
+// reserveLease reserves for the prompt and the first piece of a stream.
+func (r *record) reserveLease(a *gateway.Attempt) *gateway.Error {
+	q := &r.x.Request
+	tier := q.Member(`"service_tier"`)
+	choices := int64(max(q.Fields().N, 1))
+	begin := a.Known.Most(a.Prompt, r.p.c.Lease*choices, tier)
+	next := a.Known.Most(a.Prompt, 2*r.p.c.Lease*choices, tier)
+	r.of, r.lease, r.leases = a, 0, 1
+	if !begin.Known || !next.Known {
+		return r.reserveGuess(a)
+	}
+	if no, ok := r.reserve(a, begin.Picodollars); !ok {
+		return r.p.refuse(&no)
+	}
+	r.lease = max(next.Picodollars-begin.Picodollars, 1)
+	return nil
+}
+
+// reserveGuess reserves an estimate; nothing for what has no price.
+func (r *record) reserveGuess(a *gateway.Attempt) *gateway.Error {
+	q := &r.x.Request
+	u := chat.Usage{Input: a.Prompt, Output: q.AnswerTokens(), Provenance: chat.Estimated}
+	if u.Output <= 0 {
+		u.Output = usualAnswer
+	}
+	c := a.Known.Cost(u, q.Member(`"service_tier"`), a.Start.Time())
+	if !c.Known {
+		if r.mode != tenant.Warn && r.p.c.Unpriced == deny {
+			return unpriced(r.model)
+		}
+		return nil
+	}
+	if no, ok := r.reserve(a, c.Picodollars); !ok {
+		return r.p.refuse(&no)
+	}
+	return nil
+}
+
+// reserve takes an amount. A second attempt, which can as well be left, waits for nothing.
+func (r *record) reserve(a *gateway.Attempt, pd int64) (meter.Refusal, bool) {
+	if a.Hedged {
+		if !r.purse.TryReserve(pd) {
+			return meter.Refusal{What: meter.Unavailable}, false
+		}
+	} else if no, ok := r.purse.Reserve(r.x.Context(), pd); !ok {
+		return no, false
+	}
+	a.Reserved += pd
+	return meter.Refusal{}, true
+}
+
+// Settle implements gateway.Witness.
+func (r *record) Settle(_ *gateway.Exchange, a *gateway.Attempt) {
+	r.purse.Settle(a.Reserved, a.Charge)
+}
+
+// End implements gateway.Witness. What was sent counts, and what was answered; what was refused does not.
+func (r *record) End(x *gateway.Exchange, err error) {
+	if !r.sent && (err != nil || x.Reply == nil) {
+		r.hold.Undo()
+		return
+	}
+	used := int64(0)
+	for _, a := range x.Attempts() {
+		if a.Delivered || a.Charge > 0 {
+			used += a.Used.Total()
+		}
+	}
+	r.hold.Settle(used)
+}
