@@ -97,6 +97,9 @@ func (a *Attempt) Hold(t *health.Target, l *admission.Limiter, tokens int64, fir
 	}
 }
 
+// Tells says which target the rate limits are of that the reply tells, where nothing was taken for the attempt: it is a probe.
+func (a *Attempt) Tells(t *health.Target) { a.hold.health = t }
+
 // Limits tells the target what the rate limit headers of the reply say.
 func (a *Attempt) Limits(now Instant, l health.Limits) { a.hold.health.Limited(now, l) }
 

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"math"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -192,29 +190,14 @@ func readError(d *wire.Dialect, r *gateway.Reply) (*chat.Error, error) {
 // longestError is how long an error may be, in bytes, to be passed on.
 const longestError = 64 << 10
 
-// retryAfter is how long the provider wants to be left alone: retry-after-ms, else Retry-After as seconds or as a date
-// (RFC 9110, section 10.2.3); 0 if it does not say.
+// retryAfter is how long the provider wants to be left alone; 0 if it does not say.
 func retryAfter(r *gateway.Reply) time.Duration {
-	var d time.Duration
-	for _, f := range r.Header {
-		v := strings.TrimSpace(f.Value)
-		switch strings.ToLower(f.Name) {
-		case "retry-after-ms":
-			if ms, err := strconv.ParseFloat(v, 64); err == nil && ms > 0 {
-				return clampAfter(ms / 1000)
-			}
-		case "retry-after":
-			if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 {
-				d = clampAfter(s)
-			} else if t, err := http.ParseTime(v); err == nil {
-				d = clampAfter(time.Until(t).Seconds())
+	return health.RetryAfter(func(name string) string {
+		for _, f := range r.Header {
+			if strings.EqualFold(f.Name, name) {
+				return f.Value
 			}
 		}
-	}
-	return d
-}
-
-func clampAfter(seconds float64) time.Duration {
-	const most = 24 * time.Hour
-	return time.Duration(math.Ceil(min(max(seconds, 0), most.Seconds()) * float64(time.Second))) // rather too late
+		return ""
+	})
 }

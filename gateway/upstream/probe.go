@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/health"
@@ -40,7 +39,7 @@ func (p *Provider) Probe(ctx context.Context, path, key string) health.Outcome {
 		return health.Outcome{Verdict: health.Failed, Reason: trouble(err)}
 	}
 	o := judge(reply.StatusCode)
-	o.After = retryAfter(reply.Header.Get)
+	o.After = health.RetryAfter(reply.Header.Get)
 	return o
 }
 
@@ -114,13 +113,14 @@ func Ask(ctx context.Context, e *gateway.Endpoint, t *gateway.Target) (o health.
 		return health.Outcome{Reason: err.Error()}, false
 	}
 	a := x.Attempting(t)
+	a.Tells(t.Health)
 	reply, err := t.Via.Send(x, t, a)
 	if err != nil {
 		x.End(err)
 		return judgeError(err)
 	}
 	o = judge(reply.Status)
-	o.After, o.Whole = retryAfter(field(reply.Header)), reply.Kind == gateway.Whole
+	o.After, o.Whole = health.RetryAfter(field(reply.Header)), reply.Kind == gateway.Whole
 	switch {
 	case o.Verdict == health.OK:
 		o.First = a.First
@@ -183,28 +183,6 @@ func trouble(err error) string {
 		return "no answer in time"
 	}
 	return err.Error()
-}
-
-// retryAfter is how long the provider wants to be left alone: retry-after-ms, else Retry-After as seconds or as a date
-// (RFC 9110, section 10.2.3); 0 if it does not say.
-func retryAfter(get func(name string) string) time.Duration {
-	if ms, err := strconv.ParseFloat(get("Retry-After-Ms"), 64); err == nil && ms > 0 {
-		return bounded(ms / 1000)
-	}
-	v := get("Retry-After")
-	if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 {
-		return bounded(s)
-	}
-	if t, err := http.ParseTime(v); err == nil {
-		return bounded(time.Until(t).Seconds())
-	}
-	return 0
-}
-
-// bounded is a time of at most a day: what is not one is nonsense.
-func bounded(seconds float64) time.Duration {
-	const most = 24 * time.Hour
-	return time.Duration(min(max(seconds, 0), most.Seconds()) * float64(time.Second))
 }
 
 // field finds values in the head of a reply.

@@ -243,3 +243,19 @@ func TestAskJudges(t *testing.T) {
 		t.Errorf("a provider without models is asked at %s", name)
 	}
 }
+
+// What the head of the answer to a probe tells of rate limits is known as from any other.
+func TestAskHearsOfLimits(t *testing.T) {
+	a := &answering{}
+	a.answer(429, `{"error":{"message":"m","type":"t","param":null,"code":null}}`, "x-ratelimit-limit-requests", "5", "x-ratelimit-remaining-requests", "0", "x-ratelimit-reset-requests", "50s")
+	server := httptest.NewServer(a)
+	defer server.Close()
+	target := health.New(health.Options{}).Target(health.ID{Provider: "p", Model: "m"}, health.Settings{})
+	upstream.Ask(soon(t), gatewaytest.Chat(), &gateway.Target{Provider: "p", Model: "m", Health: target, Via: probing(t, "openai", server.URL, nil).WithKey("k")})
+	if l := target.Limits().Requests; l.Max != 5 || l.Remaining != 0 {
+		t.Errorf("%+v", l)
+	}
+	if n, _ := target.Outstanding(); n != 0 || target.Wait(gateway.Now()) < 5*time.Second {
+		t.Errorf("%d under way, it waits for %v", n, target.Wait(gateway.Now()))
+	}
+}
