@@ -38,7 +38,8 @@ var migrations, _ = fs.Sub(files, "migrations") // the error is of an invalid na
 // Store is a store in a database.
 type Store struct {
 	tables.Store
-	pool *pgxpool.Pool
+	pool       *pgxpool.Pool
+	migrations fs.FS
 }
 
 var (
@@ -50,7 +51,10 @@ var (
 // Open makes a store of postgres://user:password@host:port/database, with whatever parameters pgx knows, such as
 // pool_max_conns. The error is of the address alone: the server need not be there, and connections are made when they are
 // needed. Whether the schema will do, [Store.Version] tells.
-func Open(address string) (*Store, error) {
+func Open(address string) (*Store, error) { return openAs(address, migrations) }
+
+// openAs is Open with a schema.
+func openAs(address string, migrations fs.FS) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(address)
 	if err != nil {
 		return nil, err // without the password
@@ -65,13 +69,15 @@ func Open(address string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{tables.Store{Engine: &engine{pool: pool}}, pool}, nil
+	return &Store{tables.Store{Engine: &engine{pool: pool, migrations: migrations}}, pool, migrations}, nil
 }
 
 // Version implements [store.Upkeep].
-func (s *Store) Version(ctx context.Context) (have, want int, err error) { return version(ctx, s.pool) }
+func (s *Store) Version(ctx context.Context) (have, want int, err error) {
+	return version(ctx, s.pool, s.migrations)
+}
 
-func version(ctx context.Context, pool *pgxpool.Pool) (have, want int, err error) {
+func version(ctx context.Context, pool *pgxpool.Pool, migrations fs.FS) (have, want int, err error) {
 	if want, err = tables.Newest(migrations); err != nil {
 		return 0, 0, err
 	}
@@ -90,7 +96,7 @@ func (s *Store) Migrate(ctx context.Context, to int) (err error) {
 	}
 	db := stdlib.OpenDBFromPool(s.pool)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return tables.Migrate(ctx, db, goose.DialectPostgres, migrations, to, goose.WithSessionLocker(locker))
+	return tables.Migrate(ctx, db, goose.DialectPostgres, s.migrations, to, goose.WithSessionLocker(locker))
 }
 
 // Close closes all connections, once they are not in use any more.
@@ -101,8 +107,9 @@ func (s *Store) Close() error {
 
 // engine runs the statements of package tables.
 type engine struct {
-	pool *pgxpool.Pool
-	fits atomic.Bool // the schema is new enough: it does not get older
+	pool       *pgxpool.Pool
+	migrations fs.FS
+	fits       atomic.Bool // the schema is new enough: it does not get older
 }
 
 // check refuses a schema that is too old.
@@ -110,7 +117,7 @@ func (e *engine) check(ctx context.Context) error {
 	if e.fits.Load() {
 		return nil
 	}
-	have, want, err := version(ctx, e.pool)
+	have, want, err := version(ctx, e.pool, e.migrations)
 	if err != nil {
 		return err
 	}

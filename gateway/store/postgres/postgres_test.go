@@ -20,7 +20,7 @@ type cluster struct {
 }
 
 func start(t testing.TB) *cluster {
-	return &cluster{Postgres: servers.StartPostgres(t, "-c", "max_connections=100", "-c", "deadlock_timeout=100ms")}
+	return &cluster{Postgres: servers.StartPostgres(t, "-c", "max_connections=100", "-c", "deadlock_timeout=500ms")}
 }
 
 // as runs a statement in a database as a role.
