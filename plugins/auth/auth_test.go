@@ -225,3 +225,5 @@ func TestWithoutPepper(t *testing.T) {
 	f(first, plain, 200, 1)
 	f(second, plain, 200, 2)
 }
+
+func digestOf(k string) gateway.Digest { return key.Digest([]byte(k)) }

@@ -132,7 +132,7 @@ func (v *visit) mark() uint64 { return binary.LittleEndian.Uint64(v.digest.Sum[:
 
 // end counts a refusal, and gives it. That nobody could tell whether it is good is not the credential's fault.
 func (v *visit) end(refused *gateway.Error, reason string) *gateway.Error {
-	if refused.Status < 500 {
+	if refused.Status <= 401 {
 		v.a.failures.failed(v.from, v.at)
 		v.a.metrics.failures.WithLabelValues(reason).Inc()
 	}

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway"
@@ -68,8 +69,11 @@ func tooMany(wait time.Duration) *gateway.Error {
 	}
 }
 
-// providerOut is for a token that cannot be verified, because its issuer's keys cannot be had.
-func providerOut(err error) *gateway.Error {
+// providerOut is for a token that cannot be verified, because its issuer's keys cannot be had, or the caller did not wait.
+func providerOut(ctx context.Context, err error) *gateway.Error {
+	if ctx.Err() != nil {
+		return gateway.AsError(context.Cause(ctx))
+	}
 	return &gateway.Error{
 		Status: 503, Type: gateway.TypeServer, Code: "identity_provider_unavailable", RetryAfter: pause, Err: err,
 		Message: "The identity provider that issued the token cannot be reached to verify it.",

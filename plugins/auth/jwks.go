@@ -151,17 +151,16 @@ type fetched struct {
 
 var errNoKeys = errors.New("no key set that is less than a day old")
 
-// keys is the present key set. It waits only if there is none that can be used, and no longer than a fetch takes.
+// keys is the present key set. It waits for another if there is none that can be used, or nobody has asked for long, and no
+// longer than a fetch takes.
 func (s *source) keys(ctx context.Context, now time.Time) (*keySet, error) {
 	f := s.state.Load()
 	if f != nil && now.Sub(f.at) < freshFor {
 		return f.keySet, nil
 	}
-	flight, wait := s.start(now, pause)
-	if f != nil && now.Sub(f.at) < tiredFor {
-		wait = false
-	}
-	if flight != nil && wait {
+	flight, failed := s.start(now, pause)
+	usable := f != nil && now.Sub(f.at) < staleFor
+	if flight != nil && (!usable || now.Sub(f.at) >= tiredFor && !failed) {
 		if err := await(ctx, flight); err != nil {
 			return nil, err
 		}
@@ -197,17 +196,16 @@ func await(ctx context.Context, flight <-chan struct{}) error {
 	}
 }
 
-// start begins a fetch, unless the last one began less than a while ago, and gives the one under way. hopeful says that the
-// last one that ended had not failed, or that there is nothing to do but to hope.
-func (s *source) start(now time.Time, apart time.Duration) (flight <-chan struct{}, hopeful bool) {
+// start begins a fetch, unless the last one began less than a while ago, and gives the one under way. failed says how the last
+// one ended.
+func (s *source) start(now time.Time, apart time.Duration) (flight <-chan struct{}, failed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	hopeful = !s.failed || s.state.Load() == nil
 	if s.flight == nil && (s.tried.IsZero() || now.Sub(s.tried) >= apart || now.Before(s.tried)) {
 		s.tried, s.flight = now, make(chan struct{})
 		s.fetch(s)
 	}
-	return s.flight, hopeful
+	return s.flight, s.failed
 }
 
 // done takes what a fetch has brought. The set replaces the one before, so that a key that was withdrawn is gone; one with the

@@ -221,13 +221,13 @@ func (a *Authenticator) issuerOf(u *unverified, d *gateway.Directory) (*gateway.
 func (v *accepted) keyOf(ctx context.Context, u *unverified, now time.Time) (k any, refused *gateway.Error) {
 	set, err := v.source.keys(ctx, now)
 	if err != nil {
-		return nil, providerOut(err)
+		return nil, providerOut(ctx, err)
 	}
 	if k = set.find(u.kid, u.named, u.algorithm); k == nil {
 		newer, err := v.source.again(ctx, now)
 		switch {
 		case err != nil:
-			return nil, providerOut(err)
+			return nil, providerOut(ctx, err)
 		case newer == nil:
 			return nil, errTokenKey
 		}
