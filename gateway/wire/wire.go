@@ -52,6 +52,9 @@ type Codec struct {
 	AppendReply   func(dst []byte, q *chat.Request, r *chat.Reply) []byte
 	NewDecoder    func() chat.Decoder
 	NewEncoder    func(q *chat.Request) chat.Encoder
+	// NewFollower goes with a stream that passes to a caller. usage says that the caller has asked for the usage of a stream,
+	// which matters to chat completions alone.
+	NewFollower func(usage bool) chat.Follower
 }
 
 // OpenAI is the dialect of chat completions, and of all of OpenAI's endpoints but Responses.
@@ -63,7 +66,7 @@ var OpenAI = &Dialect{ //nolint:gochecknoglobals // immutable
 	Codec: Codec{
 		DecodeRequest: openai.DecodeRequest, AppendRequest: openai.AppendRequest,
 		DecodeReply: openai.DecodeReply, AppendReply: openai.AppendReply,
-		NewDecoder: openai.NewDecoder, NewEncoder: openai.NewEncoder,
+		NewDecoder: openai.NewDecoder, NewEncoder: openai.NewEncoder, NewFollower: openai.NewFollower,
 	},
 }
 
@@ -77,7 +80,7 @@ var Anthropic = &Dialect{ //nolint:gochecknoglobals // immutable
 	Codec: Codec{
 		DecodeRequest: anthropic.DecodeRequest, AppendRequest: anthropic.AppendRequest,
 		DecodeReply: anthropic.DecodeReply, AppendReply: anthropic.AppendReply,
-		NewDecoder: anthropic.NewDecoder, NewEncoder: anthropic.NewEncoder,
+		NewDecoder: anthropic.NewDecoder, NewEncoder: anthropic.NewEncoder, NewFollower: anthropic.NewFollower,
 	},
 }
 
@@ -90,7 +93,7 @@ var Responses = &Dialect{ //nolint:gochecknoglobals // immutable
 	Codec: Codec{
 		DecodeRequest: responses.DecodeRequest, AppendRequest: responses.AppendRequest,
 		DecodeReply: responses.DecodeReply, AppendReply: responses.AppendReply,
-		NewDecoder: responses.NewDecoder, NewEncoder: responses.NewEncoder,
+		NewDecoder: responses.NewDecoder, NewEncoder: responses.NewEncoder, NewFollower: responses.NewFollower,
 	},
 }
 
