@@ -58,9 +58,10 @@ type references struct {
 	disk    disk
 	lenient bool // whether one that cannot be resolved stands for itself
 
-	used  map[string]string   // reference -> what it stood for
-	files map[string]struct{} // paths of the files named
-	loose []string            // why those that stand for themselves do, until the decoder has told
+	used    map[string]string   // reference -> what it stood for
+	files   map[string]struct{} // paths of the files named
+	refused bool                // there must be none
+	loose   []string            // why those that stand for themselves do, until the decoder has told
 }
 
 func newReferences(dir string, d disk, lenient bool) *references {
@@ -110,6 +111,8 @@ func (r *references) expand(text string) (string, []string, []*mistake) {
 func (r *references) resolve(inside string) (value, name string, m *mistake) {
 	kind, rest, _ := strings.Cut(inside, ":")
 	switch {
+	case r.refused:
+		return "", "", &mistake{wrong: "a reference has no place here", hint: "write $${ for a plain ${"}
 	case kind == "env" && rest != "":
 		variable, fallback, hasFallback := strings.Cut(rest, ":-")
 		value, set := os.LookupEnv(variable)
