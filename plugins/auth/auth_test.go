@@ -227,3 +227,5 @@ func TestWithoutPepper(t *testing.T) {
 }
 
 func digestOf(k string) gateway.Digest { return key.Digest([]byte(k)) }
+
+func configSecret(s string) config.Secret { return config.NewSecret(s) }

@@ -201,9 +201,6 @@ func (c *call) refresh(ctx context.Context) (*answer, *gateway.Tenant, error) {
 			return nil, whose, err
 		}
 	}
-	if heir, refused := c.who.begin([]byte(next), c.from); refused == nil {
-		heir.succeed() // so that the failures of others do not lock out who asks again
-	}
 	given, err := c.give(k, f, scope, next)
 	return given, whose, err
 }
@@ -253,6 +250,8 @@ func (c *call) give(k *gateway.Key, f *store.Family, scope, refresh string) (*an
 	if err != nil {
 		return nil, err
 	}
+	v := visit{a: c.who, from: c.from, digest: c.who.hash([]byte(refresh)), at: c.now}
+	v.succeed() // so that the failures of others do not lock out who comes with it
 	return &answer{access, "Bearer", int64(good / time.Second), refresh, scope}, nil
 }
 
