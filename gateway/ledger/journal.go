@@ -48,6 +48,7 @@ var (
 	ErrFull   = errors.New("ledger: there is no room for another attempt in the journal")
 	ErrLocked = errors.New("ledger: another process uses the journal")
 	ErrClosed = errors.New("ledger: the journal is closed")
+	ErrNobody = errors.New("ledger: a row without a tenant")
 )
 
 // Points that tests stop at.
@@ -109,9 +110,12 @@ type place struct {
 }
 
 // Intend writes down that an attempt is about to be made, and sets room aside for its seal. An error prevents the attempt:
-// [ErrFull] if there is no room, [ErrClosed], or what the disk says. With [SyncAlways] it returns when the intent is durable.
+// [ErrFull] if there is no room, [ErrClosed], [ErrNobody], or what the disk says. With [SyncAlways] it returns when the intent is durable.
 // The row's Node is the journal's.
 func (j *Journal) Intend(r *Row) error {
+	if r.Tenant == "" {
+		return ErrNobody
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.await(mostRecord, 1); err != nil {
@@ -149,23 +153,24 @@ func (j *Journal) Renew(id ID, reserved int64) {
 }
 
 // Seal writes down how an attempt that was intended ended. There is room for it. Of one that was not intended, or is sealed,
-// nothing is written.
-func (j *Journal) Seal(r *Row) {
+// nothing is written. It says whether the row is written.
+func (j *Journal) Seal(r *Row) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.seal(r)
+	return j.seal(r)
 }
 
-func (j *Journal) seal(r *Row) {
+func (j *Journal) seal(r *Row) bool {
 	if _, is := j.open[r.ID]; !is || j.closed {
-		return
+		return false
 	}
 	if j.appendRow(sealRecord, r); j.failed != nil {
-		return // the intent remains, for the next process
+		return false // the intent remains, for the next process
 	}
 	j.close(r.ID)
 	j.count()
 	j.reach(pointSeal)
+	return true
 }
 
 // Void takes an intent back: the attempt was not made.
@@ -185,6 +190,9 @@ func (j *Journal) void(id ID) {
 
 // Put writes a row for which there was no intent: of an answer that cost nothing. The errors are those of Intend.
 func (j *Journal) Put(r *Row) error {
+	if r.Tenant == "" {
+		return ErrNobody
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.await(mostRecord, 0); err != nil {

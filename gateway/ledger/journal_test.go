@@ -203,6 +203,9 @@ func TestJournal(t *testing.T) {
 		if s := j.Standing(); s.Open != 0 || s.Waiting != 0 {
 			t.Errorf("%+v", s)
 		}
+		if err := errors.Join(j.Intend(&ledger.Row{}), j.Put(&ledger.Row{})); !errors.Is(err, ledger.ErrNobody) {
+			t.Error(err)
+		}
 		shut(t, j)
 		if n := segments(t, dir); n != 0 {
 			t.Errorf("%d segments remain", n)

@@ -1,0 +1,91 @@
+// Package ledger writes down what every attempt costs and whom: a row before it is made and one when it has ended, in the
+// journal, from where they go to the store. What cannot be written down is not done.
+//
+// It stands before quota in the chain, so that a row has what was reserved, and sees what has been decided: what is paid for
+// is worked out in package gateway.
+package ledger
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/gateway"
+	rows "github.com/sluice-ai/sluice/gateway/ledger"
+)
+
+// What callers pay who leave before the first event.
+const (
+	Prompt = "prompt" // the prompt: the provider was at work on it
+	Free   = "free"
+)
+
+// Config are the plugin's settings.
+type Config struct {
+	// Abandoned is what a caller pays who leaves before the first event of the answer: the prompt, by an estimate (prompt), or
+	// nothing (free).
+	Abandoned string `yaml:"abandoned" jsonschema:"enum=prompt,enum=free"`
+}
+
+// Validate implements what the configuration looks for.
+func (c *Config) Validate() error {
+	if c.Abandoned != Prompt && c.Abandoned != Free {
+		return &config.FieldError{Field: "abandoned", Message: fmt.Sprintf("%q is neither %s nor %s", c.Abandoned, Prompt, Free)}
+	}
+	return nil
+}
+
+// Lender is a [gateway.Host] that has a journal. It is not the plugin's: it outlives all of its settings.
+type Lender interface {
+	// Ledger is the journal; nil if there is none.
+	Ledger() *rows.Journal
+}
+
+// Spec describes the plugin "ledger". The host must be a [Lender].
+func Spec() gateway.Spec {
+	return gateway.Define("ledger", Config{Abandoned: Prompt}, func(h gateway.Host, c Config) (gateway.Plugin, error) {
+		l, is := h.(Lender)
+		if !is || l.Ledger() == nil {
+			return nil, errors.New("ledger: there is no journal to write to: set stores.ledger, or take ledger out of the chain")
+		}
+		return New(h, l.Ledger(), c)
+	})
+}
+
+// Plugin writes rows.
+type Plugin struct {
+	journal *rows.Journal
+	lenient bool
+	metrics *metrics
+	log     *zap.Logger
+}
+
+var _ gateway.Plugin = (*Plugin)(nil)
+
+// New makes the plugin, with the journal that it writes to.
+func New(h gateway.Host, j *rows.Journal, c Config) (*Plugin, error) {
+	m := newMetrics(j)
+	for _, collector := range []prometheus.Collector{m, m.rows, m.refused, m.unrecorded} {
+		if err := h.Metrics().Register(collector); err != nil {
+			return nil, fmt.Errorf("ledger: %w", err)
+		}
+	}
+	return &Plugin{journal: j, lenient: c.Abandoned == Free, metrics: m, log: h.Log()}, nil
+}
+
+// Wrap implements gateway.Plugin.
+func (p *Plugin) Wrap(next gateway.Handler) gateway.Handler {
+	w := &witness{Plugin: p}
+	return gateway.HandlerFunc(func(x *gateway.Exchange) error {
+		x.Lenient = p.lenient
+		x.Watch(w)
+		if err := next.Serve(x); err != nil {
+			return err
+		}
+		w.renews(x)
+		return nil
+	})
+}

@@ -1,0 +1,175 @@
+package ledger
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/catalog"
+	rows "github.com/sluice-ai/sluice/gateway/ledger"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+)
+
+// firstPiece is how many tokens of an answer are charged of which nothing was heard any more: as many as are paid for at the
+// beginning of a metered stream.
+const firstPiece = 256
+
+// describe fills what is known of an attempt when it begins.
+func describe(r *rows.Row, x *gateway.Exchange, a *gateway.Attempt) {
+	who(r, x)
+	r.ID, r.At, r.Waited = a.ID, a.Start.Time().UTC(), a.Waited
+	r.Provider, r.Account, r.Target = a.Provider, a.Key, a.Model
+	r.Reserved = a.Reserved
+	n, resumed := 1, false
+	for _, b := range x.Attempts() {
+		if b.Start < a.Start {
+			n, resumed = n+1, resumed || b.Delivered && !b.Lost
+		}
+	}
+	r.Attempt = uint8(min(n, 255)) //nolint:gosec // bounded
+	r.Flags |= flag(a.Hedged, rows.Hedged) | flag(resumed, rows.Resumed) | flag(a.Own, rows.Own) |
+		flag(a.MaxTokens > 0, rows.Limited) | flag(a.Capped, rows.Capped)
+}
+
+// who fills what is the same for all rows of an exchange.
+func who(r *rows.Row, x *gateway.Exchange) {
+	r.Tenant, r.Key, r.User = x.Caller.Tenant.ID, x.Caller.Key, x.Caller.User
+	r.Request, r.Endpoint, r.Dialect = x.ID, x.Request.Endpoint.Name, x.Request.Endpoint.Dialect
+	r.Asked, r.Model = x.Request.Model(), x.Plan.Model
+	r.Flags = flag(x.Request.Stream(), rows.Stream) | flag(x.Instead != "", rows.Downgraded)
+}
+
+func flag(is bool, f rows.Flags) rows.Flags {
+	if is {
+		return f
+	}
+	return 0
+}
+
+// unheard is what is charged for an attempt of which nothing is heard after it began: what was reserved for it, but no more
+// than its prompt and the beginning of an answer cost.
+func unheard(x *gateway.Exchange, a *gateway.Attempt) int64 {
+	if a.Reserved <= 0 || a.Own || x.Request.Endpoint.Free {
+		return 0
+	}
+	c := a.Known.Cost(chat.Usage{Input: a.Prompt, Output: firstPiece, Provenance: chat.Estimated}, "", a.Start.Time())
+	if !c.Known {
+		return a.Reserved
+	}
+	return min(a.Reserved, c.Picodollars)
+}
+
+// conclude fills how an attempt ended. err is what ended the exchange, if the attempt is its last.
+func conclude(r *rows.Row, x *gateway.Exchange, a *gateway.Attempt, err error) {
+	r.Outcome, r.Status, r.Upstream = outcome(x, a, err), a.Status, a.RequestID
+	r.First, r.Total = a.First, a.Total
+	if r.Total <= 0 {
+		r.Total = gateway.Since(a.Start)
+	}
+	r.Flags |= flag(a.Resent, rows.Resent) | flag(a.Joined, rows.Joined) | flag(a.Delivered, rows.Delivered)
+	r.Usage, r.Cost = used(a, r.Outcome)
+	r.Charge = a.Charge
+}
+
+// used is what an attempt used and what that costs. What was not reported is an estimate where something came, or nothing could
+// because the caller did not wait for it; of other attempts that failed nobody knows.
+func used(a *gateway.Attempt, o rows.Outcome) (chat.Usage, catalog.Cost) {
+	if a.Usage.Provenance == chat.Reported || a.Used.Provenance != chat.Estimated {
+		return a.Used, a.Cost
+	}
+	u, c := a.Used, a.Cost
+	switch {
+	case a.Delivered, o == rows.Lost, o == rows.Complete:
+	case o == rows.Gone, o == rows.Late:
+		u.Output, u.Reasoning, u.OutputAudio, u.OutputImage = 0, 0, 0, 0
+	default:
+		return chat.Usage{}, c
+	}
+	if !c.Known || u != a.Usage {
+		c = a.Known.Cost(u, u.Tier, a.Start.Time())
+	}
+	if o != rows.Complete && o != rows.Lost {
+		u.Provenance = chat.Aborted
+	}
+	return u, c
+}
+
+// outcome is how an attempt ended: what the provider did comes first, and then what ended the exchange.
+func outcome(x *gateway.Exchange, a *gateway.Attempt, err error) rows.Outcome {
+	switch {
+	case a.Lost:
+		return rows.Lost
+	case unsent(a):
+		return rows.Unsent
+	case a.Status >= 500:
+		return rows.Failed
+	case a.Status >= 300:
+		return rows.Refused
+	case err != nil:
+		if o, ended := interrupted(x, err); ended {
+			return o
+		}
+	}
+	switch {
+	case a.Err == nil && err == nil:
+		return rows.Complete
+	case a.Err == nil: // all that came from the provider was well: it could not be written
+		return rows.Gone
+	case strings.HasPrefix(a.Why(), "timeout"):
+		return rows.Timeout
+	case a.Why() == "cut":
+		return rows.Cut
+	default:
+		return rows.Failed
+	}
+}
+
+// interrupted says what ended an exchange, if it was not the provider.
+func interrupted(x *gateway.Exchange, err error) (rows.Outcome, bool) {
+	cause := x.Cause()
+	switch {
+	case errors.Is(cause, gateway.ErrGone), errors.Is(err, gateway.ErrGone):
+		return rows.Gone, true
+	case errors.Is(cause, gateway.ErrDrain):
+		return rows.Drained, true
+	case errors.Is(cause, gateway.ErrDeadline), x.Late():
+		return rows.Late, true
+	}
+	if e, is := errors.AsType[*gateway.Error](err); is && (e.Code == "insufficient_quota" || e.Code == "budget_unavailable") && e.Origin != gateway.OriginUpstream {
+		return rows.Spent, true
+	}
+	return 0, false
+}
+
+// unsent says whether an attempt ended before its request reached the provider.
+func unsent(a *gateway.Attempt) bool {
+	if a.Status != 0 || a.Err == nil {
+		return false
+	}
+	e, is := errors.AsType[*gateway.Error](a.Err)
+	return is && !e.Sent
+}
+
+// replayed fills the row of an answer that was given before.
+func replayed(r *rows.Row, x *gateway.Exchange, err error) {
+	who(r, x)
+	p := x.Replay
+	if r.ID = p.ID; r.ID.IsZero() {
+		r.ID = rows.NewID(x.Start.Time())
+	}
+	r.Kind, r.Of, r.At = p.How, p.Of, x.Start.Time().UTC()
+	r.Provider, r.Target, r.Usage, r.Cost = p.Provider, p.Name, p.Usage, catalog.Cost{Known: true}
+	if p.Saved.Known {
+		r.Saved = p.Saved.Picodollars
+	}
+	r.Flags |= rows.Delivered
+	r.Total = gateway.Since(x.Start)
+	if x.Reply != nil {
+		r.Status = x.Reply.Status
+	}
+	if r.Outcome = rows.Complete; err != nil {
+		if r.Outcome, _ = interrupted(x, err); r.Outcome == rows.Unknown {
+			r.Outcome = rows.Gone
+		}
+	}
+}
