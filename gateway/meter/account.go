@@ -35,8 +35,11 @@ type account struct {
 	shared bool // money: a share was taken in this outage
 }
 
-// hand is what may be used without asking.
-func (a *account) hand() int64 { return a.has - a.used }
+// left is what is left of what was granted.
+func (a *account) left() int64 { return a.has - a.used }
+
+// hand is what may be used without asking: what is left, unless the pool is owed something, which comes first.
+func (a *account) hand() int64 { return plus(a.left(), min(a.free, 0)) }
 
 // room is what the pool is thought to have by now.
 func (a *account) room(now clock.Instant) int64 {
@@ -48,7 +51,7 @@ func (a *account) room(now clock.Instant) int64 {
 		return a.free
 	}
 	flowed, _ := mulDiv(int64(since-a.next), a.limit, 0, minute)
-	return min(plus(a.free, flowed+1), a.limit-max(a.hand(), 0))
+	return max(min(plus(a.free, flowed+1), a.limit-max(a.left(), 0)), a.free)
 }
 
 // slice is how much the node holds in hand: of what is left, an eighth for all nodes together, so that who needs the rest finds
@@ -57,7 +60,7 @@ func (a *account) slice(nodes int, now clock.Instant) int64 {
 	if a.warns {
 		return 0
 	}
-	return max(plus(a.room(now), max(a.hand(), 0)), 0) / (8 * int64(nodes))
+	return max(plus(a.room(now), max(a.left(), 0)), 0) / (8 * int64(nodes))
 }
 
 // line is what the pool is told of it, with a wish for n now and a slice for later. What is given back leaves the hand before
@@ -110,7 +113,7 @@ func (a *account) idle() bool {
 	if a.id.Kind == Money {
 		used = nanos(used)
 	}
-	return a.hand() <= 0 && used == a.told && (a.id.Kind != Concurrent || used == 0)
+	return a.left() <= 0 && used == a.told && (a.id.Kind != Concurrent || used == 0)
 }
 
 // newMoney opens the account of a scope and period, in the window that now is in.

@@ -164,7 +164,7 @@ func (t *Tenant) lines(accounts []*account, line func(i int, a *account, slice i
 		case money && !a.seeds.own:
 			continue
 		case money && !a.seeds.asked:
-			lines = append(lines, a.line(0, max(a.hand(), 0)))
+			lines = append(lines, a.line(0, max(a.left(), 0)))
 		default:
 			lines = append(lines, line(i, a, a.slice(nodes, now)))
 		}
@@ -256,7 +256,7 @@ func (t *Tenant) refresh(ctx context.Context) {
 		t.ask(ctx, some, func(_ int, a *account, slice int64) Line {
 			switch {
 			case t.down: // what is in hand may have to last
-				slice = max(a.hand(), 0)
+				slice = max(a.left(), 0)
 			case t.meters.closed.Load() || now.Sub(a.touched) >= unused:
 				slice = 0
 			}

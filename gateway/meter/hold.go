@@ -116,19 +116,28 @@ func (h *Hold) end(tokens int64, undo bool) {
 		return
 	}
 	h.held = false
+	now := clock.Now()
 	for i := range h.in {
 		in := &h.in[i]
 		if in.of[Requests] && undo {
-			t.correct(in.rates[Requests], -1)
+			t.flow(in.rates[Requests], -1, now)
 		}
-		if in.of[Tokens] {
-			t.correct(in.rates[Tokens], tokens)
+		if in.of[Tokens] && tokens != 0 {
+			t.flow(in.rates[Tokens], tokens, now)
 		}
 		if in.of[Concurrent] {
 			t.correct(in.rates[Concurrent], -1)
 		}
 	}
 	h.leave()
+}
+
+// flow corrects a rate. What comes back after others have flowed in does not make it more than the limit.
+func (t *Tenant) flow(a *account, by int64, now clock.Instant) {
+	if by < 0 {
+		by = min(max(by, plus(a.left(), a.room(now))-a.limit), 0)
+	}
+	t.correct(a, by)
 }
 
 // correct changes what was used. The pool hears of it with the next beat.
@@ -175,6 +184,6 @@ func (r Rate) tighter(s Rate) Rate {
 
 // rate is how an account stands.
 func (a *account) rate(now clock.Instant) Rate {
-	left := min(plus(a.hand(), a.room(now)), a.limit)
+	left := min(plus(a.left(), a.room(now)), a.limit)
 	return Rate{Limit: a.limit, Remaining: max(left, 0), Reset: wait(a.limit-left, a.limit)}
 }

@@ -255,6 +255,9 @@ func (a *localAccount) grant(node int, l *Line, more bool) Answer {
 	s.total = max(l.Used, min(l.Want, most))
 	answer := Answer{Total: s.total}
 	if a.kind.Rate() {
+		if more {
+			s.used = max(s.used, l.Need)
+		}
 		a.level = min(plus(a.level, had-s.total), a.top())
 		answer.Next = a.next(a.limit)
 	} else {

@@ -113,7 +113,8 @@ type Request struct {
 //
 // A bucket gives total − had, which may be negative: it takes back what a node lost or gives back, and goes below zero for what
 // was used beyond what was granted. Before the lines are looked at, it is filled up to Limit less Σ (total − Used) of all nodes,
-// as last known, and it never holds more than that afterwards: what lies at nodes and in the bucket is Limit at most.
+// as last known, and it never holds more than that afterwards: what lies at nodes and in the bucket is Limit at most. What a
+// line needs is used at once: if it is granted, Used is Need from then on, if that is more.
 type Line struct {
 	Account Account
 	Limit   int64

@@ -96,7 +96,7 @@ func (t *Tenant) refuse(c *claim) Refusal {
 	r := c.refusal(Refusal{What: a.id.Kind})
 	switch {
 	case a.id.Kind.Rate():
-		short := c.n - a.hand() - a.free
+		short := c.n - a.left() - a.free
 		r.After = max(a.next+wait(short-1, a.limit)-clock.Since(a.asOf), time.Nanosecond)
 	case a.id.Kind == Concurrent:
 		r.After = time.Second

@@ -217,6 +217,19 @@ func bucketAndHands(t *testing.T, f Fleet) {
 	about(t, "after 1000 were given back", r.Answers[0].Remaining, 4010, 200)
 }
 
+// What is needed is used at once, and flows back from that moment on.
+func neededIsUsed(t *testing.T, f Fleet) {
+	n := f.node(t, "a")
+	granted(t, n.draw(of(meter.Requests, 6000, 0, 0, 6000, 6000)), -1, 6000, 0)
+	pass(100 * time.Millisecond)
+	r := n.draw(of(meter.Requests, 6000, 6000, 6000, 0, 6000))
+	about(t, "after 100 ms", r.Answers[0].Remaining, 10, 200)
+	// What was needed and not granted is not.
+	granted(t, n.draw(of(meter.Tokens, 10, 0, 0, 0, 4)), -1, 4, 6)
+	granted(t, n.draw(of(meter.Tokens, 10, 0, 4, 11, 11)), 0, 4, 6)
+	granted(t, n.draw(of(meter.Tokens, 10, 0, 4, 0, 0)), -1, 0, 10)
+}
+
 func debts(t *testing.T, f Fleet) {
 	a, b := f.node(t, "a"), f.node(t, "b")
 	granted(t, a.draw(of(meter.Tokens, 60, 0, 0, 60, 60)), -1, 60, 0)

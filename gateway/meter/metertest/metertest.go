@@ -52,6 +52,7 @@ func Cases() map[string]Case {
 		"the largest amounts":          largest,
 		"a bucket fills":               fills,
 		"a bucket and hands":           bucketAndHands,
+		"what is needed is used":       neededIsUsed,
 		"debts":                        debts,
 		"rounding loses nothing":       rounding,
 		"a new process":                newProcess,
