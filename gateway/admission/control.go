@@ -28,6 +28,8 @@ const (
 	untried = time.Minute
 	// A limit that nobody has run into for this long is lifted.
 	unused = 30 * time.Second
+	// One for a refusal among few, after this long.
+	brief = 5 * time.Second
 	// Fewer than this under way are hardly what is too much, see spares.
 	few = 8
 	// Where requests were refused the growth pauses so long, longer each time: each try costs a refused request.
@@ -54,6 +56,7 @@ type control struct {
 	refused int           // of these
 	settled bool          // no more than the limit have been under way at some moment since the cut
 	spared  clock.Instant // when a round of refusals among few began that was let pass
+	gentle  bool          // the limit is for such a one
 
 	// Growth.
 	changed clock.Instant // when the limit was last changed
@@ -125,9 +128,10 @@ func (c *control) overloaded(now clock.Instant, took time.Duration, underWay int
 		return
 	}
 	if c.spares(now, now.Add(-max(took, c.refusal)), underWay) {
+		c.spare(now, 0)
 		return
 	}
-	c.late, c.trial, c.before = false, false, 0
+	c.gentle, c.late, c.trial, c.before = false, false, false, 0
 	c.refused++
 	if c.limit == 0 || now.Add(-max(took, c.refusal)) > c.cutAt {
 		c.refused, c.peak = 1, max(underWay, 1)
@@ -141,19 +145,32 @@ func (c *control) overloaded(now clock.Instant, took time.Duration, underWay int
 	}
 }
 
-// spares says whether a refusal among few requests, sent at that moment, lowers no limit. Mostly it is about something else,
-// such as what one key may use in a minute, and a limit of one or two would hold up all others for that. An upstream that
-// bears no more says so again soon; but what was refused alone says nothing of how many there may be.
+// spares says whether a refusal among few requests, sent at that moment, does not lower the limit below few. Mostly it is about
+// something else, such as what one key may use in a minute, and a limit of one or two would hold up all others for that. An
+// upstream that bears no more says so again soon; but what was refused alone says nothing of how many there may be.
 func (c *control) spares(now, sent clock.Instant, underWay int) bool {
 	switch {
-	case underWay >= few || c.limit > 0 && underWay > 1:
+	case underWay >= few:
 		return false
-	case underWay > 1 && sent > c.spared && now.Sub(c.spared) < unused:
+	case underWay <= 1:
+		return true
+	case c.limit > 0 && !c.gentle, sent > c.spared && now.Sub(c.spared) < unused:
 		return false
 	case now.Sub(c.spared) >= unused:
 		c.spared = now
 	}
 	return true
+}
+
+// spare sets a limit for a while that few do not notice, nor so many as are under way, but all those that may be waiting until
+// the upstream can be asked again.
+func (c *control) spare(now clock.Instant, underWay int) {
+	if c.fixed() || c.limit > 0 && !c.gentle {
+		return
+	}
+	c.limit, c.gentle, c.late, c.trial, c.before = max(few, c.least, underWay), true, false, false, 0
+	c.refused, c.peak, c.ceiling, c.step = 0, c.limit, 0, 1
+	c.cutAt, c.changed, c.until, c.settled = now, now, past, false
 }
 
 // pause sets how long to stay at a ceiling: ever longer, if it is about where the last one was.
@@ -208,8 +225,12 @@ func (c *control) grow(now clock.Instant) {
 
 // idle lifts a limit that nobody has run into for long, or that is for the latency of streams when there are none.
 func (c *control) idle(now clock.Instant) {
-	if c.limit > 0 && now.Sub(c.cutAt) >= unused &&
-		(now.Sub(c.wanted) >= unused || c.late && now.Sub(c.heard) >= unused) {
+	after := unused
+	if c.gentle {
+		after = brief
+	}
+	if c.limit > 0 && now.Sub(c.cutAt) >= after &&
+		(now.Sub(c.wanted) >= after || c.late && now.Sub(c.heard) >= unused) {
 		c.lift()
 	}
 }
@@ -222,7 +243,7 @@ func (c *control) acceptLatency() {
 }
 
 func (c *control) lift() {
-	c.limit, c.late, c.ceiling, c.hold = 0, false, 0, 0
+	c.limit, c.late, c.gentle, c.ceiling, c.hold = 0, false, false, 0, 0
 	c.trial, c.before = false, 0
 	c.relax()
 }
@@ -337,7 +358,7 @@ func (c *control) accuse(now clock.Instant, s sight, underWay int) {
 		bears = s.underWay - max(s.waiting-int(c.rest), 0)
 	}
 	c.tried = now
-	c.late, c.trial, c.ceiling, c.refused, c.peak = true, true, 0, 0, max(underWay, 1)
+	c.late, c.gentle, c.trial, c.ceiling, c.refused, c.peak = true, false, true, 0, 0, max(underWay, 1)
 	c.cut(now, max(bears, c.calm))
 	c.step = max(1, c.limit/8)
 }

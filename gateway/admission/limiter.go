@@ -35,6 +35,9 @@ type Ticket struct {
 type Signal struct {
 	// Overloaded: the upstream refused it for its load (429, 529, a 503 that says so).
 	Overloaded bool
+	// Rated: it refused it for a rate limit that it tells of, so for what one key may use in a minute, and not for its load.
+	// That keeps those from coming all at once who have waited for its end, and nobody else.
+	Rated bool
 	// First is the time from sending the request to the first event of its stream, or to the refusal. A stream given up
 	// before its first event tells how long it has waited. 0 for whole answers: how long they take is how long they are.
 	First time.Duration
@@ -193,14 +196,18 @@ func (l *Limiter) Leave(s Signal) {
 }
 
 func (l *Limiter) overloaded(s Signal) {
-	if !s.Overloaded {
+	if !s.Overloaded && !s.Rated {
 		return
 	}
 	if s.At == 0 {
 		s.At = clock.Now()
 	}
 	l.mu.Lock()
-	l.control.overloaded(s.At, max(s.First, 0), l.underWay())
+	if s.Rated {
+		l.control.spare(s.At, l.underWay())
+	} else {
+		l.control.overloaded(s.At, max(s.First, 0), l.underWay())
+	}
 	l.update(s.At)
 	l.mu.Unlock()
 }

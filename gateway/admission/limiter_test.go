@@ -478,9 +478,11 @@ func TestARefusalAmongFew(t *testing.T) {
 			}
 		})
 	}
-	f(0, 1, 1, time.Second)
-	f(0, 20, 1, time.Second) // alone: with fewer it would not have been answered either
-	f(0, 1, 7, time.Second)
+	const few = 8
+	f(few, 1, 1, time.Second)
+	f(0, 1, 1, 6*time.Second)
+	f(few, 20, 1, time.Second) // alone: with fewer it would not have been answered either
+	f(few, 1, 7, time.Second)
 	f(0, 5, 7, 31*time.Second)
 	f(6, 2, 7, time.Second)
 	f(1, 2, 2, time.Second)
@@ -583,4 +585,22 @@ func TestEnterAny(t *testing.T) {
 	f("one lasts longer", 1, 5*time.Second, nil, [2]admission.Settings{soon, one}, [2]time.Duration{2 * time.Second, 5 * time.Second})
 	f("too long", 0, 10*time.Second, admission.ErrLate, [2]admission.Settings{one, soon}, [2]time.Duration{})
 	f("the caller leaves", -1, 20*time.Second, context.DeadlineExceeded, [2]admission.Settings{long, long}, [2]time.Duration{})
+}
+
+// A refusal for a rate limit keeps back those who have waited for its end, not those that are under way, and not for long.
+func TestRated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := admission.New(admission.Settings{Queue: -1})
+		for range 20 {
+			l.TryEnter()
+		}
+		l.Leave(admission.Signal{Overloaded: true, Rated: true})
+		if !l.TryEnter() || l.TryEnter() {
+			t.Errorf("%+v", l.Snapshot())
+		}
+		<-time.After(5 * time.Second)
+		if s := l.Snapshot(); s.Limit != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
 }

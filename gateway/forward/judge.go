@@ -140,14 +140,14 @@ func (w *walk) report(p *place, a *gateway.Attempt, o *outcome) {
 		return
 	}
 	now := gateway.Now()
-	signal := admission.Signal{Overloaded: o.busy && !(o.cause == OnRateLimit && tellsLimits(p.health))}
+	signal := admission.Signal{Overloaded: o.busy, Rated: o.busy && o.cause == OnRateLimit && tellsLimits(p.health)}
 	switch waited := now.Sub(a.Start); {
 	case o.good():
 	case a.Lost: // it takes longer than that
 		out.First = waited
 		signal.First = streamed(&out)
 	case a.Joined, o.verdict == health.Denied && strings.Contains(p.health.ID().Model, "*"):
-		out.Verdict, signal.Overloaded = health.Neutral, false
+		out.Verdict, signal = health.Neutral, admission.Signal{}
 	case o.busy, o.cause == OnTimeout && !out.Whole:
 		signal.First = waited
 	case o.reply == nil && w.x.Err() != nil && !out.Whole && waited > p.health.First(now, false):

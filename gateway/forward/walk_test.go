@@ -593,7 +593,7 @@ func TestTheFloorOfTheBudget(t *testing.T) {
 // A target that is refused for its rate limit is left alone, also if the head of the refusal tells when a single request will be
 // possible again; and the provider's other requests are not held up for that.
 func TestRefusedWithRateLimitHeaders(t *testing.T) {
-	f := func(told bool, limited bool) {
+	f := func(told bool, held bool) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
 			asked := 0
@@ -621,11 +621,57 @@ func TestRefusedWithRateLimitHeaders(t *testing.T) {
 			if asked > 5 {
 				t.Errorf("asked %d times in ten seconds", asked)
 			}
-			if s := l.Snapshot(); (s.Limit > 0) != limited {
+			if s := l.Snapshot(); (s.Limit < s.InUse) != held {
 				t.Errorf("told %v: %+v", told, s)
 			}
 		})
 	}
 	f(true, false)
 	f(false, true)
+}
+
+// Those who have waited for the end of a cool-down do not all come at once, to be refused by one target after the other.
+func TestTheEndOfACoolDown(t *testing.T) {
+	f := func(name string, code int, after string, told bool) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			asked := 0
+			var mu sync.Mutex
+			full := sender(func(_ *gateway.Exchange, a *gateway.Attempt) (*gateway.Reply, error) {
+				mu.Lock()
+				asked++
+				mu.Unlock()
+				pauseFor(2 * time.Millisecond)
+				if now := gateway.Now(); told {
+					a.Limits(now, health.Limits{Requests: health.Limit{Max: 10000, Reset: now.Add(6 * time.Millisecond), Refills: true}})
+				}
+				a.Status = code
+				r := &gateway.Reply{Status: code, Stream: gateway.Once([]byte(openaiError("slow down")))}
+				if after != "" {
+					r.Header = []gateway.Field{{Name: "Retry-After", Value: after}}
+				}
+				return r, nil
+			})
+			f := newFleet(full, full)
+			for _, target := range f.targets {
+				target.Limiter = admission.New(admission.Settings{Deaf: true})
+			}
+			h := forward.New(options())
+			const n = 200
+			var work sync.WaitGroup
+			for range n {
+				work.Go(func() { _ = serve(h, f.exchange()) })
+				pauseFor(5 * time.Millisecond)
+			}
+			work.Wait()
+			if asked > n*12/10 {
+				t.Errorf("%s: %d attempts for %d exchanges", name, asked, n)
+			}
+		})
+	}
+	f("overloaded", 529, "", false)
+	f("limited", 429, "", false)
+	f("limited for a second", 429, "1", false)
+	f("limited, with its limits", 429, "", true)
+	f("limited for a second, with its limits", 429, "1", true)
 }
