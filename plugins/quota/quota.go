@@ -107,7 +107,7 @@ func (p *Plugin) serve(x *gateway.Exchange, next gateway.Handler) error {
 		return err
 	}
 	if r.mode == tenant.Metered && r.lease > 0 && x.Reply.Kind == gateway.Events {
-		x.Reply.Stream = &metered{Stream: x.Reply.Stream, r: r}
+		x.Reply.Stream = newMetered(r)
 	}
 	return nil
 }

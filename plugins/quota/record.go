@@ -11,17 +11,17 @@ import (
 
 // record is what one exchange has taken. It watches the attempts.
 type record struct {
-	p      *Plugin
-	x      *gateway.Exchange
-	model  string // canonical
-	hold   meter.Hold
-	purse  meter.Purse
-	pays   bool        // it counts in budgets
-	mode   tenant.Mode // of the strictest of them
-	of     *gateway.Attempt
-	lease  int64 // picodollars for Config.Lease tokens of the answer to of; 0: nothing is renewed
-	leases int64 // that were taken for it
-	sent   bool
+	p     *Plugin
+	x     *gateway.Exchange
+	model string // canonical
+	hold  meter.Hold
+	purse meter.Purse
+	pays  bool        // it counts in budgets
+	mode  tenant.Mode // of the strictest of them
+	of    *gateway.Attempt
+	lease int64 // picodollars for Config.Lease tokens of the answer to of; 0: nothing is renewed
+	paid  int64 // tokens of it that are paid for
+	sent  bool
 }
 
 var _ gateway.Witness = (*record)(nil)
@@ -192,14 +192,14 @@ func (r *record) reserveLease(a *gateway.Attempt) *gateway.Error {
 	choices := int64(max(q.Fields().N, 1))
 	begin := a.Known.Most(a.Prompt, r.p.c.Lease*choices, tier)
 	next := a.Known.Most(a.Prompt, 2*r.p.c.Lease*choices, tier)
-	r.of, r.lease, r.leases = a, 0, 1
+	r.of, r.lease, r.paid = a, 0, r.p.c.Lease
 	if !begin.Known || !next.Known {
 		return r.reserveGuess(a)
 	}
 	if no, ok := r.reserve(a, begin.Picodollars); !ok {
 		return r.p.refuse(&no)
 	}
-	r.lease = max(next.Picodollars-begin.Picodollars, 1)
+	r.lease = next.Picodollars - begin.Picodollars
 	return nil
 }
 
