@@ -117,7 +117,14 @@ func (b *bench) once(ctx context.Context, t test, s subject) (r row, err error) 
 		return r, err
 	}
 	defer mock.stop()
-	tested, g, took, err := b.startSubject(ctx, s, site{upstreams: []string{mockAddr}, speaks: t.speaks})
+	caller := b.key
+	if t.billed {
+		if caller, err = writeTenant(filepath.Join(b.dir, "tenants"), "billed", limits); err != nil {
+			return r, err
+		}
+		defer func() { err = errors.Join(err, os.Remove(filepath.Join(b.dir, "tenants", "billed.yaml"))) }()
+	}
+	tested, g, took, err := b.startSubject(ctx, s, site{upstreams: []string{mockAddr}, speaks: t.speaks, billed: t.billed})
 	if err != nil {
 		return r, err
 	}
@@ -139,7 +146,7 @@ func (b *bench) once(ctx context.Context, t test, s subject) (r row, err error) 
 		}
 		observed <- b.observe(ctx, g)
 	}()
-	r.Load, err = b.load(ctx, t, g.listen, tested.pid())
+	r.Load, err = b.generate(ctx, t, g.listen, tested.pid(), as(caller)...)
 	return r, errors.Join(err, <-observed)
 }
 

@@ -64,6 +64,7 @@ type site struct {
 	provider      string // further settings of each provider, in YAML
 	strategy      string // empty: ordered
 	model         string // further settings of the model
+	billed        bool   // with the plugins that count and write down, and prices
 }
 
 // url is where callers reach it.
@@ -97,10 +98,20 @@ func (g site) write() (string, error) {
 	for i := range g.upstreams {
 		fmt.Fprintf(&b, "      - {provider: mock%d}\n", i)
 	}
+	if g.billed {
+		b.WriteString("chain: [telemetry, ledger, auth, quota, routing]\nstores: {ledger: \"sqlite:ledger.db\", wal: {dir: wal}}\n" +
+			"catalog: [{provider: mock0, model: \"*\", context: 100000, output: 10000, prices: [{input: 1, output: 2}]}]\n")
+	} else {
+		b.WriteString("chain: [telemetry, auth, routing]\n")
+	}
 	b.WriteString("tenants: {dir: ./tenants}\n")
 	path := filepath.Join(g.dir, "sluice.yaml")
 	return path, os.WriteFile(path, []byte(b.String()), 0o600)
 }
+
+// limits are those of a caller whose spending is counted, wide enough never to be reached.
+const limits = "limits: {requests_per_minute: 100000000, tokens_per_minute: 100000000000, concurrent: 100000, each_key: {requests_per_minute: 100000000}}\n" +
+	"budgets: [{usd: 1000000, per: month, mode: metered, warn_at: [90%]}]\n"
 
 // writeTenants makes the folder of tenants in dir: one for the load generator, whose key it returns, and n others.
 func writeTenants(dir string, n int) (callerKey string, err error) {
@@ -119,13 +130,14 @@ func writeTenants(dir string, n int) (callerKey string, err error) {
 	return writeTenant(tenants, "bench")
 }
 
-// writeTenant makes a tenant with one new key, which it returns.
-func writeTenant(dir, id string) (string, error) {
+// writeTenant makes a tenant with one new key, which it returns. more are further settings, in YAML.
+func writeTenant(dir, id string, more ...string) (string, error) {
 	k, err := key.New("bench")
 	if err != nil {
 		return "", err
 	}
 	text := fmt.Sprintf("version: 1\nid: %s\nkeys:\n  - {name: bench, digest: %q}\n", id, key.Text(key.Digest([]byte(k))))
+	text += strings.Join(more, "")
 	return k, os.WriteFile(filepath.Join(dir, id+".yaml"), []byte(text), 0o600)
 }
 

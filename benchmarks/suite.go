@@ -14,6 +14,7 @@ type test struct {
 	model   string   // what the mock does; empty: no load
 	speaks  string   // type of the gateway's provider, if it is not openai-compatible: then the gateway translates
 	load    []string // flags of the load generator
+	billed  bool     // the caller has limits and a budget, and what it spends is written down
 	streams int64    // that must be alive at the end; 0: does not matter
 	clients int      // that leave, in each case of test leave
 	tries   int      // as often is a case made until it is within its limit; the best counts
@@ -46,6 +47,10 @@ func suite() []test {
 				{"max", "CPU µs/request", cpuPerRequest, limit{most: 1.5, ratio: true}},
 				{"max.rate", "requests/s", func(r row) float64 { return r.Load.PerSecond }, limit{}},
 			},
+		},
+		{
+			name: "billed", model: "mock", billed: true, load: flags(64, 2*time.Second, 5*time.Second),
+			figures: []figure{{"billed", "CPU µs/request", cpuPerRequest, limit{most: 1.6, ratio: true}}},
 		},
 		{
 			name: "r500", model: "mock-d20", load: append(flags(512, 1500*time.Millisecond, 5*time.Second), "-rate", "500"),
