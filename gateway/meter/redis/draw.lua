@@ -133,7 +133,6 @@ local function money(line)
   end
   local total, spent = of(node)
   line.had = math.max(total, line.has)
-  line.spent = math.max(spent, line.spent)
   line.spends = line.spends + line.spent - spent
   line.others = line.sum - total
   line.free = line.limit - line.others - line.had
@@ -223,6 +222,7 @@ for _, line in ipairs(lines) do
   if busy then line.total = math.max(line.used, line.had) end
   local remaining, grows = line.limit - line.others - line.total, 0
   if line.kind == 'r' then
+    if refused < 0 and not busy then line.used = math.max(line.used, line.need) end -- what is needed is used at once
     line.stock = math.min(line.stock - (line.total - line.had), line.limit - line.idle - math.max(line.total - line.used, 0))
     remaining = math.floor(line.stock)
     grows = (remaining + 1 - line.stock) * minute / math.max(line.limit, 1)

@@ -230,6 +230,9 @@ func (p *Pool) exec(ctx context.Context, do command) (rueidis.RedisResult, error
 	if c == nil {
 		return rueidis.RedisResult{}, p.Err()
 	}
+	if err := ctx.Err(); err != nil {
+		return rueidis.RedisResult{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	got := make(chan rueidis.RedisResult, 1)
