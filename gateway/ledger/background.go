@@ -49,31 +49,36 @@ func (j *Journal) syncs() {
 			}
 			wait.Stop()
 		}
+		until, err := j.sync()
 		j.mu.Lock()
-		until := j.written
-		var dirty []*segment
-		for _, s := range j.segments {
-			if s.dirty {
-				s.dirty = false
-				dirty = append(dirty, s)
-			}
-		}
-		j.mu.Unlock()
-		errs := make([]error, len(dirty))
-		for i, s := range dirty {
-			errs[i] = syncFile(s.file)
-		}
-		j.mu.Lock()
-		for i, s := range dirty {
-			if !s.removed { // meanwhile
-				j.fail(errs[i])
-			}
-		}
-		if j.failed == nil {
+		if j.fail(err); j.failed == nil {
 			j.synced = until
 		}
 		j.reach(pointSynced)
 		j.changed.Broadcast()
 		j.mu.Unlock()
 	}
+}
+
+// sync makes durable what was written until now, and says how much that is.
+func (j *Journal) sync() (until uint64, err error) {
+	j.mu.Lock()
+	until = j.written
+	var segments []*segment
+	var parts []span
+	for _, s := range j.segments {
+		if s.dirty.to > 0 {
+			segments, parts = append(segments, s), append(parts, s.dirty)
+			s.dirty = span{}
+		}
+	}
+	j.mu.Unlock()
+	j.reading.RLock()
+	defer j.reading.RUnlock()
+	for i, s := range segments {
+		if !s.closed && err == nil { // one that is removed has nothing that is needed
+			err = s.sync(parts[i])
+		}
+	}
+	return until, err
 }

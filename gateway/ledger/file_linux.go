@@ -12,9 +12,19 @@ import (
 // canMap says whether files can be written through memory.
 const canMap = true
 
-// mapFile maps a file, with all of its pages present.
+// mapFile maps a file.
 func mapFile(f *os.File, size int64) ([]byte, error) {
-	return unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE) //nolint:gosec // a file descriptor
+	return unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED) //nolint:gosec // a file descriptor
+}
+
+// populate makes memory ready to be written, so that writing does not fault for each page. It is no matter if it is not.
+func populate(mem []byte) { _ = unix.Madvise(mem, unix.MADV_POPULATE_WRITE) }
+
+// syncMemory makes durable what was written to a part of memory that is mapped, which is all that is written then: what is
+// ready behind it stays so. It is like fdatasync.
+func syncMemory(mem []byte, from, to int64) error {
+	from -= from % int64(os.Getpagesize())
+	return unix.Msync(mem[from:to], unix.MS_SYNC)
 }
 
 func unmapFile(mem []byte) error { return unix.Munmap(mem) }
@@ -32,7 +42,7 @@ func checkMappable(dir string) error {
 	return nil
 }
 
-// syncFile makes what was written to a file durable, also through memory.
+// syncFile makes what was written to a file durable.
 func syncFile(f *os.File) error {
 	raw, err := f.SyscallConn()
 	if err != nil {

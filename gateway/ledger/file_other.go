@@ -12,6 +12,10 @@ const canMap = false
 
 func mapFile(*os.File, int64) ([]byte, error) { return nil, errors.ErrUnsupported }
 
+func populate([]byte) {}
+
+func syncMemory([]byte, int64, int64) error { return errors.ErrUnsupported }
+
 func unmapFile([]byte) error { return errors.ErrUnsupported }
 
 func checkMappable(string) error { return errors.ErrUnsupported }

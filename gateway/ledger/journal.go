@@ -94,7 +94,7 @@ type Journal struct {
 	closed   bool
 
 	flushing sync.Mutex    // one ships at a time
-	reading  sync.Mutex    // of segments, against their deletion
+	reading  sync.RWMutex  // of segments, against their being closed
 	ship     chan struct{} // many rows wait
 	dirty    chan struct{} // something is to be synced
 	now      chan struct{} // without a wait
@@ -144,7 +144,7 @@ func (j *Journal) Renew(id ID, reserved int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	p, is := j.open[id]
-	if !is || j.failed != nil {
+	if !is || j.closed || j.failed != nil {
 		return
 	}
 	if j.fail(p.in.raise(p.at, reserved)); j.failed == nil {
@@ -288,20 +288,22 @@ func (j *Journal) Close() error {
 	close(j.stop)
 	j.changed.Broadcast()
 	j.work.Wait()
+	var errs []error
+	if j.o.Sync != SyncOff {
+		_, err := j.sync()
+		errs = append(errs, err)
+	}
 	j.reading.Lock() // whoever ships has read what he has
 	defer j.reading.Unlock()
-	var errs []error
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	for _, s := range j.spares {
 		errs = append(errs, s.remove())
 	}
-	empty := j.sealed == 0 && len(j.open) == 0
 	for _, s := range j.segments {
-		switch {
-		case empty:
+		if j.sealed == 0 && len(j.open) == 0 {
 			errs = append(errs, s.remove())
-		case s.dirty && j.o.Sync != SyncOff:
-			errs = append(errs, syncFile(s.file), s.close())
-		default:
+		} else {
 			errs = append(errs, s.close())
 		}
 	}

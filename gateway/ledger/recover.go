@@ -92,10 +92,11 @@ func (j *Journal) recover() (r Recovery, err error) {
 			j.addSpare()
 		}
 	}
-	if r.Unknown > 0 && j.active != nil && j.o.Sync != SyncOff {
-		return r, syncFile(j.active.file)
+	if j.o.Sync == SyncOff {
+		return r, nil
 	}
-	return r, nil
+	_, err = j.sync()
+	return r, err
 }
 
 // load opens the segments that there are, oldest first, and removes those that were not finished.

@@ -60,13 +60,24 @@ type segment struct {
 	reached func(point string) // nil but in tests
 
 	// Guarded by the journal's mutex.
-	used    int64 // behind the last record
-	open    int   // intents in it that have no seal
-	dirty   bool  // written since it was last synced
-	removed bool
+	used  int64 // behind the last record
+	open  int   // intents in it that have no seal
+	dirty span  // written since it was last synced
 
-	// Guarded by the journal's mutex for reading.
+	// Guarded by the journal's lock for reading.
 	shipped int64 // behind the last record that was shipped
+	closed  bool
+}
+
+// span is a part of a segment; if to is 0, it is empty.
+type span struct{ from, to int64 }
+
+// add makes the span reach over another.
+func (s *span) add(from, to int64) {
+	if s.to == 0 {
+		s.from = from
+	}
+	s.from, s.to = min(s.from, from), max(s.to, to)
 }
 
 // record is what a segment has at an offset.
@@ -101,6 +112,7 @@ func createSegment(dir string, number uint64, size int64, mapped bool) (_ *segme
 		if s.mem, err = mapFile(s.file, size); err != nil {
 			return nil, err
 		}
+		populate(s.mem)
 	}
 	if err := os.Rename(s.path+newSuffix, s.path); err != nil {
 		return nil, err
@@ -138,6 +150,7 @@ func openSegment(path string, mapped bool) (_ *segment, err error) {
 // close gives the file and its memory back. Nobody uses them any more.
 func (s *segment) close() error {
 	var err error
+	s.closed = true
 	if s.mem != nil {
 		err = unmapFile(s.mem)
 		s.mem = nil
@@ -147,6 +160,14 @@ func (s *segment) close() error {
 
 // remove deletes the segment.
 func (s *segment) remove() error { return errors.Join(s.close(), os.Remove(s.path)) }
+
+// sync makes a part of the segment durable.
+func (s *segment) sync(part span) error {
+	if s.mem != nil {
+		return syncMemory(s.mem, part.from, part.to)
+	}
+	return syncFile(s.file)
+}
 
 // free is how much room is left.
 func (s *segment) free() int64 { return s.size - s.used }
@@ -162,7 +183,7 @@ func (s *segment) put(kind byte, payload []byte) (err error) {
 	at := s.used
 	word := uint32(len(payload)) | uint32(kind)<<24 //nolint:gosec // bounded
 	s.used += recordLength(len(payload))
-	s.dirty = true
+	s.dirty.add(at, s.used)
 	sum := s.sum(payload, at, word)
 	if s.mem == nil {
 		b := make([]byte, recordHead, recordHead+len(payload))
@@ -201,7 +222,7 @@ func faulted(before bool, err *error) {
 // raise notes in an intent what is reserved for it by now.
 func (s *segment) raise(at, reserved int64) (err error) {
 	word := raised(reserved)
-	s.dirty = true
+	s.dirty.add(at, at+recordHead)
 	if s.mem == nil {
 		_, err := s.file.WriteAt(binary.LittleEndian.AppendUint64(nil, word), at+8)
 		return err

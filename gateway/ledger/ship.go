@@ -86,8 +86,8 @@ func (l *load) empty() bool { return len(l.ends) == 0 }
 
 // Unshipped visits the rows that a sink has not taken yet, or of which it is not known here that it has.
 func (j *Journal) Unshipped(visit func(*Row)) error {
-	j.reading.Lock()
-	defer j.reading.Unlock()
+	j.reading.RLock()
+	defer j.reading.RUnlock()
 	return j.each(func(s *segment, r record) (bool, error) {
 		if r.kind != sealRecord {
 			return true, nil
@@ -103,8 +103,8 @@ func (j *Journal) Unshipped(visit func(*Row)) error {
 
 // read1000 reads the next batch.
 func (j *Journal) read1000() (*load, error) {
-	j.reading.Lock()
-	defer j.reading.Unlock()
+	j.reading.RLock()
+	defer j.reading.RUnlock()
 	l := &load{ends: map[*segment]int64{}}
 	err := j.each(func(s *segment, r record) (bool, error) {
 		l.ends[s] = r.end
@@ -212,31 +212,42 @@ func (j *Journal) note(err error) error {
 // clear deletes the segments that are written to no more and of which all rows were shipped, from the oldest on: a seal must not
 // go before its intent. Attempts that are still under way are carried to where is written now.
 func (j *Journal) clear() error {
-	j.reading.Lock()
-	defer j.reading.Unlock()
 	for {
-		j.mu.Lock()
-		if len(j.segments) == 0 || j.segments[0] == j.active || j.segments[0].shipped < j.segments[0].used || j.closed {
-			j.mu.Unlock()
+		s := j.done()
+		if s == nil {
 			return nil
 		}
-		s := j.segments[0]
-		j.mu.Unlock()
 		if err := j.carry(s); err != nil {
 			return err
 		}
 		j.mu.Lock()
-		if s.open > 0 {
+		if s.open > 0 || j.closed {
 			j.mu.Unlock()
 			return nil
 		}
-		j.segments, s.removed = j.segments[1:], true
+		j.segments = j.segments[1:]
 		j.mu.Unlock()
-		if err := s.remove(); err != nil {
+		j.reading.Lock()
+		err := s.remove()
+		j.reading.Unlock()
+		if err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
 		j.reach(pointRemoved)
 	}
+}
+
+// done is the oldest segment, if all of it was shipped and nothing is written to it any more; else nil.
+func (j *Journal) done() *segment {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed || len(j.segments) == 0 {
+		return nil
+	}
+	if s := j.segments[0]; s != j.active && s.shipped >= s.used {
+		return s
+	}
+	return nil
 }
 
 // carry writes the intents of a segment that are open once more, where is written now, if there is room.
