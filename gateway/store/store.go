@@ -20,7 +20,7 @@ var (
 )
 
 // Store is all of it.
-type Store interface {
+type Store interface { //nolint:interfacebloat // its parts are what is asked for
 	Tenants
 	Keys
 	Tokens

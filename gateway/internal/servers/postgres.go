@@ -36,8 +36,9 @@ func StartPostgres(t testing.TB, args ...string) *Postgres {
 	initdb, postgres := Find(t, "initdb", "postgresql", found...), Find(t, "postgres", "postgresql", found...)
 	dir, who := home(t)
 	data := filepath.Join(dir, "data")
-	runAs(t, who, dir, "", initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")
-	runAs(t, who, dir, "CREATE ROLE sluice LOGIN CREATEDB\n", postgres, "--single", "-F", "-D", data, "postgres")
+	ctx := t.Context()
+	runAs(t, who, dir, "", exec.CommandContext(ctx, initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")) //nolint:gosec // a test's own server
+	runAs(t, who, dir, "CREATE ROLE sluice LOGIN CREATEDB\n", exec.CommandContext(ctx, postgres, "--single", "-F", "-D", data, "postgres"))                             //nolint:gosec // the same
 	for attempt := 1; ; attempt++ {
 		p := &Postgres{Port: FreePort(t)}
 		words := []string{"-D", data, "-h", "127.0.0.1", "-p", strconv.Itoa(p.Port), "-k", "", "-F", "-c", "shared_buffers=16MB"}
@@ -84,14 +85,13 @@ func home(t testing.TB) (dir string, who *syscall.Credential) {
 	return dir, &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
 
-func runAs(t testing.TB, who *syscall.Credential, dir, input, path string, args ...string) {
+func runAs(t testing.TB, who *syscall.Credential, dir, input string, cmd *exec.Cmd) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), path, args...) //nolint:gosec // a test's own server
 	cmd.Dir, cmd.Stdin = dir, strings.NewReader(input)
 	cmd.SysProcAttr = diesWithParent()
 	cmd.SysProcAttr.Credential = who
 	if out, err := cmd.CombinedOutput(); err != nil || bytes.Contains(out, []byte("ERROR:")) {
-		t.Fatalf("%s: %v\n%s", path, err, out)
+		t.Fatalf("%s: %v\n%s", cmd, err, out)
 	}
 }
 
@@ -142,7 +142,7 @@ func (p *Postgres) everyone(s syscall.Signal) {
 		p.t.Fatal(err)
 	}
 	p.signal(s)
-	for _, word := range strings.Fields(string(list)) {
+	for word := range strings.FieldsSeq(string(list)) {
 		child, err := strconv.Atoi(word)
 		if err != nil {
 			p.t.Fatal(err)

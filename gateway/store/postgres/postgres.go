@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -33,13 +34,17 @@ import (
 //go:embed migrations/*.sql
 var files embed.FS
 
-var migrations, _ = fs.Sub(files, "migrations") // the error is of an invalid name
+// migrations are the files by their names.
+func migrations() fs.FS {
+	list, _ := fs.Sub(files, "migrations") // the error would be of an invalid name
+	return list
+}
 
 // Store is a store in a database.
 type Store struct {
 	tables.Store
-	pool       *pgxpool.Pool
-	migrations fs.FS
+	pool   *pgxpool.Pool
+	schema tables.Schema
 }
 
 var (
@@ -51,7 +56,7 @@ var (
 // Open makes a store of postgres://user:password@host:port/database, with whatever parameters pgx knows, such as
 // pool_max_conns. The error is of the address alone: the server need not be there, and connections are made when they are
 // needed. Whether the schema will do, [Store.Version] tells.
-func Open(address string) (*Store, error) { return openAs(address, migrations) }
+func Open(address string) (*Store, error) { return openAs(address, migrations()) }
 
 // openAs is Open with a schema.
 func openAs(address string, migrations fs.FS) (*Store, error) {
@@ -69,20 +74,21 @@ func openAs(address string, migrations fs.FS) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{tables.Store{Engine: &engine{pool: pool, migrations: migrations}}, pool, migrations}, nil
+	e := &engine{pool: pool, schema: tables.Schema{Dialect: goose.DialectPostgres, Migrations: migrations}}
+	return &Store{tables.Store{Engine: e}, pool, e.schema}, nil
 }
 
 // Version implements [store.Upkeep].
 func (s *Store) Version(ctx context.Context) (have, want int, err error) {
-	return version(ctx, s.pool, s.migrations)
+	return version(ctx, s.pool, s.schema)
 }
 
-func version(ctx context.Context, pool *pgxpool.Pool, migrations fs.FS) (have, want int, err error) {
-	if want, err = tables.Newest(migrations); err != nil {
+func version(ctx context.Context, pool *pgxpool.Pool, schema tables.Schema) (have, want int, err error) {
+	if want, err = schema.Newest(); err != nil {
 		return 0, 0, err
 	}
 	var there bool
-	if err := pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", tables.Schema).Scan(&there); err != nil || !there {
+	if err := pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", tables.Versions).Scan(&there); err != nil || !there {
 		return 0, want, err
 	}
 	return have, want, pool.QueryRow(ctx, tables.Applied).Scan(&have)
@@ -96,7 +102,7 @@ func (s *Store) Migrate(ctx context.Context, to int) (err error) {
 	}
 	db := stdlib.OpenDBFromPool(s.pool)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return tables.Migrate(ctx, db, goose.DialectPostgres, s.migrations, to, goose.WithSessionLocker(locker))
+	return s.schema.Migrate(ctx, db, to, goose.WithSessionLocker(locker))
 }
 
 // Close closes all connections, once they are not in use any more.
@@ -107,9 +113,9 @@ func (s *Store) Close() error {
 
 // engine runs the statements of package tables.
 type engine struct {
-	pool       *pgxpool.Pool
-	migrations fs.FS
-	fits       atomic.Bool // the schema is new enough: it does not get older
+	pool   *pgxpool.Pool
+	schema tables.Schema
+	fits   atomic.Bool // the schema is new enough: it does not get older
 }
 
 // check refuses a schema that is too old.
@@ -117,7 +123,7 @@ func (e *engine) check(ctx context.Context) error {
 	if e.fits.Load() {
 		return nil
 	}
-	have, want, err := version(ctx, e.pool, e.migrations)
+	have, want, err := version(ctx, e.pool, e.schema)
 	if err != nil {
 		return err
 	}
@@ -136,11 +142,20 @@ func (e *engine) Read(ctx context.Context, whose string, f func(tables.Tx) error
 // Write implements [tables.Engine].
 func (e *engine) Write(ctx context.Context, whose string, f func(tables.Tx) error) error {
 	err := e.within(ctx, pgx.TxOptions{}, whose, f)
-	for try := 1; try < 3 && again(err); try++ {
+	for try := 1; try < tries && again(err); try++ {
+		pause := time.Duration(try) * (5*time.Millisecond + rand.N(20*time.Millisecond)) //nolint:gosec // so that the other one does not lose again
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return err
+		}
 		err = e.within(ctx, pgx.TxOptions{}, whose, f)
 	}
 	return err
 }
+
+// tries is how often a transaction is run that others get in the way of.
+const tries = 5
 
 // again says whether a transaction only met another in an unlucky way.
 func again(err error) bool {

@@ -145,7 +145,7 @@ func testMigrate(t *testing.T, c *cluster) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer s.Close()
+		t.Cleanup(func() { _ = s.Close() })
 		all.Go(func() {
 			if err := s.Migrate(t.Context(), 2); err != nil {
 				t.Error(err)

@@ -1,7 +1,6 @@
 package sqlite_test
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 	"flag"
@@ -182,7 +181,7 @@ func TestFile(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "none.db"), []byte(strings.Repeat("this is no database ", 100)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sqlite.Open(context.Background(), filepath.Join(dir, "none.db")); err == nil || !strings.Contains(err.Error(), "none.db") {
+	if _, err := sqlite.Open(t.Context(), filepath.Join(dir, "none.db")); err == nil || !strings.Contains(err.Error(), "none.db") {
 		t.Errorf("what is no database: %v", err)
 	}
 }

@@ -29,12 +29,16 @@ import (
 //go:embed migrations/*.sql
 var files embed.FS
 
-var migrations, _ = fs.Sub(files, "migrations") // the error is of an invalid name
+// migrations are the files by their names.
+func migrations() fs.FS {
+	list, _ := fs.Sub(files, "migrations") // the error would be of an invalid name
+	return list
+}
 
 // Store is a store in a file.
 type Store struct {
 	tables.Store
-	migrations fs.FS
+	schema tables.Schema
 	// There is one connection that writes; those that read cannot.
 	writer, reader *sql.DB
 }
@@ -47,7 +51,7 @@ var (
 
 // Open opens the store in a file, and makes it if it is not there, with its folder: both for nobody else. An older schema is
 // brought up to date, and what was there is kept in a file beside it: ledger.db.v3.bak. A newer one stays as it is.
-func Open(ctx context.Context, path string) (*Store, error) { return openAs(ctx, path, migrations) }
+func Open(ctx context.Context, path string) (*Store, error) { return openAs(ctx, path, migrations()) }
 
 // openAs is Open with a schema.
 func openAs(ctx context.Context, path string, migrations fs.FS) (*Store, error) {
@@ -55,7 +59,7 @@ func openAs(ctx context.Context, path string, migrations fs.FS) (*Store, error) 
 	if err != nil {
 		return nil, fmt.Errorf("the store %s: %w", path, err)
 	}
-	s.migrations = migrations
+	s.schema = tables.Schema{Dialect: goose.DialectSQLite3, Migrations: migrations}
 	have, want, err := s.Version(ctx)
 	if err == nil && have < want {
 		if have > 0 {
@@ -122,10 +126,10 @@ func (s *Store) copyTo(ctx context.Context, path string) error {
 
 // Version implements [store.Upkeep].
 func (s *Store) Version(ctx context.Context) (have, want int, err error) {
-	if want, err = tables.Newest(s.migrations); err != nil {
+	if want, err = s.schema.Newest(); err != nil {
 		return 0, 0, err
 	}
-	err = s.reader.QueryRowContext(ctx, "SELECT 1 FROM sqlite_master WHERE name = ?", tables.Schema).Scan(&have)
+	err = s.reader.QueryRowContext(ctx, "SELECT 1 FROM sqlite_master WHERE name = ?", tables.Versions).Scan(&have)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return 0, want, nil
@@ -137,7 +141,7 @@ func (s *Store) Version(ctx context.Context) (have, want int, err error) {
 
 // Migrate implements [store.Upkeep].
 func (s *Store) Migrate(ctx context.Context, to int) error {
-	return tables.Migrate(ctx, s.writer, goose.DialectSQLite3, s.migrations, to)
+	return s.schema.Migrate(ctx, s.writer, to)
 }
 
 // Close closes the file.

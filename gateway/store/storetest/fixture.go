@@ -42,8 +42,8 @@ func Filled(t *testing.T, s store.Store) {
 	}
 	got := turned(t, s, "acme", store.Turn{Old: token(1), Next: token(5), Now: noon.Add(time.Second)}, store.Repeated)
 	same(t, "sealed", string(got.Sealed), "two")
-	turn(t, s, "acme", token(2), token(5), store.Rotated)
-	turn(t, s, "bolt", token(3), token(5), store.Revoked)
+	turn(t, s, "acme", swap{2, 5}, store.Rotated)
+	turn(t, s, "bolt", swap{3, 5}, store.Revoked)
 	spent, err := s.Spent(ctx, "bolt", []store.Window{{Scope: tenant.Scope{Kind: tenant.OfModel, Name: "gpt-*"}}})
 	must(t, err)
 	same(t, "spent", spent[0]["n1"], tenant.USD(15))

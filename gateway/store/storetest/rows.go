@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -24,8 +25,8 @@ func fill(v reflect.Value, n *int64) {
 	case v.Type() == reflect.TypeFor[time.Duration]():
 		v.SetInt(*n * int64(time.Microsecond))
 	case v.Kind() == reflect.Struct:
-		for i := range v.NumField() {
-			fill(v.Field(i), n)
+		for _, f := range v.Fields() {
+			fill(f, n)
 		}
 	case v.Kind() == reflect.Array:
 		v.Index(v.Len() - 1).SetUint(uint64(*n)) //nolint:gosec // positive
@@ -185,27 +186,13 @@ func testPaging(t *testing.T, s store.Store, _ Harness) {
 	insert(t, s, first...)
 	for _, w := range []store.Whose{store.Only("acme"), store.Everybody()} {
 		for _, oldest := range []bool{false, true} {
-			stop, over := make(chan struct{}), make(chan struct{})
-			go func() { // others, in between and at both ends
-				defer close(over)
-				for i := 0; ; i++ {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					if _, err := s.Insert(ctx, []ledger.Row{row(noon.Add(time.Duration(i%30-5)*time.Second), 1)}); err != nil {
-						t.Error(err)
-					}
-				}
-			}()
-			got, err := pages(ctx, s, w, store.RowQuery{Oldest: oldest, Limit: 7}, func() {})
-			close(stop)
-			<-over
+			stop := inserting(t, s)
+			got, err := pages(ctx, s, w, store.RowQuery{Oldest: oldest, Limit: 7})
+			stop()
 			must(t, err)
 			complete(t, first, got, w)
 			if oldest {
-				got = reversed(got)
+				slices.Reverse(got)
 			}
 			for i := 1; i < len(got); i++ {
 				if string(got[i].ID[:]) > string(got[i-1].ID[:]) {
@@ -214,6 +201,27 @@ func testPaging(t *testing.T, s store.Store, _ Harness) {
 			}
 		}
 	}
+}
+
+// inserting inserts other rows, in between and at both ends, until it is stopped.
+func inserting(t *testing.T, s store.Store) (stop func()) {
+	t.Helper()
+	ask, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		for i := 0; ; i++ {
+			select {
+			case <-ask:
+				return
+			default:
+			}
+			if _, err := s.Insert(t.Context(), []ledger.Row{row(noon.Add(time.Duration(i%30-5)*time.Second), 1)}); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	return func() { close(ask); <-over }
 }
 
 // complete says that each of the first rows has been read once, and none twice.
@@ -302,19 +310,19 @@ func testTwoTenants(t *testing.T, s store.Store, _ Harness) {
 		must(t, err)
 		same(t, "family", f.User, string(id))
 	}
-	rows, err := pages(ctx, s, store.Everybody(), store.RowQuery{Limit: 1}, func() {})
+	rows, err := pages(ctx, s, store.Everybody(), store.RowQuery{Limit: 1})
 	must(t, err)
 	same(t, "everybody's rows", len(rows), 2)
 
 	// What one does, the other does not notice.
 	must(t, s.RevokeFamily(ctx, "acme", "f1", entry("family.revoke")))
-	turn(t, s, "bolt", token(1), token(2), store.Rotated)
-	turn(t, s, "acme", token(2), token(3), store.Unknown)
+	turn(t, s, "bolt", swap{1, 2}, store.Rotated)
+	turn(t, s, "acme", swap{2, 3}, store.Unknown)
 	must(t, s.DeleteTenant(ctx, "acme", entry("tenant.delete")))
 	x, err := s.Tenant(ctx, "bolt")
 	must(t, err)
 	same(t, "keys", len(x.Keys), 1)
-	turn(t, s, "bolt", token(2), token(3), store.Rotated)
+	turn(t, s, "bolt", swap{2, 3}, store.Rotated)
 	sound(t, s, 2)
 }
 

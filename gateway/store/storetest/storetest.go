@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"testing"
 	"time"
 
@@ -128,7 +127,7 @@ func sound(t *testing.T, s store.Store, rows int64) store.Report {
 }
 
 // pages reads all pages of a query.
-func pages(ctx context.Context, s store.Store, w store.Whose, q store.RowQuery, between func()) ([]ledger.Row, error) {
+func pages(ctx context.Context, s store.Store, w store.Whose, q store.RowQuery) ([]ledger.Row, error) {
 	var all []ledger.Row
 	for {
 		rows, next, err := s.Rows(ctx, w, q)
@@ -140,7 +139,6 @@ func pages(ctx context.Context, s store.Store, w store.Whose, q store.RowQuery, 
 			return all, fmt.Errorf("the page after %q is empty", q.After)
 		}
 		q.After = next
-		between()
 	}
 }
 
@@ -149,12 +147,6 @@ func ids(rows []ledger.Row) []ledger.ID {
 	for i := range rows {
 		list[i] = rows[i].ID
 	}
-	return list
-}
-
-func reversed[T any](list []T) []T {
-	list = slices.Clone(list)
-	slices.Reverse(list)
 	return list
 }
 

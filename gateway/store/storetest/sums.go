@@ -115,7 +115,7 @@ func testPrune(t *testing.T, s store.Store, _ Harness) {
 	prune(store.Past{}, 100, 0)
 	past := store.Past{Rows: days(2)}
 	prune(past, 10, 10)
-	left, err := pages(ctx, s, store.Everybody(), store.RowQuery{Oldest: true}, func() {})
+	left, err := pages(ctx, s, store.Everybody(), store.RowQuery{Oldest: true})
 	must(t, err)
 	same(t, "the oldest are gone", []any{len(left), left[0].ID.Time().UTC()}, []any{30, days(1)})
 	prune(past, 10, 6)
@@ -184,10 +184,10 @@ func testPruneFamilies(t *testing.T, s store.Store, h Harness) {
 		same(t, "pruned", n, want)
 	}
 	for _, n := range []byte{0, 1, 11} {
-		turn(t, s, "acme", token(n), token(20), store.Unknown)
+		turn(t, s, "acme", swap{n, 20}, store.Unknown)
 	}
-	turn(t, s, "acme", token(2), token(20), store.Rotated)
-	turn(t, s, "acme", token(3), token(30), store.Rotated)
+	turn(t, s, "acme", swap{2, 20}, store.Rotated)
+	turn(t, s, "acme", swap{3, 30}, store.Rotated)
 	h.Exec(t, s, "INSERT INTO meta (one, revision, entry, head, pruned) SELECT 1, 0, 0, head, pruned FROM meta WHERE (SELECT COUNT(*) FROM tokens) <> 4") // fails if there are others
 }
 

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -60,14 +61,14 @@ func testChanged(t *testing.T, s store.Store, _ Harness) {
 		same(t, "revision of the list", revision, now)
 		var got []string
 		for _, x := range list {
-			name := string(x.ID)
+			name := []string{string(x.ID)}
 			if x.Deleted {
-				name = "-" + name
+				name[0] = "-" + name[0]
 			}
 			for _, k := range x.Keys {
-				name += " " + k.Name
+				name = append(name, k.Name)
 			}
-			got = append(got, name)
+			got = append(got, strings.Join(name, " "))
 		}
 		same(t, "changed", got, want)
 		return revision
@@ -170,17 +171,17 @@ func testRevokeKey(t *testing.T, s store.Store, _ Harness) {
 	must(t, s.RevokeKey(ctx, "acme", "ci", entry("key.revoke")))
 	is(t, s.RevokeKey(ctx, "acme", "ci", entry("key.revoke")), store.ErrNotFound)
 	is(t, s.RevokeKey(ctx, "none", "ci", entry("key.revoke")), store.ErrNotFound)
-	turn(t, s, "acme", token(1), token(3), store.Revoked)
-	turn(t, s, "acme", token(2), token(4), store.Rotated) // of another key
-	turn(t, s, "bolt", token(1), token(3), store.Rotated) // of another tenant
+	turn(t, s, "acme", swap{1, 3}, store.Revoked)
+	turn(t, s, "acme", swap{2, 4}, store.Rotated) // of another key
+	turn(t, s, "bolt", swap{1, 3}, store.Rotated) // of another tenant
 
 	// Its name may be given again, and its digest has gone.
 	_, err := s.PutKeys(ctx, "acme", []store.Key{{Name: "ci", Digest: "d5", Spec: []byte(`{}`), Created: noon}}, entry("key.create"))
 	must(t, err)
 
 	must(t, s.DeleteTenant(ctx, "acme", entry("tenant.delete")))
-	turn(t, s, "acme", token(4), token(5), store.Revoked)
-	turn(t, s, "bolt", token(3), token(5), store.Rotated)
+	turn(t, s, "acme", swap{4, 5}, store.Revoked)
+	turn(t, s, "bolt", swap{3, 5}, store.Rotated)
 }
 
 // testConcurrentChanges has revisions in the order in which they can be seen: who polls misses no change.

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"sync"
 	"testing"
 	"time"
@@ -36,9 +37,12 @@ func turned(t *testing.T, s store.Store, id tenant.ID, x store.Turn, want store.
 	return got
 }
 
-func turn(t *testing.T, s store.Store, id tenant.ID, before, next [32]byte, want store.Rotation) {
+// swap is a token, and its successor.
+type swap [2]byte
+
+func turn(t *testing.T, s store.Store, id tenant.ID, tokens swap, want store.Rotation) {
 	t.Helper()
-	turned(t, s, id, store.Turn{Old: before, Next: next}, want)
+	turned(t, s, id, store.Turn{Old: token(tokens[0]), Next: token(tokens[1])}, want)
 }
 
 func testRotate(t *testing.T, s store.Store, _ Harness) {
@@ -58,15 +62,15 @@ func testRotate(t *testing.T, s store.Store, _ Harness) {
 		got = turned(t, s, "acme", store.Turn{Old: token(1), Next: token(3), Sealed: []byte("three"), Now: noon.Add(later)}, store.Repeated)
 		same(t, "repeated", got, store.Turned{Rotation: store.Repeated, Family: f, Sealed: []byte("two")})
 	}
-	turn(t, s, "acme", token(3), token(4), store.Unknown) // nothing came of the repetitions
-	turn(t, s, "acme", token(2), token(4), store.Rotated)
+	turn(t, s, "acme", swap{3, 4}, store.Unknown) // nothing came of the repetitions
+	turn(t, s, "acme", swap{2, 4}, store.Rotated)
 
 	// After the grace: somebody else has it, and so the successors are not good any more either.
 	later := noon.Add(10*time.Second + time.Microsecond)
 	got = turned(t, s, "acme", store.Turn{Old: token(1), Next: token(5), Now: later}, store.Reused)
 	same(t, "revoked", got.Family.Revoked, later)
 	for _, n := range []byte{1, 2, 4} {
-		turn(t, s, "acme", token(n), token(6), store.Revoked)
+		turn(t, s, "acme", swap{n, 6}, store.Revoked)
 	}
 	entries, _, err := s.Entries(ctx, store.Only("acme"), store.EntryQuery{Action: "tokens.reused"})
 	must(t, err)
@@ -76,7 +80,7 @@ func testRotate(t *testing.T, s store.Store, _ Harness) {
 
 	// Another client within the grace is somebody else, too.
 	must(t, s.Grant(ctx, "acme", family("f3", "ci"), token(31)))
-	turn(t, s, "acme", token(31), token(32), store.Rotated)
+	turn(t, s, "acme", swap{31, 32}, store.Rotated)
 	turned(t, s, "acme", store.Turn{Old: token(31), Next: token(33), Client: "thief"}, store.Reused)
 
 	must(t, s.Grant(ctx, "acme", family("f4", "ci"), token(41)))
@@ -91,11 +95,11 @@ func testRotateAtOnce(t *testing.T, s store.Store, _ Harness) {
 	const windows = 32
 	var all sync.WaitGroup
 	answers := make([]store.Turned, windows)
-	for i := range windows {
+	for i := range byte(windows) {
 		all.Go(func() {
 			var err error
 			answers[i], err = s.Rotate(t.Context(), "acme", store.Turn{
-				Old: token(1), Next: token(byte(100 + i)), Sealed: []byte{byte(100 + i)}, Client: "c", Now: noon, Grace: 10 * time.Second,
+				Old: token(1), Next: token(100 + i), Sealed: []byte{100 + i}, Client: "c", Now: noon, Grace: 10 * time.Second,
 			})
 			if err != nil {
 				t.Error(err)
@@ -116,7 +120,7 @@ func testRotateAtOnce(t *testing.T, s store.Store, _ Harness) {
 		t.Fatal("no successor")
 	}
 	for i, a := range answers {
-		if i != winner && (a.Rotation != store.Repeated || string(a.Sealed) != string([]byte{byte(100 + winner)})) {
+		if i != winner && (a.Rotation != store.Repeated || !bytes.Equal(a.Sealed, []byte{100 + byte(winner)})) {
 			t.Errorf("%d was answered %+v", i, a)
 		}
 		want := store.Unknown
@@ -135,9 +139,9 @@ func testStolenAtOnce(t *testing.T, s store.Store, _ Harness) {
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	count := map[store.Rotation]int{}
-	for i := range thieves {
+	for i := range byte(thieves) {
 		all.Go(func() {
-			a, err := s.Rotate(ctx, "acme", store.Turn{Old: token(1), Next: token(byte(100 + i)), Client: string(rune('a' + i)), Now: noon, Grace: 10 * time.Second})
+			a, err := s.Rotate(ctx, "acme", store.Turn{Old: token(1), Next: token(100 + i), Client: string(rune('a' + i)), Now: noon, Grace: 10 * time.Second})
 			if err != nil {
 				t.Error(err)
 			}
@@ -169,9 +173,9 @@ func testFamilies(t *testing.T, s store.Store, _ Harness) {
 	n, err = s.RevokeFamilies(ctx, "acme", "ci", entry("family.revoke"))
 	must(t, err)
 	same(t, "revoked again", n, 0)
-	turn(t, s, "acme", token(1), token(11), store.Revoked)
-	turn(t, s, "acme", token(2), token(12), store.Revoked)
-	turn(t, s, "acme", token(3), token(13), store.Rotated)
+	turn(t, s, "acme", swap{1, 11}, store.Revoked)
+	turn(t, s, "acme", swap{2, 12}, store.Revoked)
+	turn(t, s, "acme", swap{3, 13}, store.Rotated)
 
 	got, err := s.Family(ctx, "acme", "c")
 	must(t, err)

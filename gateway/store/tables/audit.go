@@ -52,7 +52,7 @@ func (s Store) audited(ctx context.Context, e store.Entry, revision string, f fu
 	}
 	err := s.Write(ctx, string(e.Tenant), func(tx Tx) error {
 		var head []byte
-		_, err := one(ctx, tx, []any{&e.Revision, &e.Seq, &head}, "UPDATE meta SET revision = "+revision+", entry = entry + 1 RETURNING revision, entry, head")
+		err := one(ctx, tx, []any{&e.Revision, &e.Seq, &head}, "UPDATE meta SET revision = "+revision+", entry = entry + 1 RETURNING revision, entry, head")
 		if err != nil {
 			return err
 		}
@@ -76,9 +76,9 @@ const entryColumns = "seq, at, tenant, who, role, address, action, object, was, 
 // length. Who changes an entry, or takes one out, must change all that come after it.
 func chain(before []byte, e *store.Entry) []byte {
 	b := append([]byte(nil), before...)
-	b = binary.BigEndian.AppendUint64(b, uint64(e.Seq))            //nolint:gosec // all bits count
-	b = binary.BigEndian.AppendUint64(b, uint64(e.At.UnixMicro())) //nolint:gosec // the same
-	b = binary.BigEndian.AppendUint64(b, uint64(e.Revision))       //nolint:gosec // the same
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Seq)) //nolint:gosec // all bits count
+	b = binary.BigEndian.AppendUint64(b, uint64(e.At.UnixMicro()))
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Revision)) //nolint:gosec // the same
 	for _, t := range []string{string(e.Tenant), e.Who, e.Role, e.Address, e.Action, e.Object, e.Before, e.After} {
 		b = append(binary.BigEndian.AppendUint32(b, uint32(len(t))), t...) //nolint:gosec // of names
 	}
@@ -98,7 +98,7 @@ func (s Store) Entries(ctx context.Context, w store.Whose, q store.EntryQuery) (
 	limit := pageOf(q.Limit)
 	var sql query
 	sql.add("SELECT " + entryColumns + " FROM audit WHERE TRUE")
-	sql.whose("tenant", w)
+	sql.whose(w)
 	s.time(&sql, "at", ">=", q.From)
 	s.time(&sql, "at", "<", q.To)
 	sql.equal("action", q.Action)
@@ -150,7 +150,7 @@ func (s Store) verifyAudit(ctx context.Context, tx Tx, r *store.Report) error {
 		return err
 	}
 	var entry int64
-	if _, err := one(ctx, tx, []any{&entry, &head}, "SELECT entry, head FROM meta"); err != nil {
+	if err := one(ctx, tx, []any{&entry, &head}, "SELECT entry, head FROM meta"); err != nil {
 		return err
 	}
 	if r.Entries > 0 && (entry != last || !bytes.Equal(head, before)) {

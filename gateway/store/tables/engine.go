@@ -73,13 +73,9 @@ func (s Store) writeOne(ctx context.Context, id tenant.ID, f func(Tx) error) err
 	return s.Write(ctx, string(id), f)
 }
 
-// one scans the only row of an answer. found is false if there is none.
-func one(ctx context.Context, tx Tx, dest []any, query string, args ...any) (found bool, err error) {
-	err = tx.Query(ctx, query, args, func(scan func(...any) error) error {
-		found = true
-		return scan(dest...)
-	})
-	return found, err
+// one scans the only row of an answer, if there is one.
+func one(ctx context.Context, tx Tx, dest []any, query string, args ...any) error {
+	return tx.Query(ctx, query, args, func(scan func(...any) error) error { return scan(dest...) })
 }
 
 // moment scans a time; NULL is the zero time.
@@ -134,9 +130,9 @@ func (s Store) time(q *query, column, compare string, t time.Time) {
 }
 
 // whose adds the condition that rows belong to a tenant, unless they may be anybody's.
-func (q *query) whose(column string, w store.Whose) {
+func (q *query) whose(w store.Whose) {
 	if id, all, _ := w.Tenant(); !all {
-		q.add(" AND "+column+" = ", string(id))
+		q.add(" AND tenant = ", string(id))
 	}
 }
 

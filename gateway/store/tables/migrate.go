@@ -13,15 +13,21 @@ import (
 	"github.com/sluice-ai/sluice/gateway/store"
 )
 
-// Schema is the table that says which migrations were applied: one row for each, with its number as version_id.
-const Schema = "sluice_schema"
+// Versions is the table that says which migrations were applied: one row for each, with its number as version_id.
+const Versions = "sluice_schema"
 
-// Applied is the statement that finds the schema's version. The table Schema must be there.
-const Applied = "SELECT COALESCE(MAX(version_id), 0) FROM " + Schema
+// Applied is the statement that finds the schema's version. The table must be there.
+const Applied = "SELECT COALESCE(MAX(version_id), 0) FROM " + Versions
 
-// Newest is the version that migrations lead to. Their names begin with it: 00001_first.sql.
-func Newest(migrations fs.FS) (int, error) {
-	names, err := fs.Glob(migrations, "*.sql")
+// Schema is how tables come to be.
+type Schema struct {
+	Dialect    goose.Dialect
+	Migrations fs.FS // files whose names begin with the version that they lead to: 00001_first.sql
+}
+
+// Newest is the version that all migrations lead to.
+func (s Schema) Newest() (int, error) {
+	names, err := fs.Glob(s.Migrations, "*.sql")
 	if err != nil || len(names) == 0 {
 		return 0, fmt.Errorf("no migrations: %w", err)
 	}
@@ -30,8 +36,8 @@ func Newest(migrations fs.FS) (int, error) {
 }
 
 // Migrate applies migrations up to a version, 0 for all. Each is a transaction of its own.
-func Migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, migrations fs.FS, to int, options ...goose.ProviderOption) error {
-	newest, err := Newest(migrations)
+func (s Schema) Migrate(ctx context.Context, db *sql.DB, to int, options ...goose.ProviderOption) error {
+	newest, err := s.Newest()
 	if err != nil {
 		return err
 	}
@@ -41,8 +47,8 @@ func Migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, migrations 
 	if to == 0 {
 		to = newest
 	}
-	options = append(options, goose.WithTableName(Schema), goose.WithDisableGlobalRegistry(true))
-	p, err := goose.NewProvider(dialect, db, migrations, options...)
+	options = append(options, goose.WithTableName(Versions), goose.WithDisableGlobalRegistry(true))
+	p, err := goose.NewProvider(s.Dialect, db, s.Migrations, options...)
 	if err != nil {
 		return err
 	}

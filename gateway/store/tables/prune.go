@@ -15,13 +15,13 @@ func (s Store) Prune(ctx context.Context, p store.Past, limit int) (int, error) 
 		run  func(tx Tx) (int64, error)
 	}{
 		{p.Rows, func(tx Tx) (int64, error) {
-			return s.pruneSums(ctx, tx, "ledger", "tenant, id", "id", firstID(p.Rows), p.Rows, limit)
+			return s.pruneSums(ctx, tx, sums{"ledger", "tenant, id", "id", firstID(p.Rows), p.Rows}, limit)
 		}},
 		{p.Hours, func(tx Tx) (int64, error) {
-			return s.pruneSums(ctx, tx, "usage_hours", usageKey, "at", s.Time(p.Hours), p.Hours, limit)
+			return s.pruneSums(ctx, tx, sums{"usage_hours", usageKey, "at", s.Time(p.Hours), p.Hours}, limit)
 		}},
 		{p.Days, func(tx Tx) (int64, error) {
-			return s.pruneSums(ctx, tx, "usage_days", usageKey, "at", s.Time(p.Days), p.Days, limit)
+			return s.pruneSums(ctx, tx, sums{"usage_days", usageKey, "at", s.Time(p.Days), p.Days}, limit)
 		}},
 		{p.Entries, func(tx Tx) (int64, error) { return s.pruneEntries(ctx, tx, p.Entries, limit) }},
 		{p.Families, func(tx Tx) (int64, error) { return s.pruneFamilies(ctx, tx, p.Families, limit) }},
@@ -44,11 +44,20 @@ func (s Store) Prune(ctx context.Context, p store.Past, limit int) (int, error) 
 
 const usageKey = "tenant, at, key_name, model, provider"
 
-// pruneSums deletes rows, or lines that were made of them: afterwards the two cannot be compared any more.
-func (s Store) pruneSums(ctx context.Context, tx Tx, table, key, column string, before any, past time.Time, limit int) (int64, error) {
-	n, err := tx.Exec(ctx, pruning(table, key, "SELECT "+key+" FROM "+table+" WHERE "+column+" < $1 ORDER BY "+column+" LIMIT $2"+s.Lock(table, true)), before, limit)
+// sums are rows, or lines that were made of them, that are past.
+type sums struct {
+	table, key string
+	column     string // by which they are past
+	before     any    // in the column
+	past       time.Time
+}
+
+// pruneSums deletes some of them. Afterwards rows and lines of that time cannot be compared any more.
+func (s Store) pruneSums(ctx context.Context, tx Tx, o sums, limit int) (int64, error) {
+	some := "SELECT " + o.key + " FROM " + o.table + " WHERE " + o.column + " < $1 ORDER BY " + o.column + " LIMIT $2" + s.Lock(o.table, true)
+	n, err := tx.Exec(ctx, pruning(o.table, o.key, some), o.before, limit)
 	if err == nil && n > 0 {
-		_, err = tx.Exec(ctx, "UPDATE meta SET pruned = $1 WHERE pruned < $1", s.Time(past))
+		_, err = tx.Exec(ctx, "UPDATE meta SET pruned = $1 WHERE pruned < $1", s.Time(o.past))
 	}
 	return n, err
 }

@@ -20,18 +20,13 @@ const columns = "tenant, id, at, node, kind, key_name, user_name, request, endpo
 	"input, cache_read, cache_write, cache_write_hour, input_audio, input_image, output, reasoning, output_audio, output_image, " +
 	"recorded_us, provenance, tier, price, cost, cost_why, cost_class, reserved, charge, saved"
 
-// insertRow inserts one row, unless it is there.
-var insertRow = "INSERT INTO ledger (" + columns + ") VALUES (" + placeholders(len(Columns())) + ") ON CONFLICT (tenant, id) DO NOTHING"
-
 // InsertRow is the statement that inserts a row's [Values], unless it is there.
-func InsertRow() string { return insertRow }
-
-func placeholders(n int) string {
-	list := make([]string, n)
+func InsertRow() string {
+	list := Columns()
 	for i := range list {
 		list[i] = "$" + strconv.Itoa(i+1)
 	}
-	return strings.Join(list, ", ")
+	return "INSERT INTO ledger (" + columns + ") VALUES (" + strings.Join(list, ", ") + ") ON CONFLICT (tenant, id) DO NOTHING"
 }
 
 // Values are a row's columns. at is [Engine.Time] of the row's.

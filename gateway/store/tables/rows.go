@@ -176,7 +176,7 @@ func (s Store) usageQuery(w store.Whose, u *store.UsageQuery) *query {
 		}
 	}
 	q.add("SELECT " + columns + ", " + summed + " FROM " + table + " WHERE TRUE")
-	q.whose("tenant", w)
+	q.whose(w)
 	s.time(&q, "at", ">=", u.From)
 	s.time(&q, "at", "<", u.To)
 	q.equal("key_name", u.Where.Key)
@@ -241,7 +241,7 @@ func (s Store) Rows(ctx context.Context, w store.Whose, rq store.RowQuery) ([]le
 func rowQuery(w store.Whose, rq *store.RowQuery) (*query, error) {
 	var q query
 	q.add("SELECT " + columns + " FROM ledger WHERE TRUE")
-	q.whose("tenant", w)
+	q.whose(w)
 	if !rq.ID.IsZero() {
 		q.add(" AND id = ", rq.ID[:])
 	}
@@ -282,6 +282,6 @@ func firstID(t time.Time) []byte {
 		ms++
 	}
 	var id ledger.ID
-	binary.BigEndian.PutUint64(id[:], uint64(max(ms, 0))<<16) //nolint:gosec // not negative
+	binary.BigEndian.PutUint64(id[:], uint64(max(ms, 0))<<16)
 	return id[:]
 }

@@ -100,15 +100,12 @@ func plus(a, b store.Sums) store.Sums {
 
 // sorted are the names of lines in their order: transactions that add to the same lines must not wait for each other in a
 // circle.
-func sorted[K interface {
-	comparable
-	compare(K) int
-}, V any](m map[K]V) []K {
+func sorted[K comparable, V any](m map[K]V, compare func(K, K) int) []K {
 	list := make([]K, 0, len(m))
 	for k := range m {
 		list = append(list, k)
 	}
-	slices.SortFunc(list, K.compare)
+	slices.SortFunc(list, compare)
 	return list
 }
 
@@ -138,7 +135,7 @@ func money(column string) string {
 // usageValues are the values for addUsage.
 func (s Store) usageValues(lines map[line]store.Sums) [][]any {
 	list := make([][]any, 0, len(lines))
-	for _, l := range sorted(lines) {
+	for _, l := range sorted(lines, line.compare) {
 		v := lines[l]
 		list = append(list, []any{
 			string(l.tenant), s.Time(time.Unix(l.at, 0)), l.key, l.model, l.provider, v.Attempts, v.Cached, v.Failed,
@@ -151,7 +148,7 @@ func (s Store) usageValues(lines map[line]store.Sums) [][]any {
 // spendValues are the values for addSpend.
 func (s Store) spendValues(spends map[spend]tenant.USD) [][]any {
 	list := make([][]any, 0, len(spends))
-	for _, k := range sorted(spends) {
+	for _, k := range sorted(spends, spend.compare) {
 		list = append(list, []any{string(k.tenant), int16(k.scope.Kind), k.scope.Name, s.Time(time.Unix(k.day, 0)), k.node, int64(spends[k])})
 	}
 	return list

@@ -21,7 +21,7 @@ func (s Store) Revision(ctx context.Context) (n int64, err error) {
 }
 
 func revision(ctx context.Context, tx Tx) (n int64, err error) {
-	_, err = one(ctx, tx, []any{&n}, "SELECT revision FROM meta")
+	err = one(ctx, tx, []any{&n}, "SELECT revision FROM meta")
 	return n, err
 }
 

@@ -64,7 +64,7 @@ func (s Store) turn(ctx context.Context, tx Tx, id tenant.ID, t store.Turn) (sto
 	var used time.Time
 	var client *string
 	var sealed []byte
-	_, err = one(ctx, tx, []any{moment{&used}, &client, &sealed}, "SELECT used, client, sealed FROM tokens WHERE tenant = $1 AND digest = $2", string(id), t.Old[:])
+	err = one(ctx, tx, []any{moment{&used}, &client, &sealed}, "SELECT used, client, sealed FROM tokens WHERE tenant = $1 AND digest = $2", string(id), t.Old[:])
 	if err != nil {
 		return store.Turned{}, err
 	}

@@ -47,12 +47,12 @@ func (s Store) Verify(ctx context.Context, w store.Whose, from, to time.Time) (s
 // span finds the days of which there is anything, but those of which something was pruned.
 func (s Store) span(ctx context.Context, tx Tx, w store.Whose, r *store.Report) error {
 	var pruned, first, last time.Time
-	if _, err := one(ctx, tx, []any{moment{&pruned}}, "SELECT pruned FROM meta"); err != nil {
+	if err := one(ctx, tx, []any{moment{&pruned}}, "SELECT pruned FROM meta"); err != nil {
 		return err
 	}
 	var q query
 	q.add("SELECT MIN(at), MAX(at) FROM usage_days WHERE TRUE")
-	q.whose("tenant", w)
+	q.whose(w)
 	if err := q.run(ctx, tx, func(scan func(...any) error) error { return scan(moment{&first}, moment{&last}) }); err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (s Store) verifyDay(ctx context.Context, tx Tx, w store.Whose, at time.Time
 		if err != nil {
 			return err
 		}
-		compare(have, lines, func(l line, have, want store.Sums) {
+		compare(have, lines, line.compare, func(l line, have, want store.Sums) {
 			wrong(r, "%s: %s, tenant %s, key %q, model %q, provider %q: %+v, but its rows add up to %+v",
 				table, time.Unix(l.at, 0).UTC().Format(time.RFC3339), l.tenant, l.key, l.model, l.provider, have, want)
 		})
@@ -123,7 +123,7 @@ func (s Store) verifyDay(ctx context.Context, tx Tx, w store.Whose, at time.Time
 	if err != nil {
 		return err
 	}
-	compare(have, want.spends, func(k spend, have, want tenant.USD) {
+	compare(have, want.spends, spend.compare, func(k spend, have, want tenant.USD) {
 		wrong(r, "spends: %s, tenant %s, %s, node %q: %s, but its rows add up to %s",
 			at.Format(time.DateOnly), k.tenant, k.scope, k.node, have, want)
 	})
@@ -131,10 +131,7 @@ func (s Store) verifyDay(ctx context.Context, tx Tx, w store.Whose, at time.Time
 }
 
 // compare tells of all lines that differ, in their order; a line that is missing is zero.
-func compare[K interface {
-	comparable
-	compare(K) int
-}, V comparable](have, want map[K]V, differ func(k K, have, want V)) {
+func compare[K, V comparable](have, want map[K]V, order func(K, K) int, differ func(k K, have, want V)) {
 	both := make(map[K]bool, len(have))
 	for k := range have {
 		both[k] = true
@@ -142,7 +139,7 @@ func compare[K interface {
 	for k := range want {
 		both[k] = true
 	}
-	for _, k := range sorted(both) {
+	for _, k := range sorted(both, order) {
 		if have[k] != want[k] {
 			differ(k, have[k], want[k])
 		}
@@ -166,7 +163,7 @@ func (s Store) usageOf(ctx context.Context, tx Tx, w store.Whose, table string, 
 func (s Store) spendsOf(ctx context.Context, tx Tx, w store.Whose, at time.Time) (map[spend]tenant.USD, error) {
 	var q query
 	q.add("SELECT tenant, kind, name, node, charge FROM spends WHERE day = ", s.Time(at), "")
-	q.whose("tenant", w)
+	q.whose(w)
 	spends := map[spend]tenant.USD{}
 	err := q.run(ctx, tx, func(scan func(...any) error) error {
 		var kind, charge int64
