@@ -86,24 +86,26 @@ func parseScope(allow []gateway.Pattern, asked string) (string, error) {
 		return "", nil
 	}
 	list := strings.Split(asked, " ")
-	foreign := func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }
 	for i, w := range list {
-		if w == "" || strings.ContainsFunc(w, foreign) || slices.Contains(list[:i], w) || i == mostPatterns {
+		if !isScopeWord(w) || slices.Contains(list[:i], w) || i == mostPatterns {
 			return "", errScope
 		}
 	}
-	granted := narrowed(allow, list)
-	if slices.Equal(granted, nothing) {
+	granted := list[:0]
+	for _, p := range narrowed(allow, list) {
+		if isScopeWord(string(p)) {
+			granted = append(granted, string(p))
+		}
+	}
+	if len(granted) == 0 {
 		return "", errScope
 	}
-	var b strings.Builder
-	for i, p := range granted {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(string(p))
-	}
-	return b.String(), nil
+	return strings.Join(granted, " "), nil
+}
+
+func isScopeWord(s string) bool {
+	foreign := func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }
+	return s != "" && !strings.ContainsFunc(s, foreign)
 }
 
 // words are the patterns in a scope.

@@ -108,16 +108,22 @@ func (c *Config) Validate() error {
 	if err := c.Tokens.validate(); err != nil {
 		return err
 	}
+	return c.validateIssuers()
+}
+
+func (c *Config) validateIssuers() error {
 	for i := range c.Issuers {
-		if err := c.Issuers[i].validate(at("issuers", i)); err != nil {
+		p := &c.Issuers[i]
+		if err := p.validate(at("issuers", i)); err != nil {
 			return err
 		}
-		for _, before := range c.Issuers[:i] {
-			if before.Issuer == c.Issuers[i].Issuer && slices.ContainsFunc(before.Audience, func(a string) bool { return slices.Contains(c.Issuers[i].Audience, a) }) {
-				return wrong(at("issuers", i), "an issuer before it has the same name and audience", "")
-			}
+		same := func(before IssuerConfig) bool {
+			return before.Issuer == p.Issuer && slices.ContainsFunc(before.Audience, func(a string) bool { return slices.Contains(p.Audience, a) })
 		}
-		if c.Issuers[i].Issuer == c.Tokens.Issuer {
+		if slices.ContainsFunc(c.Issuers[:i], same) {
+			return wrong(at("issuers", i), "an issuer before it has the same name and audience", "")
+		}
+		if p.Issuer == c.Tokens.Issuer {
 			return wrong(at("issuers", i)+".issuer", "that is the gateway's own name", "change tokens.issuer")
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -29,13 +30,27 @@ const issuerURL = "https://login.acme.example/"
 // start is when gatewaytest's clock stands.
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// idp is an identity provider with a key of each kind, on a real HTTPS server.
-type idp struct {
-	*httptest.Server
+type idpKeys struct {
 	rsa  *rsa.PrivateKey
 	ec   *ecdsa.PrivateKey
 	ed   ed25519.PrivateKey
 	next *rsa.PrivateKey // not in the key set at first
+}
+
+// madeKeys are the same for all tests: to make them takes longer than most.
+var madeKeys = sync.OnceValues(func() (k idpKeys, err error) {
+	var errs [4]error
+	k.rsa, errs[0] = rsa.GenerateKey(rand.Reader, 2048)
+	k.next, errs[1] = rsa.GenerateKey(rand.Reader, 2048)
+	k.ec, errs[2] = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	_, k.ed, errs[3] = ed25519.GenerateKey(rand.Reader)
+	return k, errors.Join(errs[:]...)
+})
+
+// idp is an identity provider with a key of each kind, on a real HTTPS server.
+type idp struct {
+	*httptest.Server
+	idpKeys
 
 	mu     sync.Mutex
 	handle http.HandlerFunc
@@ -44,21 +59,11 @@ type idp struct {
 
 func newIDP(t testing.TB) *idp {
 	t.Helper()
-	p := &idp{}
-	must := func(err error) {
-		if err != nil {
-			t.Fatal(err)
-		}
+	keys, err := madeKeys()
+	if err != nil {
+		t.Fatal(err)
 	}
-	var err error
-	p.rsa, err = rsa.GenerateKey(rand.Reader, 2048)
-	must(err)
-	p.next, err = rsa.GenerateKey(rand.Reader, 2048)
-	must(err)
-	p.ec, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(err)
-	_, p.ed, err = ed25519.GenerateKey(rand.Reader)
-	must(err)
+	p := &idp{idpKeys: keys}
 	p.serve(p.standard()...)
 	p.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
