@@ -36,15 +36,15 @@ func (k *call) tellRates(h *fasthttp.ResponseHeader) {
 		return
 	}
 	if k.dialect == wire.Anthropic {
-		k.tellRate(h, &anthropicRequests, k.Rates.Requests)
-		k.tellRate(h, &anthropicTokens, k.Rates.Tokens)
+		k.tellRate(h, anthropicRequests, k.Rates.Requests)
+		k.tellRate(h, anthropicTokens, k.Rates.Tokens)
 	} else {
-		k.tellRate(h, &openAIRequests, k.Rates.Requests)
-		k.tellRate(h, &openAITokens, k.Rates.Tokens)
+		k.tellRate(h, openAIRequests, k.Rates.Requests)
+		k.tellRate(h, openAITokens, k.Rates.Tokens)
 	}
 }
 
-func (k *call) tellRate(h *fasthttp.ResponseHeader, names *rateNames, r gateway.Rate) {
+func (k *call) tellRate(h *fasthttp.ResponseHeader, names rateNames, r gateway.Rate) {
 	if r.Limit <= 0 {
 		return
 	}

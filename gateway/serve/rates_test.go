@@ -21,8 +21,10 @@ func limited(rates gateway.Rates, kind gateway.Kind, refusal error) gateway.Hand
 		x.Reply = &gateway.Reply{
 			Status: 200, ContentType: "application/json", Kind: kind, Stream: gateway.Once([]byte(`{}`)),
 			Header: []gateway.Field{
-				{Name: "x-ratelimit-limit-requests", Value: "9999"}, {Name: "X-RateLimit-Reset-Tokens", Value: "9999"},
-				{Name: "anthropic-ratelimit-input-tokens-limit", Value: "9999"}, {Name: "openai-processing-ms", Value: "5"},
+				{Name: "x-ratelimit-limit-requests", Value: "9999"},
+				{Name: "X-RateLimit-Reset-Tokens", Value: "9999"},
+				{Name: "anthropic-ratelimit-input-tokens-limit", Value: "9999"},
+				{Name: "openai-processing-ms", Value: "5"},
 			},
 		}
 		return nil

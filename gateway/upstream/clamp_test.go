@@ -129,8 +129,10 @@ func TestClampLeavesTheRest(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	f := limitless(t)
 	asks := []struct{ kind, endpoint, limit string }{
-		{"openai", "chat.completions", "max_completion_tokens"}, {"mistral", "chat.completions", "max_tokens"},
-		{"anthropic", "messages", "max_tokens"}, {"openai", "responses.create", "max_output_tokens"},
+		{"openai", "chat.completions", "max_completion_tokens"},
+		{"mistral", "chat.completions", "max_tokens"},
+		{"anthropic", "messages", "max_tokens"},
+		{"openai", "responses.create", "max_output_tokens"},
 	}
 	for range 120 {
 		a := asks[rng.IntN(len(asks))]

@@ -15,8 +15,18 @@ import (
 // sampling are the members that models without sampling refuse.
 var sampling = [...]string{"temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty"}
 
-// edit is what must change in the caller's body before the provider gets it, in order of position. The error says that the
-// provider cannot be told so.
+// prepare is what must change in the caller's body before the provider gets it, in order of position. The error says that the
+// provider cannot be told what it asks for.
+func (st *stream) prepare() ([]peek.Edit, error) {
+	st.strip = st.asksUsage()
+	e, err := st.edit()
+	if err == nil && len(st.dropped) > 0 && st.p.c.Refuse {
+		err = refuseDropped(st.dropped)
+	}
+	return e, err
+}
+
+// edit is what prepare gives, whatever is dropped for that.
 func (st *stream) edit() ([]peek.Edit, error) {
 	x, p := st.x, st.p
 	body := x.Request.Body()

@@ -95,12 +95,8 @@ func (s *sender) send(x *gateway.Exchange, a *gateway.Attempt, r *route, t *tran
 		st := &stream{x: x, p: s.p, r: r, attempt: a}
 		var edits []peek.Edit
 		if t == nil {
-			st.strip = st.asksUsage()
 			var err error
-			if edits, err = st.edit(); err == nil && len(st.dropped) > 0 && s.p.c.Refuse {
-				err = refuseDropped(st.dropped)
-			}
-			if err != nil {
+			if edits, err = st.prepare(); err != nil {
 				return nil, s.impossible(err)
 			}
 		}
