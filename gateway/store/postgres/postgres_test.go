@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -19,8 +20,19 @@ type cluster struct {
 	made atomic.Int64
 }
 
+// start starts a server with a database "migrated", from which others are copied.
 func start(t testing.TB) *cluster {
-	return &cluster{Postgres: servers.StartPostgres(t, "-c", "max_connections=100", "-c", "deadlock_timeout=500ms")}
+	t.Helper()
+	c := &cluster{Postgres: servers.StartPostgres(t, "-c", "max_connections=100", "-c", "deadlock_timeout=500ms")}
+	c.as(t, "sluice", "postgres", "CREATE DATABASE migrated")
+	s, err := postgres.Open(c.URL("sluice", "migrated"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Migrate(t.Context(), 0), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // as runs a statement in a database as a role.
@@ -42,11 +54,11 @@ func (c *cluster) connect(t testing.TB, role, database string) *pgx.Conn {
 	return conn
 }
 
-// database makes an empty database.
-func (c *cluster) database(t testing.TB) string {
+// database makes a database like another.
+func (c *cluster) database(t testing.TB, template string) string {
 	t.Helper()
 	name := fmt.Sprintf("test%d", c.made.Add(1))
-	c.as(t, "sluice", "postgres", "CREATE DATABASE "+name)
+	c.as(t, "sluice", "postgres", "CREATE DATABASE "+name+" TEMPLATE "+template)
 	return name
 }
 
@@ -68,12 +80,8 @@ func (c *cluster) open(t testing.TB, database string) *postgres.Store {
 // empty is a store without anything in it.
 func (c *cluster) empty(t testing.TB) (s *postgres.Store, database string) {
 	t.Helper()
-	database = c.database(t)
-	s = c.open(t, database)
-	if err := s.Migrate(t.Context(), 0); err != nil {
-		t.Fatal(err)
-	}
-	return s, database
+	database = c.database(t, "migrated")
+	return c.open(t, database), database
 }
 
 func TestStore(t *testing.T) {

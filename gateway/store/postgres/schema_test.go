@@ -32,17 +32,14 @@ func TestSchema(t *testing.T) {
 	t.Run("Migrate", func(t *testing.T) { testMigrate(t, c) })
 	t.Run("Walls", func(t *testing.T) { testWalls(t, c) })
 	t.Run("Newer", func(t *testing.T) {
+		later := newer(t, c)
 		names := map[store.Store]string{}
 		storetest.Run(t, storetest.Harness{
 			Open: func(t *testing.T) store.Store {
-				first, name := c.empty(t)
-				newer(t, c, name)
+				name := c.database(t, later)
 				s := c.open(t, name)
 				if have, want, err := s.Version(t.Context()); have != 99 || want == 99 || err != nil {
 					t.Errorf("version %d of %d, %v", have, want, err)
-				}
-				if err := first.Migrate(t.Context(), 0); err != nil { // which goes nowhere
-					t.Error(err)
 				}
 				names[s] = name
 				return s
@@ -52,13 +49,22 @@ func TestSchema(t *testing.T) {
 	})
 }
 
-// newer makes the schema look like that of a later version, with what that may have added.
-func newer(t *testing.T, c *cluster, database string) {
+// newer makes a database whose schema looks like that of a later version, with what that may have added.
+func newer(t *testing.T, c *cluster) (database string) {
 	t.Helper()
+	database = c.database(t, "migrated")
 	for _, table := range []string{"ledger", "spends", "usage_days", "tenants", "keys", "tokens", "families", "audit", "meta"} {
 		c.as(t, "sluice", database, "ALTER TABLE "+table+" ADD COLUMN later TEXT")
 	}
 	c.as(t, "sluice", database, "CREATE TABLE later (a TEXT); INSERT INTO sluice_schema (version_id, is_applied) VALUES (99, TRUE)")
+	s, err := postgres.Open(c.URL("sluice", database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Migrate(t.Context(), 0), s.Close()); err != nil { // which goes nowhere
+		t.Error(err)
+	}
+	return database
 }
 
 // testVersions goes on from what every version of the schema has left: testdata/v1.sql and so on.
@@ -89,7 +95,7 @@ func testVersions(t *testing.T, c *cluster) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		name := c.database(t)
+		name := c.database(t, "template1")
 		c.as(t, "sluice", name, "SET sluice.tenant = '*'; "+string(script))
 		s := c.open(t, name)
 		if have, _, err := s.Version(t.Context()); err != nil || have != v {
@@ -104,7 +110,7 @@ func testVersions(t *testing.T, c *cluster) {
 
 // testOld has a schema that is too old: everything says so, and what to do.
 func testOld(t *testing.T, c *cluster) {
-	name := c.database(t)
+	name := c.database(t, "template1")
 	s := c.open(t, name)
 	have, want, err := s.Version(t.Context())
 	if have != 0 || want < 1 || err != nil {
@@ -129,7 +135,7 @@ func testOld(t *testing.T, c *cluster) {
 }
 
 func testMigrate(t *testing.T, c *cluster) {
-	name := c.database(t)
+	name := c.database(t, "template1")
 	first, err := os.ReadFile("migrations/00001_first.sql")
 	if err != nil {
 		t.Fatal(err)

@@ -39,7 +39,7 @@ func TestVersions(t *testing.T) {
 				t.Fatal(err)
 			}
 			path := filepath.Join(t.TempDir(), "old.db")
-			exec(t, path, string(script))
+			tamper(t, path, string(script))
 			s := open(t, path)
 			if have, _, err := s.Version(t.Context()); err != nil || have != want {
 				t.Errorf("version %d, want %d: %v", have, want, err)
@@ -83,7 +83,7 @@ func dump(t *testing.T, path string) string {
 // newer makes the schema look like that of a later version, with what that may have added.
 func newer(t *testing.T, path string) {
 	t.Helper()
-	exec(t, path, `ALTER TABLE ledger ADD COLUMN later TEXT; ALTER TABLE spends ADD COLUMN later TEXT; ALTER TABLE usage_days ADD COLUMN later TEXT;
+	tamper(t, path, `ALTER TABLE ledger ADD COLUMN later TEXT; ALTER TABLE spends ADD COLUMN later TEXT; ALTER TABLE usage_days ADD COLUMN later TEXT;
 		ALTER TABLE tenants ADD COLUMN later TEXT; ALTER TABLE keys ADD COLUMN later TEXT; ALTER TABLE tokens ADD COLUMN later TEXT;
 		ALTER TABLE audit ADD COLUMN later TEXT; ALTER TABLE meta ADD COLUMN later TEXT; CREATE TABLE later (a TEXT);
 		INSERT INTO sluice_schema (version_id, is_applied) VALUES (99, 1)`)
@@ -106,7 +106,7 @@ func TestNewer(t *testing.T) {
 			paths[s] = path
 			return s
 		},
-		Exec: func(t *testing.T, s store.Store, statement string) { exec(t, paths[s], statement) },
+		Exec: func(t *testing.T, s store.Store, statement string) { tamper(t, paths[s], statement) },
 	})
 }
 

@@ -24,7 +24,7 @@ func open(t testing.TB, path string) *sqlite.Store {
 	return s
 }
 
-func exec(t *testing.T, path, statement string) {
+func tamper(t *testing.T, path, statement string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(5000)")
 	if err != nil {
@@ -45,6 +45,6 @@ func TestStore(t *testing.T) {
 			paths[s] = path
 			return s
 		},
-		Exec: func(t *testing.T, s store.Store, statement string) { exec(t, paths[s], statement) },
+		Exec: func(t *testing.T, s store.Store, statement string) { tamper(t, paths[s], statement) },
 	})
 }
