@@ -2,11 +2,13 @@ package wire_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -161,6 +163,36 @@ func TestEndedAsRecorded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever comes, what ends it is JSON, and looks like an end.
+func FuzzFollower(f *testing.F) {
+	f.Add(uint8(0), []byte(`{"choices":[{"index":70,"delta":{}},5,{"text":"","index":0}],"usage":5}`), []byte(`{"choices":[{"finish_reason":"stop"}]}`), []byte(`[DONE]`))
+	f.Add(uint8(1), []byte(`{"type":"message_start","message":{"usage":[]}}`), []byte(`{"type":"content_block_start","index":-1}`), []byte(`{"type":"content_block_stop"}`))
+	f.Add(uint8(2), []byte(`{"type":"response.created","response":{},"sequence_number":-9}`), []byte(`{"type":"response.output_item.added","output_index":0,"item":{"type":"reasoning","id":5}}`),
+		[]byte(`{"type":"response.content_part.added","output_index":0,"part":{"type":"reasoning_text"}}`))
+	f.Add(uint8(2), []byte(`{"type":"response.created","response":{"status":1,"status":2}}`), []byte(`{"type":"response.output_item.added","output_index":0,"item":{"type":"message"}}`),
+		[]byte(`{"type":"response.content_part.added","output_index":0,"part":7}`))
+	f.Fuzz(func(t *testing.T, which uint8, a, b, c []byte) {
+		d := dialects[int(which)%len(dialects)]
+		var u chat.Usage
+		var events []sse.Event
+		for _, data := range [][]byte{a, b, c} {
+			if signs, _ := d.Look("", data, &u); signs.Has(chat.Malformed) || !utf8.Valid(data) {
+				return // the stream would have ended
+			}
+			events = append(events, sse.Event{Data: data})
+		}
+		ends := followed(d, true, events, counted)
+		for _, ev := range ends {
+			if !json.Valid(ev.Data) && string(ev.Data) != "[DONE]" {
+				t.Fatalf("%s: %s", d.Name, ev.Data)
+			}
+		}
+		if ends != nil && !d.Ends(ends[len(ends)-1].Name, ends[len(ends)-1].Data) {
+			t.Fatalf("%s: no end: %s", d.Name, ends[len(ends)-1].Data)
+		}
+	})
 }
 
 // What nobody reported is not made up: chat completions then have no usage, and messages that of their beginning.

@@ -89,7 +89,7 @@ func (f *follower) content(v *followedEvent) {
 		return
 	}
 	it := f.of(v.index)
-	if it == nil {
+	if it == nil || len(v.part) > 0 && v.part[0] != '{' {
 		return
 	}
 	switch string(v.kind) {
@@ -98,9 +98,15 @@ func (f *follower) content(v *followedEvent) {
 			*it = followed{index: it.index, raw: f.keep(v.item), done: true}
 		}
 	case "response.content_part.added", "response.reasoning_summary_part.added":
+		if v.part == nil {
+			return
+		}
 		it.part, it.said = f.keep(v.part), it.said[:0]
 		it.kind, _ = shape.Inside(peek.Find(it.part, []byte(`"type"`)))
 	case "response.content_part.done", "response.reasoning_summary_part.done":
+		if v.part == nil {
+			return
+		}
 		it.parts, it.part, it.said = append(it.parts, f.keep(v.part)), nil, it.said[:0]
 	case "response.output_text.delta", "response.refusal.delta", "response.reasoning_summary_text.delta", "response.reasoning_text.delta",
 		"response.function_call_arguments.delta", "response.custom_tool_call_input.delta":
