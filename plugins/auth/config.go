@@ -46,7 +46,7 @@ type TokenConfig struct {
 	// or two pages ask at once. Later it is taken for stolen.
 	Grace time.Duration `yaml:"grace"`
 	// Issuer is the name that access tokens have in "iss".
-	Issuer string `yaml:"issuer" jsonschema:"required"`
+	Issuer string `yaml:"issuer"`
 }
 
 // IssuerConfig is an identity provider.

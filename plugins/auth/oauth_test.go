@@ -21,6 +21,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/gatewaytest"
 	"github.com/sluice-ai/sluice/gateway/store"
+	"github.com/sluice-ai/sluice/gateway/store/sqlite"
 	"github.com/sluice-ai/sluice/gateway/tenant"
 	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -151,18 +152,37 @@ func TestDialogues(t *testing.T) {
 	if err != nil || len(files) < 4 {
 		t.Fatal(files, err)
 	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+	for i, file := range append(files, files...) {
+		name, kept := strings.TrimSuffix(filepath.Base(file), ".txtar"), auth.Lent{}
+		if i >= len(files) { // once more, with a store
+			name += "/sqlite"
+			kept.Tokens = openStore(t)
+		}
+		t.Run(name, func(t *testing.T) {
 			b, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := &play{desk: newDesk(t, auth.Lent{}), names: map[string]string{"ci": ciKey, "narrow": narrowKey, "beta": betaKey, "old": oldKey}}
+			p := &play{desk: newDesk(t, kept), names: map[string]string{"ci": ciKey, "narrow": narrowKey, "beta": betaKey, "old": oldKey}}
 			for i, section := range txtar.Parse(b).Files {
 				p.step(fmt.Sprintf("section %d", i+1), section.Name, strings.TrimSpace(string(section.Data)))
 			}
 		})
 	}
+}
+
+func openStore(t *testing.T) store.Tokens {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
 }
 
 type play struct {
@@ -273,7 +293,13 @@ func (p *play) do(text string) {
 
 // A hundred pages of one browser ask at once: they get one successor, and none is thrown out.
 func TestConcurrentRefreshes(t *testing.T) {
-	k := newDesk(t, auth.Lent{})
+	t.Run("memory", func(t *testing.T) { concurrentRefreshes(t, auth.Lent{}) })
+	t.Run("sqlite", func(t *testing.T) { concurrentRefreshes(t, auth.Lent{Tokens: openStore(t)}) })
+}
+
+func concurrentRefreshes(t *testing.T, l auth.Lent) {
+	t.Helper()
+	k := newDesk(t, l)
 	first := k.get("grant_type=client_credentials&client_secret=" + ciKey)
 	const n = 100
 	all := make([]tokens, n)
