@@ -45,7 +45,7 @@ func (r *Row) Append(b []byte) []byte {
 	if !r.At.IsZero() {
 		at = r.At.UnixNano()
 	}
-	b = binary.LittleEndian.AppendUint64(b, uint64(at)) //nolint:gosec // the same bits
+	b = binary.LittleEndian.AppendUint64(b, uint64(at))
 	b = binary.LittleEndian.AppendUint64(b, r.Price)
 	b = binary.AppendVarint(b, int64(r.Status))
 	b = binary.AppendVarint(b, int64(r.Waited))
@@ -172,7 +172,7 @@ func appendText(b []byte, s string, most int) []byte {
 	if len(s) > most || !plain(s) {
 		s = bounded(s, most)
 	}
-	return append(append(b, byte(len(s))), s...)
+	return append(append(b, byte(len(s))), s...) //nolint:gosec // bounded
 }
 
 // plain says whether a text is printable ASCII, as nearly all are.
@@ -209,13 +209,10 @@ type decoder struct {
 	bad  bool
 }
 
-// zeros is what is read behind the end.
-var zeros [len(ID{})]byte
-
 func (d *decoder) take(n int) []byte {
 	if len(d.b) < n {
 		d.bad = true
-		return zeros[:n]
+		return make([]byte, n)
 	}
 	b := d.b[:n]
 	d.b = d.b[n:]

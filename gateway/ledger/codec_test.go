@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"bytes"
 	"reflect"
 	"strings"
 	"testing"
@@ -115,7 +116,7 @@ func FuzzRow(f *testing.F) {
 		if err := again.Decode(c); err != nil {
 			t.Fatal(err)
 		}
-		if d := again.Append(nil); string(c) != string(d) {
+		if d := again.Append(nil); !bytes.Equal(c, d) {
 			t.Errorf("%q is not written as it was read: %q", c, d)
 		}
 	})

@@ -14,7 +14,7 @@ const canMap = true
 
 // mapFile maps a file.
 func mapFile(f *os.File, size int64) ([]byte, error) {
-	return unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED) //nolint:gosec // a file descriptor
+	return unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 }
 
 // populate makes memory ready to be written, so that writing does not fault for each page. It is no matter if it is not.
@@ -51,7 +51,7 @@ func syncFile(f *os.File) error {
 	var failed error
 	err = raw.Control(func(fd uintptr) {
 		for {
-			if failed = syscall.Fdatasync(int(fd)); !errors.Is(failed, syscall.EINTR) { //nolint:gosec // a file descriptor
+			if failed = syscall.Fdatasync(int(fd)); !errors.Is(failed, syscall.EINTR) {
 				return
 			}
 		}

@@ -68,11 +68,12 @@ func (m *memory) Insert(ctx context.Context, rows []ledger.Row) (n int, err erro
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.calls++
-	var after error
+	var before, after error
 	if m.fail != nil {
-		if err, after = m.fail(m.calls); err != nil {
-			return 0, err
-		}
+		before, after = m.fail(m.calls)
+	}
+	if before != nil {
+		return 0, before
 	}
 	if m.rows == nil {
 		m.rows = map[ledger.ID]ledger.Row{}

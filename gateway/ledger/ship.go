@@ -88,7 +88,7 @@ func (l *load) empty() bool { return len(l.ends) == 0 }
 func (j *Journal) Unshipped(visit func(*Row)) error {
 	j.reading.RLock()
 	defer j.reading.RUnlock()
-	return j.each(func(s *segment, r record) (bool, error) {
+	return j.each(func(_ *segment, r record) (bool, error) {
 		if r.kind != sealRecord {
 			return true, nil
 		}

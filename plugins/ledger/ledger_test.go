@@ -7,7 +7,7 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/catalog"
-	"github.com/sluice-ai/sluice/gateway/forward"
+	"github.com/sluice-ai/sluice/gateway/forward" //nolint:depguard // attempts as they are made
 	"github.com/sluice-ai/sluice/gateway/gatewaytest"
 	rows "github.com/sluice-ai/sluice/gateway/ledger"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -197,7 +197,7 @@ func TestReplay(t *testing.T) {
 func TestFull(t *testing.T) {
 	r := newRig(t)
 	fill := rows.Row{Tenant: "acme"}
-	for r.journal.Put(&fill) == nil { //nolint:revive // until it is full
+	for r.journal.Put(&fill) == nil {
 	}
 	full := len(r.rows())
 	sent := 0
@@ -205,7 +205,7 @@ func TestFull(t *testing.T) {
 		sent++
 		return whole(200, reported)(x, a)
 	}
-	x, a := r.serve(counts, counts)
+	x, a := r.serve(counts)
 	if e := a.Error(); e == nil || e.Status != 503 || e.Code != "ledger_full" || e.RetryAfter != 5*time.Second || sent != 0 || len(x.Attempts()) != 0 {
 		t.Errorf("%v after %d attempts", a.Err, sent)
 	}

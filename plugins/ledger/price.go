@@ -32,7 +32,7 @@ func (w *witness) version(m *catalog.Model) uint64 {
 		return 0
 	}
 	if v, known := w.prices.Load(m); known {
-		return v.(uint64) //nolint:forcetypeassert,errcheck // nothing else is in there
+		return v.(uint64) //nolint:forcetypeassert // nothing else is in there
 	}
 	p := priceOf(m)
 	if err := w.journal.Price(p); err != nil {
@@ -54,7 +54,7 @@ func priceOf(m *catalog.Model) rows.Price {
 		}
 		for class, r := range t.Rates {
 			if r.Known {
-				list[i].Rates[catalog.Class(class).String()] = r.Picodollars //nolint:gosec // a dozen
+				list[i].Rates[catalog.Class(class).String()] = r.Picodollars
 			}
 		}
 	}

