@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"syscall"
 	"testing"
@@ -25,6 +26,7 @@ func rows(n int) []ledger.Row {
 	list := make([]ledger.Row, n)
 	for i := range list {
 		list[i] = row()
+		list[i].Key = fmt.Sprint("k", i%20)
 	}
 	return list
 }

@@ -44,7 +44,7 @@ func rows(n int) []ledger.Row {
 	list := make([]ledger.Row, n)
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for i := range list {
-		list[i] = ledger.Row{ID: ledger.NewID(at), At: at, Tenant: "acme", Node: "n1", Key: fmt.Sprint("k", i), Model: "m", Charge: 1}
+		list[i] = ledger.Row{ID: ledger.NewID(at), At: at, Tenant: "acme", Node: "n1", Key: fmt.Sprint("k", i%20), Model: "m", Charge: 1}
 	}
 	return list
 }
@@ -54,7 +54,7 @@ func TestKilled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	answered := int64(0)
 	for life := range 8 {
-		cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this program
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
 		cmd.Env = append(os.Environ(), inserts+"="+path)
 		out, err := cmd.StdoutPipe()
 		if err != nil {

@@ -180,7 +180,10 @@ func (e engine) Keep(ctx context.Context, t tables.Tx, rows []ledger.Row) (kept 
 	}
 	defer func() { err = errors.Join(err, insert.Close()) }()
 	for i := range rows {
-		done, err := insert.ExecContext(ctx, tables.Values(&rows[i], e.Time(rows[i].At))...)
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		done, err := insert.ExecContext(atOnce(ctx), tables.Values(&rows[i], e.Time(rows[i].At))...)
 		if err != nil {
 			return nil, err
 		}
@@ -248,9 +251,16 @@ func (t tx) Many(ctx context.Context, query string, args [][]any) (err error) {
 	}
 	defer func() { err = errors.Join(err, stmt.Close()) }()
 	for _, a := range args {
-		if _, err := stmt.ExecContext(ctx, a...); err != nil {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if _, err := stmt.ExecContext(atOnce(ctx), a...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// atOnce is a context for a statement of microseconds, one of many: to be ready to interrupt it, the driver would start a
+// goroutine each time.
+func atOnce(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }

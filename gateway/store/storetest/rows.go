@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -70,13 +71,28 @@ func testRoundTrip(t *testing.T, s store.Store, _ Harness) {
 func testFoul(t *testing.T, s store.Store, _ Harness) {
 	foul := row(noon, 7)
 	foul.Asked, foul.User, foul.Model = "gpt\x00-5\xff", "a\xc3", "\x00"
-	credit := row(noon, -5)
-	insert(t, s, foul, credit, row(noon, 1))
+	long := row(noon, 1)
+	long.Model, long.Key, long.Provider = strings.Repeat("ü", 5_000), strings.Repeat("k", 5_000), strings.Repeat("p", 5_000)
+	credit, early, much := row(noon, -5), row(noon, 1), row(noon, 1)
+	early.At = time.Time{}
+	much.Usage.Input, much.Usage.InputAudio, much.Usage.Output, much.Usage.Reasoning = math.MaxInt64, math.MaxInt64, math.MaxInt64, math.MinInt64
+	more := much
+	more.ID = ledger.NewID(noon)
+	insert(t, s, foul, credit, early, long, much)
+	insert(t, s, more, row(noon, 1))
 	got, _, err := s.Rows(t.Context(), store.Only("acme"), store.RowQuery{ID: foul.ID})
 	must(t, err)
 	foul.Asked, foul.User, foul.Model = "gpt\uFFFD-5\uFFFD", "a\uFFFD", "\uFFFD"
 	same(t, "row", got, []ledger.Row{foul})
-	same(t, "charge", sound(t, s, 3).Charge, tenant.USD(8))
+	got, _, err = s.Rows(t.Context(), store.Only("acme"), store.RowQuery{ID: early.ID})
+	must(t, err)
+	same(t, "time", got[0].At, noon)
+	same(t, "charge", sound(t, s, 7).Charge, tenant.USD(12))
+	usage, err := s.Usage(t.Context(), store.Only("acme"), store.UsageQuery{By: store.All})
+	must(t, err)
+	if u := usage[0]; u.Input < 2e12 || u.Output < 2e12 || u.Reasoning != 0 {
+		t.Errorf("usage: %+v", u)
+	}
 }
 
 func testInsertTwice(t *testing.T, s store.Store, _ Harness) {

@@ -96,6 +96,12 @@ func named[T interface {
 	return 255
 }
 
+// What a row may hold at most. Rows from the journal hold less; more is nonsense, for which no sum shall fail.
+const (
+	mostText   = 256 // bytes: several are in the key of an index
+	mostTokens = 1e12
+)
+
 // clean is a copy of rows without what a database refuses: a row that it never took would hold up all that come after it.
 // What is left out of a text is what is no UTF-8, and zero bytes. A negative charge would be a credit, and is none.
 func clean(rows []ledger.Row) []ledger.Row {
@@ -103,14 +109,23 @@ func clean(rows []ledger.Row) []ledger.Row {
 	for i := range rows {
 		r := &list[i]
 		*r = rows[i]
+		u := &r.Usage
 		for _, s := range []*string{
 			(*string)(&r.Tenant), &r.Node, &r.Key, &r.User, &r.Request, &r.Endpoint, &r.Dialect, &r.Asked, &r.Model, &r.Provider,
-			&r.Account, &r.Target, &r.Upstream, &r.Usage.Tier,
+			&r.Account, &r.Target, &r.Upstream, &u.Tier,
 		} {
-			*s = text(*s)
+			*s = text((*s)[:min(len(*s), mostText)])
+		}
+		for _, n := range []*int64{
+			&u.Input, &u.CacheRead, &u.CacheWrite, &u.CacheWriteHour, &u.InputAudio, &u.InputImage, &u.Output, &u.Reasoning, &u.OutputAudio, &u.OutputImage,
+		} {
+			*n = min(max(*n, 0), mostTokens)
 		}
 		r.Charge = max(r.Charge, 0)
 		r.Cost.Picodollars = max(r.Cost.Picodollars, 0)
+		if r.At.IsZero() {
+			r.At = r.ID.Time().UTC()
+		}
 		r.At = r.At.Truncate(time.Microsecond)
 	}
 	return list
