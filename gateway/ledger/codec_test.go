@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"bytes"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -51,6 +52,11 @@ func TestRow(t *testing.T) {
 	}
 	full := fullRow("text")
 	f(full)
+	later := full.Append(nil)
+	later[0]++
+	if err := new(ledger.Row).Decode(later); !errors.Is(err, ledger.ErrFormat) {
+		t.Errorf("a row of a later version: %v", err)
+	}
 	f(ledger.Row{})
 	v := reflect.ValueOf(full)
 	for i := range v.NumField() {
