@@ -31,9 +31,12 @@ type Lent struct {
 	Roots  *x509.CertPool // authorities of the servers that key sets come from; nil: the system's
 }
 
-// Spec describes the plugin "auth".
-func Spec() gateway.Spec {
-	return gateway.Define("auth", defaults(), func(h gateway.Host, c Config) (gateway.Plugin, error) { return New(h, c, Lent{}) })
+// Spec describes the plugin "auth" for one node without a store.
+func Spec() gateway.Spec { return SpecWith(Lent{}) }
+
+// SpecWith describes the plugin "auth" with what it is lent.
+func SpecWith(l Lent) gateway.Spec {
+	return gateway.Define("auth", defaults(), func(h gateway.Host, c Config) (gateway.Plugin, error) { return New(h, c, l) })
 }
 
 // Plugin lets through whom the endpoint's policy allows, and says who it is.

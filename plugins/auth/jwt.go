@@ -189,27 +189,38 @@ func (a *Authenticator) verify(ctx context.Context, u *unverified, d *gateway.Di
 }
 
 // issuerOf finds the identity provider that a token claims to come from, and the tenant that it claims to be of. Whoever it is
-// verified by, it is of no other tenant than that provider may speak for.
-func (a *Authenticator) issuerOf(u *unverified, d *gateway.Directory) (*gateway.Issuer, tenant.ID) {
+// verified by, it is of no other tenant than that provider may speak for. If several could be meant, none is.
+func (a *Authenticator) issuerOf(u *unverified, d *gateway.Directory) (found *gateway.Issuer, id tenant.ID) {
 	audience, err := u.claims.GetAudience()
 	if err != nil || u.issuer == "" {
 		return nil, ""
 	}
 	for _, list := range [...][]*gateway.Issuer{d.Issuers(u.issuer), a.issuers[u.issuer]} {
 		for _, i := range list {
-			claimed, _ := u.claims[i.Claims.Tenant].(string)
-			if !slices.ContainsFunc(i.Audiences, func(s string) bool { return slices.Contains(audience, s) }) {
+			whose, ok := speaksFor(i, u.claims)
+			if !ok || !slices.ContainsFunc(i.Audiences, func(s string) bool { return slices.Contains(audience, s) }) {
 				continue
 			}
-			switch id := tenant.ID(claimed); {
-			case i.Tenant == nil && id != "" && i.Claims.Tenant != "":
-				return i, id
-			case i.Tenant != nil && (i.Claims.Tenant == "" || id == i.Tenant.ID):
-				return i, i.Tenant.ID
+			if found != nil {
+				return nil, ""
 			}
+			found, id = i, whose
+		}
+		if found != nil {
+			break
 		}
 	}
-	return nil, ""
+	return found, id
+}
+
+// speaksFor is the tenant that a token is of, if its issuer may say so.
+func speaksFor(i *gateway.Issuer, claims jwt.MapClaims) (tenant.ID, bool) {
+	claimed, _ := claims[i.Claims.Tenant].(string)
+	id := tenant.ID(claimed)
+	if i.Tenant == nil {
+		return id, id != "" && i.Claims.Tenant != ""
+	}
+	return i.Tenant.ID, i.Claims.Tenant == "" || id == i.Tenant.ID
 }
 
 // keyOf is the key that a token names, which may have been made since the key set was fetched.

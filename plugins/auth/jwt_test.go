@@ -277,6 +277,12 @@ func TestTenantClaim(t *testing.T) {
 	if c := b.accepted(b.rs256(good())); c.Tenant != thief {
 		t.Errorf("%+v", c)
 	}
+	// If it cannot be told whose callers they are, they are nobody's.
+	unclear := *b.acme.JWT
+	other := &gateway.Tenant{ID: "other", JWT: &unclear}
+	unclear.Tenant, unclear.Claims.Tenant = other, ""
+	b.dir = tenants(thief, other)
+	b.refused(b.rs256(with(good(), "jti", "1")))
 	// Stricter audiences count at once.
 	strict := *thief
 	strict.JWT = &gateway.Issuer{}

@@ -120,7 +120,7 @@ func (o *OAuth) Revoke(ctx context.Context, r *Request) error {
 	id, family, err := c.familyOf(ctx, token, asks)
 	switch {
 	case err != nil:
-		return c.out(err)
+		return storeOut(err)
 	case family == "":
 		_ = v.end(errGrant, "refresh")
 		return nil
@@ -157,7 +157,7 @@ func (c *call) grant(ctx context.Context) (*answer, *gateway.Tenant, error) {
 	}
 	first := key.NewRefresh(string(whose.ID))
 	if err := c.tokens.Grant(ctx, whose.ID, f, c.who.hmac([]byte(first)).Sum); err != nil {
-		return nil, whose, c.out(err)
+		return nil, whose, storeOut(err)
 	}
 	given, err := c.give(asks.key, &f, scope, first)
 	return given, whose, err
@@ -211,7 +211,7 @@ func (c *call) rotate(ctx context.Context, whose *gateway.Tenant, token []byte, 
 	turn := c.turn(token, next, asks)
 	turned, err := c.tokens.Rotate(ctx, whose.ID, turn)
 	if err != nil {
-		return nil, "", c.out(err)
+		return nil, "", storeOut(err)
 	}
 	switch turned.Rotation {
 	case store.Rotated:
@@ -219,7 +219,7 @@ func (c *call) rotate(ctx context.Context, whose *gateway.Tenant, token []byte, 
 	case store.Repeated:
 		given, err := c.who.own.tokens.Open(nil, nil, turned.Sealed, turn.Old[:])
 		if err != nil {
-			return nil, "", c.out(err)
+			return nil, "", storeOut(err)
 		}
 		return &turned.Family, string(given), nil
 	case store.Reused:
@@ -250,8 +250,10 @@ func (c *call) give(k *gateway.Key, f *store.Family, scope, refresh string) (*an
 	if err != nil {
 		return nil, err
 	}
-	v := visit{a: c.who, from: c.from, digest: c.who.hash([]byte(refresh)), at: c.now}
-	v.succeed() // so that the failures of others do not lock out who comes with it
+	for _, token := range [...]string{access, refresh} { // so that the failures of others do not lock out who comes with it
+		v := visit{a: c.who, from: c.from, digest: c.who.hash([]byte(token)), at: c.now}
+		v.succeed()
+	}
 	return &answer{access, "Bearer", int64(good / time.Second), refresh, scope}, nil
 }
 
@@ -317,13 +319,13 @@ func (c *call) takeBack(ctx context.Context, id tenant.ID, family string) error 
 		At: c.now, Tenant: id, Who: "oauth", Role: "client", Address: c.Client.String(), Action: "family.revoke", Object: family,
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return c.out(err)
+		return storeOut(err)
 	}
 	return nil
 }
 
-// out is for a store that does not answer.
-func (c *call) out(err error) *gateway.Error {
+// storeOut is for a store that does not answer.
+func storeOut(err error) *gateway.Error {
 	return &gateway.Error{
 		Status: 503, Type: gateway.TypeServer, Code: "temporarily_unavailable", RetryAfter: time.Second, Err: err,
 		Message: "Refresh tokens cannot be kept at present. Try again.",

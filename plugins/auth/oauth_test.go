@@ -477,5 +477,8 @@ func TestRefreshFailures(t *testing.T) {
 		}
 	}
 	mine = k.get("grant_type=refresh_token&client_secret=" + ciKey + "&refresh_token=" + mine.Refresh)
-	k.get("grant_type=refresh_token&refresh_token=" + mine.Refresh)
+	mine = k.get("grant_type=refresh_token&refresh_token=" + mine.Refresh)
+	if _, err := k.call(mine.Access); err != nil {
+		t.Error(err)
+	}
 }

@@ -140,3 +140,27 @@ func TestPepper(t *testing.T) {
 		}
 	}
 }
+
+func TestRefresh(t *testing.T) {
+	for _, tenant := range []string{"acme", "a", "a_b", "a.b-c", "slr_", strings.Repeat("t", 63)} {
+		token := key.NewRefresh(tenant)
+		if got, ok := key.RefreshTenant([]byte(token)); !ok || got != tenant || token == key.NewRefresh(tenant) || key.Ours([]byte(token)) {
+			t.Errorf("%s: %q, %t", token, got, ok)
+		}
+		for i := range token { // a character is wrong, or missing
+			wrong := []byte(token)
+			wrong[i] ^= 1
+			if got, ok := key.RefreshTenant(wrong); ok {
+				t.Errorf("%s is taken for one of %q", wrong, got)
+			}
+			if got, ok := key.RefreshTenant([]byte(token[:i])); ok {
+				t.Errorf("%s is taken for one of %q", token[:i], got)
+			}
+		}
+	}
+	for _, token := range []string{"", "slr_", "slr__", "sluice_" + strings.Repeat("0", 36), key.NewRefresh("")} {
+		if got, ok := key.RefreshTenant([]byte(token)); ok {
+			t.Errorf("%s is taken for one of %q", token, got)
+		}
+	}
+}
