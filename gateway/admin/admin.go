@@ -1,14 +1,32 @@
-// Package admin is the operators' listener: metrics, liveness, readiness, targets and profiles. It is apart from the API so
-// that it can be kept from the callers' network, and asks nobody who he is; net/http serves it because nothing here is hot.
+// Package admin is the operators' listener: metrics, liveness, readiness, targets, tenants with their keys, limits and budgets,
+// usage, the ledger and profiles. It is apart from the API so that it can be kept from the callers' network; net/http serves it
+// because nothing here is hot.
 //
-//	GET  /metrics                          Prometheus
-//	GET  /livez, /readyz[?verbose]         probes
+// Everything it does is a row of the table in routes.go. /metrics, /livez and /readyz ask nobody who he is. The rest is for who
+// has a token ("Authorization: Bearer …") of the role that its row says; a token for some tenants sees no others. As long as
+// there are no tokens, whoever is on the same machine may do everything, and all others may look.
+//
+// What the API makes is kept in the store, each change together with its entry in the audit, in one transaction. Tenants of files
+// can be seen and not changed: that is 409 file_owned, with the file. Answers are {"data": …} with "next" where a list goes on
+// (?after=), but for those about targets, and errors {"error": {"message", "code"}}. Times are RFC 3339, in UTC. Money is a decimal
+// number of dollars as a text, exactly. No answer has a secret, but for that of a new key, once.
+//
 //	GET  /admin/v1/targets                 what is known of each target; ?provider= &key= &model= choose
 //	POST /admin/v1/targets/drain           no new requests; also disable (no probes either), enable (takes both back);
 //	                                       a provider must be chosen, {"reason": "…"} may say why; it holds until the
-//	                                       process ends or another order, also for targets that come later
+//	                                       process ends or another order, also for targets that come later. It is in memory,
+//	                                       so it is done even if the store, and with it the audit, is away: the log has it
 //	GET  /admin/v1/events                  changes of targets; as SSE if that is accepted
-//	GET  /debug/pprof/                     profiles
+//	GET  /admin/v1/tenants                 of files and of the store; ?after= &limit=
+//	POST /admin/v1/tenants                 {"id": …} and what a tenant file has, but keys, credentials and references
+//	PUT  /admin/v1/tenants/ID              the same; If-Match: "REVISION" keeps from undoing what another did. Also DELETE
+//	GET  /admin/v1/tenants/ID/limits       as configured, and as they stand on this node; also budgets. PUT replaces them
+//	POST /admin/v1/tenants/ID/keys         {"name", "expires", "models", "limits"}; the answer has the key, once. GET lists
+//	POST /admin/v1/tenants/ID/keys/NAME/rotate   {"grace": "1h"}: a new key, and how long the old one still works; also revoke
+//	DELETE /admin/v1/tenants/ID/keys/NAME/families, /admin/v1/tenants/ID/families/FAMILY   refresh tokens
+//	GET  /admin/v1/usage                   sums; ?tenant= &from= &to= &by=day,model &format=csv
+//	GET  /admin/v1/ledger, ledger.csv      rows; ?tenant= &from= &to= &key= &user= &model= &provider= &request= &outcome=
+//	GET  /admin/v1/ledger/ID, ledger/verify, audit, stores
 package admin
 
 import (
@@ -18,18 +36,22 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/pprof"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.uber.org/zap"
 
+	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/health"
 	"github.com/sluice-ai/sluice/gateway/internal/clock"
+	"github.com/sluice-ai/sluice/gateway/ledger"
+	"github.com/sluice-ai/sluice/gateway/meter"
+	"github.com/sluice-ai/sluice/gateway/store"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 )
 
 // Health is what readiness says. It is asked on every probe.
@@ -43,22 +65,67 @@ type Health struct {
 	Targets []string `json:"targets,omitempty"`
 }
 
-// Options are what the listener shows.
+// Options are what the listener shows, and what it can change. What is nil is not there.
 type Options struct {
-	Metrics prometheus.Gatherer
-	Health  func() Health
-	Targets *health.Registry // nil: there are none
-	Feed    *Feed            // is told of the targets' events; nil: nobody is
-	Log     *zap.Logger      // of orders; nil: none
+	Metrics      prometheus.Gatherer
+	GuardMetrics bool // /metrics takes a token, too
+	Health       func() Health
+	Targets      *health.Registry
+	Feed         *Feed       // is told of the targets' events
+	Log          *zap.Logger // of orders and changes
+
+	Tokens []Token                                // of operators; see also [Server.Use]
+	Pepper func(credential []byte) gateway.Digest // the digest of a token with the server's pepper
+
+	Store   store.Store
+	Files   Files
+	Meters  Meters
+	Journal Journal
+	Nodes   func() int // how many share the counts of limits and budgets
+
+	// Check says what is wrong with a tenant of the store, by the rules of tenant files, keys included. Its error is shown.
+	Check func(store.Tenant) error
+	// Mint makes an API key, and the digest that is kept of it. The label is for people.
+	Mint func(label string) (secret, digest string, err error)
+	// Apply makes what changed in the store effective on this node, before it is answered.
+	Apply func(context.Context) error
+}
+
+// Files are the tenants that files define.
+type Files interface {
+	// IDs are the tenants' ids, sorted.
+	IDs() []tenant.ID
+	// Tenant is one of them: its Spec is JSON, without its keys.
+	Tenant(id tenant.ID) (t FileTenant, ok bool)
+}
+
+// FileTenant is a tenant of a file.
+type FileTenant struct {
+	store.Tenant
+	File string
+	Line int // 0: not known
+}
+
+// Meters say how the accounts of a tenant stand; [meter.Meters] do.
+type Meters interface {
+	Status(id tenant.ID) []meter.Status
+}
+
+// Journal says how the ledger's journal is; [ledger.Journal] does.
+type Journal interface {
+	Standing() ledger.Standing
 }
 
 // Server serves the operators.
 type Server struct {
-	o      Options
-	http   http.Server
-	mark   string        // of this process, in the ids of events
-	closed chan struct{} // ends streams
-	once   sync.Once
+	o        Options
+	http     http.Server
+	handler  http.Handler
+	tokens   atomic.Pointer[[]Token]
+	failures failures
+	mark     string        // of this process, in the ids of events
+	closed   chan struct{} // ends streams
+	once     sync.Once
 }
 
 // New makes a server; Serve starts it.
@@ -70,26 +137,14 @@ func New(o Options) *Server {
 		o.Log = zap.NewNop()
 	}
 	s := &Server{o: o, mark: strconv.FormatInt(time.Now().UnixMilli(), 36), closed: make(chan struct{})}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "alive") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { s.ready(w, r, o.Health()) })
-	mux.HandleFunc("GET /admin/v1/events", s.events)
-	s.targetsRoutes(mux)
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("/admin/", func(w http.ResponseWriter, r *http.Request) {
-		writeError(w, &apiError{http.StatusNotFound, "not_found", "There is no " + r.Method + " " + r.URL.Path + " here."})
-	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		writeText(w, http.StatusNotFound, "The operators' pages are /metrics, /livez, /readyz?verbose, /admin/v1/targets, /admin/v1/events and /debug/pprof/. The API is on the other listener.")
-	})
-	s.http = http.Server{Handler: protect(mux), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	s.Use(o.Tokens)
+	s.handler = protect(s.mux())
+	s.http = http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	return s
 }
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
 // Serve accepts connections until Close. It closes l.
 func (s *Server) Serve(l net.Listener) error {
@@ -111,7 +166,8 @@ func (s *Server) Close() error {
 }
 
 // ready answers a readiness probe: 200 or 503, with the reasons as JSON when asked for.
-func (s *Server) ready(w http.ResponseWriter, r *http.Request, h Health) {
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	h := s.o.Health()
 	status := http.StatusOK
 	if !h.Ready {
 		status = http.StatusServiceUnavailable

@@ -56,25 +56,25 @@ func (f *Feed) next() <-chan struct{} {
 // events answers GET /admin/v1/events: the latest events as a list, or those and all that follow as a stream, if the client
 // accepts text/event-stream. Of the list, ?after= leaves out those up to a number (or an id), and of a stream Last-Event-ID
 // does. Numbers begin anew with the process, so an id has a mark of that: who comes back after a restart gets all there are.
-func (s *Server) events(w http.ResponseWriter, r *http.Request) {
-	if accepts(r.Header.Get("Accept")) {
-		s.follow(w, r)
-		return
+func (c *call) events() error {
+	s := c.s
+	if accepts(c.r.Header.Get("Accept")) {
+		s.follow(c.w, c.r)
+		return nil
 	}
 	after := uint64(0)
-	if text := r.URL.Query().Get("after"); text != "" {
+	if text := c.query.Get("after"); text != "" {
 		number, mark, marked := strings.Cut(text, ".")
 		n, err := strconv.ParseUint(number, 10, 64)
 		if err != nil {
-			writeError(w, &apiError{http.StatusBadRequest, "invalid_query", "after is the number (seq) of an event, or what next was in the last answer."})
-			return
+			return &apiError{http.StatusBadRequest, "invalid_query", "after is the number (seq) of an event, or what next was in the last answer."}
 		}
 		if !marked || mark == s.mark {
 			after = n
 		}
 	}
 	list, missed, last := s.since(after)
-	writeJSON(w, http.StatusOK, Events{Events: append([]health.Event{}, list...), Next: s.id(last), Missed: missed})
+	return c.json(http.StatusOK, Events{Events: append([]health.Event{}, list...), Next: s.id(last), Missed: missed})
 }
 
 // since are the events after one, how many of them are no longer kept, and the number of the last. A number that there is not

@@ -1,0 +1,316 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sluice-ai/sluice/gateway/store"
+	"github.com/sluice-ai/sluice/gateway/tenant"
+)
+
+// Where a tenant is from.
+const (
+	FromFile  = "file"
+	FromStore = "store"
+)
+
+// Tenant is a tenant, as it is shown.
+type Tenant struct {
+	TenantLine
+	Spec Spec  `json:"spec"`
+	Keys []Key `json:"keys"`
+}
+
+// TenantLine is what a list says of a tenant.
+type TenantLine struct {
+	ID       tenant.ID `json:"id"`
+	Name     string    `json:"name,omitempty"`
+	Disabled bool      `json:"disabled,omitempty"`
+	Origin   string    `json:"origin"`         // file or store
+	File     string    `json:"file,omitempty"` // of origin file
+	Line     int       `json:"line,omitempty"`
+	Revision int64     `json:"revision,omitempty"` // of origin store
+	Twice    bool      `json:"twice,omitempty"`    // it is in the store, too: that one has no effect
+}
+
+// ownedError is for changes of what a file owns.
+type ownedError struct {
+	apiError
+	file string
+	line int
+}
+
+// Unwrap is the answer.
+func (e *ownedError) Unwrap() error { return &e.apiError }
+
+// lineOf is what is shown of a tenant of a file (with its place) or of the store.
+func lineOf(t *store.Tenant, file *FileTenant) TenantLine {
+	s := specOf(t.Spec)
+	l := TenantLine{ID: t.ID, Name: s.Name, Disabled: s.Disabled, Origin: FromStore, Revision: t.Revision}
+	if file != nil {
+		l.Origin, l.File, l.Line, l.Revision = FromFile, file.File, file.Line, 0
+	}
+	return l
+}
+
+func (c *call) file(id tenant.ID) (FileTenant, bool) {
+	if c.s.o.Files == nil {
+		return FileTenant{}, false
+	}
+	return c.s.o.Files.Tenant(id)
+}
+
+// pageOf is ?limit=, of at most that many.
+func (c *call) pageOf(most int) (int, error) {
+	text := c.query.Get("limit")
+	if text == "" {
+		return min(100, most), nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > most {
+		return 0, &apiError{http.StatusBadRequest, "invalid_query", "limit is a number from 1 to " + strconv.Itoa(most) + "."}
+	}
+	return n, nil
+}
+
+const mostTenants = 1000 // of a page
+
+// listTenants answers GET /admin/v1/tenants: those of files and of the store, by their ids. Without a store, or if it cannot be
+// asked, those of files are told all the same.
+func (c *call) listTenants() error {
+	if err := c.asks("after", "limit"); err != nil {
+		return err
+	}
+	limit, err := c.pageOf(mostTenants)
+	if err != nil {
+		return err
+	}
+	stored := map[tenant.ID]*store.Tenant{}
+	if s, ctx, stop, err := c.store(); err == nil {
+		defer stop()
+		_, list, err := s.Tenants(ctx, 0)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			stored[list[i].ID] = &list[i]
+		}
+	}
+	var ids []tenant.ID
+	if c.s.o.Files != nil {
+		ids = append(ids, c.s.o.Files.IDs()...)
+	}
+	for id := range stored {
+		ids = append(ids, id)
+	}
+	after := tenant.ID(c.query.Get("after"))
+	ids = slices.DeleteFunc(ids, func(id tenant.ID) bool { return id <= after || !c.by.sees(id) })
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	a := Answer[[]TenantLine]{Data: []TenantLine{}}
+	for i, id := range ids {
+		if i == limit {
+			a.Next = string(ids[i-1])
+			break
+		}
+		if f, ok := c.file(id); ok {
+			l := lineOf(&f.Tenant, &f)
+			l.Twice = stored[id] != nil
+			a.Data = append(a.Data, l)
+		} else if t := stored[id]; t != nil {
+			a.Data = append(a.Data, lineOf(t, nil))
+		}
+	}
+	return c.json(http.StatusOK, a)
+}
+
+// found is the tenant that the path names, from its file or from the store.
+func (c *call) found() (t store.Tenant, line TenantLine, err error) {
+	id := c.tenant()
+	f, filed := c.file(id)
+	s, ctx, stop, err := c.store()
+	if err != nil {
+		if filed {
+			return f.Tenant, lineOf(&f.Tenant, &f), nil
+		}
+		return t, line, err
+	}
+	defer stop()
+	t, err = s.Tenant(ctx, id)
+	if filed { // whatever the store says
+		line = lineOf(&f.Tenant, &f)
+		line.Twice = err == nil
+		return f.Tenant, line, nil
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return t, line, noTenant(id)
+	}
+	return t, lineOf(&t, nil), err
+}
+
+func (c *call) showTenant() error {
+	if err := c.asks(); err != nil {
+		return err
+	}
+	t, line, err := c.found()
+	if err != nil {
+		return err
+	}
+	return c.answerTenant(http.StatusOK, &t, line)
+}
+
+func (c *call) answerTenant(status int, t *store.Tenant, line TenantLine) error {
+	if t.Revision > 0 {
+		c.w.Header().Set("ETag", `"`+strconv.FormatInt(t.Revision, 10)+`"`)
+	}
+	return c.json(status, Answer[Tenant]{Data: Tenant{line, specOf(t.Spec), keysOf(t.Keys)}})
+}
+
+// unowned refuses changes of a tenant that a file defines.
+func (c *call) unowned(id tenant.ID) error {
+	f, filed := c.file(id)
+	if !filed {
+		return nil
+	}
+	message := "The tenant " + strconv.Quote(string(id)) + " is defined by a file, and is changed there: " + f.File
+	if f.Line > 0 {
+		message += ":" + strconv.Itoa(f.Line)
+	}
+	return &ownedError{apiError{http.StatusConflict, "file_owned", message + "."}, f.File, f.Line}
+}
+
+// mine is the store's tenant that the path names, and that may be changed.
+func (c *call) mine(ctx context.Context, s store.Store) (store.Tenant, error) {
+	if err := c.unowned(c.tenant()); err != nil {
+		return store.Tenant{}, err
+	}
+	t, err := s.Tenant(ctx, c.tenant())
+	if errors.Is(err, store.ErrNotFound) {
+		err = noTenant(c.tenant())
+	}
+	return t, err
+}
+
+// idForm is what tenant files may be called.
+var idForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
+
+func (c *call) createTenant() error {
+	if err := c.asks(); err != nil {
+		return err
+	}
+	s, ctx, stop, err := c.store()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	m := members{}
+	if err := c.body(&m); err != nil {
+		return err
+	}
+	var id tenant.ID
+	if err := json.Unmarshal(m["id"], &id); err != nil || !idForm.MatchString(string(id)) {
+		return &apiError{http.StatusBadRequest, "invalid_tenant", "id is missing, or not up to 63 lower-case letters, digits and . _ -"}
+	}
+	if !c.by.sees(id) {
+		return &apiError{http.StatusForbidden, "not_for_all", "This token is for some tenants, and not for one of this id."}
+	}
+	if err := c.unowned(id); err != nil {
+		return err
+	}
+	t := store.Tenant{ID: id}
+	if t.Spec, err = specFrom(id, m); err != nil {
+		return err
+	}
+	return c.put(ctx, s, t, "", http.StatusCreated)
+}
+
+// put checks a tenant, keeps it, and answers with it. before is the spec that it replaces.
+func (c *call) put(ctx context.Context, s store.Store, t store.Tenant, before string, status int) (err error) {
+	if err := c.check(t); err != nil {
+		return err
+	}
+	if t.Revision, err = s.PutTenant(ctx, t, c.entry(string(t.ID), before, sum(t.Spec))); err != nil {
+		return err
+	}
+	c.changed(t.ID, string(t.ID))
+	return c.answerTenant(status, &t, lineOf(&t, nil))
+}
+
+// change replaces the spec of the tenant that the path names, if it is of the revision that the client has seen.
+func (c *call) change(m members, merge func(old, said members) members) error {
+	s, ctx, stop, err := c.store()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	t, err := c.mine(ctx, s)
+	if err != nil {
+		return err
+	}
+	if match := strings.Trim(c.r.Header.Get("If-Match"), `" `); match != "" && match != "*" && match != strconv.FormatInt(t.Revision, 10) {
+		return &apiError{http.StatusPreconditionFailed, "changed_meanwhile", "The tenant has been changed since; its revision is " + strconv.FormatInt(t.Revision, 10) + "."}
+	}
+	before := sum(t.Spec)
+	var old members
+	if err := json.Unmarshal(t.Spec, &old); err != nil || old == nil {
+		old = members{}
+	}
+	if t.Spec, err = specFrom(t.ID, merge(old, m)); err != nil {
+		return err
+	}
+	return c.put(ctx, s, t, before, http.StatusOK)
+}
+
+func (c *call) changeTenant() error {
+	if err := c.asks(); err != nil {
+		return err
+	}
+	m := members{}
+	if err := c.body(&m); err != nil {
+		return err
+	}
+	return c.change(m, func(_, said members) members { return said })
+}
+
+// changing replaces one member of the spec.
+func changing(member string) func(*call) error {
+	return func(c *call) error {
+		if err := c.asks(); err != nil {
+			return err
+		}
+		var said json.RawMessage
+		if err := c.body(&said); err != nil {
+			return err
+		}
+		return c.change(nil, func(old, _ members) members {
+			old[member] = said
+			return old
+		})
+	}
+}
+
+func (c *call) deleteTenant() error {
+	if err := c.asks(); err != nil {
+		return err
+	}
+	s, ctx, stop, err := c.store()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	t, err := c.mine(ctx, s)
+	if err != nil {
+		return err
+	}
+	if err := s.DeleteTenant(ctx, t.ID, c.entry(string(t.ID), sum(t.Spec), "")); err != nil {
+		return err
+	}
+	c.changed(t.ID, string(t.ID))
+	return c.json(http.StatusOK, Answer[Done]{Data: Done{Done: true}})
+}
