@@ -70,6 +70,7 @@ func child(dir string) error {
 	if err != nil {
 		return err
 	}
+	fmt.Fprintln(log) // behind the line that was being written when the one before was killed
 	store, err := openStore(f)
 	if err != nil {
 		return err

@@ -38,20 +38,13 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-// Lender is a [gateway.Host] that has a journal. It is not the plugin's: it outlives all of its settings.
-type Lender interface {
-	// Ledger is the journal; nil if there is none.
-	Ledger() *rows.Journal
-}
-
-// Spec describes the plugin "ledger". The host must be a [Lender].
-func Spec() gateway.Spec {
+// Spec describes the plugin "ledger". The journal outlives it; whoever only asks for the settings gives nil.
+func Spec(j *rows.Journal) gateway.Spec {
 	return gateway.Define("ledger", Config{Abandoned: Prompt}, func(h gateway.Host, c Config) (gateway.Plugin, error) {
-		l, is := h.(Lender)
-		if !is || l.Ledger() == nil {
-			return nil, errors.New("ledger: there is no journal to write to: set stores.ledger, or take ledger out of the chain")
+		if j == nil {
+			return nil, errors.New("ledger: there is no journal to write to: it is opened at the start, if ledger is in the chain")
 		}
-		return New(h, l.Ledger(), c)
+		return New(h, j, c)
 	})
 }
 
@@ -67,8 +60,8 @@ var _ gateway.Plugin = (*Plugin)(nil)
 
 // New makes the plugin, with the journal that it writes to.
 func New(h gateway.Host, j *rows.Journal, c Config) (*Plugin, error) {
-	m := newMetrics(j)
-	for _, collector := range []prometheus.Collector{m, m.rows, m.refused, m.unrecorded} {
+	m := newMetrics()
+	for _, collector := range []prometheus.Collector{m.rows, m.refused, m.unrecorded} {
 		if err := h.Metrics().Register(collector); err != nil {
 			return nil, fmt.Errorf("ledger: %w", err)
 		}
