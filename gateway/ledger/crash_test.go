@@ -132,15 +132,15 @@ func load(ctx context.Context, j *ledger.Journal, log io.Writer, n int) {
 // chargeOf is what an attempt costs that is sealed.
 func chargeOf(id ledger.ID) int64 { return 5_000 + int64(id[15]) }
 
-// store is a store in a file: each batch ends with a line that commits it.
-type store struct {
+// fileStore is a store in a file: each batch ends with a line that commits it.
+type fileStore struct {
 	files
 	has    map[ledger.ID]string
 	steady bool // it never fails
 }
 
-func openStore(f files) (*store, error) {
-	s := &store{files: f, has: map[ledger.ID]string{}}
+func openStore(f files) (*fileStore, error) {
+	s := &fileStore{files: f, has: map[ledger.ID]string{}}
 	b, err := os.ReadFile(f.store)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -166,7 +166,7 @@ func openStore(f files) (*store, error) {
 	return s, nil
 }
 
-func (s *store) Insert(_ context.Context, rows []ledger.Row) (n int, err error) {
+func (s *fileStore) Insert(_ context.Context, rows []ledger.Row) (n int, err error) {
 	var b, clash []byte
 	for i := range rows {
 		what := fmt.Sprintf("%s %d", rows[i].Outcome, rows[i].Charge)
