@@ -11,10 +11,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	metertest.Run(t, func(t *testing.T) metertest.Fleet {
-		r := servers.StartRedis(t)
-		_, run, _ := strings.Cut(r.Do("INFO", "server"), "run_id:")
-		run, _, _ = strings.Cut(run, "\r")
-		r.Do("SET", "sl:life", run+" 1") // this Redis has forgotten nobody for long: a new tenant is not waited for
+		r := longUp(t)
 		return fleet(t, at(r), func() { r.Do("FLUSHALL") })
 	})
 }

@@ -39,6 +39,16 @@ func lazily(t testing.TB, url, node string) *redis.Pool {
 
 func at(r *servers.Redis) string { return "redis://" + r.Addr() }
 
+// longUp starts a Redis that has forgotten nobody for long, so that new tenants are not waited for.
+func longUp(t testing.TB, args ...string) *servers.Redis {
+	t.Helper()
+	r := servers.StartRedis(t, args...)
+	_, run, _ := strings.Cut(r.Do("INFO", "server"), "run_id:")
+	run, _, _ = strings.Cut(run, "\r")
+	r.Do("SET", "sl:life", run+" 1")
+	return r
+}
+
 // Accounts of the tests.
 var (
 	month    = meter.Account{Kind: meter.Money, Per: tenant.Month, Window: 1793491200}
@@ -98,7 +108,7 @@ func totals(r *meter.Reply) string {
 
 func TestDraw(t *testing.T) {
 	t.Parallel()
-	p := open(t, at(servers.StartRedis(t)), "a")
+	p := open(t, at(longUp(t)), "a")
 	a, b := newTalk(t, p, "acme", "a"), newTalk(t, p, "acme", "b")
 	f := func(want string, k *talk, lines ...meter.Line) {
 		t.Helper()
@@ -148,7 +158,7 @@ func TestDraw(t *testing.T) {
 
 func TestStale(t *testing.T) {
 	t.Parallel()
-	p := open(t, at(servers.StartRedis(t)), "a")
+	p := open(t, at(longUp(t)), "a")
 	a := newTalk(t, p, "acme", "a")
 	line := func(want int64) meter.Line { return meter.Line{Account: month, Limit: 100, Want: want} }
 	a.get(line(10))
@@ -172,7 +182,7 @@ func TestStale(t *testing.T) {
 // A bucket is emptied by what is granted, fills up with time, and holds nothing that lies at a node.
 func TestRate(t *testing.T) {
 	t.Parallel()
-	p := open(t, at(servers.StartRedis(t)), "a")
+	p := open(t, at(longUp(t)), "a")
 	a, b := newTalk(t, p, "acme", "a"), newTalk(t, p, "acme", "b")
 	rate := func(limit, used, has, need, want int64) meter.Line {
 		return meter.Line{Account: requests, Limit: limit, Used: used, Spent: used, Has: has, Need: need, Want: want}
@@ -280,7 +290,7 @@ func TestLease(t *testing.T) {
 // What others have put into Redis, or time has made of it, gives errors, and nothing is written.
 func TestForeignKeys(t *testing.T) {
 	t.Parallel()
-	r := servers.StartRedis(t)
+	r := longUp(t)
 	p := open(t, at(r), "a")
 	lines := []meter.Line{
 		{Account: month, Limit: 100, Want: 10},
@@ -340,7 +350,7 @@ func TestForeignKeys(t *testing.T) {
 // A script that Redis has forgotten is loaded again, which no caller notices.
 func TestScriptFlush(t *testing.T) {
 	t.Parallel()
-	r := servers.StartRedis(t)
+	r := longUp(t)
 	a := newTalk(t, open(t, at(r), "a"), "acme", "a")
 	line := meter.Line{Account: month, Limit: 100, Want: 10}
 	a.get(line)
@@ -353,7 +363,7 @@ func TestScriptFlush(t *testing.T) {
 // Keys are gone when nobody needs them any more.
 func TestExpiry(t *testing.T) {
 	t.Parallel()
-	r := servers.StartRedis(t)
+	r := longUp(t)
 	a := newTalk(t, open(t, at(r), "a"), "acme", "a")
 	soon := time.Now().Add(time.Hour)
 	ends := month
