@@ -10,13 +10,15 @@ import (
 // account is this node's side of an Account: what it was granted and what it has made of it. Money is in picodollars here.
 // All of it belongs to the tenant's lock.
 type account struct {
-	id    Account
-	limit int64
-	used  int64 // in all, what is set aside for exchanges on their way among it
-	spent int64 // money: what is charged for good
-	has   int64 // may be used, in all; less than used if more was used than granted
-	low   int64 // with less than that in hand, more is drawn in the background
-	warns bool  // a budget that never refuses: it draws nothing, and is only told of
+	id     Account
+	limit  int64
+	used   int64 // in all, what is set aside for exchanges on their way among it
+	spent  int64 // money: what is charged for good
+	has    int64 // may be used, in all; less than used if more was used than granted
+	low    int64 // with less than that in hand, more is drawn in the background
+	wanted int64 // by exchanges that wait
+	giving int64 // on its way back to the pool
+	warns  bool  // a budget that never refuses: it draws nothing, and is only told of
 
 	// what the pool last said
 	asOf   clock.Instant // 0: nothing yet
@@ -67,12 +69,13 @@ func (a *account) slice(nodes int, now clock.Instant) int64 {
 // the pool hears of it.
 func (a *account) line(n, slice int64) Line {
 	used, has := a.used, a.has
-	want := plus(plus(used, n), slice)
+	want := plus(used, max(plus(n, slice), a.wanted))
+	a.giving = 0
 	if n > 0 {
 		want = max(want, has)
 	} else {
 		has = max(min(has, want), 0)
-		a.has = has
+		a.has, a.giving = has, a.has-has
 	}
 	l := Line{Account: a.id, Limit: a.limit, Used: used, Spent: used, Has: has, Want: want}
 	if n > 0 {
@@ -103,7 +106,7 @@ func (a *account) apply(l *Line, r *Answer, nodes int, now clock.Instant) {
 		a.has, a.free, a.others = picos(r.Total), picos(r.Remaining), picos(r.Spent-spent)
 		a.seeds.others = nil
 	}
-	a.told, a.asOf, a.shared = told, now, false
+	a.told, a.asOf, a.giving, a.shared = told, now, 0, false
 	a.low = a.slice(nodes, now) / 2
 }
 

@@ -58,14 +58,17 @@ func (t *Tenant) drawFor(ctx context.Context, claims []claim, how Outage) (Refus
 	}
 	wait, cancel := context.WithTimeout(ctx, t.meters.o.Wait)
 	defer cancel()
+	want(claims, 1)
+	defer want(claims, -1)
 	for came := t.begun; ; {
 		c := missing(claims)
 		if c == nil {
 			t.use(clock.Now(), claims)
 			return Refusal{}, true
 		}
-		if t.answered > came {
-			if c = t.beyond(claims); c != nil {
+		late := wait.Err() != nil && t.reachable() // too many came before: what they were told will do
+		if t.answered > came || late {
+			if c = beyond(claims); c != nil {
 				return t.refuse(c), false
 			}
 		}
@@ -77,6 +80,13 @@ func (t *Tenant) drawFor(ctx context.Context, claims []claim, how Outage) (Refus
 		default:
 			t.await(wait)
 		}
+	}
+}
+
+// want has others' calls bring what the claims need.
+func want(claims []claim, sign int64) {
+	for _, c := range claims {
+		c.a.wanted = plus(c.a.wanted, sign*c.n)
 	}
 }
 
@@ -92,10 +102,10 @@ func (t *Tenant) await(ctx context.Context) {
 }
 
 // beyond is the first claim that is more than the node and the pool have.
-func (t *Tenant) beyond(claims []claim) *claim {
+func beyond(claims []claim) *claim {
 	for i := range claims {
 		c := &claims[i]
-		if c.n > c.a.hand() && c.n > plus(c.a.hand(), max(c.a.free, 0)) && c.a.asOf != 0 {
+		if c.n > c.a.hand() && c.n > plus(c.a.hand(), max(c.a.free, 0)+c.a.giving) && c.a.asOf != 0 {
 			return c
 		}
 	}
