@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"strings"
 )
@@ -25,6 +26,7 @@ func (c *tenantChecker) all() {
 	c.patterns("models.deny", c.tenant.Models.Deny)
 	c.credentials()
 	c.limits()
+	c.jwt()
 	checkOrigins("cors", c.tenant.CORS, c.fail)
 }
 
@@ -48,6 +50,22 @@ func (c *tenantChecker) keys() {
 		}
 		first[k.Name] = i
 		c.patterns(fmt.Sprintf("keys[%d].models", i), k.Models)
+	}
+}
+
+// jwt checks an identity provider's addresses. Whether it is the only one of its name, the tenantSet tells.
+func (c *tenantChecker) jwt() {
+	j := c.tenant.JWT
+	if j == nil {
+		return
+	}
+	if u, err := url.Parse(j.JWKSURL); j.JWKSURL != "" && (err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil) {
+		c.fail("jwt.jwks_url", "write https://HOST/PATH", "jwt.jwks_url: %q is not the address of a server that speaks HTTPS", j.JWKSURL)
+	}
+	for i, a := range j.Audience {
+		if path := fmt.Sprintf("jwt.audience[%d]", i); a == "" {
+			c.fail(path, "", "%s is empty", path)
+		}
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 func demo(cfg *Config, keyDigest string) {
 	cfg.Version = 1
 	cfg.Tenants.Dir = ""
+	cfg.Chain = []string{"telemetry", "auth", "quota", "routing"} // nothing is written to this machine
+	cfg.Stores.Ledger = None
 	cfg.Providers = []Provider{provider("sim", Simulated)}
 	cfg.Models = []Model{
 		model("demo", Target{Provider: "sim", Model: "sim-chat"}),

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/sluice-ai/sluice/config"
@@ -10,9 +11,7 @@ import (
 func counted(t *testing.T, gateway string, tenant ...string) string {
 	t.Helper()
 	folder(t, append([]string{"gateway.yaml", gateway}, tenant...)...)
-	opt := config.Options{Plugins: plugins()}
-	opt.Plugins["quota"], opt.Plugins["ledger"] = &struct{}{}, &struct{}{}
-	if _, err := load(opt); err != nil {
+	if _, err := load(config.Options{Plugins: plugins()}); err != nil {
 		return err.Error()
 	}
 	return ""
@@ -90,4 +89,20 @@ func TestStores(t *testing.T) {
 		gateway.yaml:4:45: admin.tokens[0].role: "root" is not one of viewer, operator, admin
 		gateway.yaml:4:59: token "a" is defined twice; the first is admin.tokens[0]
 		gateway.yaml:4:170: admin.metrics: "closed" is not one of open, token`)
+}
+
+func TestJWT(t *testing.T) {
+	const base = "version: 1\nproviders: [{name: sim, type: sim}]\nmodels: [{name: demo, targets: [{provider: sim}]}]\ntenants: {dir: t}\n"
+	f := func(want string, tenants ...string) {
+		t.Helper()
+		expect(t, counted(t, base, tenants...), want)
+	}
+	const good = "version: 1\nid: a\njwt: {issuer: 'https://id.example', audience: [llm], jwks_url: 'https://id.example/keys'}\n"
+	f("", "t/a.yaml", good)
+	f(`t/b.yaml:3:48: issuer and audience are those of jwt.audience[0] in t/a.yaml`, "t/a.yaml", good, "t/b.yaml", strings.Replace(good, "id: a", "id: b", 1))
+	f(`
+		t/a.yaml:3:6: jwt.issuer is missing
+		t/a.yaml:3:37: jwt.algorithms[0]: "HS256" is not one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA; did you mean "RS256"?
+		t/a.yaml:3:55: jwt.jwks_url: "http://id.example" is not the address of a server that speaks HTTPS; write https://HOST/PATH`,
+		"t/a.yaml", "version: 1\nid: a\njwt: {audience: [llm], algorithms: [HS256], jwks_url: 'http://id.example'}\n")
 }

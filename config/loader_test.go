@@ -56,9 +56,9 @@ models: [{name: demo, targets: [{provider: a}]}]
 			provider(config.Provider{Name: "c", Type: "sim", Sim: &config.Sim{FirstToken: 200 * time.Millisecond, TokensPerSecond: 60, Jitter: 0.2, Seed: 1}}),
 		},
 		Models: []config.Model{{Name: "demo", Strategy: "ordered", OwnedBy: "sluice", Targets: []config.Target{{Provider: "a", Weight: 1}}}},
-		Chain:  []string{"telemetry", "auth", "routing"},
+		Chain:  []string{"telemetry", "ledger", "auth", "quota", "routing"},
 		Plugins: map[string]any{
-			"telemetry": &struct{}{}, "auth": &struct{}{}, "routing": &struct{}{},
+			"telemetry": &struct{}{}, "ledger": &struct{}{}, "auth": &struct{}{}, "quota": &struct{}{}, "routing": &struct{}{},
 			"cache": &strict{Mode: "soft", Exact: exact{Size: 7}, Opt: &exact{Size: 9}},
 		},
 		Retries: config.Retries{
@@ -173,7 +173,6 @@ cors: {origins: ["https://acme.example"]}
 `)
 	opt := config.Options{Plugins: plugins()}
 	opt.Plugins["cache"] = &lax{Mode: "soft", Opt: &exact{Size: 9, Key: config.NewSecret("kept")}}
-	opt.Plugins["quota"], opt.Plugins["ledger"] = &struct{}{}, &struct{}{}
 	cfg := loaded(t, opt)
 	secret := config.NewSecret
 	health := cfg.Providers[1].Health
@@ -416,7 +415,7 @@ func TestReload(t *testing.T) {
 	write(t, "tenants/a.yaml", tenant("a", "3"))
 	f("a 3, b 2")
 	write(t, "tenants/a.yaml", tenant("a", "4")+"guards: {}\n")
-	const bad = "tenants/a.yaml:4:1: unknown field \"guards\"; fields here: version, id, name, disabled, keys, models, credentials, priority, overrides, limits, budgets, cors"
+	const bad = "tenants/a.yaml:4:1: unknown field \"guards\"; fields here: version, id, name, disabled, keys, models, credentials, priority, overrides, jwt, limits, budgets, cors"
 	f("a 3, b 2\n" + bad)
 	f("a 3, b 2\n" + bad)
 	write(t, "tenants/a.yaml", "")

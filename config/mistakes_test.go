@@ -287,7 +287,7 @@ func (s *strict) Validate() error {
 
 func plugins() map[string]any {
 	return map[string]any{
-		"telemetry": &struct{}{}, "auth": &struct{}{}, "routing": &struct{}{},
+		"telemetry": &struct{}{}, "ledger": &struct{}{}, "auth": &struct{}{}, "quota": &struct{}{}, "routing": &struct{}{},
 		"cache": &strict{Mode: "soft", Exact: exact{Size: 7}, Opt: &exact{Size: 9}},
 	}
 }
@@ -302,10 +302,10 @@ func TestPlugins(t *testing.T) {
 		}
 		expect(t, err.Error(), want)
 	}
-	f("chain: [telemetry, authh, routing, telemetry, ledger]\n", `
+	f("chain: [telemetry, authh, routing, telemetry, sequins]\n", `
 		gateway.yaml:4:20: unknown plugin "authh" in chain; did you mean "auth"?
 		gateway.yaml:4:36: chain[3]: "telemetry" is in the list already, as chain[0]
-		gateway.yaml:4:47: unknown plugin "ledger" in chain; plugins: auth, cache, routing, telemetry`)
+		gateway.yaml:4:47: unknown plugin "sequins" in chain; plugins: auth, cache, ledger, quota, routing, telemetry`)
 	f("chain: []\n", `
 		gateway.yaml:4:8: chain lacks auth, without which no request has a tenant; add auth
 		gateway.yaml:4:8: chain lacks routing, without which no request has a target; add routing`)
@@ -342,7 +342,7 @@ func TestTenants(t *testing.T) {
 	f("id: Acme\n", `t/acme.yaml:2:5: id: "Acme" does not match ^[a-z0-9][a-z0-9_.-]{0,62}$; write up to 63 lower-case letters, digits and . _ -`)
 	f("name: x\n", `t/acme.yaml:1:1: id is missing; write up to 63 lower-case letters, digits and . _ -`)
 	f("id: acme\nguards: {}\nkeys: [{name: a, diggest: x}]\n", `
-		t/acme.yaml:3:1: unknown field "guards"; fields here: version, id, name, disabled, keys, models, credentials, priority, overrides, limits, budgets, cors
+		t/acme.yaml:3:1: unknown field "guards"; fields here: version, id, name, disabled, keys, models, credentials, priority, overrides, jwt, limits, budgets, cors
 		t/acme.yaml:4:8: keys[0].digest is missing; write sha256: or hmac-sha256: and 64 hexadecimal digits
 		t/acme.yaml:4:18: unknown field "diggest" in keys[0]; did you mean "digest"?`)
 	f("id: acme\nkeys: [{name: a, digest: 'md5:00', expires: never, disabled: yes}]\n", `

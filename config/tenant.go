@@ -41,6 +41,8 @@ type Tenant struct {
 	// Overrides lists what the tenant's callers may decide for one request, by the header x-sluice- and its name. Callers of
 	// a tenant without any may send those headers, which then mean nothing.
 	Overrides []string `yaml:"overrides,omitempty" jsonschema:"uniqueItems=true,enum=provider,enum=strategy,enum=hedge,enum=timeout,enum=retries,enum=fallback"`
+	// JWT is the tenant's own identity provider: its tokens are taken for keys.
+	JWT *JWT `yaml:"jwt,omitempty"`
 	// Limits bound what the tenant asks for.
 	Limits TenantLimits `yaml:"limits,omitempty"`
 	// Budgets are the money that the tenant may spend.
@@ -70,6 +72,38 @@ type TenantKey struct {
 	Models []string `yaml:"models,omitempty"`
 	// Limits bound what is asked for with this key.
 	Limits Limits `yaml:"limits,omitempty"`
+}
+
+// JWT is an identity provider of a tenant.
+type JWT struct {
+	// Issuer is what its tokens have in "iss".
+	Issuer string `yaml:"issuer" jsonschema:"required"`
+	// Audience lists what its tokens have in "aud", of which one must be here.
+	Audience []string `yaml:"audience" jsonschema:"required,minItems=1"`
+	// Algorithms that it signs with.
+	Algorithms []string `yaml:"algorithms" jsonschema:"minItems=1,uniqueItems=true,enum=RS256,enum=RS384,enum=RS512,enum=PS256,enum=PS384,enum=PS512,enum=ES256,enum=ES384,enum=ES512,enum=EdDSA"`
+	// JWKSURL is where its key set is (RFC 7517). It must lead to public addresses, by https.
+	JWKSURL string `yaml:"jwks_url" jsonschema:"required"`
+	// Claims are the members of its tokens that say who calls.
+	Claims JWTClaims `yaml:"claims"`
+}
+
+// JWTClaims are names of claims.
+type JWTClaims struct {
+	// User is the claim with the end user's id. Empty: users are not told from each other.
+	User string `yaml:"user,omitempty"`
+	// Models is the claim with the models that may be used, patterns as in models.allow. Empty: the tenant's rules alone count.
+	Models string `yaml:"models,omitempty"`
+	// Limits is the claim with an object of rpm, tpm and concurrent, which count beside the tenant's.
+	Limits string `yaml:"limits,omitempty"`
+	// Tenant is the claim with the tenant's id, which must be this one. Empty: the audience is enough.
+	Tenant string `yaml:"tenant,omitempty"`
+}
+
+// SetDefaults fills in what a file may leave out.
+func (j *JWT) SetDefaults() {
+	j.Algorithms = []string{"RS256", "ES256"}
+	j.Claims.User = "sub"
 }
 
 // ModelRules says which models may be used. In each pattern * stands for any text.

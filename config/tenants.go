@@ -220,7 +220,7 @@ func (t *tenantSet) doubles() []conflict {
 		path string
 	}
 	var found []conflict
-	ids, digests := map[string]place{}, map[string]place{}
+	ids, digests, issuers := map[string]place{}, map[string]place{}, map[string]place{}
 	meet := func(seen map[string]place, key string, here place, what string) {
 		before, twice := seen[key]
 		if !twice || key == "" {
@@ -235,6 +235,11 @@ func (t *tenantSet) doubles() []conflict {
 	for i, f := range t.files {
 		if f.tenant == nil {
 			continue
+		}
+		if j := f.tenant.JWT; j != nil && j.Claims.Tenant == "" {
+			for k, audience := range j.Audience {
+				meet(issuers, j.Issuer+"\x00"+audience, place{i, fmt.Sprintf("jwt.audience[%d]", k)}, "issuer and audience are those")
+			}
 		}
 		meet(ids, f.tenant.ID, place{i, "id"}, fmt.Sprintf("the id %q is that", f.tenant.ID))
 		for j, k := range f.tenant.Keys {

@@ -3,16 +3,31 @@ package plugins
 
 import (
 	"github.com/sluice-ai/sluice/gateway"
+	rows "github.com/sluice-ai/sluice/gateway/ledger"
+	"github.com/sluice-ai/sluice/gateway/meter"
+	"github.com/sluice-ai/sluice/gateway/store"
 	"github.com/sluice-ai/sluice/plugins/auth"
+	"github.com/sluice-ai/sluice/plugins/ledger"
+	"github.com/sluice-ai/sluice/plugins/quota"
 	"github.com/sluice-ai/sluice/plugins/routing"
 	"github.com/sluice-ai/sluice/plugins/telemetry"
 )
 
+// Lent is what plugins have of the process, because it outlives them: what was counted and written down is not forgotten when a
+// setting changes. The zero value is for whoever only asks for settings; plugins that need something of it cannot be built.
+type Lent struct {
+	Meters  *meter.Meters
+	Journal *rows.Journal
+	Tokens  store.Tokens // nil: refresh tokens are kept in memory
+}
+
 // All are the plugins that a configuration can name, in the order of the default chain.
-func All() []gateway.Spec {
+func All(l Lent) []gateway.Spec {
 	return []gateway.Spec{
 		telemetry.Spec(),
-		auth.Spec(),
+		ledger.Spec(l.Journal),
+		auth.SpecWith(auth.Lent{Tokens: l.Tokens}),
+		quota.Spec(l.Meters),
 		routing.Spec(),
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/gatewaytest"
+	"github.com/sluice-ai/sluice/gateway/ledger"
+	"github.com/sluice-ai/sluice/gateway/meter"
 	"github.com/sluice-ai/sluice/plugins"
 	"github.com/sluice-ai/sluice/plugins/auth/key"
 )
@@ -15,7 +17,7 @@ import (
 // TestDefaultChain makes sure that the configuration's default names what there is, in that order.
 func TestDefaultChain(t *testing.T) {
 	var names []string
-	for _, s := range plugins.All() {
+	for _, s := range plugins.All(lent(t)) {
 		names = append(names, s.Name)
 	}
 	var c config.Config
@@ -23,6 +25,24 @@ func TestDefaultChain(t *testing.T) {
 	if !slices.Equal(c.Chain, names) {
 		t.Errorf("the default chain is %v, the plugins are %v", c.Chain, names)
 	}
+}
+
+// lent is what plugins need of a process.
+func lent(t *testing.T) plugins.Lent {
+	o := ledger.Defaults()
+	o.Segment, o.MaxSize, o.Map = 1<<20, 4<<20, false
+	journal, _, err := ledger.Open(t.TempDir(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	meters := meter.New(meter.Options{Pool: meter.NewLocal(), Node: "n"})
+	t.Cleanup(func() {
+		meters.Close(t.Context())
+		if err := journal.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return plugins.Lent{Meters: meters, Journal: journal}
 }
 
 // TestChain sends exchanges through all plugins with their defaults, and looks at what telemetry tells of them.
@@ -39,7 +59,7 @@ func TestChain(t *testing.T) {
 	host := gatewaytest.NewHost()
 	defer host.Close()
 	var chain []gateway.Plugin
-	for _, s := range plugins.All() {
+	for _, s := range plugins.All(lent(t)) {
 		p, err := s.Build(host, s.Defaults())
 		if err != nil {
 			t.Fatal(err)

@@ -79,7 +79,7 @@ type exact struct {
 
 func plugins() map[string]any {
 	return map[string]any{
-		"telemetry": &struct{}{}, "auth": &struct{}{}, "routing": &struct{}{},
+		"telemetry": &struct{}{}, "ledger": &struct{}{}, "quota": &struct{}{}, "auth": &struct{}{}, "routing": &struct{}{},
 		"cache": &cache{Mode: "soft", Exact: exact{Size: 7}, Opt: &exact{Size: 9}},
 	}
 }

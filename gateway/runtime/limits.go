@@ -6,7 +6,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/tenant"
 )
 
-// limit gives a tenant the limits and budgets of its configuration, which is validated.
+// limit gives a tenant the limits and budgets of its configuration, which is validated, and what else is copied from there.
 func limit(t *gateway.Tenant, c *config.Tenant) {
 	l := &c.Limits
 	t.Limits = tenant.Limits{Requests: l.RequestsPerMinute, Tokens: l.TokensPerMinute, Concurrent: l.Concurrent}
@@ -17,6 +17,13 @@ func limit(t *gateway.Tenant, c *config.Tenant) {
 			Limits: tenant.Limits{Requests: m.RequestsPerMinute, Tokens: m.TokensPerMinute, Concurrent: m.Concurrent},
 		})
 	}
+	if j := c.JWT; j != nil {
+		t.JWT = &gateway.Issuer{
+			URL: j.Issuer, Audiences: j.Audience, Algorithms: j.Algorithms, JWKS: j.JWKSURL, Tenant: t,
+			Claims: gateway.ClaimNames{Tenant: j.Claims.Tenant, User: j.Claims.User, Models: j.Claims.Models, Limits: j.Claims.Limits},
+		}
+	}
+	t.Origin = c.File
 	for i := range c.Budgets {
 		t.Budgets = append(t.Budgets, budget(&c.Budgets[i]))
 	}

@@ -113,6 +113,8 @@ func outcome(x *gateway.Exchange, a *gateway.Attempt, err error) rows.Outcome {
 	switch {
 	case a.Err == nil && err == nil:
 		return rows.Complete
+	case isSpent(a.Err): // and its caller got an end that was made
+		return rows.Spent
 	case a.Err == nil: // all that came from the provider was well: it could not be written
 		return rows.Gone
 	case strings.HasPrefix(a.Why(), "timeout"):
@@ -135,10 +137,13 @@ func interrupted(x *gateway.Exchange, err error) (rows.Outcome, bool) {
 	case errors.Is(cause, gateway.ErrDeadline), x.Late():
 		return rows.Late, true
 	}
-	if e, is := errors.AsType[*gateway.Error](err); is && (e.Code == "insufficient_quota" || e.Code == "budget_unavailable") && e.Origin != gateway.OriginUpstream {
-		return rows.Spent, true
-	}
-	return 0, false
+	return rows.Spent, isSpent(err)
+}
+
+// isSpent says whether a budget ended an exchange.
+func isSpent(err error) bool {
+	e, is := errors.AsType[*gateway.Error](err)
+	return is && (e.Code == "insufficient_quota" || e.Code == "budget_unavailable") && e.Origin != gateway.OriginUpstream
 }
 
 // unsent says whether an attempt ended before its request reached the provider.

@@ -36,23 +36,26 @@ type Options struct {
 type App struct {
 	o        Options
 	config   *config.Config // as of the start: what is fixed for the life of the process
+	stores   *stores
+	made     *made // tenants of the store; nil without one
 	runtime  *runtime.Runtime
 	server   *serve.Server
 	admin    *admin.Server
 	api, ops net.Listener // ops is nil without an admin listener
 
-	metrics metrics
-	state   state
-	feed    admin.Feed
-	work    sync.WaitGroup
-	stop    context.CancelFunc
-	failed  chan error // what ended a listener before its time
+	applying sync.Mutex // one reload at a time
+	metrics  metrics
+	state    state
+	feed     admin.Feed
+	work     sync.WaitGroup
+	stop     context.CancelFunc
+	failed   chan error // what ended a listener before its time
 }
 
 // Prototypes are the settings of every plugin there is, with their defaults: what a config.Loader needs.
 func Prototypes() map[string]any {
 	p := map[string]any{}
-	for _, spec := range plugins.All() {
+	for _, spec := range plugins.All(plugins.Lent{}) {
 		p[spec.Name] = spec.Defaults()
 	}
 	return p
@@ -85,26 +88,40 @@ func Start(o Options) (a *App, err error) {
 			started.closeAll()
 		}
 	}()
+	if a.stores, err = openStores(c, o.Log); err != nil {
+		return nil, err
+	}
 	a.runtime = runtime.New(runtime.Options{
-		Plugins: plugins.All(), Log: o.Log, UserAgent: "sluice/" + o.Version,
+		Plugins: plugins.All(a.stores.lent()), Log: o.Log, UserAgent: "sluice/" + o.Version,
 		MaxReplies: int64(c.Server.MaxInFlightResponse), Changed: a.feed.Tell,
 	})
+	var ctx context.Context
+	ctx, a.stop = context.WithCancel(context.Background())
+	if a.stores.store != nil {
+		a.made = newMade(a.stores.store, o.Log)
+		if _, err := a.made.refresh(ctx); err != nil {
+			o.Log.Warn("the store cannot be asked for tenants yet", zap.Error(err))
+		}
+	}
+	a.state.merged(a.made.merge(c))
 	if err := a.runtime.Apply(c); err != nil {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.metrics = newMetrics(registry, o.Version)
+	a.stores.register(registry)
 	if err := a.listen(registry); err != nil {
 		return nil, err
 	}
-	var ctx context.Context
-	ctx, a.stop = context.WithCancel(context.Background())
 	a.run(a.server.Serve)
 	if a.admin != nil {
 		a.run(func() error { return a.admin.Serve(a.ops) })
 	}
 	a.work.Go(func() { o.Loader.Watch(ctx, a.reload) })
+	if a.made != nil {
+		a.work.Go(func() { a.made.watch(ctx, a.reload) })
+	}
 	a.state.setReason("")
 	return a, nil
 }
@@ -173,8 +190,11 @@ func (a *App) reload() {
 			a.o.Log.Error("panic while applying the configuration", zap.Any("panic", r), zap.Stack("stack"))
 		}
 	}()
+	a.applying.Lock()
+	defer a.applying.Unlock()
 	c, problems, err := a.o.Loader.Reload()
 	if err == nil {
+		a.state.merged(a.made.merge(c))
 		err = a.runtime.Apply(c)
 	}
 	a.state.loaded(problems, err)
@@ -187,8 +207,8 @@ func (a *App) reload() {
 		return
 	}
 	fields := []zap.Field{zap.Int("generation", a.runtime.Number()), zap.Int("tenants", len(c.Tenants.List))}
-	if !sameServer(c.Server, a.config.Server) {
-		fields = append(fields, zap.String("restart", "settings of the server's listeners changed; they apply after a restart"))
+	if !sameServer(c.Server, a.config.Server) || c.Stores != a.config.Stores || slices.Contains(c.Chain, "ledger") && a.stores.journal == nil {
+		fields = append(fields, zap.String("restart", "settings of the server's listeners or of stores changed; they apply after a restart"))
 	}
 	a.o.Log.Info("configuration applied", fields...)
 }
@@ -224,10 +244,16 @@ func (a *App) closeAll() {
 			a.o.Log.Error("closing", zap.Error(err))
 		}
 	}
+	if a.stores != nil { // last: no exchange is left that writes
+		if err := a.stores.close(); err != nil {
+			a.o.Log.Error("closing the stores", zap.Error(err))
+		}
+	}
 }
 
 func (a *App) health() admin.Health {
 	h := a.state.health()
+	h.Faults = append(h.Faults, a.stores.faults()...)
 	connections, bytes := a.server.Live()
 	h.Detail = map[string]string{
 		"version":            a.o.Version,

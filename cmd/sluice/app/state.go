@@ -2,6 +2,7 @@ package app
 
 import (
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +17,7 @@ type state struct {
 	reason string // why not ready; "" if ready
 	began  bool
 	faults []string // of the last reload
+	store  []string // of the tenants in the store
 }
 
 // setReason says why the gateway is not ready; "" if it is.
@@ -38,10 +40,17 @@ func (s *state) loaded(problems config.Problems, err error) {
 	}
 }
 
+// merged notes what is wrong with tenants of the store.
+func (s *state) merged(faults []string) {
+	s.mu.Lock()
+	s.store = faults
+	s.mu.Unlock()
+}
+
 func (s *state) health() admin.Health {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return admin.Health{Ready: s.began && s.reason == "", Reason: s.reason, Faults: s.faults}
+	return admin.Health{Ready: s.began && s.reason == "", Reason: s.reason, Faults: slices.Concat(s.faults, s.store)}
 }
 
 type metrics struct {

@@ -1,0 +1,295 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/gateway/ledger"
+	"github.com/sluice-ai/sluice/gateway/meter"
+	"github.com/sluice-ai/sluice/gateway/meter/redis"
+	"github.com/sluice-ai/sluice/gateway/store"
+	"github.com/sluice-ai/sluice/gateway/store/postgres"
+	"github.com/sluice-ai/sluice/gateway/store/sqlite"
+	"github.com/sluice-ai/sluice/gateway/tenant"
+	"github.com/sluice-ai/sluice/plugins"
+)
+
+// stores are what outlives a generation: what was counted, and what was written down. They are opened from the inside out, the
+// journal first, because what an earlier process left there is part of what was spent; and closed the other way round.
+type stores struct {
+	config  config.Stores
+	log     *zap.Logger
+	journal *ledger.Journal // nil without a ledger
+	store   store.Store     // nil without a ledger
+	pool    meter.Pool
+	meters  *meter.Meters
+	caught  atomic.Bool // the store has what an earlier process left in the journal
+
+	work sync.WaitGroup
+	stop context.CancelFunc
+}
+
+// openStores opens what the configuration asks for. That a database or Redis cannot be reached is no error.
+func openStores(c *config.Config, log *zap.Logger) (s *stores, err error) {
+	s = &stores{config: c.Stores, log: log.Named("stores")}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	node := c.Stores.Node
+	if slices.Contains(c.Chain, "ledger") {
+		if err := s.openLedger(ctx); err != nil {
+			return s, err
+		}
+		node = s.journal.Node()
+	}
+	if node == "" {
+		node = "alone"
+	}
+	if s.pool, err = openPool(&c.Stores, node); err != nil {
+		return s, err
+	}
+	s.meters = meter.New(meter.Options{Pool: s.pool, Node: node, Spent: s.spent(), Fault: s.fault})
+	if s.journal != nil {
+		s.work.Go(func() { s.journal.Ship(ctx, s.store) })
+		s.work.Go(func() { s.prune(ctx) })
+	}
+	return s, nil
+}
+
+// openLedger opens the journal and the store behind it.
+func (s *stores) openLedger(ctx context.Context) error {
+	o := ledger.Defaults()
+	w := &s.config.WAL
+	o.Segment, o.MaxSize, o.Node = int64(w.Segment), int64(w.MaxSize), s.config.Node
+	switch w.Sync {
+	case config.SyncAlways:
+		o.Sync = ledger.SyncAlways
+	case config.SyncOff:
+		o.Sync = ledger.SyncOff
+	default:
+		d, _ := time.ParseDuration(w.Sync) // validated
+		o.Sync = ledger.Sync(d)
+	}
+	journal, left, err := ledger.Open(w.Dir, o)
+	if err != nil {
+		return fmt.Errorf("stores.wal.dir: %s: %w; name a folder of this process alone that it may write to, or take ledger out of the chain", w.Dir, err)
+	}
+	s.journal = journal
+	if left.Rows > 0 {
+		s.log.Info("rows that an earlier process left are being shipped", zap.Int("rows", left.Rows), zap.Int("unknown", left.Unknown))
+	}
+	if path, ok := strings.CutPrefix(s.config.Ledger, "sqlite:"); ok {
+		if s.store, err = sqlite.Open(ctx, filepath.Clean(path)); err != nil {
+			return fmt.Errorf("stores.ledger: %w", err)
+		}
+	} else if s.store, err = postgres.Open(s.config.Ledger); err != nil {
+		return fmt.Errorf("stores.ledger: %w", err)
+	}
+	short, cancel := context.WithTimeout(ctx, catchingUp)
+	defer cancel()
+	if err := s.catchUp(short); err != nil {
+		s.log.Warn("the ledger's store does not take rows yet; they wait in the journal", zap.Error(err))
+	}
+	return nil
+}
+
+// catchingUp is how long a start waits for a store to take what an earlier process left.
+const catchingUp = 2 * time.Second
+
+// catchUp ships what an earlier process left, before anybody asks the store what was spent.
+func (s *stores) catchUp(ctx context.Context) error {
+	if s.caught.Load() {
+		return nil
+	}
+	err := s.journal.Flush(ctx, s.store)
+	s.caught.Store(err == nil)
+	return err
+}
+
+func openPool(c *config.Stores, node string) (meter.Pool, error) {
+	if c.Shared == config.None {
+		return meter.NewLocal(), nil
+	}
+	servers, err := redis.ParseURL(c.Shared)
+	if err != nil {
+		return nil, fmt.Errorf("stores.shared: %w", err)
+	}
+	pool, err := redis.Open(servers, redis.Options{Node: node})
+	if err != nil {
+		return nil, fmt.Errorf("stores.shared: %w", err)
+	}
+	return pool, nil
+}
+
+// spent asks the store what was spent of accounts, as meters want to know it.
+func (s *stores) spent() func(context.Context, tenant.ID, []meter.Account) ([]map[string]int64, error) {
+	if s.store == nil {
+		return nil
+	}
+	return func(ctx context.Context, id tenant.ID, of []meter.Account) ([]map[string]int64, error) {
+		if err := s.catchUp(ctx); err != nil {
+			return nil, err
+		}
+		windows := make([]store.Window, len(of))
+		for i, a := range of {
+			windows[i].Scope = a.Scope
+			if a.Window != 0 {
+				windows[i].From = time.Unix(a.Window, 0).UTC()
+			}
+		}
+		sums, err := s.store.Spent(ctx, id, windows)
+		if err != nil {
+			return nil, err
+		}
+		all := make([]map[string]int64, len(sums))
+		for i, sum := range sums {
+			all[i] = make(map[string]int64, len(sum))
+			for node, usd := range sum {
+				all[i][node] = int64(usd)
+			}
+		}
+		return all, nil
+	}
+}
+
+func (s *stores) fault(id tenant.ID, err error) {
+	s.log.Error("what a tenant has spent cannot be counted", zap.String("tenant", string(id)), zap.Error(err))
+}
+
+// How much is pruned at a time, and how often it is looked whether there is something. After each time as much rest follows as nine
+// times the work took, so that a database is never busy with it.
+const (
+	pruned     = 1000
+	pruneEvery = 10 * time.Minute
+	pruneTime  = 5 * time.Second
+	pruneRest  = 9
+)
+
+// prune deletes what is past. One node of a fleet does so.
+func (s *stores) prune(ctx context.Context) {
+	for wait := time.Minute; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		wait = pruneEvery
+		if mine, err := s.pool.Lease(ctx, "prune", pruneEvery); err != nil || !mine {
+			continue
+		}
+		began := time.Now()
+		short, cancel := context.WithTimeout(ctx, pruneTime)
+		n, err := s.store.Prune(short, s.past(began), pruned)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			s.log.Warn("what is past could not be deleted from the store", zap.Error(err))
+		}
+		if n == pruned {
+			wait = max(pruneRest*time.Since(began), time.Second)
+		}
+	}
+}
+
+// past is what need not be kept.
+func (s *stores) past(now time.Time) store.Past {
+	before := func(days int) time.Time {
+		if days == 0 {
+			return time.Time{}
+		}
+		return now.AddDate(0, 0, -days)
+	}
+	r := &s.config.Retention
+	return store.Past{Rows: before(r.Rows), Hours: before(r.Hours), Days: before(r.Days), Entries: before(r.Audit), Families: now.AddDate(0, 0, -1)}
+}
+
+// closing bounds how long a shutdown waits for stores.
+const closing = 5 * time.Second
+
+// close ships what there is, as far as that is possible, and closes everything. No exchange is under way any more.
+func (s *stores) close() error {
+	var errs []error
+	ctx, cancel := context.WithTimeout(context.Background(), closing)
+	defer cancel()
+	if s.meters != nil {
+		s.meters.Close(ctx)
+	}
+	if s.pool != nil {
+		errs = append(errs, s.pool.Close())
+	}
+	s.stop()
+	s.work.Wait()
+	if s.journal != nil {
+		if s.store != nil {
+			if err := s.journal.Flush(ctx, s.store); err != nil {
+				s.log.Warn("rows stay in the journal until the next start", zap.Error(err))
+			}
+		}
+		errs = append(errs, s.journal.Close())
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// lent is what plugins have of the stores.
+func (s *stores) lent() plugins.Lent {
+	l := plugins.Lent{Meters: s.meters, Journal: s.journal}
+	if s.store != nil {
+		l.Tokens = s.store
+	}
+	return l
+}
+
+// faults is what operators have to look at.
+func (s *stores) faults() []string {
+	if s.journal == nil {
+		return nil
+	}
+	var list []string
+	at := s.journal.Standing()
+	if at.Full {
+		list = append(list, "the journal of the ledger is full: what costs money is refused")
+	}
+	if at.Disk != nil {
+		list = append(list, "the journal of the ledger: "+at.Disk.Error())
+	}
+	if at.Store != nil {
+		list = append(list, fmt.Sprintf("the store of the ledger: %s; %d rows wait", at.Store, at.Waiting))
+	}
+	return list
+}
+
+// register adds what metrics tell of the stores.
+func (s *stores) register(r prometheus.Registerer) {
+	gauge := func(name, help string, value func() float64) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	number := func(is bool) float64 {
+		if is {
+			return 1
+		}
+		return 0
+	}
+	gauge("sluice_pool_up", "Whether what nodes share can be asked (1); alone it always can.", func() float64 { return number(s.meters.Up()) })
+	gauge("sluice_pool_nodes", "Nodes that share limits and budgets, this one among them.", func() float64 { return float64(s.pool.Nodes()) })
+	if s.journal == nil {
+		return
+	}
+	gauge("sluice_ledger_store_up", "Whether the store took the last rows (1).", func() float64 { return number(s.journal.Standing().Store == nil) })
+}

@@ -1,0 +1,150 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/gateway/store"
+	"github.com/sluice-ai/sluice/gateway/tenant"
+)
+
+// made are the tenants that the admin API has made, on this node or on others. Together with those of files they are one
+// configuration: nobody behind it knows where a tenant comes from.
+type made struct {
+	store store.Store
+	log   *zap.Logger
+
+	mu       sync.Mutex
+	revision int64
+	tenants  map[tenant.ID]*config.Tenant
+	broken   map[tenant.ID]string
+}
+
+func newMade(s store.Store, log *zap.Logger) *made {
+	return &made{store: s, log: log, tenants: map[tenant.ID]*config.Tenant{}, broken: map[tenant.ID]string{}}
+}
+
+// Times of the watch: what is changed on one node is so on the others within a second.
+const (
+	lookEvery = 500 * time.Millisecond
+	lookTime  = 2 * time.Second
+)
+
+// watch calls changed whenever the store holds something new. While it cannot be asked, what is known stays.
+func (m *made) watch(ctx context.Context, changed func()) {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		fresh, err := m.refresh(ctx)
+		if err != nil && !failing && ctx.Err() == nil {
+			m.log.Warn("the store cannot be asked for tenants; those that are known stay", zap.Error(err))
+		}
+		failing = err != nil
+		if fresh {
+			changed()
+		}
+	}
+}
+
+// refresh reads what has changed in the store, and says whether anything has.
+func (m *made) refresh(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	now, err := m.store.Revision(ctx)
+	if err != nil {
+		return false, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now == m.revision {
+		return false, nil
+	}
+	now, list, err := m.store.Tenants(ctx, m.revision)
+	if err != nil {
+		return false, err
+	}
+	m.revision = now
+	for i := range list {
+		m.take(&list[i])
+	}
+	return true, nil
+}
+
+// take takes over one that has changed. One that cannot be read any more keeps its last good version.
+func (m *made) take(t *store.Tenant) {
+	delete(m.broken, t.ID)
+	if t.Deleted {
+		delete(m.tenants, t.ID)
+		return
+	}
+	c, err := parse(t)
+	if err != nil {
+		m.broken[t.ID] = err.Error()
+		return
+	}
+	m.tenants[t.ID] = c
+}
+
+// parse makes of what the store holds what a file would.
+func parse(t *store.Tenant) (*config.Tenant, error) {
+	c, err := config.ParseTenant(string(t.ID), t.Spec)
+	if err != nil {
+		return nil, err
+	}
+	for i := range t.Keys {
+		k := &t.Keys[i]
+		key, err := config.ParseTenantKey(k.Name, k.Spec)
+		if err != nil {
+			return nil, err
+		}
+		key.Digest, key.Expires = k.Digest, k.Expires
+		c.Keys = append(c.Keys, key)
+	}
+	return c, nil
+}
+
+// merge adds the tenants to those of files, and says what is wrong with them. What a file says goes before.
+func (m *made) merge(c *config.Config) (faults []string) {
+	if m == nil {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	files, digests := map[string]string{}, map[string]bool{}
+	for _, t := range c.Tenants.List {
+		files[t.ID] = t.File
+		for _, k := range t.Keys {
+			digests[k.Digest] = true
+		}
+	}
+	for id, why := range m.broken {
+		faults = append(faults, fmt.Sprintf("tenant %s of the store: %s", id, why))
+	}
+	for id, t := range m.tenants {
+		if file, twice := files[t.ID]; twice {
+			faults = append(faults, fmt.Sprintf("tenant %s is in the store and in %s: the file counts", id, file))
+			continue
+		}
+		if taken := slices.IndexFunc(t.Keys, func(k config.TenantKey) bool { return digests[k.Digest] }); taken >= 0 {
+			faults = append(faults, fmt.Sprintf("tenant %s of the store: the key %s is somebody else's", id, t.Keys[taken].Name))
+			continue
+		}
+		c.Tenants.List = append(c.Tenants.List, t)
+	}
+	slices.SortFunc(c.Tenants.List, func(a, b *config.Tenant) int { return strings.Compare(a.ID, b.ID) })
+	slices.Sort(faults)
+	return faults
+}
