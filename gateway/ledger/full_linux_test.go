@@ -2,6 +2,8 @@ package ledger_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -71,5 +73,40 @@ func TestDiskFull(t *testing.T) {
 	flush(t, j, m)
 	if got := m.rows[left.ID]; got.Outcome != ledger.Unknown || got.Charge != left.Charge {
 		t.Errorf("%+v", got)
+	}
+}
+
+// A disk that fails under memory that is mapped makes the journal refuse attempts, and does not end the process.
+func TestDiskFails(t *testing.T) {
+	dir, o := t.TempDir(), small()
+	o.Sync = ledger.SyncOff
+	j, _ := open(t, dir, o)
+	r := row()
+	if err := j.Intend(&r); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.wal"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(err)
+	}
+	for _, f := range files { // memory behind the end of a file faults as if the disk were gone
+		if err := os.Truncate(f, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := row()
+	if err := j.Intend(&next); err == nil || errors.Is(err, ledger.ErrFull) {
+		t.Error(err)
+	}
+	r = done(r)
+	if j.Seal(&r) {
+		t.Error("a row is said to be written")
+	}
+	j.Renew(r.ID, 1)
+	if err := j.Flush(t.Context(), &memory{}); err == nil {
+		t.Error("nothing is read, and nobody complains")
+	}
+	if s := j.Standing(); s.Disk == nil || !s.Full || s.Open != 1 {
+		t.Errorf("%+v", s)
 	}
 }

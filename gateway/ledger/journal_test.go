@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -574,46 +573,4 @@ func TestSync(t *testing.T) {
 	if err := j.Sync(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-}
-
-// A disk that does not take what is written makes the journal refuse attempts, and does not end the process.
-func TestDiskFails(t *testing.T) {
-	forms(t, func(t *testing.T, o ledger.Options) {
-		dir := t.TempDir()
-		o.Sync = ledger.SyncOff
-		j, _, err := ledger.Open(dir, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := row()
-		if err := j.Intend(&r); err != nil {
-			t.Fatal(err)
-		}
-		if !o.Map {
-			shut(t, j)
-			return
-		}
-		files, err := filepath.Glob(filepath.Join(dir, "*.wal"))
-		if err != nil || len(files) == 0 {
-			t.Fatal(err)
-		}
-		for _, f := range files { // memory behind the end of a file faults as if the disk were gone
-			if err := os.Truncate(f, 0); err != nil {
-				t.Fatal(err)
-			}
-		}
-		next := row()
-		if err := j.Intend(&next); err == nil || errors.Is(err, ledger.ErrFull) {
-			t.Error(err)
-		}
-		r = done(r)
-		j.Seal(&r)
-		j.Renew(r.ID, 1)
-		if s := j.Standing(); s.Disk == nil || !s.Full || s.Open != 1 {
-			t.Errorf("%+v", s)
-		}
-		if err := j.Close(); err != nil {
-			t.Error(err)
-		}
-	})
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -129,6 +130,7 @@ func (j *Journal) load() error {
 
 // replay reads a segment: which of the intents before it and in it are open, and how many rows it has.
 func (j *Journal) replay(s *segment) (rows int, err error) {
+	defer faulted(debug.SetPanicOnFault(true), &err)
 	b, err := s.read(0, s.size)
 	if err != nil {
 		return 0, err

@@ -210,7 +210,7 @@ func faulted(before bool, err *error) {
 		error
 		Addr() uintptr
 	}:
-		*err = fmt.Errorf("the disk does not take what is written to memory: %w", r)
+		*err = fmt.Errorf("the disk fails under memory that is mapped: %w", r)
 	default:
 		panic(r)
 	}

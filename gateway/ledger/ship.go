@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"time"
 )
@@ -116,7 +117,8 @@ func (j *Journal) read1000() (*load, error) {
 
 // each visits the records that were not shipped, as long as the visitor wants more. Of segments that were visited whole, ends
 // gets where they end. The lock for reading is held.
-func (j *Journal) each(visit func(*segment, record) (bool, error), ends map[*segment]int64) error {
+func (j *Journal) each(visit func(*segment, record) (bool, error), ends map[*segment]int64) (err error) {
+	defer faulted(debug.SetPanicOnFault(true), &err)
 	j.mu.Lock()
 	segments := slices.Clone(j.segments)
 	used := make([]int64, len(segments))
@@ -263,9 +265,10 @@ func (j *Journal) carry(s *segment) error {
 	return nil
 }
 
-func (j *Journal) carryOne(s *segment, id ID) error {
+func (j *Journal) carryOne(s *segment, id ID) (err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	defer faulted(debug.SetPanicOnFault(true), &err)
 	p, is := j.open[id]
 	if !is || p.in != s || j.failed != nil || j.closed || j.active == nil {
 		return nil
