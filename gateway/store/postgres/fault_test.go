@@ -35,7 +35,7 @@ func rows(n int) []ledger.Row {
 func TestFaults(t *testing.T) {
 	c := start(t)
 	for name, test := range map[string]func(*testing.T, *cluster, *postgres.Store, string){
-		"Killed": testKilled, "Locked": testLocked, "Restarted": testRestarted, "Paused": testPaused, "Deadlock": testDeadlock,
+		"Killed": testKilled, "Locked": testLocked, "Restarted": testRestarted, "Paused": testPaused, "Deadlock": testDeadlock, "Passing": testPassing,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, database := c.empty(t)
@@ -226,4 +226,32 @@ func testDeadlock(t *testing.T, c *cluster, s *postgres.Store, database string) 
 			t.Errorf("key %+v", k)
 		}
 	}
+}
+
+// testPassing has somebody look at rows that are to be pruned: the others are pruned meanwhile.
+func testPassing(t *testing.T, c *cluster, s *postgres.Store, database string) {
+	insertAgain(t, s, rows(30))
+	conn := c.connect(t, "postgres", database)
+	defer conn.Close(t.Context())
+	tx, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "SELECT FROM ledger ORDER BY id LIMIT 10 FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	past := store.Past{Rows: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)}
+	f := func(want int) {
+		t.Helper()
+		if n, err := s.Prune(t.Context(), past, 15); n != want || err != nil {
+			t.Errorf("pruned %d, want %d: %v", n, want, err)
+		}
+	}
+	f(15)
+	f(5)
+	f(0)
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f(10)
 }

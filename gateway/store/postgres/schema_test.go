@@ -20,6 +20,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/store"
 	"github.com/sluice-ai/sluice/gateway/store/postgres"
 	"github.com/sluice-ai/sluice/gateway/store/storetest"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 )
 
 var update = flag.Bool("update", false, "write the dump of the present version of the schema")
@@ -31,6 +32,7 @@ func TestSchema(t *testing.T) {
 	t.Run("Old", func(t *testing.T) { testOld(t, c) })
 	t.Run("Migrate", func(t *testing.T) { testMigrate(t, c) })
 	t.Run("Walls", func(t *testing.T) { testWalls(t, c) })
+	t.Run("Plans", func(t *testing.T) { testPlans(t, c) })
 	t.Run("Newer", func(t *testing.T) {
 		later := newer(t, c)
 		names := map[store.Store]string{}
@@ -240,6 +242,39 @@ func testWalls(t *testing.T, c *cluster) {
 	if err == nil || !strings.Contains(err.Error(), "row-level security") {
 		t.Errorf("a row was given to another tenant: %v", err)
 	}
+}
+
+// testPlans has the first rows found by an index, whatever the wall looks like: not by sorting all of a ledger.
+func testPlans(t *testing.T, c *cluster) {
+	s, name := c.empty(t)
+	for i := range 5 {
+		list := rows(1000)
+		for j := range list {
+			list[j].Tenant = tenant.ID(fmt.Sprint("t", (i+j)%7))
+		}
+		insertAgain(t, s, list)
+	}
+	c.as(t, "sluice", name, "ANALYZE")
+	conn := c.connect(t, "sluice", name)
+	defer conn.Close(t.Context())
+	f := func(whose, query, index string) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), "SELECT set_config('sluice.tenant', $1, false)", whose); err != nil {
+			t.Fatal(err)
+		}
+		rows, err := conn.Query(t.Context(), "EXPLAIN "+query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		plan := strings.Join(lines, "\n")
+		if err != nil || !strings.Contains(plan, "using "+index) || strings.Contains(plan, "Sort") {
+			t.Errorf("%s: %v\n%s", query, err, plan)
+		}
+	}
+	f("*", "SELECT id FROM ledger WHERE id < 'ffffffff-0000-7000-8000-000000000000' ORDER BY id LIMIT 100 FOR UPDATE OF ledger SKIP LOCKED", "ledger_id")
+	f("*", "SELECT * FROM ledger ORDER BY id DESC, tenant DESC LIMIT 10", "ledger_id")
+	f("t1", "SELECT * FROM ledger WHERE tenant = 't1' ORDER BY id DESC, tenant DESC LIMIT 10", "ledger_pkey")
 }
 
 func TestOpen(t *testing.T) {

@@ -197,20 +197,20 @@ INSERT INTO public.families VALUES ('bolt', 'f1', 'ci', 'ann', 'gpt-* o3', '2026
 INSERT INTO public.families VALUES ('bolt', 'f2', 'ci', 'ann', 'gpt-* o3', '2026-11-23 12:00:00+00', '2026-11-23 13:00:00+00', '2026-11-23 12:00:00+00');
 INSERT INTO public.keys VALUES ('bolt', 'ci', 'd2', '{}', 4, '2026-11-23 12:00:00+00', NULL, NULL);
 INSERT INTO public.keys VALUES ('acme', 'ci', 'd1', '{}', 2, '2026-11-23 12:00:00+00', NULL, '2026-11-23 12:00:00+00');
-INSERT INTO public.ledger VALUES ('acme', '01a20846-fe00-73aa-a60f-3e9f0d4f7089', '2026-11-23 12:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 0, 0, 0, 0, 0, 0);
-INSERT INTO public.ledger VALUES ('acme', '01a2087d-ec80-7199-9743-e788d9e0eaba', '2026-11-23 13:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 2, 0, 0, 0, 1, 0);
-INSERT INTO public.ledger VALUES ('acme', '01a208b4-db00-79c9-bc5d-bb78fceded3c', '2026-11-23 14:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 4, 0, 0, 0, 2, 0);
-INSERT INTO public.ledger VALUES ('acme', '01a208eb-c980-7b09-a5b0-709c289603e9', '2026-11-23 15:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 6, 0, 0, 0, 3, 0);
-INSERT INTO public.ledger VALUES ('acme', '01a20922-b800-7042-a640-22866608b156', '2026-11-23 16:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 8, 0, 0, 0, 4, 0);
-INSERT INTO public.ledger VALUES ('bolt', '01a20846-fe00-77af-b95f-acfbf0a6243c', '2026-11-23 12:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 2, 0, 0, 0, 1, 0);
-INSERT INTO public.ledger VALUES ('bolt', '01a2087d-ec80-7a4f-9725-9ba297ad99ce', '2026-11-23 13:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 4, 0, 0, 0, 2, 0);
-INSERT INTO public.ledger VALUES ('bolt', '01a208b4-db00-700e-a145-83c00f417d94', '2026-11-23 14:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 6, 0, 0, 0, 3, 0);
-INSERT INTO public.ledger VALUES ('bolt', '01a208eb-c980-7390-a007-dd4bec224b88', '2026-11-23 15:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 8, 0, 0, 0, 4, 0);
-INSERT INTO public.ledger VALUES ('bolt', '01a20922-b800-7e12-ad0d-a5df54fa8eaa', '2026-11-23 16:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 10, 0, 0, 0, 5, 0);
+INSERT INTO public.ledger VALUES ('acme', '01a20846-fe00-76e4-b1cd-cb52692fe4fe', '2026-11-23 12:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO public.ledger VALUES ('acme', '01a2087d-ec80-768e-b561-e8681e53ce8d', '2026-11-23 13:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 2, 0, 0, 0, 1, 0);
+INSERT INTO public.ledger VALUES ('acme', '01a208b4-db00-7a22-b0ef-3efa5654e3f2', '2026-11-23 14:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 4, 0, 0, 0, 2, 0);
+INSERT INTO public.ledger VALUES ('acme', '01a208eb-c980-7b71-abd2-a4d3f726f9b6', '2026-11-23 15:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 6, 0, 0, 0, 3, 0);
+INSERT INTO public.ledger VALUES ('acme', '01a20922-b800-7d15-8205-73045cdb9565', '2026-11-23 16:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 8, 0, 0, 0, 4, 0);
+INSERT INTO public.ledger VALUES ('bolt', '01a20846-fe00-7814-8ae7-0894ba0bd681', '2026-11-23 12:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 2, 0, 0, 0, 1, 0);
+INSERT INTO public.ledger VALUES ('bolt', '01a2087d-ec80-7b52-b7da-e3846e94a308', '2026-11-23 13:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 4, 0, 0, 0, 2, 0);
+INSERT INTO public.ledger VALUES ('bolt', '01a208b4-db00-71d7-b7ff-671693f6a747', '2026-11-23 14:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 6, 0, 0, 0, 3, 0);
+INSERT INTO public.ledger VALUES ('bolt', '01a208eb-c980-7d00-873b-2582959d31e2', '2026-11-23 15:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 8, 0, 0, 0, 4, 0);
+INSERT INTO public.ledger VALUES ('bolt', '01a20922-b800-74a5-88f1-38aed01a20fd', '2026-11-23 16:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 10, 0, 0, 0, 5, 0);
 INSERT INTO public.meta VALUES (1, 4, 5, '\x89d50028a11b3541e3a3a375932f317d1f7617107014fc4b473c8742dc28cbfa', '1970-01-01 00:00:00+00');
 INSERT INTO public.prices VALUES (1, 'openai', 'gpt-5', '[]');
-INSERT INTO public.sluice_schema VALUES (1, 0, true, '2026-11-23 16:46:54.416704');
-INSERT INTO public.sluice_schema VALUES (2, 1, true, '2026-11-23 16:46:54.425697');
+INSERT INTO public.sluice_schema VALUES (1, 0, true, '2026-11-23 17:15:17.706363');
+INSERT INTO public.sluice_schema VALUES (2, 1, true, '2026-11-23 17:15:17.77893');
 INSERT INTO public.spends VALUES ('acme', 0, '', '2026-11-23 00:00:00+00', 'n1', 10);
 INSERT INTO public.spends VALUES ('acme', 1, 'ci', '2026-11-23 00:00:00+00', 'n1', 10);
 INSERT INTO public.spends VALUES ('acme', 2, 'ann', '2026-11-23 00:00:00+00', 'n1', 10);
@@ -282,12 +282,48 @@ ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.tokens ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.usage_days ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.usage_hours ENABLE ROW LEVEL SECURITY;
-CREATE POLICY whose ON public.audit USING (((( SELECT current_setting('sluice.tenant'::text, true) AS current_setting) = tenant) OR (( SELECT current_setting('sluice.tenant'::text, true) AS current_setting) = '*'::text)));
-CREATE POLICY whose ON public.families USING (((( SELECT current_setting('sluice.tenant'::text, true) AS current_setting) = tenant) OR (( SELECT current_setting('sluice.tenant'::text, true) AS current_setting) = '*'::text)));
-CREATE POLICY whose ON public.keys USING (((( SELECT current_setting('sluice.tenant'::text, true) AS current_setting) = tenant) OR (( SELECT current_setting('sluice.tenant'::text, true) AS current_setting) = '*'::text)));
-CREATE POLICY whose ON public.ledger USING (((( SELECT current_setting('sluice.tenant'::text, true) AS current_setting) = tenant) OR (( SELECT current_setting('sluice.tenant'::text, true) AS current_setting) = '*'::text)));
-CREATE POLICY whose ON public.spends USING (((( SELECT current_setting('sluice.tenant'::text, true) AS current_setting) = tenant) OR (( SELECT current_setting('sluice.tenant'::text, true) AS current_setting) = '*'::text)));
-CREATE POLICY whose ON public.tenants USING (((( SELECT current_setting('sluice.tenant'::text, true) AS current_setting) = id) OR (( SELECT current_setting('sluice.tenant'::text, true) AS current_setting) = '*'::text)));
-CREATE POLICY whose ON public.tokens USING (((( SELECT current_setting('sluice.tenant'::text, true) AS current_setting) = tenant) OR (( SELECT current_setting('sluice.tenant'::text, true) AS current_setting) = '*'::text)));
-CREATE POLICY whose ON public.usage_days USING (((( SELECT current_setting('sluice.tenant'::text, true) AS current_setting) = tenant) OR (( SELECT current_setting('sluice.tenant'::text, true) AS current_setting) = '*'::text)));
-CREATE POLICY whose ON public.usage_hours USING (((( SELECT current_setting('sluice.tenant'::text, true) AS current_setting) = tenant) OR (( SELECT current_setting('sluice.tenant'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY whose ON public.audit USING (
+CASE ( SELECT current_setting('sluice.tenant'::text, true) AS current_setting)
+    WHEN '*'::text THEN true
+    ELSE (tenant = ( SELECT current_setting('sluice.tenant'::text, true) AS current_setting))
+END);
+CREATE POLICY whose ON public.families USING (
+CASE ( SELECT current_setting('sluice.tenant'::text, true) AS current_setting)
+    WHEN '*'::text THEN true
+    ELSE (tenant = ( SELECT current_setting('sluice.tenant'::text, true) AS current_setting))
+END);
+CREATE POLICY whose ON public.keys USING (
+CASE ( SELECT current_setting('sluice.tenant'::text, true) AS current_setting)
+    WHEN '*'::text THEN true
+    ELSE (tenant = ( SELECT current_setting('sluice.tenant'::text, true) AS current_setting))
+END);
+CREATE POLICY whose ON public.ledger USING (
+CASE ( SELECT current_setting('sluice.tenant'::text, true) AS current_setting)
+    WHEN '*'::text THEN true
+    ELSE (tenant = ( SELECT current_setting('sluice.tenant'::text, true) AS current_setting))
+END);
+CREATE POLICY whose ON public.spends USING (
+CASE ( SELECT current_setting('sluice.tenant'::text, true) AS current_setting)
+    WHEN '*'::text THEN true
+    ELSE (tenant = ( SELECT current_setting('sluice.tenant'::text, true) AS current_setting))
+END);
+CREATE POLICY whose ON public.tenants USING (
+CASE ( SELECT current_setting('sluice.tenant'::text, true) AS current_setting)
+    WHEN '*'::text THEN true
+    ELSE (id = ( SELECT current_setting('sluice.tenant'::text, true) AS current_setting))
+END);
+CREATE POLICY whose ON public.tokens USING (
+CASE ( SELECT current_setting('sluice.tenant'::text, true) AS current_setting)
+    WHEN '*'::text THEN true
+    ELSE (tenant = ( SELECT current_setting('sluice.tenant'::text, true) AS current_setting))
+END);
+CREATE POLICY whose ON public.usage_days USING (
+CASE ( SELECT current_setting('sluice.tenant'::text, true) AS current_setting)
+    WHEN '*'::text THEN true
+    ELSE (tenant = ( SELECT current_setting('sluice.tenant'::text, true) AS current_setting))
+END);
+CREATE POLICY whose ON public.usage_hours USING (
+CASE ( SELECT current_setting('sluice.tenant'::text, true) AS current_setting)
+    WHEN '*'::text THEN true
+    ELSE (tenant = ( SELECT current_setting('sluice.tenant'::text, true) AS current_setting))
+END);
