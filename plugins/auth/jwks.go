@@ -172,19 +172,27 @@ func (s *source) keys(ctx context.Context, now time.Time) (*keySet, error) {
 	return f.keySet, nil
 }
 
-// again is the key set after another look for a key that the present one does not have; nil if it is too early for one.
+// again is the key set after another look for a key that the present one does not have; nil if it is too early for one. The
+// error says that there was no look, because the provider is out.
 func (s *source) again(ctx context.Context, now time.Time) (*keySet, error) {
-	flight, _ := s.start(now, surprise)
-	if flight == nil {
+	flight, failed := s.start(now, surprise)
+	before := s.state.Load()
+	if flight != nil {
+		if err := await(ctx, flight); err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		failed = s.failed
+		s.mu.Unlock()
+	}
+	switch f := s.state.Load(); {
+	case failed:
+		return nil, errNoKeys
+	case f == before:
 		return nil, nil
-	}
-	if err := await(ctx, flight); err != nil {
-		return nil, err
-	}
-	if f := s.state.Load(); f != nil {
+	default:
 		return f.keySet, nil
 	}
-	return nil, nil
 }
 
 func await(ctx context.Context, flight <-chan struct{}) error {
@@ -201,7 +209,7 @@ func await(ctx context.Context, flight <-chan struct{}) error {
 func (s *source) start(now time.Time, apart time.Duration) (flight <-chan struct{}, failed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.flight == nil && (s.tried.IsZero() || now.Sub(s.tried) >= apart || now.Before(s.tried)) {
+	if s.flight == nil && (s.tried.IsZero() || now.Sub(s.tried).Abs() >= apart) { // also if the clock was set back
 		s.tried, s.flight = now, make(chan struct{})
 		s.fetch(s)
 	}

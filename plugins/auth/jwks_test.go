@@ -142,6 +142,13 @@ func TestProviderOut(t *testing.T) {
 	b.idp.serve(b.idp.standard()...)
 	b.pass(5 * time.Second)
 	b.accepted(token)
+	// A key that is not known may be a new one, as long as nobody can be asked.
+	b.idp.fail(503)
+	b.pass(time.Minute)
+	later := sign(t, jwt.SigningMethodRS256, b.idp.next, header("RS256", "next"), long)
+	b.out(later)
+	b.out(later)
+	b.accepted(token)
 	// It was nobody's fault.
 	if v, err := b.host.Values(); err != nil || v[`sluice_auth_failures_total{reason="token"}`] != 0 {
 		t.Errorf("%v, %v", v, err)
