@@ -3,6 +3,7 @@ package meter
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway/internal/clock"
@@ -245,16 +246,29 @@ func (t *Tenant) tellAll() {
 	t.meters.kick(t)
 }
 
+// quiet waits until no call is under way. It gives up after two beats.
+func (t *Tenant) quiet(ctx context.Context) bool {
+	if t.drawing == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*pause)
+	defer cancel()
+	for t.drawing != nil && ctx.Err() == nil {
+		t.await(ctx)
+	}
+	return t.drawing == nil
+}
+
 // refresh tells the pool what is new, fills slices up and gives back what is not needed.
 func (t *Tenant) refresh(ctx context.Context) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.queued = false
-	if t.drawing != nil || t.id == "" {
+	defer func() { t.queued = false }()
+	if t.id == "" || !t.quiet(ctx) {
 		return // at the next beat
 	}
 	now := clock.Now()
-	all := append([]*account(nil), t.active...)
+	all := slices.Clone(t.active)
 	for first := true; first || len(all) > 0; first = false {
 		some := all[:min(len(all), maxLines)]
 		all = all[len(some):]

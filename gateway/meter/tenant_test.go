@@ -156,7 +156,7 @@ func TestTwice(t *testing.T) {
 	bubble(t, meter.Options{}, func(t *testing.T, m *meter.Meters) {
 		acme := m.Tenant("acme")
 		user := tenant.Scope{Kind: tenant.OfUser, Name: "ann"}
-		twice := []meter.Ask{{user, tenant.Limits{Requests: 9, Tokens: 5}}, {user, tenant.Limits{Requests: 2}}}
+		twice := []meter.Ask{{Scope: user, Limits: tenant.Limits{Requests: 9, Tokens: 5}}, {Scope: user, Limits: tenant.Limits{Requests: 2}}}
 		for i := range 2 {
 			var h meter.Hold
 			if r, ok := acme.Admit(t.Context(), &h, 1, twice); !ok {
@@ -171,8 +171,10 @@ func TestTwice(t *testing.T) {
 		}
 		var p meter.Purse
 		acme.Purse(&p, []tenant.Budget{
-			{Per: tenant.Day, Mode: tenant.Warn, Amount: 1}, {Per: tenant.Day, Amount: 1000},
-			{Per: tenant.Day, Mode: tenant.Metered, Amount: 500}, {Per: tenant.Day, Amount: 500},
+			{Per: tenant.Day, Mode: tenant.Warn, Amount: 1},
+			{Per: tenant.Day, Amount: 1000},
+			{Per: tenant.Day, Mode: tenant.Metered, Amount: 500},
+			{Per: tenant.Day, Amount: 500},
 		})
 		if n := p.Affordable(t.Context()); n != 0 { // half a nanodollar is none
 			t.Errorf("%d are affordable", n)
