@@ -92,6 +92,7 @@ type Claims struct {
 	User   string `json:"user,omitempty"`
 	Models string `json:"models,omitempty"`
 	Limits string `json:"limits,omitempty"`
+	Tenant string `json:"tenant,omitempty"`
 }
 
 // Text is a value that may be written as a text or as a number: 250 or "250.00".
