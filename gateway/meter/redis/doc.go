@@ -2,11 +2,17 @@
 // or in a cluster.
 //
 // A draw is one script (draw.lua) on keys of one hash slot, which reads Redis's clock. It needs Redis 5 or later and, with
-// ACLs, the commands EVAL, EVALSHA, SCRIPT, TIME, INFO, DEL, EXISTS, GET, SET and those of hashes and sorted sets on keys that
-// begin with "sl:". Nothing that Redis forgets is believed to be zero: a restart, a replica that takes over, FLUSHALL and
-// an account that was evicted all begin a new epoch, in which nodes say what they hold before anybody is granted more.
+// ACLs, EVAL, EVALSHA, SCRIPT, TIME, INFO, DEL, EXISTS, GET, SET, PEXPIRE, PEXPIREAT and the commands of hashes and sorted
+// sets, on keys that begin with "sl:". Sentinels have the same user and password as the servers.
 //
-// What it cannot guard against is two masters at once: while sentinels or a cluster have replaced a master that some nodes
-// still reach, both grant. Such a master stops by itself in a cluster (cluster-node-timeout), and with sentinels if
-// min-replicas-to-write is 1.
+// Nothing that Redis has forgotten is taken for zero. After a restart, with whatever data, FLUSHALL, the takeover of a replica,
+// the move of a slot to another master, and when an account is missing that was there, an epoch begins in which nodes first
+// declare what they have: for 1.5 s nobody is granted more. The same holds for a tenant that Redis has never heard of, unless
+// one Redis (or its sentinels) remembers all, has done so for that long, and evicts nothing.
+//
+// What it cannot guard against:
+//   - Two masters at once. While sentinels or a cluster have replaced a master that some nodes still reach, both grant. Such a
+//     master stops by itself in a cluster (cluster-node-timeout), and with sentinels if min-replicas-to-write is 1.
+//   - A node that is cut off while Redis loses its memory and while the epoch begins. What it holds and has not shipped to the
+//     ledger may be granted to others: a slice at most, if the ledger is shared.
 package redis

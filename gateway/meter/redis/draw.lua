@@ -97,7 +97,7 @@ else
   -- Who has never heard of the tenant may have forgotten it. Not so if Redis has long forgotten nobody: then the tenant
   -- is new, and need not wait for other nodes to declare what they cannot have.
   local before, longAgo = memory.epoch or 0, false
-  if epoch == 0 and before == 0 and life and now - life.born >= settling then
+  if epoch == 0 and before == 0 and redis.call('EXISTS', KEYS[2]) == 0 and life and now - life.born >= settling then
     longAgo = string.find(redis.call('INFO', 'memory'), 'maxmemory_policy:noeviction', 1, true)
   end
   memory = { epoch = math.max(now, before + 1), born = longAgo and now - settling or now, lost = (epoch ~= 0 or before ~= 0) and '1' or '0' }

@@ -58,9 +58,10 @@ func TestMemoryLoss(t *testing.T) {
 	f("killed", func(r *servers.Redis) { r.Kill(); r.RestartEmpty() })
 	f("restored", func(r *servers.Redis) { r.Kill(); r.Restart() })
 	f("account evicted", func(r *servers.Redis) { r.Do("DEL", "sl:{acme}:money:month:1793491200:tenant") })
+	f("memory deleted", func(r *servers.Redis) { r.Do("DEL", "sl:{acme}:e") })
 	f("memory and account evicted", func(r *servers.Redis) {
 		r.Do("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
-		r.Do("DEL", "sl:{acme}:money:month:1793491200:tenant", "sl:{acme}:e")
+		r.Do("DEL", "sl:{acme}:money:month:1793491200:tenant", "sl:{acme}:e", "sl:{acme}:a")
 	})
 }
 
