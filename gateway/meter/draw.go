@@ -49,6 +49,15 @@ func (t *Tenant) use(now clock.Instant, claims []claim) {
 	}
 }
 
+// drawLater has slices drawn in the background, for the next who wants the same.
+func (t *Tenant) drawLater(now clock.Instant, claims []claim) {
+	for _, c := range claims {
+		c.a.touched = now
+		t.activate(c.a)
+	}
+	t.meters.kick(t)
+}
+
 // drawFor draws until the claims are covered, or an answer to a question that was asked after the exchange came says that they
 // cannot be.
 func (t *Tenant) drawFor(ctx context.Context, claims []claim, how Outage) (Refusal, bool) {

@@ -80,7 +80,8 @@ func (p *Purse) Reserve(ctx context.Context, pd int64) (Refusal, bool) {
 	return p.reserve(ctx, pd, true)
 }
 
-// TryReserve is Reserve without waiting: for what can as well be left, and between two events of a stream.
+// TryReserve is Reserve without waiting: for what can as well be left, and between two events of a stream. If it fails, more is
+// drawn in the background.
 func (p *Purse) TryReserve(pd int64) bool {
 	_, ok := p.reserve(context.Background(), pd, false)
 	return ok
@@ -106,6 +107,7 @@ func (p *Purse) reserve(ctx context.Context, pd int64, wait bool) (Refusal, bool
 		}
 	}
 	if !wait && missing(claims) != nil {
+		t.drawLater(now, claims)
 		return Refusal{}, false
 	}
 	if r, ok := t.take(ctx, now, claims, p.Outage); !ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,6 +124,26 @@ func TestRefusedReservationTakesNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is only tried does not wait; the next try finds more.
+func TestTryReserve(t *testing.T) {
+	s := newServer(meter.NewLocal())
+	s.delay = 10 * time.Millisecond
+	bubble(t, meter.Options{Pool: s.node("a")}, func(t *testing.T, m *meter.Meters) {
+		var p meter.Purse
+		m.Tenant("acme").Purse(&p, budgets(tenant.Metered, 100*tenant.Dollar))
+		began := time.Now()
+		if p.TryReserve(int64(tenant.Dollar)) || time.Since(began) != 0 {
+			t.Errorf("there was nothing in hand, after %s", time.Since(began))
+		}
+		pause(time.Second)
+		p.TryReserve(int64(tenant.Dollar))
+		pause(100 * time.Millisecond)
+		if !p.TryReserve(int64(tenant.Dollar)) {
+			t.Error("nothing was drawn in the background")
+		}
+	})
 }
 
 func TestLimitsThatAreNone(t *testing.T) {
@@ -307,13 +328,15 @@ func TestChargedMore(t *testing.T) {
 
 // What the ledger knows counts: of this node, of others, and what it does not know yet.
 func TestSeeds(t *testing.T) {
-	var asked [][]meter.Account
+	var asked, faults atomic.Int64
+	var mended atomic.Bool
 	fails := errors.New("the ledger is locked")
-	fail := fails
-	var faults []error
 	o := meter.Options{
 		Spent: func(_ context.Context, id tenant.ID, of []meter.Account) ([]map[string]int64, error) {
-			asked = append(asked, of)
+			asked.Add(1)
+			if !mended.Load() {
+				return nil, fails
+			}
 			if id != "acme" {
 				t.Errorf("asked for %s", id)
 			}
@@ -321,9 +344,13 @@ func TestSeeds(t *testing.T) {
 			for i := range of {
 				all[i] = map[string]int64{"a": int64(tenant.Dollar), "gone": int64(2 * tenant.Dollar)}
 			}
-			return all, fail
+			return all, nil
 		},
-		Fault: func(_ tenant.ID, err error) { faults = append(faults, err) },
+		Fault: func(_ tenant.ID, err error) {
+			if faults.Add(1); !errors.Is(err, fails) {
+				t.Error(err)
+			}
+		},
 	}
 	synctest.Test(t, func(t *testing.T) {
 		pause(31*24*time.Hour - 10*time.Minute)
@@ -343,8 +370,8 @@ func TestSeeds(t *testing.T) {
 				t.Errorf("the ledger cannot be read: %t, %+v", ok, r)
 			}
 		}
-		if len(asked) != 1 || len(faults) != 1 || !errors.Is(faults[0], fails) {
-			t.Errorf("asked %d times, %v", len(asked), faults)
+		if asked.Load() != 1 || faults.Load() != 1 {
+			t.Errorf("asked %d times, %d faults", asked.Load(), faults.Load())
 		}
 		if r, ok := warn.Reserve(t.Context(), int64(tenant.Dollar)); !ok {
 			t.Errorf("%+v", r)
@@ -352,7 +379,7 @@ func TestSeeds(t *testing.T) {
 		if r, ok := acme.Admit(t.Context(), new(meter.Hold), 1, asks(tenant.Limits{Requests: 1})); !ok {
 			t.Errorf("limits need no ledger: %+v", r)
 		}
-		fail = nil
+		mended.Store(true)
 		pause(time.Second)
 		if got := strict.Affordable(t.Context()); got != int64(6*tenant.Dollar) {
 			t.Errorf("%d are affordable", got)
@@ -364,10 +391,10 @@ func TestSeeds(t *testing.T) {
 		if got := warn.Spent(t.Context(), tenant.Scope{}, tenant.Day); got != int64(5*tenant.Dollar) {
 			t.Errorf("%d spent", got)
 		}
-		n := len(asked)
+		n := asked.Load()
 		pause(10 * time.Minute)
-		if got := strict.Affordable(t.Context()); got != int64(10*tenant.Dollar) || len(asked) != n {
-			t.Errorf("%d are affordable in a new window, and the ledger was asked %d times", got, len(asked)-n)
+		if got := strict.Affordable(t.Context()); got != int64(10*tenant.Dollar) || asked.Load() != n {
+			t.Errorf("%d are affordable in a new window, and the ledger was asked %d times", got, asked.Load()-n)
 		}
 	})
 }
