@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	_ "embed" // the script
@@ -210,13 +211,14 @@ func (p *Pool) Err() error { return *p.err.Load() }
 
 // heard takes note of how a call came out, and says where.
 func (p *Pool) heard(err error) error {
-	switch {
-	case err == nil || rueidis.IsRedisNil(err):
-		p.err.Store(new(error))
-	default:
-		err = fmt.Errorf("redis at %s: %w%s", p.servers, err, hint(err))
-		p.err.Store(&err)
+	if err == nil || rueidis.IsRedisNil(err) {
+		if p.Err() != nil {
+			p.err.Store(new(error))
+		}
+		return err
 	}
+	err = fmt.Errorf("redis at %s: %w%s", p.servers, err, hint(err))
+	p.err.Store(&err)
 	return err
 }
 
@@ -228,7 +230,7 @@ type command func(context.Context, rueidis.Client) rueidis.RedisResult
 func (p *Pool) exec(ctx context.Context, do command) (rueidis.RedisResult, error) {
 	c := p.client.Load()
 	if c == nil {
-		return rueidis.RedisResult{}, p.Err()
+		return rueidis.RedisResult{}, cmp.Or(p.Err(), rueidis.ErrClosing)
 	}
 	if err := ctx.Err(); err != nil {
 		return rueidis.RedisResult{}, err
