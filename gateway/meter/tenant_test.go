@@ -3,6 +3,7 @@ package meter_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"sync/atomic"
 	"testing"
@@ -203,6 +204,28 @@ func TestTwice(t *testing.T) {
 		acme.Purse(&p, []tenant.Budget{{Per: tenant.Day, Amount: 9000}, {Per: tenant.Day, Amount: 7000}, {Per: tenant.Week, Amount: 8000}})
 		if n := p.Affordable(t.Context()); n != 7000 {
 			t.Errorf("%d are affordable", n)
+		}
+	})
+}
+
+// Users come and go, and are forgotten when they have gone for long.
+func TestForgets(t *testing.T) {
+	bubble(t, meter.Options{}, func(t *testing.T, m *meter.Meters) {
+		const users = 500
+		met := 0
+		for day := range 6 {
+			for i := range users {
+				h, user := new(meter.Hold), tenant.Scope{Kind: tenant.OfUser, Name: fmt.Sprintf("%d-%d", day, i)}
+				if r, ok := m.Tenant("acme").Admit(t.Context(), h, 1, []meter.Ask{{Scope: user, Limits: tenant.Limits{Requests: 5, Concurrent: 2}}}); !ok {
+					t.Fatalf("%+v", r)
+				}
+				h.Settle(1)
+			}
+			met = len(m.Status("acme")) / 2
+			pause(2 * time.Hour)
+		}
+		if met < users || met > 3*users {
+			t.Errorf("%d users are remembered of whom %d have been there lately", met, users)
 		}
 	})
 }
