@@ -275,8 +275,8 @@ type Retries struct {
 	// Max is the number of attempts on top of one for each target. Going on to the next target is not a retry.
 	Max int `yaml:"max" jsonschema:"minimum=0,maximum=10"`
 	// Backoff is the wait before a retry: the first about the lower bound, doubling up to the upper. The upper bound is also
-	// for how long a request waits, within its own deadline, when none of its targets may be asked yet; then it gets a 503
-	// with Retry-After. 0s..0s: nobody waits.
+	// for how long a request without a deadline of its own waits when none of its targets may be asked yet; then it gets a 503
+	// with Retry-After. One with a deadline waits until then. 0s..0s: nobody waits.
 	Backoff Range `yaml:"backoff"`
 	// On lists what may be retried.
 	On []string `yaml:"on" jsonschema:"uniqueItems=true,enum=connect,enum=429,enum=5xx,enum=timeout,enum=cut_before_first_event"`

@@ -67,7 +67,7 @@ models: [{name: demo, targets: [{provider: a}]}]
 		},
 		Responses: config.Responses{Memory: 64 << 20, Keep: 24 * time.Hour},
 		Stores: config.Stores{
-			Ledger: "sqlite:data/ledger.db", Shared: "none", WAL: config.WAL{Dir: "data/wal", Segment: 16 << 20, MaxSize: 1 << 30, Sync: "5ms"},
+			Ledger: "sqlite:data/ledger.db", Shared: "none", WAL: config.WAL{Dir: "data/wal", Segment: 16 << 20, MaxSize: 1 << 30, Sync: "5ms", Map: true},
 			Retention: config.Retention{Rows: 90, Hours: 90, Audit: 400},
 		},
 		Admin:     config.Admin{Metrics: "open"},
@@ -147,7 +147,7 @@ retries: {max: 0, backoff: 1s, on: [], budget: 0, recover: continue}
 responses: {memory: 0, keep: 90m}
 stores:
   ledger: "postgres://sluice@db/sluice"
-  wal: {dir: wal, segment: 1MiB, max_size: 4MiB, sync: always}
+  wal: {dir: wal, segment: 1MiB, max_size: 4MiB, sync: always, map: false}
   shared: "redis://cache:6379"
   node: eu-1
   publish: rows

@@ -42,6 +42,9 @@ type WAL struct {
 	// Sync is when rows are forced to the disk: after a time, such as 5ms, in which others come along; always, before a request
 	// is sent to a provider; or off, which leaves it to the system.
 	Sync string `yaml:"sync"`
+	// Map writes through memory, which is faster. Turn it off on disks that are not this machine's own, and on file systems
+	// that copy what is written, such as btrfs. Only Linux has it.
+	Map bool `yaml:"map"`
 }
 
 // Values of [WAL.Sync] that are no durations.
@@ -102,7 +105,7 @@ type AdminToken struct {
 func (s *Stores) SetDefaults() {
 	*s = Stores{
 		Ledger: "sqlite:data/ledger.db",
-		WAL:    WAL{Dir: "data/wal", Segment: 16 << 20, MaxSize: 1 << 30, Sync: "5ms"},
+		WAL:    WAL{Dir: "data/wal", Segment: 16 << 20, MaxSize: 1 << 30, Sync: "5ms", Map: true},
 		Shared: None, Retention: Retention{Rows: 90, Hours: 90, Audit: 400},
 	}
 }

@@ -76,6 +76,7 @@ func (s *stores) openLedger(ctx context.Context) error {
 	o := ledger.Defaults()
 	w := &s.config.WAL
 	o.Segment, o.MaxSize, o.Node = int64(w.Segment), int64(w.MaxSize), s.config.Node
+	o.Map = o.Map && w.Map
 	switch w.Sync {
 	case config.SyncAlways:
 		o.Sync = ledger.SyncAlways
