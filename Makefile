@@ -7,6 +7,8 @@ GOLANGCI_VERSION := v2.15.0
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZTIME ?= 30s
+KILLS    ?= 1000
+OUTAGE   ?= 60s
 IMAGE    ?= sluice
 
 GOLANGCI := bin/.tools/golangci-lint-$(GOLANGCI_VERSION)
@@ -36,7 +38,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: run build test test-go test-sdk race lint fmt tidy check fuzz bench image help clean vet sdk compiler
+.PHONY: run build test test-go test-sdk race chaos lint fmt tidy check fuzz bench image help clean vet sdk compiler servers
 
 ##@ Run
 
@@ -51,18 +53,22 @@ image: ## Build the container image sluice:VERSION
 
 ##@ Test
 
-test: vet compiler sdk ## Everything: vet, all tests with the race detector, the official SDKs as clients
+test: vet compiler servers sdk ## Everything: vet, all tests with the race detector, the official SDKs as clients
 	$(if $(UNRACED),$(SDK_ENV) go test $(UNRACED))
 	$(SDK_ENV) go test -race ./...
 
-test-go: ## The Go tests alone, quickly: no race detector, no SDKs
+test-go: servers ## The Go tests alone, quickly: no race detector, no SDKs
 	go test $$(go list ./... | $(NOT_SDK))
 
 test-sdk: sdk ## The official SDKs as clients of a running gateway
 	$(SDK_ENV) go test -count=1 ./$(SDK)/... ./$(ORACLE)
 
-race: compiler ## The Go tests with the race detector, without the SDKs
+race: compiler servers ## The Go tests with the race detector, without the SDKs
 	go test -race $$(go list ./... | $(NOT_SDK))
+
+chaos: servers ## What tests do briefly, for long: KILLS (1000) of the ledger, each OUTAGE of Redis 60s
+	SLUICE_LEDGER_KILLS=$(KILLS) go test -count=1 -timeout 60m -run '^TestKilled$$' -v ./gateway/ledger
+	SLUICE_OUTAGE=$(OUTAGE) go test -count=1 -timeout 60m -run '^TestOutages$$' -v ./gateway/meter/redis
 
 fuzz: ## Run every fuzz target for FUZZTIME (30s) in turn
 	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' cmd config gateway plugins benchmarks 2>/dev/null | sort | { \
@@ -104,6 +110,11 @@ vet:
 
 compiler: # the race detector is written in C
 	$(call need,$$(go env CC) --version,gcc libc6-dev)
+
+# Tests start real ones, each for itself: gateway/internal/servers. PostgreSQL's programs need not be in $PATH.
+servers:
+	$(call need,redis-server --version,redis-server)
+	$(call need,ls /usr/lib/postgresql/*/bin/initdb || initdb --version,postgresql)
 
 sdk: $(if $(wildcard $(SDK)/requirements.txt),$(PYTHON)/.complete) $(if $(wildcard $(SDK)/package.json),$(NODE)/.complete) $(PRICES)/.complete
 

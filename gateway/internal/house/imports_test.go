@@ -46,7 +46,7 @@ gateway/sim               gateway gateway/health gateway/admission gateway/tenan
 gateway/runtime           gateway gateway/health gateway/admission gateway/tenant gateway/meter gateway/ledger gateway/store gateway/catalog gateway/wire/... gateway/internal/... gateway/serve gateway/forward gateway/upstream gateway/admin gateway/sim config
 gateway/gatewaytest       gateway gateway/health gateway/admission gateway/tenant gateway/meter gateway/ledger gateway/store gateway/catalog gateway/wire/... gateway/internal/... gateway/serve gateway/forward gateway/upstream gateway/sim
 
-plugins                   gateway plugins/...
+plugins                   gateway gateway/tenant gateway/meter gateway/ledger gateway/store plugins/...
 plugins/routing/...       gateway gateway/health gateway/admission gateway/tenant gateway/wire/chat gateway/catalog config plugins/routing/... gateway/wire/openai gateway/wire/anthropic
 plugins/quota/...         gateway gateway/tenant gateway/meter gateway/ledger gateway/wire/... gateway/catalog config plugins/quota/...
 plugins/*/...             gateway gateway/tenant gateway/meter gateway/ledger gateway/store gateway/wire/chat gateway/catalog config plugins/*/...
@@ -127,6 +127,8 @@ func TestRooms(t *testing.T) {
 	f("gateway/runtime", "plugins", false)
 	f("gateway/runtime", "gateway/gatewaytest", false)
 	f("plugins", "plugins/auth", true)
+	f("plugins", "gateway/meter", true)
+	f("plugins", "gateway/runtime", false)
 	f("plugins/auth", "plugins/auth/key", true)
 	f("plugins/auth/key", "plugins/auth", true)
 	f("plugins/auth", "plugins/quota", false)
