@@ -1,6 +1,8 @@
 package quota
 
 import (
+	"bytes"
+
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -17,17 +19,18 @@ func promptBound(r *gateway.Request, m *catalog.Model) (tokens int64, ok bool) {
 	if m != nil {
 		window = m.Context
 	}
-	bytes := int64(len(r.Body()))
+	length := int64(len(r.Body()))
 	switch {
 	case r.ContentType() != "": // a form
 		return 0, false
+	case r.Endpoint.Decode != nil && isPlain(r.Body()):
 	case r.Endpoint.Decode != nil:
 		q, err := r.Chat()
 		if err != nil || q == nil || isOpaque(q) {
 			return window, window > 0
 		}
 		if len(q.Tools) > 0 {
-			bytes += toolsTokens
+			length += toolsTokens
 		}
 	default:
 		switch r.Endpoint.Name {
@@ -37,9 +40,27 @@ func promptBound(r *gateway.Request, m *catalog.Model) (tokens int64, ok bool) {
 		}
 	}
 	if window > 0 {
-		bytes = min(bytes, window)
+		length = min(length, window)
 	}
-	return bytes, true
+	return length, true
+}
+
+// marks are what stands in a body that has more in it than text and steering words, in any dialect.
+var marks = [][]byte{
+	[]byte(`_url"`), []byte(`"url"`), []byte(`"image`), []byte(`"input_`), []byte(`"file`), []byte(`"audio`), []byte(`"video`), []byte(`"document`),
+	[]byte(`"source"`), []byte(`"data"`), []byte(`"tools"`), []byte(`"functions"`), []byte(`"mcp`), []byte(`"web_search`), []byte(`"plugins"`),
+	[]byte(`"previous_response_id"`), []byte(`"conversation"`), []byte(`"prompt"`), []byte(`"container"`), []byte(`_id"`),
+	[]byte(`\u00`), // nor does anything of it hide behind an escape
+}
+
+// isPlain says of a conversation that it is certainly nothing but text, without decoding it. Most are.
+func isPlain(body []byte) bool {
+	for _, mark := range marks {
+		if bytes.Contains(body, mark) {
+			return false
+		}
+	}
+	return true
 }
 
 // isOpaque says whether a conversation has more in it than its text.

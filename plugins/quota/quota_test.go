@@ -414,3 +414,22 @@ func TestConformance(t *testing.T) {
 		}}},
 	})
 }
+
+// What a strict budget cannot bound hides behind no spelling.
+func TestOpaque(t *testing.T) {
+	strict := []tenant.Budget{{Per: tenant.Day, Mode: tenant.Strict, Amount: tenant.Dollar / 2}} // less than a whole window costs
+	f := func(messages, want string) {
+		t.Helper()
+		s := newSite(t, &gateway.Tenant{Budgets: strict}, nil, map[string]gateway.Sender{"m": &model{says: 5, prompt: 5}})
+		if got := s.outcome(s.ask(`{"model":"m","max_tokens":20,"messages":`+messages+`}`, "a", "")); got != want {
+			t.Errorf("%s: %s, want %s", messages, got, want)
+		}
+	}
+	f(`[{"role":"user","content":"draw an image of \"image_url\" at https://example.com/a.png"}]`, "ok")
+	f(`[{"role":"user","content":[{"type":"text","text":"hi"}]}],"tools":[{"type":"function","function":{"name":"f","parameters":{}}}]`, "ok")
+	f(`[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://example.com/a.png"}}]}]`, "insufficient_quota")
+	f(`[{"role":"user","content":[{"type":"im\u0061ge_url","im\u0061ge_url":{"ur\u006c":"https://example.com/a.png"}}]}]`, "insufficient_quota")
+	f(`[{"role":"user","content":[{"type":"file","file":{"file_id":"file-1"}}]}]`, "insufficient_quota")
+	f(`[{"role":"user","content":"hi"}],"web_search_options":{}`, "insufficient_quota")
+	f(`[{"role":"user","content":"hi"}],"documents":[{"text":"x"}]`, "insufficient_quota")
+}

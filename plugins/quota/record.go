@@ -114,7 +114,7 @@ func (r *record) Begin(x *gateway.Exchange, a *gateway.Attempt) error {
 		err = r.reserveMost(a)
 	case r.mode == tenant.Metered && streams:
 		err = r.reserveLease(a)
-	case r.mode == tenant.Metered:
+	case r.mode == tenant.Metered: // nothing can be renewed in a single event
 		if err = r.reserveMost(a); err != nil && (err.Code == codeUnbounded || err.Code == codeNoPrice) {
 			err = r.reserveGuess(a)
 		}
