@@ -2,31 +2,36 @@ package main
 
 import (
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-ai/sluice/cmd/sluice/desk"
 	"github.com/sluice-ai/sluice/config"
-	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/admin"
 	"github.com/sluice-ai/sluice/plugins/auth"
 	"github.com/sluice-ai/sluice/plugins/auth/key"
 )
 
 func newKeys() *cobra.Command {
 	return group(&cobra.Command{
-		Use:     "keys",
-		Short:   "Make API keys for tenants",
-		Example: `  sluice keys create acme --name ci --write --config configs/sluice.yaml`,
-	}, newKeysCreate())
+		Use:   "keys",
+		Short: "Make, list, rotate and revoke API keys of tenants, and make tokens of operators",
+		Example: `  sluice keys create acme --name ci --write --config configs/sluice.yaml
+  sluice keys list acme --config configs/sluice.yaml
+  sluice keys rotate acme ci --grace 24h --admin 127.0.0.1:9090`,
+	}, newKeysCreate(), newKeysList(), newKeysRotate(), newKeysRevoke(), newKeysToken())
 }
 
 // creation is what keys create was asked for.
 type creation struct {
-	tenant, name, expires, config string
-	write                         bool
-	output                        string
+	tenant, name, expires string
+	at                    adminFlags
+	write                 bool
 }
 
 // created is what keys create -o json writes.
@@ -51,20 +56,23 @@ gateway accepts the key within a second; with a file that is mounted read-only, 
 
 Standard output has the key on its first line, so that KEY=$(sluice keys create … --write) works.
 
+With --admin, for a tenant of the store, the key is made by the gateway there (token in SLUICE_ADMIN_TOKEN) and works
+at once; so it is with --write for a tenant that is in no file of the configuration.
+
 The digest is an HMAC with the configured pepper (plugins.auth.pepper), or a SHA-256 if there is none or no
 configuration is named. Other secrets of the configuration are not needed.
 
 With -o json: {"tenant", "name", "key", "digest", "expires", "file", "written": bool}.`,
 		Example: `  sluice keys create acme
-  sluice keys create acme --name ci --expires 2027-01-31 --write --config configs/sluice.yaml`,
+  sluice keys create acme --name ci --expires 2027-01-31 --write --config configs/sluice.yaml
+  sluice keys create acme --admin https://gateway.internal:9090`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			k.tenant = args[0]
 			return k.run(c)
 		},
 	}
-	configFlag(c, &k.config)
-	outputFlag(c, &k.output, "text")
+	k.at.add(c, "text", "json")
 	f := c.Flags()
 	f.StringVar(&k.name, "name", "", "`name` of the key, for logs and metrics; left out: key-1, key-2, …")
 	f.StringVar(&k.expires, "expires", "", "`date` from which on the key does not work: 2027-01-31, or a moment as RFC 3339")
@@ -73,19 +81,25 @@ With -o json: {"tenant", "name", "key", "digest", "expires", "file", "written": 
 }
 
 func (k *creation) run(c *cobra.Command) error {
-	if k.write && k.config == "" {
-		return wrongUse("--write needs a configuration: use --config or SLUICE_CONFIG")
-	}
 	if err := k.checkExpiry(time.Now()); err != nil {
 		return err
 	}
+	if k.at.address != "" {
+		return k.ask(c)
+	}
+	if k.write && k.at.path == "" {
+		return wrongUse("--write needs a configuration: use --config or SLUICE_CONFIG")
+	}
 	tenant, pepper := &config.Tenant{ID: k.tenant}, config.Secret{}
-	if k.config != "" {
-		cfg, err := loadUnresolved(k.config)
+	if k.at.path != "" {
+		cfg, err := loadUnresolved(k.at.path)
 		if err != nil {
 			return err
 		}
 		if tenant, err = findTenant(cfg, k.tenant); err != nil {
+			if k.write && k.ask(c) == nil {
+				return nil
+			}
 			return err
 		}
 		if pepper, err = findPepper(cfg); err != nil {
@@ -100,7 +114,7 @@ func (k *creation) run(c *cobra.Command) error {
 		return err
 	}
 	out := created{
-		Tenant: k.tenant, Name: k.name, Key: secret, Digest: key.Text(digest(secret, pepper)), Expires: k.expires,
+		Tenant: k.tenant, Name: k.name, Key: secret, Digest: key.Text(desk.Digest(secret, pepper)), Expires: k.expires,
 		File: tenant.File, Written: k.write,
 	}
 	if k.write {
@@ -108,7 +122,32 @@ func (k *creation) run(c *cobra.Command) error {
 			return err
 		}
 	}
-	return out.print(c, k.output)
+	return out.print(c, k.at.output)
+}
+
+// ask has the key made by the admin API, for a tenant of the store.
+func (k *creation) ask(c *cobra.Command) error {
+	order := map[string]string{}
+	if k.name != "" {
+		order["name"] = k.name
+	}
+	if k.expires != "" {
+		t, err := parseTime(k.expires, time.Now())
+		if err != nil {
+			return err
+		}
+		order["expires"] = t.Format(time.RFC3339)
+	}
+	api, err := k.at.open(c)
+	if err != nil {
+		return err
+	}
+	defer api.close()
+	made, _, err := ask[admin.NewKey](c.Context(), api, errand{http.MethodPost, "tenants/" + url.PathEscape(k.tenant) + "/keys", nil, order})
+	if err != nil {
+		return err
+	}
+	return printMade(c, k.at.output, k.tenant, &made)
 }
 
 func (k *creation) checkExpiry(now time.Time) error {
@@ -184,13 +223,6 @@ func label(tenant string) string {
 	}
 	s := strings.Map(keep, tenant)
 	return s[:min(len(s), 32)]
-}
-
-func digest(secret string, pepper config.Secret) gateway.Digest {
-	if pepper.IsZero() {
-		return key.Digest([]byte(secret))
-	}
-	return key.NewPepper(pepper.Reveal()).Digest([]byte(secret))
 }
 
 func (k *created) print(c *cobra.Command, output string) error {

@@ -66,6 +66,9 @@ func TestScripts(t *testing.T) {
 			"end":     end,
 			"shell":   shell,
 			"get":     get,
+			"office":  office,
+			"rows":    rows,
+			"spoil":   spoil,
 		},
 	})
 }

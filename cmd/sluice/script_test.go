@@ -118,7 +118,7 @@ func command(ts *testscript.TestScript, args []string) *exec.Cmd {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = []string{"WORK=" + ts.Getenv("WORK")}
-	for name := range strings.FieldsSeq("PATH HOME TMPDIR GOCOVERDIR SLUICE_CONFIG SLUICE_API_KEY SLUICE_SERVER_LISTEN " +
+	for name := range strings.FieldsSeq("PATH HOME TMPDIR GOCOVERDIR SLUICE_CONFIG SLUICE_API_KEY SLUICE_ADMIN_TOKEN SLUICE_SERVER_LISTEN " +
 		"SLUICE_SERVER_ADMIN_LISTEN SLUICE_SERVER_DRAIN_TIMEOUT OPENAI_API_KEY LEAKS_ALLOWED GORACE") {
 		if value := ts.Getenv(name); value != "" {
 			cmd.Env = append(cmd.Env, name+"="+value)

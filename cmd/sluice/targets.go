@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -40,7 +41,8 @@ provider refuses its key or the model). COOLING is for how long the provider its
 time in which 95 of 100 streams began, or, of who never streams, whole answers came.
 
 The address is that of the admin listener: --admin, else SLUICE_SERVER_ADMIN_LISTEN, else what the gateway file says,
-else 127.0.0.1:9090. With -o json it prints what GET /admin/v1/targets answers.`,
+else 127.0.0.1:9090; the token that it may ask for is in SLUICE_ADMIN_TOKEN. With -o json it prints what GET
+/admin/v1/targets answers.`,
 		Example: `  sluice targets
   sluice targets --admin 10.0.0.7:9090 --provider openai -o json
   sluice targets drain openai --key main --reason "maintenance until noon"
@@ -112,6 +114,9 @@ func (f *targetsFlags) run(c *cobra.Command, method, path string, body []byte) e
 	request, err := http.NewRequestWithContext(c.Context(), method, base+"/admin/v1/targets"+path+"?"+query.Encode(), bytes.NewReader(body))
 	if err != nil {
 		return wrongUse("--admin: %s", err)
+	}
+	if token := os.Getenv("SLUICE_ADMIN_TOKEN"); token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	reply, err := (&http.Client{Timeout: healthTimeout}).Do(request)
 	if errors.Is(err, syscall.ECONNREFUSED) {

@@ -38,15 +38,7 @@ func (e entry) node() *yaml.Node {
 
 // writeKey adds an entry to a tenant's file. The file is replaced as a whole, or not at all.
 func writeKey(path string, e entry) error {
-	text, err := os.ReadFile(path) //nolint:gosec // the operator names it
-	if err != nil {
-		return err
-	}
-	with, err := addKey(text, e)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return writeFile(path, with)
+	return editKeys(path, func(text []byte) ([]byte, error) { return addKey(text, e) })
 }
 
 // addKey returns a tenant's file with one more key. The entry is put in, and everything else stays as it is, byte for
@@ -99,6 +91,93 @@ func digests(text []byte) ([]string, error) {
 type place struct {
 	at            int
 	before, after string
+}
+
+// editKeys replaces a tenant's file by what edit makes of it.
+func editKeys(path string, edit func(text []byte) ([]byte, error)) error {
+	text, err := os.ReadFile(path) //nolint:gosec // the operator names it
+	if err != nil {
+		return err
+	}
+	with, err := edit(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return writeFile(path, with)
+}
+
+// replaceDigest returns a tenant's file with another digest in the place of one.
+func replaceDigest(text []byte, before, after string) ([]byte, error) {
+	want, err := digests(text)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.Index(want, before)
+	if i < 0 {
+		return nil, errors.New("the key is not there any more")
+	}
+	want[i] = after
+	for at := 0; ; at += len(before) { // it may stand in a comment, too
+		next := bytes.Index(text[at:], []byte(before))
+		if next < 0 {
+			return nil, errors.New("the key cannot be replaced in a file of this form; do it by hand")
+		}
+		at += next
+		with := slices.Concat(text[:at], []byte(after), text[at+len(before):])
+		if got, err := digests(with); err == nil && slices.Equal(got, want) {
+			return with, nil
+		}
+	}
+}
+
+// disableKey returns a tenant's file with a key switched off: disabled stands before its digest. The entry stays, so that it is seen
+// when and by whom, and nobody gives its name to another key by chance.
+func disableKey(text []byte, digest string) ([]byte, error) {
+	list, err := digests(text)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(list, digest) {
+		return nil, errors.New("the key is not there any more")
+	}
+	for end := 0; ; end += len(digest) {
+		next := bytes.Index(text[end:], []byte(digest))
+		if next < 0 {
+			return nil, errors.New("the key cannot be disabled in a file of this form; do it by hand")
+		}
+		end += next
+		at := bytes.LastIndex(text[:end], []byte("digest"))
+		if at < 0 {
+			continue
+		}
+		indent := strings.Repeat(" ", at-1-bytes.LastIndexByte(text[:at], '\n'))
+		for _, inserted := range []string{"disabled: true, ", "disabled: true\n" + indent} {
+			with := slices.Concat(text[:at], []byte(inserted), text[at:])
+			off, err := disabled(with, digest)
+			if got, e := digests(with); off && err == nil && e == nil && slices.Equal(got, list) {
+				return with, nil
+			}
+		}
+	}
+}
+
+// disabled says whether the key with a digest is switched off in a file.
+func disabled(text []byte, digest string) (off bool, err error) {
+	var t struct {
+		Keys []struct {
+			Digest   string
+			Disabled bool
+		}
+	}
+	if err := yaml.Load(text, &t); err != nil {
+		return false, err
+	}
+	for _, k := range t.Keys {
+		if k.Digest == digest {
+			return k.Disabled, nil
+		}
+	}
+	return false, nil
 }
 
 // places are where an entry may fit: below the last one of the list keys, or at the end of the file, or, if the list is

@@ -104,3 +104,29 @@ func TestWriteKeyFollowsLinks(t *testing.T) {
 		t.Errorf("the link became %q, %v", to, err)
 	}
 }
+
+func TestReplaceAndDisable(t *testing.T) {
+	// f replaces the digest d of a file by e, and disables the key with d. "" is a refusal.
+	f := func(before, replaced, off string) {
+		t.Helper()
+		if got, err := replaceDigest([]byte(before), "sha256:d", "sha256:e"); string(got) != replaced || (err == nil) != (replaced != "") {
+			t.Errorf("of\n%s\ncame\n%s\n%v", before, got, err)
+		}
+		if got, err := disableKey([]byte(before), "sha256:d"); string(got) != off || (err == nil) != (off != "") {
+			t.Errorf("of\n%s\ncame\n%s\n%v", before, got, err)
+		}
+	}
+	f("keys:\n  - {name: ci, digest: \"sha256:d\"} # of CI\n", "keys:\n  - {name: ci, digest: \"sha256:e\"} # of CI\n",
+		"keys:\n  - {name: ci, disabled: true, digest: \"sha256:d\"} # of CI\n")
+	f("keys:\n  - name: ci\n    digest: sha256:d\nid: acme\n", "keys:\n  - name: ci\n    digest: sha256:e\nid: acme\n",
+		"keys:\n  - name: ci\n    disabled: true\n    digest: sha256:d\nid: acme\n")
+	f("keys:\n- digest: sha256:d\n  name: ci\n", "keys:\n- digest: sha256:e\n  name: ci\n", "keys:\n- disabled: true\n  digest: sha256:d\n  name: ci\n")
+	f("# digest: sha256:d\nkeys: [{name: x, digest: hmac-sha256:d}, {name: ci, digest: sha256:d}]\n",
+		"# digest: sha256:d\nkeys: [{name: x, digest: hmac-sha256:d}, {name: ci, digest: sha256:e}]\n",
+		"# digest: sha256:d\nkeys: [{name: x, digest: hmac-sha256:d}, {name: ci, disabled: true, digest: sha256:d}]\n")
+
+	f("keys:\n  - {name: ci, digest: \"sha256:\\x64\"}\n", "", "") // an escape
+	f("keys: []\n", "", "")
+	f("keys: [\n", "", "")
+	f("keys:\n  - {name: ci, disabled: false, digest: sha256:d}\n", "keys:\n  - {name: ci, disabled: false, digest: sha256:e}\n", "")
+}

@@ -90,13 +90,13 @@ func cell(v reflect.Value) string {
 		}
 		return x.UTC().Format(time.RFC3339Nano)
 	case []string:
-		return harmless(strings.Join(x, " "))
+		return Harmless(strings.Join(x, " "))
 	case float64:
 		return strconv.FormatFloat(x, 'f', -1, 64)
 	}
 	switch v.Kind() {
 	case reflect.String:
-		return harmless(v.String())
+		return Harmless(v.String())
 	case reflect.Int, reflect.Int64, reflect.Int32, reflect.Int16:
 		return strconv.FormatInt(v.Int(), 10)
 	case reflect.Uint8:
@@ -107,8 +107,8 @@ func cell(v reflect.Value) string {
 	return ""
 }
 
-// harmless is a text that no spreadsheet takes for a formula.
-func harmless(text string) string {
+// Harmless is a text as a cell of CSV that no spreadsheet takes for a formula.
+func Harmless(text string) string {
 	if first, n := utf8.DecodeRuneInString(text); n > 0 && strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
 		return "'" + text
 	}

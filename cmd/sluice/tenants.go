@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-ai/sluice/cmd/sluice/desk"
+	"github.com/sluice-ai/sluice/gateway/admin"
+)
+
+func newTenants() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "tenants",
+		Short: "Show tenants, or add one to the store",
+		Example: `  sluice tenants list --config configs/sluice.yaml
+  sluice tenants show acme
+  sluice tenants add acme --name "Acme Corp"`,
+	}, newTenantsList(), newTenantsShow(), newTenantsAdd())
+}
+
+func newTenantsList() *cobra.Command {
+	var f adminFlags
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List the tenants of files and of the store",
+		Long: `List the tenants, where each is defined, and its name. A tenant that is both in a file and in the store is the
+file's; the other has no effect.
+` + whereHelp + `
+
+With -o json: [{"id", "name", "disabled": bool, "origin": "file" or "store", "file", "revision", "twice": bool}].`,
+		Example: `  sluice tenants list --config configs/sluice.yaml
+  SLUICE_ADMIN_TOKEN=… sluice tenants list --admin https://gateway.internal:9090 -o json`,
+		Args: cobra.NoArgs,
+	}
+	f.add(c, "table", "json", "csv")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		api, err := f.open(c)
+		if err != nil {
+			return err
+		}
+		defer api.close()
+		list := []admin.TenantLine{}
+		for query := (url.Values{"limit": {"1000"}}); ; {
+			page, next, err := ask[[]admin.TenantLine](c.Context(), api, errand{http.MethodGet, "tenants", query, nil})
+			if err != nil {
+				return err
+			}
+			if list = append(list, page...); next == "" {
+				break
+			}
+			query.Set("after", next)
+		}
+		s := sheet{head: []string{"ID", "NAME", "STATE", "ORIGIN"}}
+		for _, t := range list {
+			state := "active"
+			if t.Disabled {
+				state = "disabled"
+			}
+			origin := cmp.Or(t.File, t.Origin)
+			if t.Twice {
+				origin += " (and the store)"
+			}
+			s.add(string(t.ID), t.Name, state, origin)
+		}
+		return s.write(c.OutOrStdout(), f.output, list)
+	}
+	return c
+}
+
+func newTenantsShow() *cobra.Command {
+	var f adminFlags
+	c := &cobra.Command{
+		Use:   "show TENANT",
+		Short: "Show a tenant with its keys, limits and budgets",
+		Long: `Show a tenant as JSON: where it is defined, what its file or the store says of it, and its keys. No secret is
+in it. With the output budgets or limits it shows how those stand instead: what is spent, reserved and left.
+` + whereHelp,
+		Example: `  sluice tenants show acme --config configs/sluice.yaml
+  sluice tenants show acme -o budgets --admin 127.0.0.1:9090`,
+		Args: cobra.ExactArgs(1),
+	}
+	f.add(c, "json", "budgets", "limits")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		api, err := f.open(c)
+		if err != nil {
+			return err
+		}
+		defer api.close()
+		path := "tenants/" + url.PathEscape(args[0])
+		switch f.output {
+		case "budgets":
+			b, _, err := ask[admin.BudgetsNow](c.Context(), api, errand{http.MethodGet, path + "/budgets", nil, nil})
+			if err != nil {
+				return err
+			}
+			s := sheet{head: []string{"OF", "PER", "USD", "SPENT", "RESERVED", "HELD", "REMAINING", "UNTIL"}}
+			for i := range b.Now {
+				n := &b.Now[i]
+				s.add(n.Of, n.Per, n.USD, n.Spent, n.Reserved, n.Held, n.Remaining, day(n.Until))
+			}
+			return s.write(c.OutOrStdout(), "table", b)
+		case "limits":
+			l, _, err := ask[admin.LimitsNow](c.Context(), api, errand{http.MethodGet, path + "/limits", nil, nil})
+			if err != nil {
+				return err
+			}
+			s := sheet{head: []string{"OF", "WHAT", "LIMIT", "REMAINING"}}
+			for _, n := range l.Now {
+				s.add(n.Of, n.What, strconv.FormatInt(n.Limit, 10), strconv.FormatInt(n.Remaining, 10))
+			}
+			return s.write(c.OutOrStdout(), "table", l)
+		}
+		t, _, err := ask[admin.Tenant](c.Context(), api, errand{http.MethodGet, path, nil, nil})
+		if err != nil {
+			return err
+		}
+		return writeJSON(c.OutOrStdout(), t)
+	}
+	return c
+}
+
+func newTenantsAdd() *cobra.Command {
+	var f adminFlags
+	var name, file string
+	c := &cobra.Command{
+		Use:   "add TENANT",
+		Short: "Add a tenant to the store",
+		Long: `Add a tenant to the store. What a tenant file would say of it, but for keys, credentials and references to the
+environment or to files, may come from a file in YAML or JSON, or with "-" from standard input. To make a tenant of a
+file, write tenants/ID.yaml instead.
+` + whereHelp + `
+
+It prints what tenants show prints.`,
+		Example: `  sluice tenants add acme --name "Acme Corp" --config configs/sluice.yaml
+  sluice tenants add acme --file acme.yaml --admin 127.0.0.1:9090`,
+		Args: cobra.ExactArgs(1),
+	}
+	f.add(c, "json")
+	c.Flags().StringVar(&name, "name", "", "`name` for people")
+	c.Flags().StringVarP(&file, "file", "f", "", "`file` with what a tenant file says, or -")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		spec, err := readSpec(c, file)
+		if err != nil {
+			return err
+		}
+		spec["id"] = text(args[0])
+		if name != "" {
+			spec["name"] = text(name)
+		}
+		api, err := f.open(c)
+		if err != nil {
+			return err
+		}
+		defer api.close()
+		t, _, err := ask[admin.Tenant](c.Context(), api, errand{http.MethodPost, "tenants", nil, spec})
+		if err != nil {
+			return err
+		}
+		return writeJSON(c.OutOrStdout(), t)
+	}
+	return c
+}
+
+func text(s string) json.RawMessage {
+	b, _ := json.Marshal(s) // of a text: it does not fail
+	return b
+}
+
+// readSpec reads the members of a tenant from a file.
+func readSpec(c *cobra.Command, file string) (map[string]json.RawMessage, error) {
+	spec := map[string]json.RawMessage{}
+	if file == "" {
+		return spec, nil
+	}
+	var body []byte
+	var err error
+	if file == "-" {
+		body, err = io.ReadAll(io.LimitReader(c.InOrStdin(), 1<<20))
+	} else {
+		body, err = os.ReadFile(file) //nolint:gosec // the operator names it
+	}
+	if err != nil {
+		return nil, err
+	}
+	if body, err = desk.FromYAML(body); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if err := json.NewDecoder(bytes.NewReader(body)).Decode(&spec); err != nil || spec == nil {
+		return nil, fmt.Errorf("%s does not say what a tenant file says", strings.Replace(file, "-", "standard input", 1))
+	}
+	return spec, nil
+}
