@@ -1,0 +1,150 @@
+package fleet
+
+import (
+	"context"
+	"database/sql"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite"
+)
+
+// rounds is how often a gateway is killed.
+func rounds(t *testing.T, usual int) int {
+	text := os.Getenv("SLUICE_CHAOS_ROUNDS")
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestKill kills a gateway under load at any moment, again and again. What the provider has seen is in the ledger, once.
+func TestKill(t *testing.T) {
+	s := newSite(t)
+	s.tenant("acme", keyOf("ci", callerKey)+"budgets: [{usd: 9000000, per: total, mode: metered}]\n")
+	n := s.start("n1")
+	s.killed(n, rounds(t, 20))
+	n.Stop() // what is in the journal goes into the store
+	all := s.settled(func() []row { return sqliteRows(t, filepath.Join(n.dir, "ledger.db")) })
+	s.unknown(all, rounds(t, 20))
+}
+
+// TestKillFleet does the same to one of three nodes with a Redis and a PostgreSQL, while the others serve on.
+func TestKillFleet(t *testing.T) {
+	s := newSite(t)
+	s.database()
+	s.shared = "redis://" + startRedis(t)
+	s.tenant("acme", keyOf("ci", callerKey)+"budgets: [{usd: 9000000, per: total, mode: metered}]\n")
+	nodes := s.nodes("n1", "n2", "n3")
+	s.warm(nodes, callerKey)
+	const times = 5
+	done := make(chan struct{})
+	var work sync.WaitGroup
+	for _, n := range nodes[1:] {
+		work.Go(func() { s.load(n, done) })
+	}
+	s.killed(nodes[0], times)
+	close(done)
+	work.Wait()
+	for _, n := range nodes {
+		n.Stop()
+	}
+	s.unknown(s.settled(s.rows), times)
+}
+
+// workers ask at once in the tests that kill.
+const workers = 16
+
+// killed kills a node so many times, each after a while of load, and starts it again.
+func (s *site) killed(n *node, times int) {
+	s.t.Helper()
+	r := rand.New(rand.NewPCG(uint64(os.Getpid()), 1)) //nolint:gosec // moments, no secrets
+	s.t.Logf("seed %d", os.Getpid())
+	for range times {
+		done, over := make(chan struct{}), make(chan struct{})
+		go func() { defer close(over); s.load(n, done) }()
+		<-time.After(time.Duration(r.Int64N(int64(400 * time.Millisecond))))
+		n.Kill()
+		close(done)
+		<-over
+		n.Restart()
+	}
+}
+
+// load has workers ask a node, some for streams and some of whom leave, until done is closed.
+func (s *site) load(n *node, done <-chan struct{}) {
+	var work sync.WaitGroup
+	for w := range workers {
+		work.Go(func() {
+			bodies := []string{chat("hello"), stream("20 tokens, 1ms each"), chat("16 tokens, 1ms each"), stream("hello")}
+			for i := w; ; i++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+				if i%8 == 7 {
+					ctx, cancel = context.WithTimeout(s.t.Context(), 10*time.Millisecond)
+				}
+				n.ask(ctx, callerKey, bodies[i%len(bodies)])
+				cancel()
+			}
+		})
+	}
+	work.Wait()
+}
+
+// unknown says that no more rows are without an end than requests were under way.
+func (s *site) unknown(all []row, times int) {
+	s.t.Helper()
+	outcomes := map[string]int{}
+	for i := range all {
+		outcomes[all[i].Outcome]++
+		if all[i].Charge < 0 || all[i].Outcome == "unknown" && all[i].Charge > all[i].Reserved {
+			s.t.Errorf("%+v", all[i])
+		}
+	}
+	s.t.Logf("%d kills, %d requests at the provider, rows: %v", times, len(s.provider.log()), outcomes)
+	if outcomes["unknown"] > times*workers {
+		s.t.Errorf("%d rows have no end after %d kills of %d requests each", outcomes["unknown"], times, workers)
+	}
+	if outcomes["complete"] == 0 || outcomes["unknown"] == 0 {
+		s.t.Errorf("%v: the test proves nothing", outcomes)
+	}
+}
+
+// sqliteRows reads the ledger in a file.
+func sqliteRows(t *testing.T, path string) (all []row) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	list, err := db.QueryContext(t.Context(), "SELECT "+rowColumns+" FROM ledger")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer list.Close()
+	for list.Next() {
+		var r row
+		if err := list.Scan(&r.Request, &r.Outcome, &r.Provenance, &r.Node, &r.Input, &r.Output, &r.Charge, &r.Reserved); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, r)
+	}
+	if err := list.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
