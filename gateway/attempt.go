@@ -43,6 +43,7 @@ type Attempt struct {
 	Reserved  int64      // picodollars that were reserved for it
 	Capped    bool       // no more than that is charged
 	Own       bool       // it goes to the tenant's own account at the provider
+	Sent      bool       // its request may have reached the provider
 	Delivered bool       // something of its answer went to the caller
 	Refused   bool       // a witness prevented it
 	Used      chat.Usage // what is known of its usage in the end: Usage, or an estimate where the provider reported nothing

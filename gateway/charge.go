@@ -17,7 +17,7 @@ import (
 //   - with a cap, never more than was reserved.
 func (x *Exchange) chargeFor(a *Attempt) int64 {
 	switch {
-	case a.Own, a.Refused, a.Lost, x.Request.Endpoint.Free, a.unsent(), a.Status >= 300:
+	case a.Own, a.Refused, a.Lost, x.Request.Endpoint.Free, a.Unsent(), a.Status >= 300:
 		return 0
 	case !a.Delivered && (x.Lenient || !x.abandoned(a)):
 		return 0
@@ -66,7 +66,7 @@ func (x *Exchange) used(a *Attempt) chat.Usage {
 	switch {
 	case u.Provenance == chat.Reported, u.Provenance == chat.Estimated:
 		return u
-	case a.Refused, a.unsent(), a.Status >= 300, x.Request.Endpoint.Free:
+	case a.Refused, a.Unsent(), a.Status >= 300, x.Request.Endpoint.Free:
 		return chat.Usage{}
 	case a.Cost.Known && x.Request.Endpoint.Counts != 0: // by the piece
 		return u

@@ -24,7 +24,7 @@ func (x *Exchange) Cost() catalog.Cost {
 // charge works out what an attempt cost. Nothing is what it cost only where nothing can have been generated.
 func (x *Exchange) charge(a *Attempt) catalog.Cost {
 	switch {
-	case x.Request.Endpoint.Free, a.unsent():
+	case x.Request.Endpoint.Free, a.Unsent():
 		return catalog.Cost{Known: true}
 	case a.Status >= 300:
 		return a.Known.Refused(a.Status)
@@ -66,12 +66,13 @@ func (x *Exchange) count() {
 	}
 }
 
-// unsent says whether an attempt certainly ended before its request reached the provider. Of one that was cancelled nobody
-// knows.
-func (a *Attempt) unsent() bool {
+// Unsent says whether an attempt certainly ended before its request reached the provider.
+func (a *Attempt) Unsent() bool {
 	if a.Status != 0 || a.Err == nil {
 		return false
 	}
-	e, ok := errors.AsType[*Error](a.Err)
-	return ok && !e.Sent
+	if e, ok := errors.AsType[*Error](a.Err); ok {
+		return !e.Sent
+	}
+	return !a.Sent
 }

@@ -31,7 +31,7 @@ func TestCostOfAttempts(t *testing.T) {
 		x.Directory = directory
 		for _, from := range attempts {
 			a := x.Attempting(&gateway.Target{Provider: "p", Model: from.Model})
-			a.Status, a.Err, a.Usage = from.Status, from.Err, from.Usage
+			a.Status, a.Err, a.Usage, a.Sent = from.Status, from.Err, from.Usage, from.Sent
 		}
 		var seen catalog.Cost
 		x.OnEnd(func(error) { // sees the cost of each
@@ -69,7 +69,8 @@ func TestCostOfAttempts(t *testing.T) {
 	f("a timeout, then an answer", unknown(catalog.NoUsage), failed(0, &gateway.Error{Code: gateway.CodeTimeout, Sent: true}), answer)
 	f("a 500, then an answer", unknown(catalog.NoUsage), failed(500, nil), answer)
 	f("an error in a 200", unknown(catalog.NoUsage), failed(200, &gateway.Error{Code: gateway.CodeInBand, Sent: true}))
-	f("the caller left before the answer", unknown(catalog.NoUsage), failed(0, gateway.ErrGone))
+	f("the caller left before anything was sent", cost(0), failed(0, gateway.ErrGone))
+	f("the caller left before the answer", unknown(catalog.NoUsage), gateway.Attempt{Model: "m", Err: gateway.ErrGone, Sent: true})
 	f("two answers", cost(40), answer, answer)
 }
 

@@ -60,6 +60,7 @@ type script struct {
 
 func (s *script) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt) (*gateway.Reply, error) {
 	n := s.next()
+	a.Sent = true
 	defer s.count(&s.busy, -1)
 	if n.after > 0 {
 		timer := time.NewTimer(n.after)

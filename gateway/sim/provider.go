@@ -58,7 +58,7 @@ func (p *Provider) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attem
 		return nil, p.fault(x, err)
 	}
 	st := &stream{p: p, x: x, attempt: a, script: s, player: s.play(), start: time.Now()}
-	st.due = st.start
+	st.due, a.Sent = st.start, true
 	if err := st.begin(); err != nil {
 		a.Usage = st.usage
 		st.stop()

@@ -78,6 +78,7 @@ func (m *merger) embed(x *gateway.Exchange, r *route, a *gateway.Attempt) (*gate
 		return nil, true, err
 	}
 	defer m.leave(b)
+	a.Sent = true // with the others', who may not leave
 	select {
 	case <-b.done:
 	case <-x.Context().Done():

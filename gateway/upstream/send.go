@@ -148,6 +148,7 @@ func isClosed(err error) bool {
 // begin writes the request, of which edits are what changes in the caller's body, and waits for the reply to begin.
 func (st *stream) begin(s *sender, t *translation, edits []peek.Edit) error {
 	st.setDeadlines()
+	st.attempt.Sent = true
 	body := st.x.Request.Body()
 	if t != nil {
 		body = *t.body

@@ -33,6 +33,7 @@ type provider struct {
 }
 
 func (p *provider) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt) (*gateway.Reply, error) {
+	a.Sent = true
 	p.mu.Lock()
 	do := p.acts[min(p.sent, len(p.acts)-1)]
 	p.sent++

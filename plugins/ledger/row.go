@@ -99,7 +99,7 @@ func outcome(x *gateway.Exchange, a *gateway.Attempt, err error) rows.Outcome {
 	switch {
 	case a.Lost:
 		return rows.Lost
-	case unsent(a):
+	case a.Unsent():
 		return rows.Unsent
 	case a.Status >= 500:
 		return rows.Failed
@@ -144,15 +144,6 @@ func interrupted(x *gateway.Exchange, err error) (rows.Outcome, bool) {
 func isSpent(err error) bool {
 	e, is := errors.AsType[*gateway.Error](err)
 	return is && (e.Code == "insufficient_quota" || e.Code == "budget_unavailable") && e.Origin != gateway.OriginUpstream
-}
-
-// unsent says whether an attempt ended before its request reached the provider.
-func unsent(a *gateway.Attempt) bool {
-	if a.Status != 0 || a.Err == nil {
-		return false
-	}
-	e, is := errors.AsType[*gateway.Error](a.Err)
-	return is && !e.Sent
 }
 
 // replayed fills the row of an answer that was given before.

@@ -309,7 +309,7 @@ func TestHedges(t *testing.T) {
 	answered := func(provider string) gateway.Attempt {
 		return gateway.Attempt{Provider: provider, Model: "m", Status: 200, Total: time.Millisecond}
 	}
-	lost := gateway.Attempt{Provider: "a", Model: "m", Lost: true, Err: gateway.ErrLost, Total: 2 * time.Millisecond, Waited: time.Second}
+	lost := gateway.Attempt{Provider: "a", Model: "m", Lost: true, Sent: true, Err: gateway.ErrLost, Total: 2 * time.Millisecond, Waited: time.Second}
 	won := answered("b")
 	won.Hedged = true
 	check("tries=[map[cost:unknown cost_reason:model unknown error:another attempt was quicker outcome:lost provider:a target_model:m total_ms:2 waited_ms:1000] "+
