@@ -13,7 +13,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,6 +32,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/store"
 	"github.com/sluice-ai/sluice/gateway/store/postgres"
 	"github.com/sluice-ai/sluice/gateway/store/sqlite"
+	"github.com/sluice-ai/sluice/plugins/auth/key"
 )
 
 // whereHelp says in help pages where commands look that ask the admin API.
@@ -102,7 +105,12 @@ func openInside(c *cobra.Command, path string) (*adminClient, error) {
 	if err != nil {
 		return nil, err
 	}
+	token, err := key.New("command")
+	if err != nil {
+		return nil, err
+	}
 	o := admin.Options{
+		Tokens:  []admin.Token{{Name: "command of " + username(), Digest: key.Digest([]byte(token)), Role: admin.Admin}},
 		Metrics: prometheus.NewRegistry(), Health: func() admin.Health { return admin.Health{} },
 		Files: desk.Files(func() *config.Config { return cfg }), Check: desk.Check, Mint: mint,
 		Log: zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(zapcore.EncoderConfig{MessageKey: "m"}), zapcore.AddSync(c.ErrOrStderr()), zap.ErrorLevel)),
@@ -117,7 +125,7 @@ func openInside(c *cobra.Command, path string) (*adminClient, error) {
 		_ = server.Serve(in) // it ends when it is closed
 	}()
 	transport := &http.Transport{DialContext: in.dial}
-	return &adminClient{base: "http://localhost", http: &http.Client{Transport: transport}, config: cfg, close: func() {
+	return &adminClient{base: "http://localhost", token: token, http: &http.Client{Transport: transport}, config: cfg, close: func() {
 		transport.CloseIdleConnections()
 		_ = server.Close()
 		<-done
@@ -125,6 +133,14 @@ func openInside(c *cobra.Command, path string) (*adminClient, error) {
 			_ = s.Close()
 		}
 	}}, nil
+}
+
+// username is whose command this is, for the audit.
+func username() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "uid " + strconv.Itoa(os.Getuid())
 }
 
 // openStore opens the store of a configuration; nil if there is none, or if its file is not there yet and is not to be made.

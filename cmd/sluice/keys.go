@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -90,21 +91,14 @@ func (k *creation) run(c *cobra.Command) error {
 	if k.write && k.at.path == "" {
 		return wrongUse("--write needs a configuration: use --config or SLUICE_CONFIG")
 	}
-	tenant, pepper := &config.Tenant{ID: k.tenant}, config.Secret{}
-	if k.at.path != "" {
-		cfg, err := loadUnresolved(k.at.path)
-		if err != nil {
-			return err
+	tenant, pepper, err := k.ofFile()
+	if errors.Is(err, errNotFiled) && k.write { // it may be one of the store
+		if asked := k.ask(c); !isMissing(asked) {
+			return asked
 		}
-		if tenant, err = findTenant(cfg, k.tenant); err != nil {
-			if k.write && k.ask(c) == nil {
-				return nil
-			}
-			return err
-		}
-		if pepper, err = findPepper(cfg); err != nil {
-			return err
-		}
+	}
+	if err != nil {
+		return err
 	}
 	if err := k.chooseName(tenant); err != nil {
 		return err
@@ -123,6 +117,32 @@ func (k *creation) run(c *cobra.Command) error {
 		}
 	}
 	return out.print(c, k.at.output)
+}
+
+// ofFile is the tenant of the configuration, if one is named, and what digests are made with there.
+func (k *creation) ofFile() (*config.Tenant, config.Secret, error) {
+	if k.at.path == "" {
+		return &config.Tenant{ID: k.tenant}, config.Secret{}, nil
+	}
+	cfg, err := loadUnresolved(k.at.path)
+	if err != nil {
+		return nil, config.Secret{}, err
+	}
+	t, err := findTenant(cfg, k.tenant)
+	if err != nil {
+		return nil, config.Secret{}, err
+	}
+	pepper, err := findPepper(cfg)
+	return t, pepper, err
+}
+
+// errNotFiled is for a tenant that no file defines.
+var errNotFiled = errors.New("there is no tenant")
+
+// isMissing says whether the admin API does not know what it was asked for, or has no store that would.
+func isMissing(err error) bool {
+	refused, ok := errors.AsType[*refusedError](err)
+	return ok && (refused.status == http.StatusNotFound || refused.status == http.StatusServiceUnavailable)
 }
 
 // ask has the key made by the admin API, for a tenant of the store.
@@ -194,9 +214,9 @@ func findTenant(cfg *config.Config, id string) (*config.Tenant, error) {
 	}
 	const most = 20
 	if n := len(ids); n == 0 || n > most {
-		return nil, fmt.Errorf("there is no tenant %q among the %d in %s", id, n, cfg.Tenants.Dir)
+		return nil, fmt.Errorf("%w %q among the %d in %s", errNotFiled, id, n, cfg.Tenants.Dir)
 	}
-	return nil, fmt.Errorf("there is no tenant %q; there are: %s", id, strings.Join(ids, ", "))
+	return nil, fmt.Errorf("%w %q; there are: %s", errNotFiled, id, strings.Join(ids, ", "))
 }
 
 // findPepper is what digests are made with, or nothing. Of all secrets it alone must be known here.

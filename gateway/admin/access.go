@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/tenant"
 )
@@ -102,6 +104,7 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (*caller, 
 	t := s.find(tokens, credential)
 	if t == nil || !t.Expires.IsZero() && !now.Before(t.Expires) {
 		s.failures.failed(peer, now)
+		s.o.Log.Warn("admin login failed", zap.String("remote_addr", r.RemoteAddr), zap.String("path", r.URL.Path), zap.Bool("expired", t != nil))
 		w.Header().Set("WWW-Authenticate", `Bearer realm="sluice", error="invalid_token"`)
 		return nil, &apiError{http.StatusUnauthorized, "invalid_token", "There is no such admin token, or it has expired."}
 	}

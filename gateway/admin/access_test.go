@@ -31,6 +31,9 @@ func TestTokens(t *testing.T) {
 	f("", "/metrics", 401, "no_token")
 	f("viewer", "/metrics", 200, "")
 	f("", "/livez", 200, "")
+	if lines := o.log.FilterMessage("admin login failed").All(); len(lines) != 1 || lines[0].ContextMap()["expired"] != true || lines[0].ContextMap()["remote_addr"] != "192.0.2.1:1234" {
+		t.Errorf("%v", lines)
+	}
 	if a := o.from("", "GET", page, ""); a.header.Get("WWW-Authenticate") != `Bearer realm="sluice"` {
 		t.Errorf("%v", a.header)
 	}

@@ -287,8 +287,10 @@ func (c *call) revokeFamilies() error {
 	if err != nil {
 		return err
 	}
-	c.changed(c.tenant(), name)
-	return c.json(http.StatusOK, Answer[Done]{Data: Done{Done: true, Count: n}})
+	if n > 0 {
+		c.changed(c.tenant(), name)
+	}
+	return c.json(http.StatusOK, Answer[Done]{Data: Done{Done: n > 0, Count: n}})
 }
 
 // revokeFamily takes away the refresh tokens of one grant.

@@ -267,6 +267,6 @@ type Answer[T any] struct {
 
 // Done is the answer to what takes something away.
 type Done struct {
-	Done  bool `json:"done"`
+	Done  bool `json:"done"`            // false: there was nothing to take away
 	Count int  `json:"count,omitempty"` // of the things that were taken away, if it can be several
 }

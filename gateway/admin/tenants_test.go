@@ -130,6 +130,10 @@ func TestFilesOwnTheirTenants(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	o.fails(404, "not_found", "DELETE", "tenants/filed/families/f", "")
+	before := len(o.entries())
+	if d := data[admin.Done](t, o.ask(200, "DELETE", "tenants/filed/keys/ci/families", "")); d.Done || len(o.entries()) != before {
+		t.Errorf("%+v", d)
+	}
 }
 
 func TestListOfTenants(t *testing.T) {
