@@ -178,9 +178,13 @@ func (c *call) unowned(id tenant.ID) error {
 	if !filed {
 		return nil
 	}
-	message := "The tenant " + strconv.Quote(string(id)) + " is defined by a file, and is changed there: " + f.File
+	place := f.File
 	if f.Line > 0 {
-		message += ":" + strconv.Itoa(f.Line)
+		place += ":" + strconv.Itoa(f.Line)
+	}
+	message := "The tenant " + strconv.Quote(string(id)) + " is defined by a file, and is changed there: " + place
+	if place == "" {
+		message = "The tenant " + strconv.Quote(string(id)) + " is part of the demonstration"
 	}
 	return &ownedError{apiError{http.StatusConflict, "file_owned", message + "."}, f.File, f.Line}
 }

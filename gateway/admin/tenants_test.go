@@ -56,6 +56,32 @@ func TestTenants(t *testing.T) {
 	}
 }
 
+// TestChangesAtOnce has many change a tenant and a key that all have seen the same.
+func TestChangesAtOnce(t *testing.T) {
+	o := open(t)
+	tag := o.ask(200, "GET", "tenants/acme", "").header.Get("ETag")
+	before := len(o.entries())
+	f := func(method, path string, header ...string) {
+		t.Helper()
+		statuses := make(chan int, 8)
+		for range cap(statuses) {
+			go func() { statuses <- o.from("admin", method, "/admin/v1/tenants/acme"+path, `{}`, header...).status }()
+		}
+		count := map[int]int{}
+		for range cap(statuses) {
+			count[<-statuses]++
+		}
+		if count[200] != 1 || count[409]+count[412]+count[404] != cap(statuses)-1 {
+			t.Errorf("%s %s: %v", method, path, count)
+		}
+	}
+	f("PUT", "", "If-Match", tag)
+	f("POST", "/keys/ci/revoke")
+	if n := len(o.entries()) - before; n != 2 {
+		t.Errorf("%d entries", n)
+	}
+}
+
 func TestTenantsThatAreRefused(t *testing.T) {
 	o := open(t)
 	f := func(status int, code, body string) {
@@ -133,6 +159,14 @@ func TestFilesOwnTheirTenants(t *testing.T) {
 	before := len(o.entries())
 	if d := data[admin.Done](t, o.ask(200, "DELETE", "tenants/filed/keys/ci/families", "")); d.Done || len(o.entries()) != before {
 		t.Errorf("%+v", d)
+	}
+}
+
+// TestDemonstration has a tenant that is in no file.
+func TestDemonstration(t *testing.T) {
+	o := open(t, func(o *admin.Options) { o.Files = files{"demo": {Tenant: store.Tenant{ID: "demo"}}} })
+	if a := o.fails(409, "file_owned", "DELETE", "tenants/demo", ""); !strings.Contains(a.body, "part of the demonstration") {
+		t.Errorf("%s", a.body)
 	}
 }
 
