@@ -66,9 +66,10 @@ test-sdk: sdk ## The official SDKs as clients of a running gateway
 race: compiler servers ## The Go tests with the race detector, without the SDKs
 	go test -race $$(go list ./... | $(NOT_SDK))
 
-chaos: servers ## What tests do briefly, for long: KILLS (1000) of the ledger, each OUTAGE of Redis 60s
-	SLUICE_LEDGER_KILLS=$(KILLS) go test -count=1 -timeout 60m -run '^TestKilled$$' -v ./gateway/ledger
-	SLUICE_OUTAGE=$(OUTAGE) go test -count=1 -timeout 60m -run '^TestOutages$$' -v ./gateway/meter/redis
+chaos: servers ## What tests do briefly, for long: KILLS (1000) of a process, each OUTAGE of Redis 60s
+	SLUICE_LEDGER_KILLS=$(KILLS) go test -count=1 -timeout 60m -run '^TestKilled$$' ./gateway/ledger
+	SLUICE_OUTAGE=$(OUTAGE) go test -count=1 -timeout 60m -run '^TestOutages$$' ./gateway/meter/redis
+	SLUICE_CHAOS_ROUNDS=$(KILLS) SLUICE_CHAOS_PAUSE=$(OUTAGE) go test -count=1 -timeout 6h ./gateway/internal/fleet
 
 fuzz: ## Run every fuzz target for FUZZTIME (30s) in turn
 	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' cmd config gateway plugins benchmarks 2>/dev/null | sort | { \
