@@ -100,7 +100,7 @@ func load(ctx context.Context, b *books, nodes []*meter.Meters, each int, budget
 	for n, m := range nodes {
 		for i := range each {
 			all.Go(func() {
-				r := rand.New(rand.NewPCG(uint64(n), uint64(i))) //nolint:gosec // a test that can be repeated
+				r := rand.New(rand.NewPCG(uint64(n), uint64(i)))
 				for time.Now().Before(end) {
 					if why, ok := exchange(ctx, b, m, budget, r); !ok {
 						refused(n, why)
@@ -163,7 +163,7 @@ func TestMeteredBudgetOfAFleet(t *testing.T) {
 		for n, m := range nodes {
 			for i := range streams {
 				all.Go(func() {
-					r := rand.New(rand.NewPCG(uint64(n), uint64(i))) //nolint:gosec // a test that can be repeated
+					r := rand.New(rand.NewPCG(uint64(n), uint64(i)))
 					var p meter.Purse
 					m.Tenant("acme").Purse(&p, budget)
 					<-time.After(time.Duration(r.Int64N(int64(time.Second))))
@@ -212,7 +212,7 @@ func TestLimitsOfAFleet(t *testing.T) {
 		for n, m := range nodes {
 			for i := range 100 {
 				all.Go(func() {
-					r := rand.New(rand.NewPCG(uint64(n), uint64(i))) //nolint:gosec // a test that can be repeated
+					r := rand.New(rand.NewPCG(uint64(n), uint64(i)))
 					for time.Since(began) < 10*time.Second {
 						var h meter.Hold
 						if why, ok := m.Tenant("acme").Admit(t.Context(), &h, 0, []meter.Ask{{Limits: limits}}); !ok {

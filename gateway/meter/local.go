@@ -81,7 +81,7 @@ func (l *Local) Draw(ctx context.Context, r *Request) (*Reply, error) {
 	if known && r.Epoch != 0 && r.Epoch != t.epoch {
 		return &Reply{Epoch: t.epoch}, ErrEpoch
 	}
-	node, err := t.enter(r, now)
+	node, err := t.enter(r)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ type localNode struct {
 }
 
 // enter notes a request and says which node it is of.
-func (t *localTenant) enter(r *Request, now clock.Instant) (node int, err error) {
+func (t *localTenant) enter(r *Request) (node int, err error) {
 	node = t.node(r.Node)
 	n := &t.nodes[node]
 	if r.Boot < n.boot || r.Boot == n.boot && r.Seq < n.seq {

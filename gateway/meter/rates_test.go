@@ -156,7 +156,7 @@ func TestLargeRatesAreNeverExceeded(t *testing.T) {
 			var tenants []*meter.Tenant
 			for i := range nodes {
 				m := meter.New(meter.Options{Pool: pool, Node: string(rune('a' + i))})
-				defer m.Close(t.Context())
+				defer m.Close(t.Context()) //nolint:gocritic // of three at most
 				tenants = append(tenants, m.Tenant("acme"))
 			}
 			g := gcra{limit: limits.Requests}

@@ -19,7 +19,7 @@ func rawRead(tcp *net.TCPConn, c *conn) (syscall.RawConn, func(fd uintptr) bool)
 	}
 	return raw, func(fd uintptr) bool {
 		if len(c.ask) > 0 {
-			return !c.sendAsk(int(fd)) //nolint:gosec // descriptors are small
+			return !c.sendAsk(int(fd))
 		}
 		b := c.room()
 		for {

@@ -82,13 +82,17 @@ func (k *Kind) routes(c *Config) map[string]*route {
 		r.terminal = k.Name == "anthropic" // its documents and SDKs know no other end than message_stop
 		r.noted = r.native && e.Name == createResponse
 		r.answer = slices.Contains(stored[:4], e.Name)
-		r.forwarded = []gateway.Field{{Name: "Openai-Beta"}, {Name: "X-Client-Request-Id"}}
-		if at.Dialect == "anthropic" {
-			r.forwarded = []gateway.Field{{Name: "Anthropic-Version", Value: "2023-06-01"}, {Name: "Anthropic-Beta"}, {Name: "X-Client-Request-Id"}}
-		}
+		r.forwarded = forwarded(at.Dialect)
 		table[e.Name] = r
 	}
 	return table
+}
+
+func forwarded(dialect string) []gateway.Field {
+	if dialect == "anthropic" {
+		return []gateway.Field{{Name: "Anthropic-Version", Value: "2023-06-01"}, {Name: "Anthropic-Beta"}, {Name: "X-Client-Request-Id"}}
+	}
+	return []gateway.Field{{Name: "Openai-Beta"}, {Name: "X-Client-Request-Id"}}
 }
 
 // appendTarget adds the method and the request target. Paths come from the table alone: of the caller's there is only an

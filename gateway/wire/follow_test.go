@@ -189,7 +189,7 @@ func FuzzFollower(f *testing.F) {
 				t.Fatalf("%s: %s", d.Name, ev.Data)
 			}
 		}
-		if ends != nil && !d.Ends(ends[len(ends)-1].Name, ends[len(ends)-1].Data) {
+		if len(ends) > 0 && !d.Ends(ends[len(ends)-1].Name, ends[len(ends)-1].Data) {
 			t.Fatalf("%s: no end: %s", d.Name, ends[len(ends)-1].Data)
 		}
 	})

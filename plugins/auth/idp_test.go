@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -129,10 +130,7 @@ func public(k crypto.PublicKey, kid, alg string) jwkset.JWKMarshal {
 
 // with changes one member; nil takes it out.
 func with(m map[string]any, pairs ...any) map[string]any {
-	out := map[string]any{}
-	for k, v := range m {
-		out[k] = v
-	}
+	out := maps.Clone(m)
 	for i := 0; i < len(pairs); i += 2 {
 		if name := pairs[i].(string); pairs[i+1] == nil {
 			delete(out, name)

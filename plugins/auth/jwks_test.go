@@ -79,7 +79,7 @@ func TestRotation(t *testing.T) {
 	// All keys are withdrawn.
 	b.idp.serve()
 	b.pass(16 * time.Minute)
-	b.ask(before)
+	_, _ = b.ask(before)
 	b.fetched(7, 0)
 	b.refused(sign(t, jwt.SigningMethodRS256, b.idp.rsa, header("RS256", "next"), long))
 	b.refused(sign(t, jwt.SigningMethodRS256, b.idp.rsa, header("RS256", ""), long))
@@ -208,7 +208,7 @@ func TestKeySets(t *testing.T) {
 	// A set of one key needs no name.
 	b.idp.serve(public(b.idp.rsa.Public(), "", ""))
 	b.pass(16 * time.Minute)
-	b.ask(b.rs256(good()))
+	_, _ = b.ask(b.rs256(good()))
 	b.fetched(2, 0)
 	b.accepted(sign(t, jwt.SigningMethodRS256, b.idp.rsa, header("RS256", ""), good()))
 }

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"context"
 	"net/netip"
 	"sync"
 	"testing"
@@ -106,18 +105,18 @@ func TestEqualWork(t *testing.T) {
 	d := gateway.NewDirectory(gateway.Entries{Tenants: []*gateway.Tenant{acme}, Keys: keys})
 	for i, k := range list {
 		hashes, hmacs = 0, 0
-		_, err := a.Authenticate(context.Background(), header(k), netip.MustParseAddr("192.0.2.1"), d)
+		_, err := a.Authenticate(t.Context(), header(k), netip.MustParseAddr("192.0.2.1"), d)
 		if (err == nil) != (i < 3) || hashes != 1 || hmacs != 1 {
 			t.Errorf("%d: %d hashes, %d with the pepper, %v", i, hashes, hmacs, err)
 		}
 	}
 	// Locked out: nothing is looked up.
 	for range 20 {
-		_, _ = a.Authenticate(context.Background(), header(list[5]), netip.MustParseAddr("192.0.2.2"), d)
+		_, _ = a.Authenticate(t.Context(), header(list[5]), netip.MustParseAddr("192.0.2.2"), d)
 	}
 	for i, k := range list {
 		hashes, hmacs = 0, 0
-		if _, err := a.Authenticate(context.Background(), header(k), netip.MustParseAddr("192.0.2.2"), d); gateway.AsError(err).Status != 429 || hashes != 1 || hmacs != 0 {
+		if _, err := a.Authenticate(t.Context(), header(k), netip.MustParseAddr("192.0.2.2"), d); gateway.AsError(err).Status != 429 || hashes != 1 || hmacs != 0 {
 			t.Errorf("%d: %d hashes, %d with the pepper, %v", i, hashes, hmacs, err)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/redis/rueidis" //nolint:depguard // the one place for the stream
+	"github.com/redis/rueidis"
 
 	"github.com/sluice-ai/sluice/gateway/ledger"
 )

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/rueidis" //nolint:depguard // as in publish.go
+	"github.com/redis/rueidis"
 
 	"github.com/sluice-ai/sluice/gateway/internal/servers"
 	"github.com/sluice-ai/sluice/gateway/ledger"

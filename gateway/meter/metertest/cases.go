@@ -51,7 +51,7 @@ func repeated(t *testing.T, f Fleet) {
 		line := func(used, has, need, want int64) meter.Line {
 			l := of(k, 100, used, has, need, want)
 			if k == meter.Money {
-				l.Account.Window, l.Account.Per = month.Window, month.Per
+				l.Account.Window, l.Account.Per = month().Window, month().Per
 			}
 			return l
 		}
@@ -402,7 +402,7 @@ func asLocal(t *testing.T, f Fleet) {
 
 func someLines(random *rand.Rand) (lines []meter.Line) {
 	key := tenant.Scope{Kind: tenant.OfKey, Name: "ci"}
-	for _, account := range []meter.Account{month, {Kind: meter.Concurrent}, {Kind: meter.Money, Per: tenant.Total, Scope: key}} {
+	for _, account := range []meter.Account{month(), {Kind: meter.Concurrent}, {Kind: meter.Money, Per: tenant.Total, Scope: key}} {
 		if random.IntN(3) == 0 {
 			continue
 		}

@@ -125,14 +125,17 @@ func (n *node) send(seq int64, lines ...meter.Line) (*meter.Reply, error) {
 // pass lets time pass.
 func pass(d time.Duration) { <-time.After(d) }
 
-var month = meter.Account{Kind: meter.Money, Per: tenant.Month, Window: 1_793_491_200} // November 2026
+// month is of a budget, of November 2026.
+func month() meter.Account {
+	return meter.Account{Kind: meter.Money, Per: tenant.Month, Window: 1_793_491_200}
+}
 
 // money is a line of a budget of 100 with what was used, all of it spent.
 func money(used, has, need, want int64) meter.Line {
-	return meter.Line{Account: month, Limit: 100, Used: used, Spent: used, Has: has, Need: need, Want: want, Until: time.Unix(1_796_083_200, 0)}
+	return meter.Line{Account: month(), Limit: 100, Used: used, Spent: used, Has: has, Need: need, Want: want, Until: time.Unix(1_796_083_200, 0)}
 }
 
-func of(kind meter.Kind, limit, used, has, need, want int64) meter.Line {
+func of(kind meter.Kind, limit, used, has, need, want int64) meter.Line { //nolint:revive // as a line has them
 	return meter.Line{Account: meter.Account{Kind: kind}, Limit: limit, Used: used, Spent: used, Has: has, Need: need, Want: want}
 }
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/redis/rueidis" //nolint:depguard // as in pool.go
+	"github.com/redis/rueidis"
 
 	"github.com/sluice-ai/sluice/gateway/meter"
 )

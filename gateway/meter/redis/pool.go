@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/rueidis" //nolint:depguard // the one place
+	"github.com/redis/rueidis"
 
 	"github.com/sluice-ai/sluice/gateway/meter"
 )

@@ -2,6 +2,7 @@ package openai
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -56,7 +57,7 @@ func (f *follower) begin(data []byte) {
 // sameChoice says whether an event is about the first choice, if that can be seen at once: most streams have no other.
 func (f *follower) sameChoice(data []byte) bool {
 	i := bytes.Index(data, indexMember)
-	return i < 0 || len(data) > i+len(indexMember)+1 && data[i+len(indexMember)] == byte('0'+f.first) && data[i+len(indexMember)+1] == ','
+	return i < 0 || len(data) > i+len(indexMember)+1 && int(data[i+len(indexMember)])-'0' == f.first && data[i+len(indexMember)+1] == ','
 }
 
 // note keeps which choices have come.
@@ -67,30 +68,17 @@ func (f *follower) note(data []byte) {
 		switch {
 		case f.first < 0:
 			f.first = i
-		case i != f.first && !contains(f.more, i):
+		case i != f.first && !slices.Contains(f.more, i):
 			f.more = append(f.more, i)
 		}
 		return true
 	})
 }
 
-func contains(list []int, n int) bool {
-	for _, m := range list {
-		if m == n {
-			return true
-		}
-	}
-	return false
-}
-
 // tells says whether an event has a finish reason.
 func tells(data []byte) bool {
-	i := bytes.Index(data, reasonMember)
-	if i < 0 {
-		return false
-	}
-	v := space(data[i+len(reasonMember):])
-	if len(v) == 0 || v[0] != ':' {
+	_, v, found := bytes.Cut(data, reasonMember)
+	if v = space(v); !found || len(v) == 0 || v[0] != ':' {
 		return false
 	}
 	v = space(v[1:])

@@ -107,7 +107,7 @@ func (c *Cursor) Enter() bool { return c.enter('{', 0) }
 func (c *Cursor) EnterArray() bool { return c.enter('[', 1) }
 
 func (c *Cursor) enter(open byte, list uint64) bool {
-	if !c.Begins(open) || c.s.depth >= MaxDepth-int(list) {
+	if !c.Begins(open) || c.s.depth >= MaxDepth-int(list) { //nolint:gosec // 0 or 1
 		return false // what is too deep is a fault once it is read
 	}
 	c.s.depth++
