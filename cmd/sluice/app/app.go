@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -43,7 +44,8 @@ type App struct {
 	admin    *admin.Server
 	api, ops net.Listener // ops is nil without an admin listener
 
-	applying sync.Mutex // one reload at a time
+	applying sync.Mutex                    // one reload at a time
+	current  atomic.Pointer[config.Config] // what is in effect, tenants of the store included
 	metrics  metrics
 	state    state
 	feed     admin.Feed
@@ -107,6 +109,7 @@ func Start(o Options) (a *App, err error) {
 	if err := a.runtime.Apply(c); err != nil {
 		return nil, err
 	}
+	a.current.Store(c)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.metrics = newMetrics(registry, o.Version)
@@ -118,9 +121,10 @@ func Start(o Options) (a *App, err error) {
 	if a.admin != nil {
 		a.run(func() error { return a.admin.Serve(a.ops) })
 	}
-	a.work.Go(func() { o.Loader.Watch(ctx, a.reload) })
+	again := func() { _ = a.reload() } // it was logged
+	a.work.Go(func() { o.Loader.Watch(ctx, again) })
 	if a.made != nil {
-		a.work.Go(func() { a.made.watch(ctx, a.reload) })
+		a.work.Go(func() { a.made.watch(ctx, again) })
 	}
 	a.state.setReason("")
 	return a, nil
@@ -145,7 +149,11 @@ func (a *App) listen(registry *prometheus.Registry) error {
 		return fmt.Errorf("server.listen: %w", err)
 	}
 	if s.AdminListen != "" {
-		a.admin = admin.New(admin.Options{Metrics: prometheus.Gatherers{registry, a.runtime}, Health: a.health, Targets: a.runtime.Targets(), Feed: &a.feed, Log: a.o.Log.Named("admin")})
+		o, err := a.office(registry)
+		if err != nil {
+			return err
+		}
+		a.admin = admin.New(o)
 		if a.ops, err = net.Listen("tcp", s.AdminListen); err != nil {
 			return fmt.Errorf("server.admin_listen: %w", err)
 		}
@@ -182,10 +190,11 @@ func (a *App) Failed() <-chan error { return a.failed }
 
 // reload applies what changed on disk. Whatever is wrong, the last good state serves on, even after a panic: a mistake of
 // ours in building what nobody uses yet must not end the process.
-func (a *App) reload() {
+func (a *App) reload() (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			a.state.loaded(nil, fmt.Errorf("panic while applying the configuration: %v", r))
+			err = fmt.Errorf("panic while applying the configuration: %v", r)
+			a.state.loaded(nil, err)
 			a.metrics.reloaded(false, 0)
 			a.o.Log.Error("panic while applying the configuration", zap.Any("panic", r), zap.Stack("stack"))
 		}
@@ -204,13 +213,16 @@ func (a *App) reload() {
 	}
 	if err != nil {
 		a.o.Log.Error("the configuration is broken; nothing changes", zap.Error(err))
-		return
+		return err
 	}
+	a.current.Store(c)
+	a.applyTokens(c)
 	fields := []zap.Field{zap.Int("generation", a.runtime.Number()), zap.Int("tenants", len(c.Tenants.List))}
 	if !sameServer(c.Server, a.config.Server) || c.Stores != a.config.Stores || slices.Contains(c.Chain, "ledger") && a.stores.journal == nil {
 		fields = append(fields, zap.String("restart", "settings of the server's listeners or of stores changed; they apply after a restart"))
 	}
 	a.o.Log.Info("configuration applied", fields...)
+	return nil
 }
 
 // Drain stops the gateway without losing what runs: it says "not ready", waits for load balancers to notice, stops

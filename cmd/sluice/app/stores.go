@@ -16,7 +16,6 @@ import (
 
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway/ledger"
-	"github.com/sluice-ai/sluice/gateway/ledger/publish"
 	"github.com/sluice-ai/sluice/gateway/meter"
 	"github.com/sluice-ai/sluice/gateway/meter/redis"
 	"github.com/sluice-ai/sluice/gateway/store"
@@ -297,51 +296,6 @@ func (s *stores) close() error {
 		errs = append(errs, s.store.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// sink is where rows are shipped to: the store, and a stream behind it if that is configured.
-func (s *stores) sink() ledger.Sink {
-	pool, shared := s.pool.(*redis.Pool)
-	if s.config.Publish == "" || !shared {
-		return s.store
-	}
-	return &publisher{Store: s.store, pool: pool, o: publish.Options{Stream: s.config.Publish, Keep: published, Lost: s.lost}}
-}
-
-// published is how many rows a stream keeps.
-const published = 1_000_000
-
-func (s *stores) lost(rows int, err error) {
-	s.log.Warn("rows were not published; the ledger has them", zap.Int("rows", rows), zap.Error(err))
-}
-
-// publisher is a store whose rows are published once it has them, as far as Redis can be reached.
-type publisher struct {
-	store.Store
-	pool *redis.Pool
-	o    publish.Options
-}
-
-var errUnreached = errors.New("redis was not reached yet")
-
-// Insert implements ledger.Sink.
-func (p *publisher) Insert(ctx context.Context, rows []ledger.Row) (int, error) {
-	if c := p.pool.Client(); c != nil {
-		return publish.New(p.Store, c, p.o).Insert(ctx, rows)
-	}
-	n, err := p.Store.Insert(ctx, rows)
-	if err == nil {
-		p.o.Lost(len(rows), errUnreached)
-	}
-	return n, err
-}
-
-// InsertPrices implements ledger.PriceSink.
-func (p *publisher) InsertPrices(ctx context.Context, prices []ledger.Price) error {
-	if keeps, ok := p.Store.(ledger.PriceSink); ok {
-		return keeps.InsertPrices(ctx, prices)
-	}
-	return nil
 }
 
 // lent is what plugins have of the stores.

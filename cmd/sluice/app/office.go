@@ -1,0 +1,69 @@
+package app
+
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/sluice-ai/sluice/cmd/sluice/desk"
+	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/gateway/admin"
+	"github.com/sluice-ai/sluice/plugins/auth"
+	"github.com/sluice-ai/sluice/plugins/auth/key"
+)
+
+// office is what the admin API is given.
+func (a *App) office(registry *prometheus.Registry) (admin.Options, error) {
+	tokens, err := desk.Tokens(a.config.Admin)
+	if err != nil {
+		return admin.Options{}, err
+	}
+	pepper := pepperOf(a.config)
+	o := admin.Options{
+		Metrics: prometheus.Gatherers{registry, a.runtime}, GuardMetrics: a.config.Admin.Metrics == config.TokenMetrics,
+		Health: a.health, Targets: a.runtime.Targets(), Feed: &a.feed, Log: a.o.Log.Named("admin"),
+		Tokens: tokens, Files: desk.Files(a.current.Load),
+		Meters: a.stores.meters, Nodes: a.stores.pool.Nodes,
+		Check: desk.Check, Mint: desk.Mint(pepper), Apply: a.applyStore,
+	}
+	if !pepper.IsZero() {
+		o.Pepper = key.NewPepper(pepper.Reveal()).Digest
+	}
+	if a.stores.store != nil {
+		o.Store, o.Journal = a.stores.store, a.stores.journal
+	}
+	return o, nil
+}
+
+// pepperOf is the pepper of keys' digests; nothing if there is none.
+func pepperOf(c *config.Config) config.Secret {
+	if settings, ok := c.Plugins["auth"].(*auth.Config); ok {
+		return settings.Pepper
+	}
+	return config.Secret{}
+}
+
+// applyStore makes a change in the store effective on this node at once.
+func (a *App) applyStore(ctx context.Context) error {
+	if a.made == nil {
+		return nil
+	}
+	if _, err := a.made.refresh(ctx); err != nil {
+		return err
+	}
+	return a.reload()
+}
+
+// applyTokens makes the operators' tokens those of a configuration.
+func (a *App) applyTokens(c *config.Config) {
+	if a.admin == nil {
+		return
+	}
+	tokens, err := desk.Tokens(c.Admin)
+	if err != nil {
+		a.o.Log.Error("the operators' tokens stay as they were", zap.Error(err))
+		return
+	}
+	a.admin.Use(tokens)
+}
