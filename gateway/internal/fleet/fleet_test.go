@@ -36,7 +36,7 @@ func run(m *testing.M) int {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	binary = filepath.Join(dir, "sluice")
 	if out, err := exec.Command("go", "build", "-o", binary, "../../../cmd/sluice").CombinedOutput(); err != nil {
 		_, _ = os.Stderr.Write(out)
@@ -127,10 +127,9 @@ func digest(key string) string {
 // node is a gateway.
 type node struct {
 	*servers.Process
-	s           *site
-	name, dir   string
-	url, ops    string
-	credentials string // of an operator, if needed
+	s         *site
+	name, dir string
+	url, ops  string // of the API, and of the admin listener
 }
 
 // start starts a node and waits until it is ready.

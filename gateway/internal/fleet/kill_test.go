@@ -67,7 +67,7 @@ const workers = 16
 // killed kills a node so many times, each after a while of load, and starts it again.
 func (s *site) killed(n *node, times int) {
 	s.t.Helper()
-	r := rand.New(rand.NewPCG(uint64(os.Getpid()), 1)) //nolint:gosec // moments, no secrets
+	r := rand.New(rand.NewPCG(uint64(os.Getpid()), 1))
 	s.t.Logf("seed %d", os.Getpid())
 	for range times {
 		done, over := make(chan struct{}), make(chan struct{})

@@ -33,8 +33,6 @@ type line struct {
 // price is what a token costs, in picodollars: 1000 USD for a million.
 const price = 1_000_000_000
 
-func (l *line) cost() int64 { return (l.input + l.output) * price }
-
 func startProvider(t *testing.T) *provider {
 	t.Helper()
 	p := &provider{}
