@@ -181,6 +181,9 @@ func client(t *testing.T) *http.Client {
 	return &http.Client{Transport: transport, Timeout: patience}
 }
 
+// reload applies what was written. Some of that is wrong on purpose: what is served then is what tests look at.
+func (s *site) reload() { _ = s.App.reload() }
+
 type answer struct {
 	status int
 	header http.Header
