@@ -19,9 +19,16 @@ const (
 
 // TestStrictFleet has 200 callers at three nodes spend one budget, to the last. Not a picodollar more is charged.
 func TestStrictFleet(t *testing.T) {
+	t.Run("redis", func(t *testing.T) { strictFleet(t, "redis://"+startRedis(t)) })
+	t.Run("cluster", func(t *testing.T) {
+		strictFleet(t, "redis+cluster://"+strings.Join(servers.StartCluster(t, 3, false).Addrs(), ","))
+	})
+}
+
+func strictFleet(t *testing.T, shared string) {
 	s := newSite(t)
 	s.database()
-	s.shared = "redis://" + startRedis(t)
+	s.shared = shared
 	const budget = 60_000_000_000_000
 	s.tenant("acme", keyOf("ci", callerKey)+"budgets: [{usd: 60, per: total, mode: strict}]\n")
 	nodes := s.nodes("n1", "n2", "n3")

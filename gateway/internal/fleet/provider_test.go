@@ -48,6 +48,9 @@ func (p *provider) log() []line {
 	return slices.Clone(p.lines)
 }
 
+// said is a token of every answer.
+const said = "CANARY-answer-2b9e"
+
 // question is what the provider understands of a request. Its user says how long the answer would be: "40 tokens, 2ms each".
 type question struct {
 	Model     string `json:"model"`
@@ -75,6 +78,8 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var each time.Duration
 	_, _ = fmt.Sscanf(l.content, "%d tokens, %v each", &l.output, &each) // or as it is
+	status := http.StatusOK
+	_, _ = fmt.Sscanf(l.content, "refuse %d", &status)
 	for _, most := range []int64{q.MaxTokens, q.Limit} {
 		if most > 0 {
 			l.output = min(l.output, most)
@@ -84,6 +89,13 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.lines = append(p.lines, l)
 	p.mu.Unlock()
 	switch {
+	case status != http.StatusOK: // and tell everything; what callers have to mend themselves is told to them as it is
+		if status == http.StatusBadRequest {
+			l.key = ""
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"error":{"message":"Incorrect API key provided: %s. The prompt was: %s","type":"invalid_request_error","code":"invalid_api_key"}}`, l.key, l.content)
 	case l.content == "":
 		p.thing(w, r, l.key)
 	case q.Stream:
@@ -93,7 +105,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, `{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":%q,"choices":[{"index":0,"message":{"role":"assistant","content":"well"},"finish_reason":"stop"}],"usage":%s}`, q.Model, l.usage())
+		fmt.Fprintf(w, `{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":%q,"choices":[{"index":0,"message":{"role":"assistant","content":"`+said+`"},"finish_reason":"stop"}],"usage":%s}`, q.Model, l.usage())
 	}
 }
 
@@ -114,7 +126,7 @@ func (l *line) stream(w http.ResponseWriter, r *http.Request, each time.Duration
 		_ = http.NewResponseController(w).Flush() // whoever has left is noticed below
 	}
 	for range l.output {
-		event(`{"index":0,"delta":{"content":"word"},"finish_reason":null}`, "")
+		event(`{"index":0,"delta":{"content":"`+said+`"},"finish_reason":null}`, "")
 		if !wait(r, each) {
 			return
 		}

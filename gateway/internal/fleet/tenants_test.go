@@ -217,7 +217,7 @@ func (n *node) respond(key string) (id string) {
 	return a.ID
 }
 
-// theirs says that rows are asked for by tenant.
+// theirs asks the store, and the admin API as one tenant's operator, about another.
 func (s *site) theirs(n *node) {
 	s.t.Helper()
 	db, err := postgres.Open(s.ledger)
@@ -236,5 +236,28 @@ func (s *site) theirs(n *node) {
 			}
 			return err
 		})
+	}
+	f := func(id, path string, want int) {
+		s.t.Helper()
+		status, body, err := get(s.t.Context(), n.ops+"/admin/v1/"+path, "CANARY-ops-"+id)
+		other := map[string]string{"acme": "bolt", "bolt": "acme"}[id]
+		if err != nil || status != want || strings.Contains(body, other) || strings.Contains(body, "coil") {
+			s.t.Errorf("%s, %s: %d %s %v", id, path, status, body, err)
+		}
+		if status == 200 && !strings.Contains(path, "verify") && !strings.Contains(path, "audit") && path != "usage" && !strings.Contains(body, id) {
+			s.t.Errorf("%s, %s: nothing of its own: %s", id, path, body)
+		}
+	}
+	for id, other := range map[string]string{"acme": "bolt", "bolt": "acme"} {
+		for _, path := range []string{"tenants", "usage", "ledger", "ledger.csv", "audit", "ledger/verify"} {
+			f(id, path, 200)
+		}
+		f(id, "tenants/"+id, 200)
+		for _, path := range []string{"", "/keys", "/limits", "/budgets"} {
+			status, body, err := get(s.t.Context(), n.ops+"/admin/v1/tenants/"+other+path, "CANARY-ops-"+id)
+			if err != nil || status != 404 {
+				s.t.Errorf("%s, %s%s: %d %s %v", id, other, path, status, body, err)
+			}
+		}
 	}
 }
