@@ -35,7 +35,7 @@ func TestKill(t *testing.T) {
 	s.killed(n, rounds(t, 20))
 	n.Stop() // what is in the journal goes into the store
 	all := s.settled(func() []row { return sqliteRows(t, filepath.Join(n.dir, "ledger.db")) })
-	s.unknown(all, rounds(t, 20))
+	s.unknown(all, rounds(t, 20), workers)
 }
 
 // TestKillFleet does the same to one of three nodes with a Redis and a PostgreSQL, while the others serve on.
@@ -58,7 +58,47 @@ func TestKillFleet(t *testing.T) {
 	for _, n := range nodes {
 		n.Stop()
 	}
-	s.unknown(s.settled(s.rows), times)
+	s.unknown(s.settled(s.rows), times, workers)
+}
+
+// TestKillStrict kills a node while a strict budget is spent to its end. What is charged for requests of which nobody knows what
+// became is in the budget, too.
+func TestKillStrict(t *testing.T) {
+	s := newSite(t)
+	s.database()
+	s.shared = "redis://" + startRedis(t)
+	const budget, times = 120_000_000_000_000, 4
+	s.tenant("acme", keyOf("ci", callerKey)+"budgets: [{usd: 120, per: total, mode: strict}]\n")
+	nodes := s.nodes("n1", "n2", "n3")
+	s.warm(nodes, callerKey)
+	var work sync.WaitGroup
+	work.Go(func() {
+		for range times {
+			<-time.After(200 * time.Millisecond)
+			nodes[0].Kill()
+			nodes[0].Restart()
+		}
+	})
+	s.spend(nodes, chat("16 tokens, 1ms each"), func(before bool, a *answer) bool {
+		switch {
+		case before, a.whole(), a.err != nil, a.code() == "budget_unavailable":
+			return true
+		case a.code() != "insufficient_quota":
+			t.Errorf("%+v", a)
+		}
+		return false
+	})
+	work.Wait()
+	for _, n := range nodes {
+		n.Stop()
+	}
+	all := s.settled(s.rows)
+	s.unknown(all, times, callers)
+	spent := charges(all)
+	t.Logf("%s of %s charged", usd(spent), usd(budget))
+	if spent > budget || spent < budget/100*80 {
+		t.Errorf("%d pd of %d pd charged", spent, int64(budget))
+	}
 }
 
 // workers ask at once in the tests that kill.
@@ -105,7 +145,7 @@ func (s *site) load(n *node, done <-chan struct{}) {
 }
 
 // unknown says that no more rows are without an end than requests were under way.
-func (s *site) unknown(all []row, times int) {
+func (s *site) unknown(all []row, times, atOnce int) {
 	s.t.Helper()
 	outcomes := map[string]int{}
 	for i := range all {
@@ -115,8 +155,8 @@ func (s *site) unknown(all []row, times int) {
 		}
 	}
 	s.t.Logf("%d kills, %d requests at the provider, rows: %v", times, len(s.provider.log()), outcomes)
-	if outcomes["unknown"] > times*workers {
-		s.t.Errorf("%d rows have no end after %d kills of %d requests each", outcomes["unknown"], times, workers)
+	if outcomes["unknown"] > times*atOnce {
+		s.t.Errorf("%d rows have no end after %d kills of %d requests each", outcomes["unknown"], times, atOnce)
 	}
 	if outcomes["complete"] == 0 || outcomes["unknown"] == 0 {
 		s.t.Errorf("%v: the test proves nothing", outcomes)
