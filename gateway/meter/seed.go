@@ -57,7 +57,7 @@ func (t *Tenant) seed(ctx context.Context, accounts []*account) {
 		spent = got
 	}
 	for i, a := range of {
-		if a.id == ids[i] { // and not turned to the next window meanwhile
+		if a.id == ids[i] && !a.seeds.asked { // nor turned to the next window meanwhile, nor asked for by another
 			t.learn(a, spent[i])
 		}
 	}
@@ -65,13 +65,15 @@ func (t *Tenant) seed(ctx context.Context, accounts []*account) {
 
 // learn takes over what the ledger knows of an account.
 func (t *Tenant) learn(a *account, spent map[string]int64) {
-	a.seeds.asked = true
+	a.seeds.asked, a.seeds.others = true, nil // the pool may not have answered to the last ones
+	others := int64(0)
 	for node, pd := range spent {
 		if node != t.meters.o.Node {
 			a.seeds.others = append(a.seeds.others, Seed{Node: node, Spent: nanos(max(pd, 0))})
-			a.others = plus(a.others, pd)
+			others = plus(others, pd)
 		}
 	}
+	a.others = max(a.others, others)
 	if a.seeds.own {
 		return
 	}
