@@ -94,11 +94,7 @@ func (s *stores) openLedger(ctx context.Context) error {
 	if left.Rows > 0 {
 		s.log.Info("rows that an earlier process left are being shipped", zap.Int("rows", left.Rows), zap.Int("unknown", left.Unknown))
 	}
-	if path, ok := strings.CutPrefix(s.config.Ledger, "sqlite:"); ok {
-		if s.store, err = sqlite.Open(ctx, filepath.Clean(path)); err != nil {
-			return fmt.Errorf("stores.ledger: %w", err)
-		}
-	} else if s.store, err = postgres.Open(s.config.Ledger); err != nil {
+	if s.store, err = openStore(ctx, s.config.Ledger); err != nil {
 		return fmt.Errorf("stores.ledger: %w", err)
 	}
 	short, cancel := context.WithTimeout(ctx, catchingUp)
@@ -107,6 +103,22 @@ func (s *stores) openLedger(ctx context.Context) error {
 		s.log.Warn("the ledger's store does not take rows yet; they wait in the journal", zap.Error(err))
 	}
 	return nil
+}
+
+// openStore opens the store of stores.ledger. With an error it is nil, and no interface that holds a nil.
+func openStore(ctx context.Context, address string) (store.Store, error) {
+	if path, ok := strings.CutPrefix(address, "sqlite:"); ok {
+		s, err := sqlite.Open(ctx, filepath.Clean(path))
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
+	s, err := postgres.Open(address)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // catchingUp is how long a start waits for a store to take what an earlier process left.
