@@ -43,6 +43,9 @@ func (x *Exchange) chargeFor(a *Attempt) int64 {
 
 // abandoned says whether a caller left, or did not want to wait any longer, while an attempt had not begun to answer.
 func (x *Exchange) abandoned(a *Attempt) bool {
+	if e, ok := errors.AsType[*Error](a.Err); ok && e.Origin == OriginUpstream { // it had failed before that
+		return false
+	}
 	return a == x.attempts[len(x.attempts)-1] && (errors.Is(x.Cause(), ErrGone) || x.Late())
 }
 

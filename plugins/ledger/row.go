@@ -105,7 +105,7 @@ func outcome(x *gateway.Exchange, a *gateway.Attempt, err error) rows.Outcome {
 		return rows.Failed
 	case a.Status >= 300:
 		return rows.Refused
-	case err != nil:
+	case err != nil && !isUpstream(a.Err):
 		if o, ended := interrupted(x, err); ended {
 			return o
 		}
@@ -138,6 +138,12 @@ func interrupted(x *gateway.Exchange, err error) (rows.Outcome, bool) {
 		return rows.Late, true
 	}
 	return rows.Spent, isSpent(err)
+}
+
+// isUpstream says whether it was the provider, or the way to it, that failed.
+func isUpstream(err error) bool {
+	e, is := errors.AsType[*gateway.Error](err)
+	return is && e.Origin == gateway.OriginUpstream
 }
 
 // isSpent says whether a budget ended an exchange.

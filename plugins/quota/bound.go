@@ -6,6 +6,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
 )
 
 // toolsTokens is what providers put around tools before they give them to a model, at most: Anthropic tells of 346 to 804 tokens.
@@ -39,7 +40,7 @@ func promptBound(r *gateway.Request, m *catalog.Model) (tokens int64, ok bool) {
 			return 0, false
 		}
 	}
-	if window > 0 {
+	if window > 0 && r.Endpoint.Decode != nil { // others have several prompts, each with a window of its own
 		length = min(length, window)
 	}
 	return length, true
@@ -101,15 +102,57 @@ func hasMore(parts []chat.Part) bool {
 	return false
 }
 
-// answerBound is the most tokens that each of the choices of an answer may be: what the request allows, but no more than the model
-// can; and if the request says nothing, no more than so many.
-func answerBound(r *gateway.Request, m *catalog.Model, unlimited int64) (each, choices int64) {
-	each, choices = r.AnswerTokens(), int64(max(r.Fields().N, 1))
-	if each <= 0 {
+// mostAnswer is more tokens than any answer has: what is beyond it is no limit, and would overflow when it is priced.
+const mostAnswer = 1 << 32
+
+// answerBound is the most tokens that each answer may be: what the request allows, but no more than the model can; and if the
+// request says nothing, no more than so many. There are as many answers as choices. Where nothing is generated it is 0.
+func answerBound(r *gateway.Request, m *catalog.Model, unlimited int64) (each, answers int64) {
+	if !generates(r.Endpoint) {
+		return 0, 1
+	}
+	if each = r.AnswerTokens(); each <= 0 {
 		each = unlimited
 	}
 	if m != nil && m.Output > 0 {
 		each = min(each, m.Output)
 	}
-	return each, choices
+	return min(each, mostAnswer), choices(r)
+}
+
+// generates says whether the answer is charged by its length.
+func generates(e *gateway.Endpoint) bool { return e.Decode != nil || e.Name == "completions" }
+
+// mostChoices bounds what is multiplied.
+const mostChoices = 1 << 20
+
+// choices is how many answers a request asks for.
+func choices(r *gateway.Request) int64 {
+	n := int64(max(r.Fields().N, 1))
+	if r.Endpoint.Name == "completions" {
+		if best, ok := peek.Int(peek.Find(r.Body(), []byte(`"best_of"`))); ok {
+			n = max(n, best)
+		}
+		n = min(n, mostChoices) * prompts(peek.Find(r.Body(), []byte(`"prompt"`)))
+	}
+	return min(n, mostChoices)
+}
+
+// prompts is how many there are in a "prompt" of the older completions: text, a list of texts, tokens, or a list of lists of them.
+func prompts(v []byte) int64 {
+	n, several := int64(0), false
+	peek.Elements(v, func(element []byte) bool {
+		n++
+		several = several || element[0] == '"' || element[0] == '['
+		return n < mostChoices
+	})
+	if !several {
+		return 1
+	}
+	return n
+}
+
+// inBackground says whether a request is answered before there is an answer, which is fetched later and for nothing.
+func inBackground(r *gateway.Request) bool {
+	return r.Endpoint.Dialect == "responses" && string(peek.Find(r.Body(), []byte(`"background"`))) == "true"
 }

@@ -59,7 +59,8 @@ func (m *metered) end() bool {
 	}
 	m.closed = true
 	_ = m.Stream.Close()
-	a := m.r.of
+	list := m.r.x.Attempts()
+	a := list[len(list)-1]
 	if a.Err == nil {
 		a.Err = m.cut
 	}
@@ -89,24 +90,32 @@ func (m *metered) Close() error {
 // margin is how many tokens before its end a piece is renewed: events have several.
 const margin = 64
 
+// current is what is paid for of the stream that is delivered; nil if nothing is known of its price.
+func (r *record) current() *lease {
+	list := r.x.Attempts()
+	for i := range r.leases {
+		if l := &r.leases[i]; l.of != nil && l.of == list[len(list)-1] {
+			return l
+		}
+	}
+	return nil
+}
+
 // renew pays for another piece if the last one is nearly used up, or for a smaller one if there is no more. The error says that all
 // that is paid for is used up.
 func (r *record) renew() *gateway.Error {
-	list := r.x.Attempts()
-	if a := list[len(list)-1]; a != r.of { // it has won against the one that was begun later
-		r.of, r.paid = a, r.p.c.Lease
-	}
-	for r.of.Said > r.paid-margin {
-		no, ok := r.piece(r.p.c.Lease)
+	l := r.current()
+	for l != nil && l.of.Said > l.paid-margin {
+		no, ok := r.piece(l, r.p.c.Lease)
 		if ok {
 			continue
 		}
-		if left := r.purse.Affordable(r.x.Context()) / max(r.lease/r.p.c.Lease, 1); no.What == meter.Money && left >= leastAnswer {
-			if _, ok = r.piece(min(left, r.p.c.Lease)); ok {
+		if left := r.purse.Affordable(r.x.Context()) / max(l.price/r.p.c.Lease, 1); no.What == meter.Money && left >= leastAnswer {
+			if _, ok = r.piece(l, min(left, r.p.c.Lease)); ok {
 				continue
 			}
 		}
-		if r.of.Said < r.paid {
+		if l.of.Said < l.paid {
 			return nil
 		}
 		return r.p.refuse(&no)
@@ -115,14 +124,14 @@ func (r *record) renew() *gateway.Error {
 }
 
 // piece pays for so many tokens.
-func (r *record) piece(tokens int64) (meter.Refusal, bool) {
-	pd := r.lease / r.p.c.Lease * tokens
+func (r *record) piece(l *lease, tokens int64) (meter.Refusal, bool) {
+	pd := l.price / r.p.c.Lease * tokens
 	if !r.purse.TryReserve(pd) {
 		if no, ok := r.purse.Reserve(r.x.Context(), pd); !ok {
 			return no, false
 		}
 	}
-	r.of.Reserved += pd
-	r.paid += tokens
+	l.of.Reserved += pd
+	l.paid += tokens
 	return meter.Refusal{}, true
 }

@@ -106,7 +106,7 @@ func (p *Plugin) serve(x *gateway.Exchange, next gateway.Handler) error {
 	if err := next.Serve(x); err != nil {
 		return err
 	}
-	if r.mode == tenant.Metered && r.lease > 0 && x.Reply.Kind == gateway.Events {
+	if r.pays && r.mode == tenant.Metered && x.Reply.Kind == gateway.Events && len(x.Attempts()) > 0 {
 		x.Reply.Stream = newMetered(r)
 	}
 	return nil
@@ -164,12 +164,12 @@ func estimate(x *gateway.Exchange, asks []meter.Ask) int64 {
 		return 0
 	}
 	n := x.Request.PromptTokens()
-	if e.Decode != nil || e.Name == "completions" {
-		answer := x.Request.AnswerTokens()
+	if generates(e) {
+		answer := min(x.Request.AnswerTokens(), mostAnswer)
 		if answer <= 0 {
 			answer = usualAnswer
 		}
-		n += answer * int64(max(x.Request.Fields().N, 1))
+		n += answer * choices(&x.Request)
 	}
 	return n
 }

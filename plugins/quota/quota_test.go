@@ -433,3 +433,62 @@ func TestOpaque(t *testing.T) {
 	f(`[{"role":"user","content":"hi"}],"web_search_options":{}`, "insufficient_quota")
 	f(`[{"role":"user","content":"hi"}],"documents":[{"text":"x"}]`, "insufficient_quota")
 }
+
+// askAt makes an exchange of another endpoint.
+func (s *site) askAt(e *gateway.Endpoint, body string) *gateway.Exchange {
+	return gatewaytest.New(s.t, gatewaytest.Request{Endpoint: e, Body: body, Directory: s.dir, Caller: gateway.Caller{Tenant: s.tenant, Key: "a"}})
+}
+
+// What generates nothing is bounded by its prompts, and refused like everything else when nothing is left.
+func TestEmbeddings(t *testing.T) {
+	for _, mode := range []tenant.Mode{tenant.Strict, tenant.Metered} {
+		m := &model{prompt: 100}
+		s := newSite(t, &gateway.Tenant{Budgets: []tenant.Budget{{Per: tenant.Day, Mode: mode, Amount: tenant.USD(price(250, 0))}}}, nil, map[string]gateway.Sender{"m": m})
+		e := gatewaytest.Endpoint("embeddings", "openai")
+		e.Policy = gateway.Callers
+		body := `{"model":"m","input":["` + strings.Repeat("x", 110) + `"]}`
+		got := ""
+		for range 4 {
+			got += s.outcome(s.askAt(e, body)) + " "
+		}
+		if !strings.HasPrefix(got, "ok ") || !strings.HasSuffix(got, "insufficient_quota ") {
+			t.Errorf("%s: %s", mode, got)
+		}
+	}
+}
+
+// A limit that the provider may not read is sent as one that it does; answers are counted as often as they are made.
+func TestLimitsOfAnswers(t *testing.T) {
+	f := func(name, body string, reserved int64) {
+		t.Helper()
+		m := &model{says: 50_000, prompt: 5}
+		s := newSite(t, &gateway.Tenant{Budgets: []tenant.Budget{{Per: tenant.Day, Mode: tenant.Strict, Amount: 1000 * tenant.Dollar}}}, nil, map[string]gateway.Sender{"m": m})
+		e := gatewaytest.Endpoint(name, "openai")
+		e.Policy = gateway.Callers
+		x := s.askAt(e, body)
+		if got := s.outcome(x); got != "ok" {
+			t.Fatalf("%s: %s", body, got)
+		}
+		if a := x.Attempts()[0]; a.Reserved != price(int64(len(body)), reserved) || a.MaxTokens == 0 || a.Charge > a.Reserved {
+			t.Errorf("%s: %d are reserved, limited to %d", body, a.Reserved, a.MaxTokens)
+		}
+	}
+	f("completions", `{"model":"m","prompt":"hi","max_completion_tokens":1}`, 1)
+	f("completions", `{"model":"m","prompt":"hi","max_tokens":100,"best_of":20}`, 2000)
+	f("completions", `{"model":"m","prompt":["hi","ho","ha"],"max_tokens":100,"n":2}`, 600)
+	f("completions", `{"model":"m","prompt":[1,2,3],"max_tokens":100}`, 100)
+	f("completions", `{"model":"m","prompt":"hi","max_tokens":4611686018427387904,"n":4}`, 4*50_000)
+}
+
+// What is answered in the background is charged nowhere later, so no budget that refuses covers it.
+func TestBackground(t *testing.T) {
+	s := newSite(t, &gateway.Tenant{Budgets: []tenant.Budget{{Per: tenant.Day, Mode: tenant.Metered, Amount: tenant.Dollar}}}, nil, map[string]gateway.Sender{"m": &model{says: 5}})
+	e := gatewaytest.Endpoint("responses.create", "responses")
+	e.Policy, e.Decode = gateway.Callers, wire.Responses.DecodeRequest
+	if got := s.outcome(s.askAt(e, `{"model":"m","input":"hi","background":true}`)); got != "not_in_strict_budgets" {
+		t.Error(got)
+	}
+	if got := s.outcome(s.askAt(e, `{"model":"m","input":"hi","background":false}`)); got != "ok" {
+		t.Error(got)
+	}
+}

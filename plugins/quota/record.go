@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/meter"
 	"github.com/sluice-ai/sluice/gateway/tenant"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -11,17 +12,14 @@ import (
 
 // record is what one exchange has taken. It watches the attempts.
 type record struct {
-	p     *Plugin
-	x     *gateway.Exchange
-	model string // canonical
-	hold  meter.Hold
-	purse meter.Purse
-	pays  bool        // it counts in budgets
-	mode  tenant.Mode // of the strictest of them
-	of    *gateway.Attempt
-	lease int64 // picodollars for Config.Lease tokens of the answer to of; 0: nothing is renewed
-	paid  int64 // tokens of it that are paid for
-	sent  bool
+	p      *Plugin
+	x      *gateway.Exchange
+	model  string // canonical
+	hold   meter.Hold
+	purse  meter.Purse
+	pays   bool        // it counts in budgets
+	mode   tenant.Mode // of the strictest of them
+	leases [2]lease    // of the attempts that are under way, the last first
 }
 
 var _ gateway.Witness = (*record)(nil)
@@ -87,7 +85,7 @@ func (r *record) downgrade(budgets []tenant.Budget) {
 	x := r.x
 	for i := range budgets {
 		b := &budgets[i]
-		if b.Downgrade == "" || len(b.WarnAt) == 0 || r.model == "" || x.Request.Endpoint.Model == gateway.NoModel {
+		if b.Downgrade == "" || len(b.WarnAt) == 0 || r.model == "" || x.Request.Endpoint.Decode == nil {
 			continue
 		}
 		m, name, _ := x.Directory.Model(b.Downgrade)
@@ -105,11 +103,12 @@ func (r *record) downgrade(budgets []tenant.Budget) {
 // Begin implements gateway.Witness: it reserves what the attempt may cost.
 func (r *record) Begin(x *gateway.Exchange, a *gateway.Attempt) error {
 	if !r.pays || a.Own || x.Request.Endpoint.Free {
-		r.sent = true
 		return nil
 	}
 	var err *gateway.Error
 	switch streams := x.Request.Stream(); {
+	case r.mode != tenant.Warn && inBackground(&x.Request):
+		err = unbounded("it is answered in the background")
 	case r.mode == tenant.Strict:
 		err = r.reserveMost(a)
 	case r.mode == tenant.Metered && streams:
@@ -118,21 +117,28 @@ func (r *record) Begin(x *gateway.Exchange, a *gateway.Attempt) error {
 		if err = r.reserveMost(a); err != nil && (err.Code == codeUnbounded || err.Code == codeNoPrice) {
 			err = r.reserveGuess(a)
 		}
-		a.Capped = false
 	default:
 		err = r.reserveGuess(a)
 	}
 	if err != nil {
 		return err
 	}
-	r.sent = true
 	return nil
 }
 
 // leastAnswer is how many tokens an answer must be allowed to have: fewer are no answer.
 const leastAnswer = 16
 
-// reserveMost reserves what the attempt may cost at worst, and limits the answer to what is left.
+// price is the most that a prompt and an answer of so many tokens may cost.
+func price(a *gateway.Attempt, prompt, answer int64, tier string) catalog.Cost {
+	if answer == 0 { // models that generate nothing have no price for it
+		return a.Known.Cost(chat.Usage{Input: prompt, Provenance: chat.Estimated}, tier, a.Start.Time())
+	}
+	return a.Known.Most(prompt, answer, tier)
+}
+
+// reserveMost reserves what the attempt may cost at worst, and limits the answer to what is left. Under a strict budget no more
+// than that is charged, and the limit is always sent, because the provider may not read the one that the request has.
 func (r *record) reserveMost(a *gateway.Attempt) *gateway.Error {
 	q := &r.x.Request
 	prompt, ok := promptBound(q, a.Known)
@@ -140,35 +146,33 @@ func (r *record) reserveMost(a *gateway.Attempt) *gateway.Error {
 		return unbounded("its prompt is not all in it, or is no text")
 	}
 	tier := q.Member(`"service_tier"`)
-	each, choices := answerBound(q, a.Known, r.p.c.StrictAnswer)
-	asked := q.AnswerTokens()
-	for range 3 { // others reserve at the same time
-		c := a.Known.Most(prompt, each*choices, tier)
+	each, answers := answerBound(q, a.Known, r.p.c.StrictAnswer)
+	strict := r.mode == tenant.Strict
+	var no meter.Refusal
+	for try := range 4 { // others reserve at the same time
+		c := price(a, prompt, each*answers, tier)
 		if !c.Known {
 			return unpriced(r.model)
 		}
-		no, ok := r.reserve(a, c.Picodollars)
-		if ok {
-			a.Capped = true
-			if asked <= 0 || each < asked {
+		if no, ok = r.reserve(a, c.Picodollars); ok {
+			if a.Capped = strict; strict || try > 0 {
 				a.MaxTokens = each
 			}
 			return nil
 		}
-		left := each
-		if no.What == meter.Money {
-			amount := r.purse.Affordable(r.x.Context())
-			left = most(each, func(n int64) bool {
-				c := a.Known.Most(prompt, n*choices, tier)
-				return c.Known && c.Picodollars <= amount
-			})
+		if no.What != meter.Money || each == 0 {
+			break
 		}
-		if left < leastAnswer || left >= each {
-			return r.p.refuse(&no)
+		amount := r.purse.Affordable(r.x.Context())
+		left := most(each, func(n int64) bool {
+			c := price(a, prompt, n*answers, tier)
+			return c.Known && c.Picodollars <= amount
+		})
+		if left < leastAnswer {
+			break
 		}
 		each = left
 	}
-	no, _ := r.reserve(a, a.Known.Most(prompt, each*choices, tier).Picodollars)
 	return r.p.refuse(&no)
 }
 
@@ -185,37 +189,45 @@ func most(n int64, fits func(int64) bool) int64 {
 	return low
 }
 
+// lease is what is paid for of a stream.
+type lease struct {
+	of    *gateway.Attempt
+	price int64 // picodollars for Config.Lease tokens of the answer
+	paid  int64 // tokens of it that are paid for
+}
+
 // reserveLease reserves for the prompt and the first piece of a stream.
 func (r *record) reserveLease(a *gateway.Attempt) *gateway.Error {
 	q := &r.x.Request
 	tier := q.Member(`"service_tier"`)
-	choices := int64(max(q.Fields().N, 1))
-	begin := a.Known.Most(a.Prompt, r.p.c.Lease*choices, tier)
-	next := a.Known.Most(a.Prompt, 2*r.p.c.Lease*choices, tier)
-	r.of, r.lease, r.paid = a, 0, r.p.c.Lease
+	piece := r.p.c.Lease * choices(q)
+	begin, next := a.Known.Most(a.Prompt, piece, tier), a.Known.Most(a.Prompt, 2*piece, tier)
 	if !begin.Known || !next.Known {
 		return r.reserveGuess(a)
 	}
 	if no, ok := r.reserve(a, begin.Picodollars); !ok {
 		return r.p.refuse(&no)
 	}
-	r.lease = next.Picodollars - begin.Picodollars
+	r.leases[1] = r.leases[0] // of the attempt beside this one, or before it
+	r.leases[0] = lease{of: a, price: next.Picodollars - begin.Picodollars, paid: r.p.c.Lease}
 	return nil
 }
 
-// reserveGuess reserves an estimate; nothing for what has no price.
+// reserveGuess reserves an estimate. For what has no price it asks whether anything is left at all.
 func (r *record) reserveGuess(a *gateway.Attempt) *gateway.Error {
 	q := &r.x.Request
-	u := chat.Usage{Input: a.Prompt, Output: q.AnswerTokens(), Provenance: chat.Estimated}
-	if u.Output <= 0 {
-		u.Output = usualAnswer
+	u := chat.Usage{Input: a.Prompt, Provenance: chat.Estimated}
+	if generates(q.Endpoint) {
+		if u.Output = min(q.AnswerTokens(), mostAnswer); u.Output <= 0 {
+			u.Output = usualAnswer
+		}
 	}
 	c := a.Known.Cost(u, q.Member(`"service_tier"`), a.Start.Time())
 	if !c.Known {
 		if r.mode != tenant.Warn && r.p.c.Unpriced == deny {
 			return unpriced(r.model)
 		}
-		return nil
+		c.Picodollars = 1
 	}
 	if no, ok := r.reserve(a, c.Picodollars); !ok {
 		return r.p.refuse(&no)
@@ -243,7 +255,7 @@ func (r *record) Settle(_ *gateway.Exchange, a *gateway.Attempt) {
 
 // End implements gateway.Witness. What was sent counts, and what was answered; what was refused does not.
 func (r *record) End(x *gateway.Exchange, err error) {
-	if !r.sent && (err != nil || x.Reply == nil) {
+	if len(x.Attempts()) == 0 && (err != nil || x.Reply == nil) {
 		r.hold.Undo()
 		return
 	}
