@@ -44,7 +44,8 @@ type App struct {
 	admin    *admin.Server
 	api, ops net.Listener // ops is nil without an admin listener
 
-	applying sync.Mutex                    // one reload at a time
+	applying sync.Mutex                    // one change at a time
+	files    *config.Config                // the last good configuration of files, without tenants of the store
 	current  atomic.Pointer[config.Config] // what is in effect, tenants of the store included
 	metrics  metrics
 	state    state
@@ -101,15 +102,13 @@ func Start(o Options) (a *App, err error) {
 	ctx, a.stop = context.WithCancel(context.Background())
 	if a.stores.store != nil {
 		a.made = newMade(a.stores.store, o.Log)
-		if _, err := a.made.refresh(ctx); err != nil {
+		if err := a.made.refresh(ctx); err != nil {
 			o.Log.Warn("the store cannot be asked for tenants yet", zap.Error(err))
 		}
 	}
-	a.state.merged(a.made.merge(c))
-	if err := a.runtime.Apply(c); err != nil {
+	if _, err := a.use(c); err != nil {
 		return nil, err
 	}
-	a.current.Store(c)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.metrics = newMetrics(registry, o.Version)
@@ -124,7 +123,7 @@ func Start(o Options) (a *App, err error) {
 	again := func() { _ = a.reload() } // it was logged
 	a.work.Go(func() { o.Loader.Watch(ctx, again) })
 	if a.made != nil {
-		a.work.Go(func() { a.made.watch(ctx, again) })
+		a.work.Go(func() { a.made.watch(ctx, func() { _ = a.useStore() }) })
 	}
 	a.state.setReason("")
 	return a, nil
@@ -188,23 +187,14 @@ func (a *App) AdminAddress() net.Addr {
 // Failed gives the error of a listener that ended before its time.
 func (a *App) Failed() <-chan error { return a.failed }
 
-// reload applies what changed on disk. Whatever is wrong, the last good state serves on, even after a panic: a mistake of
-// ours in building what nobody uses yet must not end the process.
-func (a *App) reload() (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("panic while applying the configuration: %v", r)
-			a.state.loaded(nil, err)
-			a.metrics.reloaded(false, 0)
-			a.o.Log.Error("panic while applying the configuration", zap.Any("panic", r), zap.Stack("stack"))
-		}
-	}()
+// reload applies what changed on disk. Whatever is wrong, the last good state serves on.
+func (a *App) reload() error {
 	a.applying.Lock()
 	defer a.applying.Unlock()
-	c, problems, err := a.o.Loader.Reload()
+	files, problems, err := a.o.Loader.Reload()
+	var c *config.Config
 	if err == nil {
-		a.state.merged(a.made.merge(c))
-		err = a.runtime.Apply(c)
+		c, err = a.use(files)
 	}
 	a.state.loaded(problems, err)
 	a.metrics.reloaded(err == nil, len(problems))
@@ -215,7 +205,6 @@ func (a *App) reload() (err error) {
 		a.o.Log.Error("the configuration is broken; nothing changes", zap.Error(err))
 		return err
 	}
-	a.current.Store(c)
 	a.applyTokens(c)
 	fields := []zap.Field{zap.Int("generation", a.runtime.Number()), zap.Int("tenants", len(c.Tenants.List))}
 	if !sameServer(c.Server, a.config.Server) || c.Stores != a.config.Stores || slices.Contains(c.Chain, "ledger") && a.stores.journal == nil {
@@ -223,6 +212,45 @@ func (a *App) reload() (err error) {
 	}
 	a.o.Log.Info("configuration applied", fields...)
 	return nil
+}
+
+// useStore makes what the store holds effective, with the last good configuration of files: a key that was revoked does not wait
+// until somebody has mended a file.
+func (a *App) useStore() error {
+	a.applying.Lock()
+	defer a.applying.Unlock()
+	if !a.made.pending() {
+		return nil
+	}
+	c, err := a.use(a.files)
+	if err != nil {
+		if a.state.merged([]string{"changes in the store are not in effect: " + err.Error()}) {
+			a.o.Log.Error("changes in the store are not in effect; they are tried again", zap.Error(err))
+		}
+		return err
+	}
+	a.o.Log.Info("configuration applied", zap.Int("generation", a.runtime.Number()), zap.Int("tenants", len(c.Tenants.List)))
+	return nil
+}
+
+// use puts a configuration of files, and the tenants of the store with it, into effect. It changes nothing with an error, even
+// after a panic: a mistake of ours in building what nobody uses yet must not end the process.
+func (a *App) use(files *config.Config) (c *config.Config, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic while applying the configuration: %v", r)
+			a.o.Log.Error("panic while applying the configuration", zap.Any("panic", r), zap.Stack("stack"))
+		}
+	}()
+	c, faults, revision := a.made.merge(files)
+	if err := a.runtime.Apply(c); err != nil {
+		return nil, err
+	}
+	a.made.use(revision)
+	a.state.merged(faults)
+	a.files = files
+	a.current.Store(c)
+	return c, nil
 }
 
 // Drain stops the gateway without losing what runs: it says "not ready", waits for load balancers to notice, stops

@@ -49,10 +49,10 @@ func (a *App) applyStore(ctx context.Context) error {
 	if a.made == nil {
 		return nil
 	}
-	if _, err := a.made.refresh(ctx); err != nil {
+	if err := a.made.refresh(ctx); err != nil {
 		return err
 	}
-	return a.reload()
+	return a.useStore()
 }
 
 // applyTokens makes the operators' tokens those of a configuration.

@@ -40,11 +40,13 @@ func (s *state) loaded(problems config.Problems, err error) {
 	}
 }
 
-// merged notes what is wrong with tenants of the store.
-func (s *state) merged(faults []string) {
+// merged notes what is wrong with tenants of the store, and says whether that is news.
+func (s *state) merged(faults []string) bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	news := !slices.Equal(s.store, faults)
 	s.store = faults
-	s.mu.Unlock()
+	return news
 }
 
 func (s *state) health() admin.Health {

@@ -22,7 +22,8 @@ type made struct {
 	log   *zap.Logger
 
 	mu       sync.Mutex
-	revision int64
+	revision int64 // as it was read
+	used     int64 // as it is in effect
 	tenants  map[tenant.ID]*config.Tenant
 	broken   map[tenant.ID]string
 }
@@ -37,7 +38,7 @@ const (
 	lookTime  = 2 * time.Second
 )
 
-// watch calls changed whenever the store holds something new. While it cannot be asked, what is known stays.
+// watch calls changed whenever the store holds something that is not in effect, until it is. While it cannot be asked, what is known stays.
 func (m *made) watch(ctx context.Context, changed func()) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
@@ -48,39 +49,56 @@ func (m *made) watch(ctx context.Context, changed func()) {
 			return
 		case <-ticker.C:
 		}
-		fresh, err := m.refresh(ctx)
+		err := m.refresh(ctx)
 		if err != nil && !failing && ctx.Err() == nil {
 			m.log.Warn("the store cannot be asked for tenants; those that are known stay", zap.Error(err))
 		}
 		failing = err != nil
-		if fresh {
+		if m.pending() {
 			changed()
 		}
 	}
 }
 
-// refresh reads what has changed in the store, and says whether anything has.
-func (m *made) refresh(ctx context.Context) (bool, error) {
+// refresh reads what has changed in the store.
+func (m *made) refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	now, err := m.store.Revision(ctx)
 	if err != nil {
-		return false, err
+		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if now == m.revision {
-		return false, nil
+		return nil
 	}
 	now, list, err := m.store.Tenants(ctx, m.revision)
 	if err != nil {
-		return false, err
+		return err
 	}
 	m.revision = now
 	for i := range list {
 		m.take(&list[i])
 	}
-	return true, nil
+	return nil
+}
+
+// pending says whether something that was read is not in effect.
+func (m *made) pending() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.revision != m.used
+}
+
+// use notes the revision that is in effect.
+func (m *made) use(revision int64) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	m.used = revision
+	m.mu.Unlock()
 }
 
 // take takes over one that has changed. One that cannot be read any more keeps its last good version.
@@ -116,11 +134,14 @@ func parse(t *store.Tenant) (*config.Tenant, error) {
 	return c, nil
 }
 
-// merge adds the tenants to those of files, and says what is wrong with them. What a file says goes before.
-func (m *made) merge(c *config.Config) (faults []string) {
+// merge returns a configuration of files with the tenants of a revision added, and says what is wrong with them. What a file says
+// goes before.
+func (m *made) merge(of *config.Config) (c *config.Config, faults []string, revision int64) {
 	if m == nil {
-		return nil
+		return of, nil, 0
 	}
+	with := *of
+	c, with.Tenants.List = &with, slices.Clone(of.Tenants.List)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	files, digests := map[string]string{}, map[string]bool{}
@@ -146,5 +167,5 @@ func (m *made) merge(c *config.Config) (faults []string) {
 	}
 	slices.SortFunc(c.Tenants.List, func(a, b *config.Tenant) int { return strings.Compare(a.ID, b.ID) })
 	slices.Sort(faults)
-	return faults
+	return c, faults, m.revision
 }

@@ -1,0 +1,88 @@
+package app
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-ai/sluice/gateway/store"
+)
+
+// manage sends something to the admin API.
+func (s *site) manage(c *http.Client, method, path, body string) answer {
+	q, err := http.NewRequest(method, "http://"+s.AdminAddress().String()+"/admin/v1/"+path, strings.NewReader(body))
+	if err != nil {
+		return answer{err: err}
+	}
+	return do(c, q)
+}
+
+// mint makes a key of a tenant of the store.
+func (s *site) mint(c *http.Client, tenant, name string) (secret string) {
+	s.t.Helper()
+	a := s.manage(c, http.MethodPost, "tenants/"+tenant+"/keys", `{"name":"`+name+`"}`)
+	var made struct {
+		Data struct {
+			Secret string `json:"secret"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal([]byte(a.body), &made); err != nil || made.Data.Secret == "" {
+		s.t.Fatalf("%d %s", a.status, a.body)
+	}
+	return made.Data.Secret
+}
+
+// What the admin API takes away is taken away at once, whatever state the gateway file is in.
+func TestStoreWhileTheFileIsBroken(t *testing.T) {
+	_, up := simulate(t, fast())
+	file := gatewayFile("ordered", up) + "chain: [telemetry, ledger, auth, routing]\n"
+	s := start(t, file)
+	defer s.stop()
+	c := client(t)
+	if a := s.manage(c, http.MethodPost, "tenants", `{"id":"beta"}`); a.status != http.StatusCreated {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	one, two := s.mint(c, "beta", "one"), s.mint(c, "beta", "two")
+	s.write("sluice.yaml", file+"nonsense: [\n")
+	if err := s.App.reload(); err == nil {
+		t.Fatal("the file was taken")
+	}
+	// f asks with both keys.
+	f := func(first, second int) {
+		t.Helper()
+		if a, b := s.askAs(c, one, unary("sim-fast")).status, s.askAs(c, two, unary("sim-fast")).status; a != first || b != second {
+			t.Errorf("%d, %d; want %d, %d", a, b, first, second)
+		}
+	}
+	f(200, 200)
+	if a := s.manage(c, http.MethodPost, "tenants/beta/keys/one/revoke", ""); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	f(401, 200)
+	three := s.mint(c, "beta", "three")
+	if a := s.askAs(c, three, unary("sim-fast")); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a := s.manage(c, http.MethodDelete, "tenants/beta", ""); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	f(401, 401)
+	if a := s.ask(c, unary("sim-fast")); a.status != http.StatusOK { // of a file
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if h := s.health(); len(h.Faults) != 1 || !strings.Contains(h.Faults[0], "sluice.yaml:") {
+		t.Errorf("%q", h.Faults)
+	}
+
+	// What another node has changed, too.
+	if a := s.manage(c, http.MethodPost, "tenants", `{"id":"gamma"}`); a.status != http.StatusCreated {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	four := s.mint(c, "gamma", "four")
+	if err := s.stores.store.RevokeKey(t.Context(), "gamma", "four", store.Entry{At: time.Now(), Who: "another", Action: "key.revoke", Object: "four"}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the key is refused", func() bool { return s.askAs(c, four, unary("sim-fast")).status == http.StatusUnauthorized })
+}
