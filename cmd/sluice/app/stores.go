@@ -241,20 +241,26 @@ const (
 	pruneEvery = 10 * time.Minute
 	pruneTime  = 5 * time.Second
 	pruneRest  = 9
+	leastRest  = 100 * time.Millisecond
 )
 
-// prune deletes what is past. One node of a fleet does so.
+// prune deletes what is past, again and again. One node of a fleet does so, as long as its lease lasts.
 func (s *stores) prune(ctx context.Context) {
-	for wait := time.Minute; ; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
+	for wait := time.Minute; pause(ctx, wait); {
 		wait = pruneEvery
+		end := time.Now().Add(pruneEvery)
 		if mine, err := s.pool.Lease(ctx, "prune", pruneEvery); err != nil || !mine {
 			continue
 		}
+		if s.pruneUntil(ctx, end) {
+			wait = time.Until(end) // whoever comes first goes on
+		}
+	}
+}
+
+// pruneUntil deletes what is past, until nothing is or the time is over, and says whether there is more.
+func (s *stores) pruneUntil(ctx context.Context, end time.Time) (more bool) {
+	for {
 		began := time.Now()
 		short, cancel := context.WithTimeout(ctx, pruneTime)
 		n, err := s.store.Prune(short, s.past(began), pruned)
@@ -262,9 +268,26 @@ func (s *stores) prune(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn("what is past could not be deleted from the store", zap.Error(err))
 		}
-		if n == pruned {
-			wait = max(pruneRest*time.Since(began), time.Second)
+		if n < pruned { // of all kinds together: it may be asked once more than needed
+			return false
 		}
+		rest := max(pruneRest*time.Since(began), leastRest)
+		if time.Now().Add(rest + pruneTime).After(end) {
+			return true
+		}
+		if !pause(ctx, rest) {
+			return false
+		}
+	}
+}
+
+// pause waits, and says whether to go on after that.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
 	}
 }
 

@@ -1,12 +1,17 @@
 package app
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/gateway/meter"
+	"github.com/sluice-ai/sluice/gateway/store"
 )
 
 func TestStoreThatCannotBeOpened(t *testing.T) {
@@ -22,4 +27,55 @@ func TestStoreThatCannotBeOpened(t *testing.T) {
 	}
 	f("sqlite:"+t.TempDir(), "stores.ledger: ") // a folder
 	f("postgres://user@localhost:none/books", "stores.ledger: ")
+}
+
+// leases are a pool that only gives leases, to one node at a time.
+type leases struct {
+	meter.Pool
+	until time.Time
+	given int
+}
+
+func (l *leases) Lease(_ context.Context, _ string, d time.Duration) (bool, error) {
+	if time.Now().Before(l.until) {
+		return false, nil
+	}
+	l.until = time.Now().Add(d)
+	l.given++
+	return true, nil
+}
+
+// old is a store in which much is past. Deleting some of it takes a time.
+type old struct {
+	store.Store
+	rows int
+	took time.Duration
+}
+
+func (o *old) Prune(_ context.Context, _ store.Past, limit int) (int, error) {
+	time.Sleep(o.took) // in the time of synctest
+	n := min(o.rows, limit)
+	o.rows -= n
+	return n, nil
+}
+
+// Whoever has the lease deletes all that is past in one go, if slowly, and goes on afterwards if that was not enough.
+func TestPruneGoesOn(t *testing.T) {
+	// f says how much is left after a time, of many rows, and how often there was a lease.
+	f := func(rows int, took, after time.Duration, left, given int) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			o, l := &old{rows: rows, took: took}, &leases{}
+			s := &stores{store: o, pool: l, log: zap.NewNop()}
+			ctx, stop := context.WithTimeout(t.Context(), after)
+			defer stop()
+			s.prune(ctx)
+			if o.rows != left || l.given != given {
+				t.Errorf("%d left, %d leases", o.rows, l.given)
+			}
+		})
+	}
+	f(200_500, 10*time.Millisecond, 2*time.Minute, 0, 1)
+	f(100_000, time.Second, 11*time.Minute-time.Second, 40_000, 1) // ten seconds for each thousand, at most a tenth of it work
+	f(100_000, time.Second, 19*time.Minute, 0, 2)
 }
