@@ -492,3 +492,26 @@ func TestBackground(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Limits of a credential hold for all who come with it, whomever they name.
+func TestCredential(t *testing.T) {
+	s := newSite(t, &gateway.Tenant{}, nil, map[string]gateway.Sender{"m": &model{says: 5}})
+	f := func(key, user, want string) {
+		t.Helper()
+		x := s.ask(whole, key, user)
+		x.Caller.Limits = tenant.Limits{Requests: 2}
+		if got := s.outcome(x); got != want {
+			t.Errorf("%q %q: %s, want %s", key, user, got, want)
+		}
+	}
+	f("a", "ann", "ok")
+	f("a", "bob", "ok")
+	f("a", "cyd", "rate_limit_exceeded")
+	f("", "ann", "ok")
+	f("", "ann", "ok")
+	f("", "ann", "rate_limit_exceeded")
+	f("", "bob", "ok")
+	f("", "", "ok")
+	f("", "", "ok")
+	f("", "", "rate_limit_exceeded")
+}

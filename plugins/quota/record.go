@@ -33,14 +33,17 @@ func (r *record) asks(to []meter.Ask) []meter.Ask {
 			to = append(to, meter.Ask{Scope: tenant.Scope{Kind: kind, Name: name}, Limits: l})
 		}
 	}
-	ofKey, ofUser := t.EachKey, t.EachUser
-	if c.User != "" { // the credential is one person's
-		ofUser = ofUser.Within(c.Limits)
-	} else {
+	ofKey, ofUser, key := t.EachKey, t.EachUser, c.Key
+	switch {
+	case key != "": // also of tokens that came from it, whatever user they name
 		ofKey = ofKey.Within(c.Limits)
+	case c.User != "":
+		ofUser = ofUser.Within(c.Limits)
+	default: // a token that names nobody
+		key, ofKey = "(token)", c.Limits
 	}
 	add(tenant.OfTenant, "", t.Limits)
-	add(tenant.OfKey, c.Key, ofKey)
+	add(tenant.OfKey, key, ofKey)
 	add(tenant.OfUser, c.User, ofUser)
 	if i := slices.IndexFunc(t.EachModel, func(m gateway.ModelLimits) bool { return m.Models.Match(r.model) }); i >= 0 {
 		add(tenant.OfModel, r.model, t.EachModel[i].Limits)
