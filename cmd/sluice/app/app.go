@@ -247,7 +247,9 @@ func (a *App) use(files *config.Config) (c *config.Config, err error) {
 		return nil, err
 	}
 	a.made.use(revision)
-	a.state.merged(faults)
+	if a.state.merged(faults) && len(faults) > 0 {
+		a.o.Log.Error("tenants are not in effect as they are written", zap.Strings("faults", faults))
+	}
 	a.files = files
 	a.current.Store(c)
 	return c, nil

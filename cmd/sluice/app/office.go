@@ -25,7 +25,7 @@ func (a *App) office(registry *prometheus.Registry) (admin.Options, error) {
 		Health: a.health, Targets: a.runtime.Targets(), Feed: &a.feed, Log: a.o.Log.Named("admin"),
 		Tokens: tokens, Files: desk.Files(a.current.Load),
 		Meters: a.stores.meters, Nodes: a.stores.pool.Nodes,
-		Check: desk.Check, Mint: desk.Mint(pepper), Apply: a.applyStore,
+		Check: a.check, Mint: desk.Mint(pepper), Apply: a.applyStore,
 	}
 	if !pepper.IsZero() {
 		o.Pepper = key.NewPepper(pepper.Reveal()).Digest

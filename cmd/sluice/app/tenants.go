@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -134,14 +135,22 @@ func parse(t *store.Tenant) (*config.Tenant, error) {
 	return c, nil
 }
 
-// merge returns a configuration of files with the tenants of a revision added, and says what is wrong with them. What a file says
-// goes before.
+// merge returns a configuration of files with the tenants of a revision added, and says what is wrong with them.
 func (m *made) merge(of *config.Config) (c *config.Config, faults []string, revision int64) {
-	if m == nil {
-		return of, nil, 0
-	}
 	with := *of
 	c, with.Tenants.List = &with, slices.Clone(of.Tenants.List)
+	files := len(c.Tenants.List)
+	if m != nil {
+		faults, revision = m.add(c)
+	}
+	faults = append(faults, withoutRivals(c, files)...)
+	slices.SortFunc(c.Tenants.List, func(a, b *config.Tenant) int { return strings.Compare(a.ID, b.ID) })
+	slices.Sort(faults)
+	return c, faults, revision
+}
+
+// add adds the tenants to those of files. What a file says goes before.
+func (m *made) add(c *config.Config) (faults []string, revision int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	files, digests := map[string]string{}, map[string]bool{}
@@ -165,7 +174,13 @@ func (m *made) merge(of *config.Config) (c *config.Config, faults []string, revi
 		}
 		c.Tenants.List = append(c.Tenants.List, t)
 	}
-	slices.SortFunc(c.Tenants.List, func(a, b *config.Tenant) int { return strings.Compare(a.ID, b.ID) })
-	slices.Sort(faults)
-	return c, faults, m.revision
+	return faults, m.revision
+}
+
+// claims says whether a tenant has an identity provider in the store already.
+func (m *made) claims(id tenant.ID, j *config.JWT) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.tenants[id]
+	return t != nil && reflect.DeepEqual(t.JWT, j)
 }
