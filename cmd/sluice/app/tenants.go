@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -102,7 +103,7 @@ func (m *made) use(revision int64) {
 	m.mu.Unlock()
 }
 
-// take takes over one that has changed. One that cannot be read any more keeps its last good version.
+// take takes over one that has changed. One that cannot be read keeps its last good version, but for what was taken away since.
 func (m *made) take(t *store.Tenant) {
 	delete(m.broken, t.ID)
 	if t.Deleted {
@@ -112,9 +113,31 @@ func (m *made) take(t *store.Tenant) {
 	c, err := parse(t)
 	if err != nil {
 		m.broken[t.ID] = err.Error()
+		if good := m.tenants[t.ID]; good != nil {
+			m.tenants[t.ID] = less(good, t)
+		}
 		return
 	}
 	m.tenants[t.ID] = c
+}
+
+// less is the last good version of a tenant with those keys alone that the store has still, until they expire there, and disabled if
+// that can be read: a newer version of this program may have written what this one cannot read.
+func less(good *config.Tenant, now *store.Tenant) *config.Tenant {
+	c := *good
+	c.Keys = nil
+	for _, k := range good.Keys {
+		i := slices.IndexFunc(now.Keys, func(n store.Key) bool { return n.Digest == k.Digest })
+		if i >= 0 {
+			k.Name, k.Expires = now.Keys[i].Name, now.Keys[i].Expires
+			c.Keys = append(c.Keys, k)
+		}
+	}
+	var said struct {
+		Disabled bool `json:"disabled"`
+	}
+	c.Disabled = json.Unmarshal(now.Spec, &said) == nil && said.Disabled || good.Disabled
+	return &c
 }
 
 // parse makes of what the store holds what a file would.

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway/store"
 )
 
@@ -85,4 +88,42 @@ func TestStoreWhileTheFileIsBroken(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the key is refused", func() bool { return s.askAs(c, four, unary("sim-fast")).status == http.StatusUnauthorized })
+}
+
+// What a newer version has written, and this one cannot read, brings no key back.
+func TestUnreadableInTheStore(t *testing.T) {
+	m := newMade(nil, zap.NewNop())
+	one, two := store.Key{Name: "one", Digest: "sha256:1"}, store.Key{Name: "two", Digest: "sha256:2"}
+	// f takes what the store has, and says what is in effect then.
+	f := func(spec, keys string, disabled bool, in ...store.Key) {
+		t.Helper()
+		m.take(&store.Tenant{ID: "beta", Spec: []byte(spec), Keys: in})
+		merged, faults, _ := m.merge(&config.Config{})
+		var got []string
+		for _, b := range merged.Tenants.List {
+			if b.Disabled != disabled {
+				t.Errorf("disabled: %v", b.Disabled)
+			}
+			for _, k := range b.Keys {
+				if k.Expires.IsZero() {
+					got = append(got, k.Name)
+				} else {
+					got = append(got, k.Name+" expires")
+				}
+			}
+		}
+		if strings.Join(got, ", ") != keys || (len(faults) > 0) != strings.Contains(spec, "newer") {
+			t.Errorf("%q, want %q; faults %q", got, keys, faults)
+		}
+	}
+	f(`{"newer": 1}`, "", false, one)
+	f(`{}`, "one, two", false, one, two)
+	f(`{"newer": 1}`, "one, two", false, one, two)
+	old := two
+	old.Name, old.Expires = "two~1", time.Now()
+	f(`{"newer": 2}`, "one, two~1 expires", false, one, old, store.Key{Name: "two", Digest: "sha256:3"})
+	f(`{"newer": 2}`, "two~1 expires", false, old)
+	f(`{"newer": 3, "disabled": true}`, "two~1 expires", true, old)
+	f(`{"newer": "${env:A}", "disabled": 3}`, "", true)
+	f(`{}`, "two", false, two)
 }
