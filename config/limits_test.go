@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -45,6 +46,31 @@ func TestLimits(t *testing.T) {
 		t/acme.yaml:4:119: budgets[2].warn_at[2]: 0% is not more than what is before it; write rising shares, such as [50%, 80%]
 		t/acme.yaml:4:154: budgets[3].downgrade has no effect without warn_at; add warn_at: its last share is where the downgrade begins`)
 	f("keys: [{name: a, digest: '"+digest("a")+"', models: ['a b']}]\n", `t/acme.yaml:3:110: keys[0].models[0]: "a b" is not the pattern of a name; use printable ASCII without spaces, up to 256 characters`)
+}
+
+// Whatever is wrong with a store's address, its password is not shown.
+func TestStorePasswords(t *testing.T) {
+	f := func(setting, address, want string) {
+		t.Helper()
+		folder(t, "gateway.yaml", "version: 1\nproviders: [{name: sim, type: sim}]\nmodels: [{name: demo, targets: [{provider: sim}]}]\nstores:\n  "+setting+": "+address+"\n")
+		_, err := load(config.Options{})
+		problems, ok := errors.AsType[config.Problems](err)
+		if !ok || !strings.Contains(problems.Error(), want) {
+			t.Errorf("%s: %v; want %q", address, err, want)
+			return
+		}
+		if text := problems.Text(); strings.Contains(text, "hunter") || strings.Contains(text, "two") {
+			t.Error(text)
+		}
+	}
+	const after = " has an @ after its host; in a password write %2F for /"
+	f("ledger", "postgress://u:hunter2@h/d", `stores.ledger: "postgress:***" is not a store`)
+	f("ledger", "'postgres://u:hunter/two@h/d'", "stores.ledger is not a URL")
+	f("ledger", "postgres://u:1/two@h/d", "stores.ledger"+after)
+	f("ledger", "postgres://u:hunter@2/two@h/d", "stores.ledger"+after)
+	f("ledger", "postgres://u:1?two@h/d", "stores.ledger"+after)
+	f("shared", "reddis://:hunter2@h", `stores.shared: "reddis:***" is not a shared store`)
+	f("shared", "redis://:1/two@h", "stores.shared"+after)
 }
 
 // Limits and budgets that nothing would hold a tenant to are mistakes, and so is an order in which money cannot be counted.

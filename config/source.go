@@ -199,7 +199,7 @@ func unreadable(text []byte) (int, bool) {
 
 var (
 	reference  = regexp.MustCompile(`^\$\{(env|file):[^:}]*\}$`)
-	userinfo   = regexp.MustCompile(`://[^/@\s]*@`)
+	userinfo   = regexp.MustCompile(`://[^\s"']*@`) // a password may hold / and @, wrongly
 	secretName = regexp.MustCompile(`(?i)(key|secret|token|password|value|credential)["']?\s*:`)
 	longWord   = regexp.MustCompile(`[^\s:,{}\[\]"'./]{12,}`)
 	wholeRef   = regexp.MustCompile(`\$\{(env|file):[^:}]*\}`)

@@ -127,14 +127,14 @@ func (c *checker) stores() {
 		case scheme == "postgres" || scheme == "postgresql":
 			c.host("stores.ledger", s.Ledger)
 		default:
-			c.fail("stores.ledger", "write sqlite:PATH, postgres://USER@HOST/NAME or none", "stores.ledger: %q is not a store", s.Ledger)
+			c.fail("stores.ledger", "write sqlite:PATH, postgres://USER@HOST/NAME or none", "stores.ledger: %q is not a store", withoutRest(s.Ledger))
 		}
 	}
 	if scheme, _, _ := strings.Cut(s.Shared, "://"); s.Shared != None {
 		if slices.Contains(SharedSchemes(), scheme) {
 			c.host("stores.shared", s.Shared)
 		} else {
-			c.fail("stores.shared", "write redis://HOST:PORT or none", "stores.shared: %q is not a shared store", s.Shared)
+			c.fail("stores.shared", "write redis://HOST:PORT or none", "stores.shared: %q is not a shared store", withoutRest(s.Shared))
 		}
 	} else if s.Publish != "" {
 		c.fail("stores.publish", "", "stores.publish needs stores.shared")
@@ -152,15 +152,30 @@ func (c *checker) stores() {
 	}
 }
 
-// host reports a URL that names no host.
+// host reports a URL that names no host, or in which a part of a password would be read as something that may be shown.
 func (c *checker) host(path, text string) {
 	u, err := url.Parse(text)
+	_, rest, _ := strings.Cut(text, "://")
 	switch {
 	case err != nil:
 		c.fail(path, "", "%s is not a URL", path) // the reason would show a password
 	case u.Host == "":
 		c.fail(path, "", "%s names no host", path)
+	case strings.LastIndexByte(rest, '@') > strings.IndexAny(rest+"/", "/?#"):
+		c.fail(path, "in a password write %2F for /, %3F for ? and %23 for #; elsewhere %40 for @", "%s has an @ after its host", path)
 	}
+}
+
+// withoutRest is an address of which no more than the scheme is known: what follows may hold a password.
+func withoutRest(address string) string {
+	scheme, rest, found := strings.Cut(address, ":")
+	switch {
+	case strings.Contains(scheme, "@"):
+		return masked
+	case !found || rest == "":
+		return address
+	}
+	return scheme + ":" + masked
 }
 
 func (c *checker) admin() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -95,7 +96,7 @@ func (s *stores) openLedger(ctx context.Context) error {
 		s.log.Info("rows that an earlier process left are being shipped", zap.Int("rows", left.Rows), zap.Int("unknown", left.Unknown))
 	}
 	if s.store, err = openStore(ctx, s.config.Ledger); err != nil {
-		return fmt.Errorf("stores.ledger: %w", err)
+		return fmt.Errorf("stores.ledger: %w", concealed(err, s.config.Ledger))
 	}
 	short, cancel := context.WithTimeout(ctx, catchingUp)
 	defer cancel()
@@ -140,13 +141,39 @@ func openPool(c *config.Stores, node string) (meter.Pool, error) {
 	}
 	servers, err := redis.ParseURL(c.Shared)
 	if err != nil {
-		return nil, fmt.Errorf("stores.shared: %w", err)
+		return nil, fmt.Errorf("stores.shared: %w", concealed(err, c.Shared))
 	}
 	pool, err := redis.Open(servers, redis.Options{Node: node})
 	if err != nil {
-		return nil, fmt.Errorf("stores.shared: %w", err)
+		return nil, fmt.Errorf("stores.shared: %w", concealed(err, c.Shared))
 	}
 	return pool, nil
+}
+
+// concealed is an error about an address, as it may be logged: without the passwords that stand in the address, before its host or
+// as parameters.
+func concealed(err error, address string) error {
+	u, bad := url.Parse(address)
+	if bad != nil {
+		return errors.New("it is not a URL") // what else is known may be a part of a password
+	}
+	text := err.Error()
+	hide := func(secret string) {
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+			if secret != "" {
+				text = strings.ReplaceAll(text, form, "***")
+			}
+		}
+	}
+	password, _ := u.User.Password()
+	hide(password)
+	for _, name := range []string{"password", "sslpassword"} {
+		hide(u.Query().Get(name))
+	}
+	if text == err.Error() {
+		return err
+	}
+	return errors.New(text)
 }
 
 // spent asks the store what was spent of accounts, as meters want to know it.

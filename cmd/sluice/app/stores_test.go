@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -27,6 +28,28 @@ func TestStoreThatCannotBeOpened(t *testing.T) {
 	}
 	f("sqlite:"+t.TempDir(), "stores.ledger: ") // a folder
 	f("postgres://user@localhost:none/books", "stores.ledger: ")
+}
+
+// An address that cannot be used does not show its password in the log.
+func TestStorePasswords(t *testing.T) {
+	f := func(ledger, shared string) {
+		t.Helper()
+		c := &config.Config{Chain: []string{"ledger"}}
+		c.Stores.SetDefaults()
+		c.Stores.WAL.Dir, c.Stores.Ledger, c.Stores.Shared = t.TempDir(), ledger, shared
+		_, err := openStores(c, zap.NewNop())
+		if err == nil || !strings.Contains(err.Error(), "stores.") || strings.Contains(err.Error(), "hunter") {
+			t.Errorf("%v", err)
+		}
+	}
+	sqlite := "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")
+	f("postgres://u:hunter2@h/d?sslmode=none", config.None)
+	f("postgres://u@h/d?password=hunter2&sslmode=none", config.None)
+	f("postgres://u:hunter/2@h/d", config.None)
+	f(sqlite, "redis://u:hunter2@h/none")
+	f(sqlite, "redis://u:hunter2@hunter2/none")
+	f(sqlite, "redis://:hunter/2@h")
+	f(sqlite, "redis://hunter2@h")
 }
 
 // leases are a pool that only gives leases, to one node at a time.
