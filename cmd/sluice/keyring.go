@@ -129,7 +129,10 @@ func rotateInFile(cfg *config.Config, t *config.Tenant, k *config.TenantKey, gra
 	if !k.Expires.IsZero() && k.Expires.Before(end) {
 		end = k.Expires
 	}
-	old := entry{k.Name + "~" + now.UTC().Format("20060102T150405"), k.Digest, end.Format(time.RFC3339)}
+	old := entry{name: k.Name + "~" + now.UTC().Format("20060102T150405"), digest: k.Digest, expires: end.Format(time.RFC3339)}
+	if old.more, err = restrictions(k); err != nil {
+		return made, err
+	}
 	err = editKeys(t.File, func(text []byte) ([]byte, error) {
 		with, err := replaceDigest(text, k.Digest, key.Text(desk.Digest(secret, pepper)))
 		if err != nil || grace == 0 {

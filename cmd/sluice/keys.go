@@ -112,7 +112,7 @@ func (k *creation) run(c *cobra.Command) error {
 		File: tenant.File, Written: k.write,
 	}
 	if k.write {
-		if err := writeKey(tenant.File, entry{out.Name, out.Digest, out.Expires}); err != nil {
+		if err := writeKey(tenant.File, entry{name: out.Name, digest: out.Digest, expires: out.Expires}); err != nil {
 			return err
 		}
 	}
@@ -254,7 +254,7 @@ func (k *created) print(c *cobra.Command, output string) error {
 		c.PrintErrf("\nThe key %q of %s is shown only now. Its digest is in %s.\n", k.Name, k.Tenant, k.File)
 		return nil
 	}
-	line, err := entry{k.Name, k.Digest, k.Expires}.line()
+	line, err := entry{name: k.Name, digest: k.Digest, expires: k.Expires}.line()
 	if err != nil {
 		return err
 	}

@@ -11,10 +11,33 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/sluice-ai/sluice/config"
 )
 
 // entry is one element of keys in a tenant's file.
-type entry struct{ name, digest, expires string }
+type entry struct {
+	name, digest, expires string
+	more                  []*yaml.Node // names and values of other fields
+}
+
+// restrictions are what an entry says of a key beside its name, its digest and its end: whatever has a copy of the key must say so, too.
+func restrictions(k *config.TenantKey) (more []*yaml.Node, err error) {
+	text, err := yaml.Dump(k)
+	if err != nil {
+		return nil, err
+	}
+	var doc yaml.Node
+	if err := yaml.Load(text, &doc); err != nil {
+		return nil, err
+	}
+	for pair := range slices.Chunk(doc.Content[0].Content, 2) {
+		if !slices.Contains([]string{"name", "digest", "expires"}, pair[0].Value) {
+			more = append(more, pair...)
+		}
+	}
+	return more, nil
+}
 
 // line is the entry as one line of YAML, without what begins an element of a list.
 func (e entry) line() (string, error) {
@@ -33,6 +56,7 @@ func (e entry) node() *yaml.Node {
 	if e.expires != "" {
 		n.Content = append(n.Content, scalar("!!str", "expires", 0), scalar("!!timestamp", e.expires, 0))
 	}
+	n.Content = append(n.Content, e.more...)
 	return n
 }
 

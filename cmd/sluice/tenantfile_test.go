@@ -1,10 +1,15 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/sluice-ai/sluice/config"
 )
 
 // added is what the tests below add.
@@ -93,7 +98,7 @@ func TestWriteKeyFollowsLinks(t *testing.T) {
 	if err := os.Symlink("real", path); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeKey(path, entry{"new", "sha256:1", "2999-01-31"}); err != nil {
+	if err := writeKey(path, entry{name: "new", digest: "sha256:1", expires: "2999-01-31"}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(filepath.Join(dir, "real"))
@@ -129,4 +134,49 @@ func TestReplaceAndDisable(t *testing.T) {
 	f("keys: []\n", "", "")
 	f("keys: [\n", "", "")
 	f("keys:\n  - {name: ci, disabled: false, digest: sha256:d}\n", "keys:\n  - {name: ci, disabled: false, digest: sha256:e}\n", "")
+}
+
+// In its grace a key may do no more than before.
+func TestRotateInFileKeepsRestrictions(t *testing.T) {
+	// f rotates the key of a file, and says what stands there of the old one beside its name, digest and end.
+	f := func(rest, want string) {
+		t.Helper()
+		dir, before := t.TempDir(), "sha256:"+strings.Repeat("a", 64)
+		path := filepath.Join(dir, "tenants", "acme.yaml")
+		gateway := filepath.Join(dir, "gateway.yaml")
+		read := func() *config.Config {
+			t.Helper()
+			cfg, err := config.NewLoader(config.Options{Path: gateway}).Load()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return cfg
+		}
+		if err := errors.Join(os.Mkdir(filepath.Dir(path), 0o700),
+			os.WriteFile(gateway, []byte("version: 1\nproviders: [{name: sim, type: sim}]\nmodels: [{name: demo, targets: [{provider: sim}]}]\n"), 0o600),
+			os.WriteFile(path, []byte("version: 1\nid: acme\nname: &a 'cheap-*'\nkeys:\n  - name: ci\n    digest: "+before+"\n"+rest), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		cfg := read()
+		was := cfg.Tenants.List[0].Keys[0]
+		if _, err := rotateInFile(cfg, cfg.Tenants.List[0], &was, time.Hour, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		keys := read().Tenants.List[0].Keys
+		if len(keys) != 2 || keys[0].Digest == before || keys[1].Digest != before || keys[1].Expires.IsZero() {
+			t.Fatalf("%+v", keys)
+		}
+		for _, k := range keys {
+			if !slices.Equal(k.Models, was.Models) || k.Limits != was.Limits {
+				t.Errorf("%+v; want what %+v had", k, was)
+			}
+		}
+		text, err := os.ReadFile(path)
+		if _, after, _ := strings.Cut(string(text), "expires: "); err != nil || after[strings.IndexAny(after, ",}"):] != want {
+			t.Errorf("%s\n%v", text, err)
+		}
+	}
+	f("", "}\n")
+	f("    models: [*a, other]\n    limits: {requests_per_minute: 5}\n", ", models: [cheap-*, other], limits: {requests_per_minute: 5}}\n")
+	f("    limits:\n      concurrent: 2\n      tokens_per_minute: 1000\n", ", limits: {tokens_per_minute: 1000, concurrent: 2}}\n")
 }
