@@ -76,7 +76,7 @@ type old struct {
 }
 
 func (o *old) Prune(_ context.Context, _ store.Past, limit int) (int, error) {
-	time.Sleep(o.took) // in the time of synctest
+	<-time.After(o.took) // in the time of synctest
 	n := min(o.rows, limit)
 	o.rows -= n
 	return n, nil
