@@ -43,6 +43,14 @@ func (a *account) left() int64 { return a.has - a.used }
 // hand is what may be used without asking: what is left, unless the pool is owed something, which comes first.
 func (a *account) hand() int64 { return plus(a.left(), min(a.free, 0)) }
 
+// remains is what this node thinks that can be used: what it has, what the pool has, and what is on its way between them.
+func (a *account) remains(now clock.Instant) int64 {
+	return plus(a.known(), a.room(now)-a.free)
+}
+
+// known is what remained when the pool was last asked.
+func (a *account) known() int64 { return plus(plus(a.left(), a.giving), a.free) }
+
 // room is what the pool is thought to have by now.
 func (a *account) room(now clock.Instant) int64 {
 	if !a.id.Kind.Rate() || a.asOf == 0 {

@@ -115,7 +115,7 @@ func (t *Tenant) await(ctx context.Context) {
 func beyond(claims []claim) *claim {
 	for i := range claims {
 		c := &claims[i]
-		if c.n > c.a.hand() && c.n > plus(c.a.hand(), max(c.a.free, 0)+c.a.giving) && c.a.asOf != 0 {
+		if c.n > c.a.hand() && c.n > c.a.known() && c.a.asOf != 0 {
 			return c
 		}
 	}

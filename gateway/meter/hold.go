@@ -135,7 +135,7 @@ func (h *Hold) end(tokens int64, undo bool) {
 // flow corrects a rate. What comes back after others have flowed in does not make it more than the limit.
 func (t *Tenant) flow(a *account, by int64, now clock.Instant) {
 	if by < 0 {
-		by = min(max(by, plus(a.left(), a.room(now))-a.limit), 0)
+		by = min(max(by, a.remains(now)-a.limit), 0)
 	}
 	t.correct(a, by)
 }
@@ -184,6 +184,6 @@ func (r Rate) tighter(s Rate) Rate {
 
 // rate is how an account stands.
 func (a *account) rate(now clock.Instant) Rate {
-	left := min(plus(a.left(), a.room(now)), a.limit)
+	left := min(a.remains(now), a.limit)
 	return Rate{Limit: a.limit, Remaining: max(left, 0), Reset: wait(a.limit-left, a.limit)}
 }

@@ -166,7 +166,7 @@ func (p *Purse) Affordable(ctx context.Context) int64 {
 	p.meet(ctx)
 	for _, k := range p.pockets {
 		if a := k.account; !k.warns {
-			least = min(least, max(plus(a.hand(), max(a.free, 0)), 0))
+			least = min(least, max(a.known(), 0))
 		}
 	}
 	return least

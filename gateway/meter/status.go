@@ -58,7 +58,7 @@ func (m *Meters) Status(id tenant.ID) []Status {
 func (a *account) status(now clock.Instant, up bool) Status {
 	s := Status{
 		Account: a.id, Limit: a.limit, Held: max(a.hand(), 0), Warns: a.warns, Known: a.asOf != 0, Up: up,
-		Remaining: min(max(plus(a.left(), a.room(now)), 0), a.limit),
+		Remaining: min(max(a.remains(now), 0), a.limit),
 	}
 	switch a.id.Kind {
 	case Money:

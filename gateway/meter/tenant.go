@@ -110,6 +110,6 @@ func (t *Tenant) refuse(c *claim) Refusal {
 func (c *claim) refusal(r Refusal) Refusal {
 	a := c.a
 	r.Scope, r.Limit = a.id.Scope, a.limit
-	r.Remaining = min(max(plus(a.hand(), max(a.free, 0)), 0), a.limit)
+	r.Remaining = min(max(a.known(), 0), a.limit)
 	return r
 }
