@@ -141,14 +141,32 @@ func encoded(b, mark []byte) (n, length int) {
 	}
 }
 
-// AnswerTokens is how long the request lets the answer be; 0 if it does not say, before Open, and for forms. Ask before the
-// last release.
+// MostAnswer is more tokens than any answer has: what is beyond it is no limit, and would overflow when it is priced.
+const MostAnswer = 1 << 32
+
+// usualAnswer is how long an answer is taken for, in tokens, if the request does not bound it.
+const usualAnswer = 500
+
+// AnswerTokens is how long the request lets the answer be, MostAnswer at most; 0 if it does not say, before Open, and for
+// forms. Ask before the last release.
 func (r *Request) AnswerTokens() int64 {
-	if r.fields.MaxTokens == 0 && r.form == nil && r.Endpoint.Dialect == "responses" {
-		n, _ := peek.Int(peek.Find(r.raw, []byte(`"max_output_tokens"`)))
+	n := r.fields.MaxTokens
+	if n == 0 && r.form == nil && r.Endpoint.Dialect == "responses" {
+		n, _ = peek.Int(peek.Find(r.raw, []byte(`"max_output_tokens"`)))
+	}
+	return min(max(n, 0), MostAnswer)
+}
+
+// LikelyAnswer is how many tokens the answer is taken for before it is there: as many as the request lets it be, or those of a
+// usual one; 0 where nothing is generated. Ask before the last release.
+func (r *Request) LikelyAnswer() int64 {
+	if !r.Endpoint.Generates() {
+		return 0
+	}
+	if n := r.AnswerTokens(); n > 0 {
 		return n
 	}
-	return r.fields.MaxTokens
+	return usualAnswer
 }
 
 // User is whom the request says that it is for: "user" of OpenAI's APIs, "metadata.user_id" of Anthropic's. "" if it does

@@ -89,6 +89,21 @@ func TestAnswerTokens(t *testing.T) {
 	f("chat.completions", `{"model":"m","max_output_tokens":10}`, 0)
 	f("responses.create", `{"model":"m","x":{"max_output_tokens":10}}`, 0)
 	f("chat.completions", `{"model":"m"}`, 0)
+	f("chat.completions", `{"model":"m","max_tokens":9223372036854775807}`, gateway.MostAnswer)
+	f("responses.create", `{"model":"m","max_output_tokens":-1}`, 0)
+}
+
+func TestLikelyAnswer(t *testing.T) {
+	f := func(endpoint, body string, want int64) {
+		t.Helper()
+		if got := opened(t, endpoint, "", body).Request.LikelyAnswer(); got != want {
+			t.Errorf("%s: %d, want %d", body, got, want)
+		}
+	}
+	f("chat.completions", `{"model":"m","max_tokens":7}`, 7)
+	f("responses.create", `{"model":"m"}`, 500)
+	f("completions", `{"model":"m"}`, 500)
+	f("embeddings", `{"model":"m"}`, 0)
 }
 
 func TestUser(t *testing.T) {

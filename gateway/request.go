@@ -42,6 +42,9 @@ type Endpoint struct {
 	Decode func(body []byte) (*chat.Request, error)
 }
 
+// Generates says whether answers are generated piece by piece and charged by their length.
+func (e *Endpoint) Generates() bool { return e.Decode != nil || e.Name == "completions" }
+
 // BodyKind says what a POST carries; other methods carry nothing.
 type BodyKind uint8
 

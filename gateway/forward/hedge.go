@@ -117,9 +117,6 @@ func (w *walk) second() (place, bool) {
 	return place{}, false
 }
 
-// usualAnswer is how long an answer is taken for, in tokens, if the request does not bound it.
-const usualAnswer = 500
-
 // cheap says whether a second attempt at a target costs no more than it may, by an estimate.
 func (w *walk) cheap(i int) bool {
 	most := w.x.Plan.Hedge.MaxCost
@@ -127,10 +124,7 @@ func (w *walk) cheap(i int) bool {
 		return true
 	}
 	m, r := w.known(w.targets[i]), &w.x.Request
-	u := chat.Usage{Input: w.tokens, Output: r.AnswerTokens(), Provenance: chat.Estimated}
-	if u.Output <= 0 {
-		u.Output = usualAnswer
-	}
+	u := chat.Usage{Input: w.tokens, Output: r.LikelyAnswer(), Provenance: chat.Estimated}
 	if m != nil && m.Output > 0 {
 		u.Output = min(u.Output, m.Output)
 	}

@@ -102,13 +102,10 @@ func hasMore(parts []chat.Part) bool {
 	return false
 }
 
-// mostAnswer is more tokens than any answer has: what is beyond it is no limit, and would overflow when it is priced.
-const mostAnswer = 1 << 32
-
 // answerBound is the most tokens that each answer may be: what the request allows, but no more than the model can; and if the
 // request says nothing, no more than so many. There are as many answers as choices. Where nothing is generated it is 0.
 func answerBound(r *gateway.Request, m *catalog.Model, unlimited int64) (each, answers int64) {
-	if !generates(r.Endpoint) {
+	if !r.Endpoint.Generates() {
 		return 0, 1
 	}
 	if each = r.AnswerTokens(); each <= 0 {
@@ -117,11 +114,8 @@ func answerBound(r *gateway.Request, m *catalog.Model, unlimited int64) (each, a
 	if m != nil && m.Output > 0 {
 		each = min(each, m.Output)
 	}
-	return min(each, mostAnswer), choices(r)
+	return min(each, gateway.MostAnswer), choices(r)
 }
-
-// generates says whether the answer is charged by its length.
-func generates(e *gateway.Endpoint) bool { return e.Decode != nil || e.Name == "completions" }
 
 // mostChoices bounds what is multiplied.
 const mostChoices = 1 << 20

@@ -153,9 +153,6 @@ func canonical(x *gateway.Exchange) string {
 	return "" // there is no such model: nobody counts what strangers think up
 }
 
-// usualAnswer is how long an answer is taken for, in tokens, if the request does not say.
-const usualAnswer = 500
-
 // estimate is how many tokens the exchange will take, if anybody counts them.
 func estimate(x *gateway.Exchange, asks []meter.Ask) int64 {
 	e := x.Request.Endpoint
@@ -164,11 +161,7 @@ func estimate(x *gateway.Exchange, asks []meter.Ask) int64 {
 		return 0
 	}
 	n := x.Request.PromptTokens()
-	if generates(e) {
-		answer := min(x.Request.AnswerTokens(), mostAnswer)
-		if answer <= 0 {
-			answer = usualAnswer
-		}
+	if answer := x.Request.LikelyAnswer(); answer > 0 {
 		n += answer * choices(&x.Request)
 	}
 	return n

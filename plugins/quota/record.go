@@ -219,12 +219,7 @@ func (r *record) reserveLease(a *gateway.Attempt) *gateway.Error {
 // reserveGuess reserves an estimate. For what has no price it asks whether anything is left at all.
 func (r *record) reserveGuess(a *gateway.Attempt) *gateway.Error {
 	q := &r.x.Request
-	u := chat.Usage{Input: a.Prompt, Provenance: chat.Estimated}
-	if generates(q.Endpoint) {
-		if u.Output = min(q.AnswerTokens(), mostAnswer); u.Output <= 0 {
-			u.Output = usualAnswer
-		}
-	}
+	u := chat.Usage{Input: a.Prompt, Output: q.LikelyAnswer(), Provenance: chat.Estimated}
 	c := a.Known.Cost(u, q.Member(`"service_tier"`), a.Start.Time())
 	if !c.Known {
 		if r.mode != tenant.Warn && r.p.c.Unpriced == deny {

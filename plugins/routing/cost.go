@@ -9,19 +9,11 @@ import (
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
-// usualAnswer is how long an answer is taken for, in tokens, if the request does not bound it.
-const usualAnswer = 500
-
 // price scores candidates by what the request will probably cost there: +Inf if that is not known.
 func (d *draw) price(pool []candidate) {
 	r := &d.x.Request
 	usage := chat.Usage{Input: r.PromptTokens(), Provenance: chat.Estimated}
-	answer := int64(0)
-	if generates(r.Endpoint) {
-		if answer = max(r.AnswerTokens(), 0); answer == 0 {
-			answer = usualAnswer
-		}
-	}
+	answer := r.LikelyAnswer()
 	tier, at := chat.ServedTier([]byte(r.Member(`"service_tier"`))), time.Now()
 	for i := range pool {
 		c := &pool[i]
@@ -36,9 +28,6 @@ func (d *draw) price(pool []candidate) {
 		}
 	}
 }
-
-// generates says whether the answer is charged by its length.
-func generates(e *gateway.Endpoint) bool { return e.Decode != nil || e.Name == "completions" }
 
 // catalogued is what the catalogue knows of a target's model; nil if nothing.
 func catalogued(x *gateway.Exchange, t *gateway.Target) *catalog.Model {

@@ -17,7 +17,7 @@ func fitting(x *gateway.Exchange, targets []*gateway.Target) []*gateway.Target {
 	if len(targets) < 2 || x.Request.Endpoint.Decode == nil {
 		return targets
 	}
-	length := x.Request.PromptTokens() + max(x.Request.AnswerTokens(), 0)
+	length := x.Request.PromptTokens() + x.Request.AnswerTokens()
 	fits := func(t *gateway.Target) bool { return window(x, t) >= length }
 	if length <= fitsAnywhere || !slices.ContainsFunc(targets, func(t *gateway.Target) bool { return !fits(t) }) {
 		return targets
