@@ -24,6 +24,9 @@ type Kind struct {
 	Common  chat.Target
 	Quirks  Quirks
 	Prefill Prefill
+	// MidSystem is how the names of the models begin that take a system message in the middle of a conversation. For others it
+	// moves to the front; what OpenAI's dialect is spoken with gets it where it is.
+	MidSystem []string
 }
 
 // Quirks are how a provider departs from OpenAI's dialect, as far as requests and replies must be changed that are in this
@@ -72,6 +75,7 @@ func (q *Quirks) becomes(key string, body []byte) string {
 // describe adds to what is known of a model what all models of the provider have in common.
 func (k *Kind) describe(t *chat.Target) {
 	t.NoUsageOption = k.Quirks.NoStreamOptions
+	t.MidSystem = slices.ContainsFunc(k.MidSystem, func(name string) bool { return strings.HasPrefix(t.Model, name) })
 	for _, r := range k.Quirks.Rename {
 		switch r[0] {
 		case newLimit[0]:
@@ -142,9 +146,14 @@ var kinds = []Kind{
 		Common: chat.Target{NoThoughts: true, MaxCallID: 40, CacheMarks: breakpoint},
 		Quirks: Quirks{Deployments: true},
 	},
-	{ // platform.claude.com, "Prefill Claude's response"
+	{
+		// platform.claude.com, "Prefill Claude's response" and "Mid-conversation system messages". Which models take those:
+		// langchainjs#11922. Of Sonnet 5 they say different things (gproxy-transform 2.6.1), and Claude Code 2.1.201 does without.
 		Name: "anthropic", Auth: xAPIKey, Speaks: messages, Native: []string{"messages", "messages.count_tokens"},
 		Prefill: PrefillPlain,
+		MidSystem: []string{
+			"claude-opus-4-8", "claude-opus-5", "claude-sonnet-5-5", "claude-haiku-5-5", "claude-fable-5", "claude-mythos-5",
+		},
 	},
 	{
 		// ai.google.dev/gemini-api/docs/openai. Batches need files, which cannot be uploaded this way. Unknown members are

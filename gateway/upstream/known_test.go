@@ -171,3 +171,27 @@ func TestUsageBeforeTheEnd(t *testing.T) {
 	check("openai", "chat.completions", ask, flex, chat.Usage{Input: 5, Output: 2, Tier: "flex"})
 	check("anthropic", "chat.completions", ask, message, chat.Usage{Input: 5, CacheRead: 3, Output: 2})
 }
+
+// Instructions in the middle of a conversation stay there for models that take them, and move to the front for others.
+func TestMidSystem(t *testing.T) {
+	f := newFake(t, nil, say(whole("200 OK", message)))
+	p := speaker(t, f, "anthropic", false)
+	check := func(model string, stays bool) {
+		t.Helper()
+		f.forget()
+		const ask = `{"model":"m","messages":[{"role":"user","content":"hi"},{"role":"developer","content":"Be brief."}]}`
+		r := pull(at(t, "chat.completions", ask, "", ""), &gateway.Target{Provider: "fake", Model: model, Via: p.WithKey("k")})
+		if r.err != nil {
+			t.Fatal(r.err)
+		}
+		if body := f.seen()[0].body; strings.Contains(body, `{"role":"system"`) != stays || strings.Contains(body, `"system":[`) == stays {
+			t.Errorf("%s: %s", model, body)
+		}
+	}
+	check("claude-opus-4-8", true)
+	check("claude-opus-5-5", true)
+	check("claude-haiku-5-5-20260901", true)
+	check("claude-sonnet-5", false)
+	check("claude-haiku-4-5", false)
+	check("m", false)
+}

@@ -121,7 +121,8 @@ func TestTurns(t *testing.T) {
 		chat.Message{Role: chat.RoleTool, CallID: "a", Failed: true, Cache: "default", Parts: text("1")})
 }
 
-// System messages stay where they are if the target takes them, but not between calls and their results.
+// System messages stay where they are if the target takes them, but not between calls and their results, nor where the API
+// refuses them: they stand between what the user says and what the assistant does, and at the front if there is no such place.
 func TestMidSystem(t *testing.T) {
 	f := func(messages string, list ...chat.Message) {
 		t.Helper()
@@ -133,8 +134,23 @@ func TestMidSystem(t *testing.T) {
 	both := assistant(call("a", "f", ""), call("b", "f", ""))
 	f(`[`+calls+`,`+results+`,`+brief+`]`, system("s"), both, result("a", "1"), system("Be brief."), result("b", "2"))
 	f(`[`+calls+`,`+results+`,`+brief+`]`, system("s"), both, system("Be brief."), result("a", "1"), result("b", "2"))
-	f(`[`+calls+`,`+results+`,{"role":"system","content":[{"type":"text","text":"Be brief."},{"type":"text","text":"Be kind."}]},{"role":"user","content":[{"type":"text","text":"Go"}]}]`,
+	const go1 = `{"type":"text","text":"Go"}`
+	const go2 = `{"role":"user","content":[` + go1 + `]}`
+	const kind = `{"role":"system","content":[{"type":"text","text":"Be brief."},{"type":"text","text":"Be kind."}]}`
+	f(`[`+calls+`,`+strings.TrimSuffix(results, "]}")+`,`+go1+`]},`+kind+`]`,
 		system("s"), both, result("a", "1"), system("Be brief."), result("b", "2"), chat.Message{Role: chat.RoleDeveloper, Parts: text("Be kind.")}, user("Go"))
+	const said = `{"role":"assistant","content":[{"type":"text","text":"A"}]}`
+	f(`[`+go2+`,`+said+`,`+go2+`,`+kind+`,`+said+`,`+go2+`,`+brief+`]`,
+		system("s"), user("Go"), assistant(text("A")...), system("Be brief."), user("Go"), system("Be kind."), assistant(text("A")...), user("Go"), system("Be brief."))
+	front := func(messages string, list ...chat.Message) {
+		t.Helper()
+		checkSent(t, chat.Request{Messages: list}, chat.Target{MidSystem: true}, "",
+			"system", `[{"type":"text","text":"s"},{"type":"text","text":"Be brief."}]`, "messages", messages)
+	}
+	const twice = `{"role":"assistant","content":[{"type":"text","text":"A"},{"type":"text","text":"A"}]}`
+	front(`[`+go2+`,`+twice+`,`+go2+`]`, system("s"), user("Go"), assistant(text("A")...), system("Be brief."), assistant(text("A")...), user("Go"))
+	front(`[`+go2+`,`+said+`]`, system("s"), user("Go"), assistant(text("A")...), system("Be brief."))
+	front(`[`+go2+`,`+said+`]`, system("s"), system("Be brief."), user("Go"), assistant(text("A")...))
 }
 
 func TestMedia(t *testing.T) {

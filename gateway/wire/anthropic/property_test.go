@@ -199,7 +199,7 @@ func (m maker) request() *chat.Request {
 	if m.chance() {
 		q.Messages = append(q.Messages, chat.Message{Role: chat.RoleSystem, Parts: []chat.Part{{Text: m.text()}, {Text: m.text(), Cache: m.cache()}}})
 	}
-	for range 1 + m.IntN(4) {
+	for left := m.IntN(4); left >= 0; left-- {
 		q.Messages = append(q.Messages, chat.Message{Role: chat.RoleUser, Parts: []chat.Part{m.userPart(), m.userPart()}})
 		said := m.said()
 		said = append(said, m.call())
@@ -215,6 +215,9 @@ func (m maker) request() *chat.Request {
 		}
 		if m.chance() {
 			q.Messages = append(q.Messages, chat.Message{Role: chat.RoleSystem, Parts: []chat.Part{{Text: m.text()}}})
+			if left > 0 { // it stands before what the assistant says, or at the end
+				q.Messages = append(q.Messages, chat.Message{Role: chat.RoleAssistant, Parts: m.said()})
+			}
 		} else {
 			q.Messages = append(q.Messages, chat.Message{Role: chat.RoleUser, Parts: []chat.Part{{Text: m.text(), Cache: m.cache()}}},
 				chat.Message{Role: chat.RoleAssistant, Parts: m.said()})

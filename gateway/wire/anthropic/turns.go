@@ -63,17 +63,16 @@ func (e *requestWriter) conversation() {
 	e.raw("]")
 }
 
-// arrange finds the system messages that go to the front, and the turns.
+// arrange finds the system messages that go to the front, and the turns. Those that stay, where e.t.MidSystem is true, stand
+// behind a turn of the user's, one for each, and before one of the assistant's or at the end: anywhere else the API refuses
+// them (platform.claude.com, "Mid-conversation system messages").
 func (e *requestWriter) arrange() (system []int, turns []turn) {
 	order := make([]int, 0, len(e.q.Messages)) // of what the turns are made of, to which they refer
 	for i := range e.q.Messages {
 		m := &e.q.Messages[i]
-		role := m.Role
-		switch role {
-		case chat.RoleDeveloper:
-			role = chat.RoleSystem
-		case chat.RoleTool:
-			role = chat.RoleUser
+		role := roleOf(m)
+		if role == chat.RoleAssistant {
+			order, system, turns = hoist(order, system, turns)
 		}
 		switch {
 		case m.Role != chat.RoleTool && !slices.ContainsFunc(m.Parts, func(p chat.Part) bool { return e.written(&p) }):
@@ -84,24 +83,46 @@ func (e *requestWriter) arrange() (system []int, turns []turn) {
 			last := &turns[len(turns)-1]
 			order = append(order, i)
 			last.of = order[len(order)-len(last.of)-1:]
-		case m.Role == chat.RoleTool && len(turns) > 0 && turns[len(turns)-1].role == chat.RoleSystem:
-			turns = beforeLast(turns, i) // nothing may come between calls and their results
+		case role == chat.RoleUser && len(turns) > 0 && turns[len(turns)-1].role == chat.RoleSystem:
+			turns = beforeLast(turns, i)
 		default:
 			order = append(order, i)
 			turns = append(turns, turn{role: role, of: order[len(order)-1:]})
 		}
 	}
+	_, system, turns = hoist(order, system, turns)
 	return system, turns
 }
 
-// beforeLast puts a result before the last turn: into the user's before it, or into one of its own.
-func beforeLast(turns []turn, result int) []turn {
+// roleOf is the API's role of a message, of which there are three.
+func roleOf(m *chat.Message) chat.Role {
+	switch m.Role {
+	case chat.RoleDeveloper:
+		return chat.RoleSystem
+	case chat.RoleTool:
+		return chat.RoleUser
+	}
+	return m.Role
+}
+
+// hoist takes a last turn of system messages to the front if it stands behind none of the user's. It is the end of order.
+func hoist(order, system []int, turns []turn) (rest, front []int, left []turn) {
+	n := len(turns)
+	if n == 0 || turns[n-1].role != chat.RoleSystem || n > 1 && turns[n-2].role == chat.RoleUser {
+		return order, system, turns
+	}
+	of := turns[n-1].of
+	return order[:len(order)-len(of)], append(system, of...), turns[:n-1]
+}
+
+// beforeLast puts what the user says before the last turn: into the user's before it, or into one of its own.
+func beforeLast(turns []turn, i int) []turn {
 	at := len(turns) - 1
 	if at > 0 && turns[at-1].role == chat.RoleUser {
-		turns[at-1].of = append(slices.Clip(turns[at-1].of), result)
+		turns[at-1].of = append(slices.Clip(turns[at-1].of), i)
 		return turns
 	}
-	return slices.Insert(turns, at, turn{role: chat.RoleUser, of: []int{result}})
+	return slices.Insert(turns, at, turn{role: chat.RoleUser, of: []int{i}})
 }
 
 // turn writes the content of a turn: results of calls first.
