@@ -15,7 +15,6 @@ import (
 	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/health"
 	"github.com/sluice-ai/sluice/gateway/tenant"
-	"github.com/sluice-ai/sluice/gateway/upstream"
 )
 
 // directory builds everything that an exchange can name.
@@ -234,7 +233,7 @@ func (r *Runtime) ownSender(t *config.Tenant, own config.Credential, c *config.C
 			return p.key(own.Key.Reveal()), nil
 		}
 	}
-	u, err := r.newUpstream(&entry, c.Server.Heartbeat, own.BaseURL, upstream.PublicOnly)
+	u, err := r.newUpstream(&entry, c.Server.Heartbeat, own.BaseURL, gateway.PublicOnly)
 	if err != nil {
 		return nil, fmt.Errorf("credentials for %s: %w", own.Provider, err)
 	}

@@ -164,7 +164,7 @@ func TestProbeConnects(t *testing.T) {
 	}
 	f("TLS", s.URL, "", secure)
 	f("an unknown certificate", s.URL, "certificate", nil)
-	f("a tenant's address that leads inwards", s.URL, "not a public address", func(c *upstream.Config) { secure(c); c.Guard = upstream.PublicOnly })
+	f("a tenant's address that leads inwards", s.URL, "not a public address", func(c *upstream.Config) { secure(c); c.Guard = gateway.PublicOnly })
 	f("nobody", "http://127.0.0.1:1", "refused", nil)
 
 	plain := httptest.NewServer(a)
