@@ -182,7 +182,8 @@ type load struct {
 	stay    float64         // how long things stay, in seconds; 0: not known yet
 	area    float64         // what ran, times how long, lately
 	ended   float64         // in that time
-	quiet   gateway.Instant // since when nothing has ended
+	quiet   gateway.Instant // since when nothing has ended, or too little to tell
+	gone    float64         // what has ended since then
 }
 
 const (
@@ -210,9 +211,14 @@ func (l *load) look(now gateway.Instant, running float64) (late, silent float64)
 	}
 	arrived := float64(l.arrived.Swap(0)) / 1000
 	l.should += arrived
-	l.ended += arrived - (running - l.running)
-	if running < l.running || l.running == 0 || running <= 1.5*arrived { // what runs may have come since the last look
-		l.quiet = now
+	gone := arrived - (running - l.running)
+	l.ended += gone
+	l.gone += gone
+	switch {
+	// A few that were chosen and do not run yet look as if they had ended: of many that run, many must have.
+	case running < l.running, l.gone > 0.5 && l.gone >= running/4,
+		l.running == 0, running <= 1.5*arrived: // what runs may have come since the last look
+		l.quiet, l.gone = now, 0
 		if l.ended > 0 {
 			l.stay = cmp.Or(l.area/l.ended, unseen)
 		}

@@ -60,12 +60,27 @@ func (m market) String() string {
 // the next if that answers 429.
 func play(t *testing.T, strategy gateway.Strategy, rate float64, length time.Duration, providers ...provider) market {
 	t.Helper()
-	return stage(t, strategy, body("m"), 0, rate, length, providers...)
+	return stage(t, strategy, body("m"), 0, poisson(rate), length, providers...)
+}
+
+// pace is the time until the next request.
+type pace func(*rand.Rand) time.Duration
+
+// poisson is how requests come of many who know nothing of each other.
+func poisson(rate float64) pace {
+	return func(r *rand.Rand) time.Duration {
+		return time.Duration(float64(time.Second) / rate * r.ExpFloat64())
+	}
+}
+
+// evenly is how they come of a machine.
+func evenly(rate float64) pace {
+	return func(*rand.Rand) time.Duration { return time.Duration(float64(time.Second) / rate) }
 }
 
 // stage is play of streams, each of which lasts for 50 times as long as its first event takes, or of whole replies. Before each
 // request there are a few, as many as others says, to another model that works and has this one for a fallback.
-func stage(t *testing.T, strategy gateway.Strategy, body string, others int, rate float64, length time.Duration, providers ...provider) (m market) {
+func stage(t *testing.T, strategy gateway.Strategy, body string, others int, next pace, length time.Duration, providers ...provider) (m market) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
@@ -91,7 +106,7 @@ func stage(t *testing.T, strategy gateway.Strategy, body string, others int, rat
 			return x
 		}
 		for ; time.Since(start) < length; sent++ {
-			gap := time.Duration(float64(time.Second) / rate * r.ExpFloat64())
+			gap := next(r)
 			for range others {
 				planned(strings.Replace(body, `"m"`, `"other"`, 1))
 				<-time.After(gap / time.Duration(others+1))
@@ -189,17 +204,24 @@ func TestLeastLatency(t *testing.T) {
 	f("three", 200, mean, fast, slow)
 	f("not for all of them", 400, fast.busy(20), mean.busy(100))
 	f("none for all of them", 400, small, alike)
-	if m := stage(t, gateway.LeastLatency, stream, 0, 100, 30*time.Second, mean, fast); m.percentile(99) > 120*ms {
+	if m := stage(t, gateway.LeastLatency, stream, 0, poisson(100), 30*time.Second, mean, fast); m.percentile(99) > 120*ms {
 		t.Errorf("streams, the second is fast: %v", m)
 	}
-	if m := stage(t, gateway.LeastLatency, stream, 0, 100, 30*time.Second, fast.then(10*time.Second, slow), mean); m.percentile(50) > 220*ms || m.shares[0] > 0.4 {
+	if m := stage(t, gateway.LeastLatency, stream, 0, poisson(100), 30*time.Second, fast.then(10*time.Second, slow), mean); m.percentile(50) > 220*ms || m.shares[0] > 0.4 {
 		t.Errorf("streams, the first becomes slow: %v", m)
 	}
 	for _, rate := range []float64{1, 10, 100} {
 		length := time.Duration(2000/rate) * time.Second
-		if m := stage(t, gateway.LeastLatency, stream, 0, rate, length, fast.then(length/2, steady(time.Minute)), mean); m.shares[0] > 0.52 {
+		if m := stage(t, gateway.LeastLatency, stream, 0, poisson(rate), length, fast.then(length/2, steady(time.Minute)), mean); m.shares[0] > 0.52 {
 			t.Errorf("streams, %v/s, the first becomes a black hole at half of the time: %v", rate, m)
 		}
+	}
+	// As many end there as begin, so that as many run whenever one looks: that is not silence.
+	exactly := func(d time.Duration) provider {
+		return func(time.Duration, int64, *rand.Rand) time.Duration { return d }
+	}
+	if m := stage(t, gateway.LeastLatency, body("m"), 0, evenly(200), 20*time.Second, exactly(20500*time.Microsecond), exactly(80*ms)); m.shares[0] < 0.99 {
+		t.Errorf("a clockwork: %v", m)
 	}
 	if m := play(t, gateway.LeastLatency, 400, 20*time.Second, fast.sometimes(0.05, slow), mean); m.percentile(99) > 250*ms {
 		t.Errorf("a target that is slow now and then: %v", m)
@@ -248,7 +270,7 @@ func TestLeastLatencyOfTheQuiet(t *testing.T) {
 func TestFallbacksAreNotChosen(t *testing.T) {
 	const ms = time.Millisecond
 	for _, others := range []int{10, 100} {
-		m := stage(t, gateway.LeastLatency, stream, others, 10, 200*time.Second, steady(100*ms), steady(400*ms))
+		m := stage(t, gateway.LeastLatency, stream, others, poisson(10), 200*time.Second, steady(100*ms), steady(400*ms))
 		if m.percentile(99) > 121*ms || m.shares[1] > 0.02 {
 			t.Errorf("%d requests to another model for each: %v", others, m)
 		}
