@@ -32,6 +32,7 @@ type route struct {
 	ids      bool   // the reply has ids that must lead back to this provider
 	answer   bool   // the reply is a response, whose id must lead back to the provider's key if there are several
 	images   bool   // a stream ends with the last of the images that were asked for
+	embeds   bool   // the answer has embeddings
 	merges   bool   // small requests may go together
 	file     bool   // a successful reply is somebody's file, whatever is in it
 	response bool   // it is about a response that the provider keeps, or goes on from one
@@ -77,7 +78,8 @@ func (k *Kind) routes(c *Config) map[string]*route {
 		r.converses = at.Name == chatCompletions || at.Name == messages || at.Name == createResponse
 		r.images = strings.HasPrefix(e.Name, "images.")
 		r.file = e.Bytes && e.Method == "GET"
-		r.merges = r.native && e.Name == "embeddings" && c.Merge.Window > 0
+		r.embeds = r.native && e.Name == "embeddings"
+		r.merges = r.embeds && c.Merge.Window > 0
 		r.response = r.native && at.Dialect == "responses"
 		r.terminal = k.Name == "anthropic" // its documents and SDKs know no other end than message_stop
 		r.noted = r.native && e.Name == createResponse

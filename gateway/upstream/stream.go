@@ -304,6 +304,10 @@ func (st *stream) parseWhole() bool {
 	if signs.Has(chat.Answer | chat.UsageSeen) {
 		st.attempt.Said = st.r.dialect.SaidWhole(data, &st.usage)
 	}
+	if st.r.embeds {
+		st.event.Data = st.vectors(data)
+		return st.err == nil
+	}
 	return !signs.Has(chat.Odd) || st.mend(true)
 }
 
