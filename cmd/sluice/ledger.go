@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-ai/sluice/gateway/admin"
+	"github.com/sluice-ai/sluice/gateway/ledger"
 )
 
 func newLedger() *cobra.Command {
@@ -121,7 +122,7 @@ const (
 )
 
 func (t *tail) first(ctx context.Context) error {
-	rows, _, err := ask[[]admin.Row](ctx, t.api, errand{http.MethodGet, "ledger", t.query, nil})
+	rows, _, err := ask[[]ledger.Line](ctx, t.api, errand{http.MethodGet, "ledger", t.query, nil})
 	if err != nil {
 		return err
 	}
@@ -155,7 +156,7 @@ func (t *tail) poll(ctx context.Context, back time.Time) error {
 	t.query.Set("from", back.UTC().Format(time.RFC3339))
 	t.query.Del("after")
 	for {
-		rows, next, err := ask[[]admin.Row](ctx, t.api, errand{http.MethodGet, "ledger", t.query, nil})
+		rows, next, err := ask[[]ledger.Line](ctx, t.api, errand{http.MethodGet, "ledger", t.query, nil})
 		if err != nil {
 			return err
 		}
@@ -175,7 +176,7 @@ func (t *tail) poll(ctx context.Context, back time.Time) error {
 	return nil
 }
 
-func (t *tail) show(rows []admin.Row) error {
+func (t *tail) show(rows []ledger.Line) error {
 	s := sheet{head: []string{"AT", "TENANT", "KEY", "MODEL", "PROVIDER", "OUTCOME", "STATUS", "INPUT", "OUTPUT", "COST USD", "CHARGE USD", "TOTAL MS", "ID"}}
 	for i := range rows {
 		r := &rows[i]

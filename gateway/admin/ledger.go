@@ -3,89 +3,11 @@ package admin
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway/ledger"
 	"github.com/sluice-ai/sluice/gateway/store"
-	"github.com/sluice-ai/sluice/gateway/tenant"
 )
-
-// Row is a row of the ledger: one attempt, or one answer from the cache.
-type Row struct {
-	ID       string    `json:"id"`
-	Kind     string    `json:"kind"`
-	At       time.Time `json:"at"`
-	Node     string    `json:"node"`
-	Tenant   tenant.ID `json:"tenant"`
-	Key      string    `json:"key,omitempty"`
-	User     string    `json:"user,omitempty"`
-	Request  string    `json:"request"`
-	Endpoint string    `json:"endpoint"`
-	Dialect  string    `json:"dialect,omitempty"`
-
-	Asked    string `json:"asked,omitempty"` // as the caller wrote it
-	Model    string `json:"model,omitempty"`
-	Provider string `json:"provider,omitempty"`
-	Account  string `json:"account,omitempty"`  // name of the provider's key
-	Target   string `json:"target,omitempty"`   // as the provider calls the model
-	Upstream string `json:"upstream,omitempty"` // the provider's own id of the request
-	Of       string `json:"of,omitempty"`       // the row that was paid for, of an answer from the cache
-
-	Attempt int      `json:"attempt,omitempty"`
-	Flags   []string `json:"flags,omitempty"`
-	Outcome string   `json:"outcome"`
-	Status  int      `json:"status,omitempty"`
-	Waited  float64  `json:"waited_ms"`
-	First   float64  `json:"first_ms,omitempty"`
-	Total   float64  `json:"total_ms,omitempty"`
-
-	Input          int64  `json:"input_tokens"`
-	CacheRead      int64  `json:"cache_read_tokens,omitempty"`
-	CacheWrite     int64  `json:"cache_write_tokens,omitempty"`
-	CacheWriteHour int64  `json:"cache_write_hour_tokens,omitempty"`
-	InputAudio     int64  `json:"input_audio_tokens,omitempty"`
-	InputImage     int64  `json:"input_image_tokens,omitempty"`
-	Output         int64  `json:"output_tokens"`
-	Reasoning      int64  `json:"reasoning_tokens,omitempty"`
-	OutputAudio    int64  `json:"output_audio_tokens,omitempty"`
-	OutputImage    int64  `json:"output_image_tokens,omitempty"`
-	Provenance     string `json:"provenance"`
-	Tier           string `json:"tier,omitempty"`
-
-	Price    string `json:"price,omitempty"`    // version of the prices
-	Cost     string `json:"cost_usd,omitempty"` // left out if it is not known
-	Reserved string `json:"reserved_usd"`
-	Charge   string `json:"charge_usd"`
-	Saved    string `json:"saved_usd,omitempty"`
-}
-
-func rowOf(r *ledger.Row) Row {
-	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	u := &r.Usage
-	row := Row{
-		ID: r.ID.String(), Kind: r.Kind.String(), At: r.At.UTC(), Node: r.Node, Tenant: r.Tenant, Key: r.Key, User: r.User, Request: r.Request,
-		Endpoint: r.Endpoint, Dialect: r.Dialect, Asked: r.Asked, Model: r.Model, Provider: r.Provider, Account: r.Account, Target: r.Target, Upstream: r.Upstream,
-		Attempt: int(r.Attempt), Flags: r.Flags.Names(), Outcome: r.Outcome.String(), Status: r.Status,
-		Waited: ms(r.Waited), First: ms(r.First), Total: ms(r.Total),
-		Input: u.Input, CacheRead: u.CacheRead, CacheWrite: u.CacheWrite, CacheWriteHour: u.CacheWriteHour, InputAudio: u.InputAudio, InputImage: u.InputImage,
-		Output: u.Output, Reasoning: u.Reasoning, OutputAudio: u.OutputAudio, OutputImage: u.OutputImage, Provenance: u.Provenance.String(), Tier: u.Tier,
-		Reserved: usd(r.Reserved), Charge: usd(r.Charge),
-	}
-	if !r.Of.IsZero() {
-		row.Of = r.Of.String()
-	}
-	if r.Price != 0 {
-		row.Price = strconv.FormatUint(r.Price, 16)
-	}
-	if r.Cost.Known {
-		row.Cost = usd(r.Cost.Picodollars)
-	}
-	if r.Saved != 0 {
-		row.Saved = usd(r.Saved)
-	}
-	return row
-}
 
 // rowQuery is which rows the query asks for.
 func (c *call) rowQuery(more ...string) (q store.RowQuery, err error) {
@@ -134,9 +56,9 @@ func (c *call) ledger() error {
 	if err != nil {
 		return err
 	}
-	a := Answer[[]Row]{Data: make([]Row, len(list)), Next: next}
+	a := Answer[[]ledger.Line]{Data: make([]ledger.Line, len(list)), Next: next}
 	for i := range list {
-		a.Data[i] = rowOf(&list[i])
+		a.Data[i] = list[i].Line()
 	}
 	return c.json(http.StatusOK, a)
 }
@@ -174,7 +96,7 @@ func (c *call) row() error {
 	case len(list) > 1: // two tenants have it: a node's clock and its chance were those of another
 		return &apiError{http.StatusBadRequest, "missing_tenant", "More than one tenant has a row of this id. Say which: ?tenant=ID."}
 	}
-	return c.json(http.StatusOK, Answer[Row]{Data: rowOf(&list[0])})
+	return c.json(http.StatusOK, Answer[ledger.Line]{Data: list[0].Line()})
 }
 
 // export answers GET /admin/v1/ledger.csv: all rows that are asked for, the oldest first, a page at a time, so that any number of
@@ -189,12 +111,12 @@ func (c *call) export() error {
 	if err != nil {
 		return err
 	}
-	t, err := c.newTable(Row{}, "ledger.csv")
+	t, err := c.newTable(ledger.Line{}, "ledger.csv")
 	control := http.NewResponseController(c.w)
 	for err == nil {
 		_ = control.SetWriteDeadline(time.Now().Add(time.Minute)) // for a page; in tests there is none
 		for i := range list {
-			if err = t.add(rowOf(&list[i])); err != nil {
+			if err = t.add(list[i].Line()); err != nil {
 				return c.broken(err)
 			}
 		}

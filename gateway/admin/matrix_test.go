@@ -330,11 +330,11 @@ func TestTwoTenants(t *testing.T) {
 		}
 	}
 	a := o.from("viewer-acme", "GET", "/admin/v1/ledger/"+same.String(), "")
-	if row := data[admin.Row](t, a); row.Tenant != "acme" || row.Charge != "1.00" {
+	if row := data[ledger.Line](t, a); row.Tenant != "acme" || row.Charge != "1.00" {
 		t.Errorf("%+v", row)
 	}
 	o.fails(400, "missing_tenant", "GET", "ledger/"+same.String(), "")
-	if row := data[admin.Row](t, o.ask(200, "GET", "ledger/"+same.String()+"?tenant=bolt", "")); row.Charge != "2.00" {
+	if row := data[ledger.Line](t, o.ask(200, "GET", "ledger/"+same.String()+"?tenant=bolt", "")); row.Charge != "2.00" {
 		t.Errorf("%+v", row)
 	}
 	if a := o.from("two", "GET", "/admin/v1/usage", ""); a.status != 400 || a.code() != "missing_tenant" {

@@ -52,7 +52,7 @@ func TestPostgres(t *testing.T) {
 	o.fails(409, "conflict", "POST", "tenants", `{"id":"bolt"}`)
 	_, err = s.Insert(t.Context(), []ledger.Row{rowOf("acme", noon), rowOf("bolt", noon)})
 	o.must(err)
-	if list := data[[]admin.Row](t, o.from("viewer-acme", "GET", "/admin/v1/ledger", "")); len(list) != 1 || list[0].Tenant != "acme" || list[0].Charge != "0.002" {
+	if list := data[[]ledger.Line](t, o.from("viewer-acme", "GET", "/admin/v1/ledger", "")); len(list) != 1 || list[0].Tenant != "acme" || list[0].Charge != "0.002" {
 		t.Errorf("%+v", list)
 	}
 	if list := data[[]admin.Usage](t, o.ask(200, "GET", "usage?by=all,tenant", "")); len(list) != 2 || list[1].Tenant != "bolt" {

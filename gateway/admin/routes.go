@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sluice-ai/sluice/gateway/health"
+	"github.com/sluice-ai/sluice/gateway/ledger"
 	"github.com/sluice-ai/sluice/gateway/store"
 	"github.com/sluice-ai/sluice/gateway/tenant"
 )
@@ -76,8 +77,8 @@ func (s *Server) routes() []route {
 		{"DELETE", one + "/families/{family}", Operator, oneTenant, "family.revoke", Answer[Done]{}, (*call).revokeFamily},
 
 		{"GET", v1 + "usage", Viewer, someTenant, "", Answer[[]Usage]{}, (*call).usage},
-		{"GET", v1 + "ledger", Viewer, someTenant, "", Answer[[]Row]{}, (*call).ledger},
-		{"GET", v1 + "ledger/{id}", Viewer, someTenant, "", Answer[Row]{}, (*call).row},
+		{"GET", v1 + "ledger", Viewer, someTenant, "", Answer[[]ledger.Line]{}, (*call).ledger},
+		{"GET", v1 + "ledger/{id}", Viewer, someTenant, "", Answer[ledger.Line]{}, (*call).row},
 		{"GET", v1 + "ledger.csv", Viewer, someTenant, "", nil, (*call).export},
 		{"GET", v1 + "ledger/verify", Operator, someTenant, "", Answer[Report]{}, (*call).verify},
 		{"GET", v1 + "audit", Operator, someTenant, "", Answer[[]Change]{}, (*call).audit},

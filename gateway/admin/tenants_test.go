@@ -318,7 +318,7 @@ func TestLedger(t *testing.T) {
 	next := ""
 	for range 10 {
 		a := o.ask(200, "GET", "ledger?limit=2&after="+next, "")
-		for _, r := range data[[]admin.Row](t, a) {
+		for _, r := range data[[]ledger.Line](t, a) {
 			ids = append(ids, r.ID)
 		}
 		var page struct{ Next string }
@@ -330,14 +330,14 @@ func TestLedger(t *testing.T) {
 	if len(ids) != 6 || ids[0] < ids[5] {
 		t.Errorf("%v", ids)
 	}
-	r := data[admin.Row](t, o.ask(200, "GET", "ledger/"+ids[0], ""))
+	r := data[ledger.Line](t, o.ask(200, "GET", "ledger/"+ids[0], ""))
 	if r.ID != ids[0] || r.First != 250 || r.Total != 1000 || r.Cost != "0.001" || r.Charge != "0.002" || r.Reserved != "0.003" || r.Price != "ff" ||
 		r.Outcome != "complete" || strings.Join(r.Flags, " ") != "stream delivered" || r.Provenance != "reported" {
 		t.Errorf("%+v", r)
 	}
 	count := func(query string, want int) {
 		t.Helper()
-		if rows := data[[]admin.Row](t, o.ask(200, "GET", "ledger?"+query, "")); len(rows) != want {
+		if rows := data[[]ledger.Line](t, o.ask(200, "GET", "ledger?"+query, "")); len(rows) != want {
 			t.Errorf("%s: %d rows, want %d", query, len(rows), want)
 		}
 	}

@@ -26,7 +26,7 @@ type Options struct {
 }
 
 // Sink is a [ledger.Sink] that publishes what another one has taken. Each entry of the stream has an id, the row's, and a row,
-// which is JSON as [ledger.Row.MarshalJSON] writes it.
+// which is a [ledger.Line] in JSON.
 type Sink struct {
 	ledger.Sink
 	client rueidis.Client
@@ -71,7 +71,7 @@ func (s *Sink) publish(ctx context.Context, rows []ledger.Row) error {
 	defer cancel()
 	commands := make(rueidis.Commands, len(rows))
 	for i := range rows {
-		text, err := json.Marshal(&rows[i])
+		text, err := json.Marshal(rows[i].Line())
 		if err != nil {
 			return err
 		}

@@ -62,7 +62,7 @@ func TestPublish(t *testing.T) {
 		t.Errorf("%s entries of %d rows, %d lost", n, b.rows, lost)
 	}
 	for i, line := range strings.Split(server.Do("XRANGE", "sluice:rows", "-", "+"), "\n") {
-		switch text, err := json.Marshal(&list[i/5]); {
+		switch text, err := json.Marshal(list[i/5].Line()); {
 		case err != nil:
 			t.Fatal(err)
 		case i%5 == 2 && line != list[i/5].ID.String(), i%5 == 4 && line != string(text):

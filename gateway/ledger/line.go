@@ -1,17 +1,16 @@
 package ledger
 
 import (
-	"encoding/json"
 	"strconv"
 	"time"
 
-	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/tenant"
 )
 
-// rowJSON is a row as others read it, and as the admin API has it: amounts are decimals of US dollars, exactly, and times are
-// milliseconds.
-type rowJSON struct {
+// Line is a row as others read it: in the admin API, in what it exports and in the stream that rows are published to. Amounts
+// are decimals of US dollars, exactly; times are milliseconds. What is left out is empty or zero, but for a Cost, which then is
+// not known.
+type Line struct {
 	ID       string    `json:"id"`
 	Kind     string    `json:"kind"`
 	At       time.Time `json:"at"`
@@ -23,15 +22,15 @@ type rowJSON struct {
 	Endpoint string    `json:"endpoint"`
 	Dialect  string    `json:"dialect,omitempty"`
 
-	Asked    string `json:"asked,omitempty"`
+	Asked    string `json:"asked,omitempty"` // as the caller wrote it
 	Model    string `json:"model,omitempty"`
 	Provider string `json:"provider,omitempty"`
-	Account  string `json:"account,omitempty"`
-	Target   string `json:"target,omitempty"`
-	Upstream string `json:"upstream,omitempty"`
-	Of       string `json:"of,omitempty"`
+	Account  string `json:"account,omitempty"`  // name of the provider's key
+	Target   string `json:"target,omitempty"`   // as the provider calls the model
+	Upstream string `json:"upstream,omitempty"` // the provider's own id of the request
+	Of       string `json:"of,omitempty"`       // the row that was paid for, of an answer from the cache
 
-	Attempt uint8    `json:"attempt,omitempty"`
+	Attempt int      `json:"attempt,omitempty"`
 	Flags   []string `json:"flags,omitempty"`
 	Outcome string   `json:"outcome"`
 	Status  int      `json:"status,omitempty"`
@@ -52,40 +51,40 @@ type rowJSON struct {
 	Provenance     string `json:"provenance"`
 	Tier           string `json:"tier,omitempty"`
 
-	Price    string `json:"price,omitempty"`
-	Cost     string `json:"cost_usd,omitempty"`
+	Price    string `json:"price,omitempty"`    // version of the prices
+	Cost     string `json:"cost_usd,omitempty"` // left out if it is not known
 	Reserved string `json:"reserved_usd"`
 	Charge   string `json:"charge_usd"`
 	Saved    string `json:"saved_usd,omitempty"`
 }
 
-// MarshalJSON writes the row for other systems. A cost_usd that is left out is not known; what else is left out is empty or zero.
-func (r *Row) MarshalJSON() ([]byte, error) {
+// Line is the row for others.
+func (r *Row) Line() Line {
 	u := &r.Usage
-	j := rowJSON{
+	l := Line{
 		ID: r.ID.String(), Kind: r.Kind.String(), At: r.At.UTC(), Node: r.Node, Tenant: r.Tenant, Key: r.Key, User: r.User, Request: r.Request,
 		Endpoint: r.Endpoint, Dialect: r.Dialect, Asked: r.Asked, Model: r.Model, Provider: r.Provider, Account: r.Account, Target: r.Target,
-		Upstream: r.Upstream, Attempt: r.Attempt, Flags: r.Flags.Names(), Outcome: r.Outcome.String(), Status: r.Status,
+		Upstream: r.Upstream, Attempt: int(r.Attempt), Flags: r.Flags.Names(), Outcome: r.Outcome.String(), Status: r.Status,
 		Waited: millis(r.Waited), First: millis(r.First), Total: millis(r.Total),
 		Input: u.Input, CacheRead: u.CacheRead, CacheWrite: u.CacheWrite, CacheWriteHour: u.CacheWriteHour, InputAudio: u.InputAudio, InputImage: u.InputImage,
 		Output: u.Output, Reasoning: u.Reasoning, OutputAudio: u.OutputAudio, OutputImage: u.OutputImage,
 		Provenance: u.Provenance.String(), Tier: u.Tier, Reserved: dollars(r.Reserved), Charge: dollars(r.Charge),
 	}
 	if !r.Of.IsZero() {
-		j.Of = r.Of.String()
+		l.Of = r.Of.String()
 	}
 	if r.Price != 0 {
-		j.Price = strconv.FormatUint(r.Price, 16)
+		l.Price = strconv.FormatUint(r.Price, 16)
 	}
 	if r.Cost.Known {
-		j.Cost = dollars(r.Cost.Picodollars)
+		l.Cost = dollars(r.Cost.Picodollars)
 	}
 	if r.Saved != 0 {
-		j.Saved = dollars(r.Saved)
+		l.Saved = dollars(r.Saved)
 	}
-	return json.Marshal(j)
+	return l
 }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-func dollars(picodollars int64) string { return string(catalog.AppendUSD(nil, picodollars)) }
+func dollars(picodollars int64) string { return tenant.USD(picodollars).String() }
