@@ -1,0 +1,106 @@
+package semantic
+
+import (
+	"errors"
+
+	"github.com/sluice-ai/sluice/plugins/cache/index"
+)
+
+// ErrNoVector refuses to learn a question that could not be embedded.
+var ErrNoVector = errors.New("semantic: the question has no vector")
+
+// aliasBelow is the cosine above which a wording adds nothing to the one that was found.
+const aliasBelow = 0.98
+
+// Learn stores the answer that upstream gave to a question that was not served. It returns the entries that had to make
+// room: where they were an answer's last, its value is not reachable any more.
+func (s *Semantic) Learn(d *Decision, a Answer) ([]index.Gone, error) {
+	if d.Reason == ReasonText || d.Reason == ReasonEmbedder {
+		return nil, ErrNoVector
+	}
+	e := index.Entry{
+		ID: s.c.NewID(), Answer: a.ID, Text: d.Question.Text, Tenant: d.Question.Tenant, Saved: a.Saved, Size: a.Size,
+	}
+	if !a.Expires.IsZero() {
+		e.Expires = a.Expires.Unix()
+	}
+	d.mu.Lock()
+	d.entry, d.stored = e.ID, true
+	if d.same {
+		e.Answer, e.Expires = d.Hit.Answer, d.Hit.Expires
+	}
+	d.mu.Unlock()
+	return s.put(d, e)
+}
+
+// Judge learns whether one answer serves both the question and the stored wording that was found (d.Hit). It may come
+// before Learn or after it, once.
+func (s *Semantic) Judge(d *Decision, same bool) {
+	d.sample.Same = same
+	s.c.Policy.Observe(d.sample)
+	s.c.Changed(Change{Kind: Judged, Sample: d.sample})
+	if !same {
+		s.pin(d.Question.Text, d.Hit.Answer)
+		return
+	}
+	d.mu.Lock()
+	d.same = true
+	stored := d.stored
+	d.mu.Unlock()
+	switch {
+	case stored:
+		s.apply(Change{
+			Kind: Aliased, Partition: d.Question.Partition,
+			Entry: index.Entry{ID: d.entry, Answer: d.Hit.Answer, Expires: d.Hit.Expires},
+		})
+	case d.Serve() && d.Hit.Cosine < aliasBelow:
+		_, _ = s.put(d, index.Entry{ // an alias that finds no room is no loss
+			ID: s.c.NewID(), Answer: d.Hit.Answer, Text: d.Question.Text, Tenant: d.Question.Tenant,
+			Expires: d.Hit.Expires,
+		})
+	}
+}
+
+// Reject takes a user's word that an answer does not serve a question: the pair is pinned, and the answer must be more
+// certain from now on wherever else it is found.
+func (s *Semantic) Reject(question string, answer uint64) {
+	s.c.Policy.Reject(answer)
+	s.c.Changed(Change{Kind: Rejected, Entry: index.Entry{Answer: answer}})
+	s.pin(question, answer)
+}
+
+// Forget removes an answer that is gone, with all wordings that lead to it, and returns how many there were.
+func (s *Semantic) Forget(partition index.Key, answer uint64) int {
+	s.c.Changed(Change{Kind: Forgotten, Partition: partition, Entry: index.Entry{Answer: answer}})
+	return s.forget(partition, answer)
+}
+
+// Purge removes everything that is stored in a partition and returns how many wordings that were.
+func (s *Semantic) Purge(partition index.Key) int {
+	s.c.Changed(Change{Kind: Purged, Partition: partition})
+	return s.c.Index.DeletePartition(partition)
+}
+
+func (s *Semantic) forget(partition index.Key, answer uint64) int {
+	s.c.Policy.Forget(answer)
+	return s.c.Index.DeleteAnswer(partition, answer)
+}
+
+func (s *Semantic) put(d *Decision, e index.Entry) ([]index.Gone, error) {
+	gone, err := s.c.Index.Put(d.Question.Partition, e, d.vector)
+	if err != nil {
+		return nil, err
+	}
+	s.c.Changed(Change{Kind: Stored, Partition: d.Question.Partition, Entry: e, Vector: d.vector})
+	return gone, nil
+}
+
+func (s *Semantic) pin(question string, answer uint64) {
+	s.apply(Change{Kind: Pinned, Question: hash(question), Entry: index.Entry{Answer: answer}})
+}
+
+// apply makes a change here and tells others.
+func (s *Semantic) apply(c Change) {
+	s.Apply(c)
+	s.c.Changed(c)
+}
