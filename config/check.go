@@ -254,26 +254,3 @@ func flatten(err error) []error {
 	}
 	return all
 }
-
-// Match reports whether name matches the pattern, in which each * stands for any text, also for none.
-func Match(pattern, name string) bool {
-	head, rest, star := strings.Cut(pattern, "*")
-	if !star {
-		return pattern == name
-	}
-	if !strings.HasPrefix(name, head) {
-		return false
-	}
-	name = name[len(head):]
-	for {
-		middle, more, star := strings.Cut(rest, "*")
-		if !star {
-			return strings.HasSuffix(name, rest)
-		}
-		at := strings.Index(name, middle)
-		if at < 0 {
-			return false
-		}
-		name, rest = name[at+len(middle):], more
-	}
-}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sluice-ai/sluice/gateway/tenant"
 )
 
 // printable reports whether a name can stand in a header: ASCII without spaces (RFC 9110, section 5.5).
@@ -297,7 +299,7 @@ func (c *checker) lookup(name string) int {
 		if m.Name == name || slices.Contains(m.Aliases, name) {
 			return i
 		}
-		if strings.Contains(m.Name, "*") && len(m.Name) > longest && Match(m.Name, name) {
+		if p := tenant.Pattern(m.Name); p.Wild() && len(p) > longest && p.Match(name) {
 			best, longest = i, len(m.Name)
 		}
 	}

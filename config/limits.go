@@ -118,7 +118,7 @@ func (c *tenantChecker) budget(at string, b *Budget) {
 
 // allowed says whether rules allow a model.
 func allowed(r *ModelRules, model string) bool {
-	matches := func(p string) bool { return Match(p, model) }
+	matches := func(p string) bool { return tenant.Pattern(p).Match(model) }
 	return !slices.ContainsFunc(r.Deny, matches) && (len(r.Allow) == 0 || slices.ContainsFunc(r.Allow, matches))
 }
 

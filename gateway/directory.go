@@ -76,41 +76,8 @@ func (t *Tenant) Allows(name string) bool {
 // Restricted says whether there are models that the tenant may not use.
 func (t *Tenant) Restricted() bool { return len(t.Allow)+len(t.Deny) > 0 }
 
-// Pattern is a name in which each "*" stands for any text. Names of models have one at most, rules any number.
-type Pattern string
-
-// Match says whether the pattern describes all of name.
-func (p Pattern) Match(name string) bool {
-	before, rest, wild := strings.Cut(string(p), "*")
-	if !wild {
-		return name == before
-	}
-	name, ok := strings.CutPrefix(name, before)
-	for ok {
-		part, more, wild := strings.Cut(rest, "*")
-		if !wild {
-			return strings.HasSuffix(name, part)
-		}
-		_, name, ok = strings.Cut(name, part)
-		rest = more
-	}
-	return false
-}
-
-// Capture is what the only "*" stands for in name; "" for a pattern without one.
-func (p Pattern) Capture(name string) (string, bool) {
-	before, after, wild := strings.Cut(string(p), "*")
-	if !wild {
-		return "", string(p) == name
-	}
-	if len(name) < len(before)+len(after) || !strings.HasPrefix(name, before) || !strings.HasSuffix(name, after) {
-		return "", false
-	}
-	return name[len(before) : len(name)-len(after)], true
-}
-
-// Wild says whether the pattern has a "*".
-func (p Pattern) Wild() bool { return strings.Contains(string(p), "*") }
+// Pattern is a name in which each "*" stands for any text.
+type Pattern = tenant.Pattern
 
 // DigestKind says how a key's digest was made of the key.
 type DigestKind uint8
@@ -345,22 +312,9 @@ func (c *Caller) mayUse(m *Model) bool {
 	if slices.ContainsFunc(c.Tenant.Deny, covers) {
 		return false
 	}
-	meets := func(p Pattern) bool { return meet(string(p), string(m.Name)) }
+	meets := func(p Pattern) bool { return p.Meets(m.Name) }
 	some := func(allow []Pattern) bool { return len(allow) == 0 || slices.ContainsFunc(allow, meets) }
 	return some(c.Tenant.Allow) && some(c.Allow)
-}
-
-// meet says whether there is a name that two patterns describe.
-func meet(a, b string) bool {
-	switch {
-	case strings.HasPrefix(a, "*"):
-		return meet(a[1:], b) || b != "" && meet(a, b[1:])
-	case strings.HasPrefix(b, "*"):
-		return meet(b, a)
-	case a == "" || b == "":
-		return a == b
-	}
-	return a[0] == b[0] && meet(a[1:], b[1:])
 }
 
 // Holder is the provider that holds what a tenant calls by an id, and whether the gateway keeps it itself; "" if nothing is

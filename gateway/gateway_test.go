@@ -281,32 +281,6 @@ func TestDefine(t *testing.T) {
 	}
 }
 
-func TestPattern(t *testing.T) {
-	check := func(p gateway.Pattern, name, capture string, ok bool) {
-		t.Helper()
-		if c, got := p.Capture(name); c != capture || got != ok || p.Match(name) != ok {
-			t.Errorf("%s on %s: %q %v", p, name, c, got)
-		}
-	}
-	for name, want := range map[string]bool{"demo": true, "a demo here": true, "dem": true, "de-m": false, "d": false} {
-		if gateway.Pattern("*dem*").Match(name) != want {
-			t.Errorf("*dem* on %s: %v", name, !want)
-		}
-	}
-	if p := gateway.Pattern("a*b*c"); !p.Match("abc") || !p.Match("a-b-bc") || p.Match("acb") || p.Match("ac") {
-		t.Error("several stars")
-	}
-	check("gpt-4.1", "gpt-4.1", "", true)
-	check("gpt-4.1", "gpt-4.1-mini", "", false)
-	check("gpt-*", "gpt-4.1", "4.1", true)
-	check("gpt-*", "gpt-", "", true)
-	check("gpt-*", "o3", "", false)
-	check("*-fast", "llama-fast", "llama", true)
-	check("a*a", "a", "", false) // the ends may not overlap
-	check("a*a", "aa", "", true)
-	check("*", "", "", true)
-}
-
 func TestDirectory(t *testing.T) {
 	target := &gateway.Target{Provider: "p"}
 	model := func(name string, steps ...[]*gateway.Target) *gateway.Model {
