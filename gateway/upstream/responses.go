@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"io"
 	"net/url"
 	"slices"
 	"strconv"
@@ -190,6 +191,15 @@ func (p *Provider) kept(x *gateway.Exchange) (*gateway.Reply, error) {
 	var body []byte
 	switch x.Request.Endpoint.Name {
 	case "responses.retrieve":
+		stream, after, err := responses.ReadReplay(x.Request.Query)
+		switch {
+		case err != nil:
+			return nil, gateway.BadRequest(err)
+		case stream && x.Request.NoStream != nil:
+			return nil, x.Request.NoStream
+		case stream:
+			return p.replay(a.body, after)
+		}
 		body = slices.Clone(a.body)
 	case "responses.delete":
 		p.c.Stored.remove(whose, id)
@@ -209,4 +219,41 @@ func (p *Provider) kept(x *gateway.Exchange) (*gateway.Reply, error) {
 		}
 	}
 	return &gateway.Reply{Status: 200, ContentType: "application/json", Kind: gateway.Whole, Stream: gateway.Once(body)}, nil
+}
+
+// replay tells an answer that is stored here as a stream.
+func (p *Provider) replay(body []byte, after int64) (*gateway.Reply, error) {
+	const times = 8 // each text comes in five events, and all that is said of the request in three
+	r := &replayed{budget: p.c.Budget, held: times * int64(len(body))}
+	if err := r.budget.take(r.held); err != nil {
+		return nil, err
+	}
+	responses.Replay(&r.batch, body, after)
+	return &gateway.Reply{Status: 200, ContentType: "text/event-stream", Kind: gateway.Events, Stream: r}, nil
+}
+
+// replayed is a stream of events that are all there. They are counted until it is closed.
+type replayed struct {
+	batch  chat.Batch
+	budget *Budget
+	held   int64
+}
+
+// Next implements gateway.Stream.
+func (r *replayed) Next() (gateway.Event, error) {
+	name, data, ok := r.batch.Next()
+	if !ok {
+		return gateway.Event{}, io.EOF
+	}
+	return gateway.Event{Name: name, Data: data}, nil
+}
+
+// Ready implements gateway.Stream.
+func (r *replayed) Ready() bool { return true }
+
+// Close implements gateway.Stream.
+func (r *replayed) Close() error {
+	r.budget.give(r.held)
+	r.held = 0
+	return nil
 }
