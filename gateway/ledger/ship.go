@@ -85,23 +85,6 @@ type load struct {
 
 func (l *load) empty() bool { return len(l.ends) == 0 }
 
-// Unshipped visits the rows that a sink has not taken yet, or of which it is not known here that it has.
-func (j *Journal) Unshipped(visit func(*Row)) error {
-	j.reading.RLock()
-	defer j.reading.RUnlock()
-	return j.each(func(_ *segment, r record) (bool, error) {
-		if r.kind != sealRecord {
-			return true, nil
-		}
-		var row Row
-		if err := row.Decode(r.payload); err != nil {
-			return false, err
-		}
-		visit(&row)
-		return true, nil
-	}, nil)
-}
-
 // read1000 reads the next batch.
 func (j *Journal) read1000() (*load, error) {
 	j.reading.RLock()
@@ -143,9 +126,7 @@ func (j *Journal) each(visit func(*segment, record) (bool, error), ends map[*seg
 				return nil
 			}
 		}
-		if ends != nil {
-			ends[s] = used[i]
-		}
+		ends[s] = used[i]
 	}
 	return nil
 }

@@ -199,7 +199,7 @@ func TestFull(t *testing.T) {
 	fill := rows.Row{Tenant: "acme"}
 	for r.journal.Put(&fill) == nil {
 	}
-	full := len(r.rows())
+	full := r.journal.Standing().Waiting
 	sent := 0
 	counts := func(x *gateway.Exchange, a *gateway.Attempt) (*gateway.Reply, error) {
 		sent++
@@ -210,13 +210,13 @@ func TestFull(t *testing.T) {
 		t.Errorf("%v after %d attempts", a.Err, sent)
 	}
 	values, err := r.host.Values()
-	if err != nil || values["sluice_ledger_refused_total"] != 1 || len(r.rows()) != full {
+	if err != nil || values["sluice_ledger_refused_total"] != 1 || r.journal.Standing().Waiting != full {
 		t.Errorf("%v, %v", err, values)
 	}
 	r.anew()
 	r.request.Endpoint.Free = true
-	if _, a = r.serve(counts); a.Err != nil || sent != 1 || len(r.rows()) != full {
-		t.Errorf("%v, %d rows", a.Err, len(r.rows()))
+	if _, a = r.serve(counts); a.Err != nil || sent != 1 || r.journal.Standing().Waiting != full {
+		t.Errorf("%v, %d rows", a.Err, r.journal.Standing().Waiting)
 	}
 	if values, err = r.host.Values(); err != nil || values["sluice_ledger_unrecorded_total"] != 1 {
 		t.Errorf("%v, %v", err, values)
