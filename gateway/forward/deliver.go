@@ -14,7 +14,7 @@ import (
 
 // deliver commits to an outcome.
 func deliver(x *gateway.Exchange, o *outcome) error {
-	settled := len(x.Attempts()) > 1 || o.final // the caller's own retry would only repeat ours
+	settled := len(x.Attempts()) > 1 || o.final || o.stays // the caller's own retry would only repeat ours
 	if o.reply == nil {
 		return unretried(o.err, settled)
 	}

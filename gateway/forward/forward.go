@@ -15,7 +15,6 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/health"
-	"github.com/sluice-ai/sluice/gateway/wire"
 )
 
 // Options say when and how often a failed attempt is followed by another.
@@ -125,7 +124,7 @@ func (w *walk) settle(p *place, a *gateway.Attempt, reply *gateway.Reply, err er
 		a.Err, a.Total = err, gateway.Since(a.Start)
 		o = judgeError(x, err)
 	} else {
-		o = judgeReply(wire.ByName(x.Request.Endpoint.Dialect), a.Model, reply)
+		o = judgeReply(x.Request.Endpoint, a.Model, reply)
 	}
 	w.report(p, a, &o)
 	if o.reply == nil || o.reply.Status >= 300 || o.reply.Kind == gateway.Whole {

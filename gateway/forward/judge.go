@@ -22,6 +22,7 @@ type outcome struct {
 	err     error          // why there is no reply, or why an error reply could not be read
 	cause   Causes         // 0: another attempt would end the same
 	final   bool           // this target will not answer differently: do not ask it again
+	stays   bool           // the caller's own retry would end the same
 	tooLong bool           // the prompt is, for this model
 	after   time.Duration  // the provider asked to be left alone for so long
 	verdict health.Verdict
@@ -82,13 +83,15 @@ func (o *outcome) judgeInBand(e *gateway.Error) {
 
 // judgeReply says what a reply means. 4xx are the caller's and every target would say the same, with exceptions: what
 // concerns our key or this provider's knowledge of the model is worth another target, but not another try; and so is a
-// prompt that is too long for this model. Of an error all is read, and its connection given back.
-func judgeReply(d *wire.Dialect, model string, r *gateway.Reply) outcome {
+// prompt that is too long for this model. A conflict is one of the moment where something is generated (OpenAI: a lock that
+// was not got in time), else of what the request is about: a batch that is over cannot be cancelled later either. Of an error
+// all is read, and its connection given back.
+func judgeReply(e *gateway.Endpoint, model string, r *gateway.Reply) outcome {
 	o := outcome{reply: r, verdict: health.OK}
 	if r.Status < 300 {
 		return o
 	}
-	o.said, o.err = readError(d, r)
+	o.said, o.err = readError(wire.ByName(e.Dialect), r)
 	said := o.said
 	if said == nil {
 		said = &chat.Error{}
@@ -100,6 +103,8 @@ func judgeReply(d *wire.Dialect, model string, r *gateway.Reply) outcome {
 	case s == http.StatusTooManyRequests:
 		o.cause, o.after = OnRateLimit, retryAfter(r)
 		o.final = o.verdict == health.Spent
+	case s == http.StatusConflict && e.Model == gateway.NoModel:
+		o.stays = true
 	case s == http.StatusRequestTimeout, s == http.StatusConflict, s == http.StatusTooEarly, s >= 500:
 		o.cause, o.after = On5xx, retryAfter(r)
 		o.final = s == http.StatusNotImplemented // nor will it be soon

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -554,6 +555,25 @@ func TestLeftAloneWithARequest(t *testing.T) {
 	f(425, "30", "0", 1)
 	f(409, "1", "000", 3)
 	f(501, "1", "0", 1)
+}
+
+// A conflict with what a batch is now is one later, too, and for its client.
+func TestConflictStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{t: t, answers: []answer{status(409)}}
+		f := newFleet(s, &script{t: t, answers: []answer{ok("b")}})
+		cancel := &gateway.Endpoint{Name: "batches.cancel", Method: "POST", Dialect: "openai", Model: gateway.NoModel}
+		x := f.askAt(cancel, `{}`)
+		if err := serve(forward.New(options()), x); err != nil || trailOf(x) != "0" || x.Reply.Status != 409 {
+			t.Fatalf("%v, tried %s, %+v", err, trailOf(x), x.Reply)
+		}
+		if h := x.Reply.Header; !slices.Contains(h, gateway.Field{Name: "x-should-retry", Value: "false"}) {
+			t.Errorf("the client may ask again: %v", h)
+		}
+		if w := f.targets[0].Health.Wait(gateway.Now()); w != 0 {
+			t.Errorf("others are kept away for %v", w)
+		}
+	})
 }
 
 // The budget pays for retries that are made, and for no others.
