@@ -26,7 +26,7 @@ func (j *Journal) Ship(ctx context.Context, s Sink) {
 	pause := time.Duration(0)
 	for {
 		wait := j.o.Every
-		if err := j.Flush(ctx, s); err != nil && ctx.Err() == nil {
+		if err := j.flush(ctx, s, false); err != nil && ctx.Err() == nil {
 			pause = min(max(2*pause, leastPause), mostPause)
 			wait = pause + rand.N(pause) //nolint:gosec // so that nodes do not come together
 		} else {
@@ -58,21 +58,26 @@ func (j *Journal) rest(ctx context.Context, d time.Duration, many bool) bool {
 }
 
 // Flush hands the sink what rows there are, and returns its error, or ctx's. Segments that are empty then are deleted.
-func (j *Journal) Flush(ctx context.Context, s Sink) error {
+func (j *Journal) Flush(ctx context.Context, s Sink) error { return j.flush(ctx, s, true) }
+
+// flush is Flush if all is to be shipped. Otherwise what comes while a batch is shipped waits for the next time, unless it is as
+// many again: a few rows cost a store nearly as much as a thousand.
+func (j *Journal) flush(ctx context.Context, s Sink, all bool) error {
 	j.flushing.Lock()
 	defer j.flushing.Unlock()
 	for {
 		l, err := j.read1000()
-		if err == nil && l.empty() {
-			return j.note(j.clear())
-		}
-		if err == nil {
-			err = j.hand(ctx, s, l)
+		if err == nil && !l.empty() {
+			if err = j.hand(ctx, s, l); err == nil {
+				j.shipped(l)
+			}
 		}
 		if err != nil {
 			return j.note(err)
 		}
-		j.shipped(l)
+		if l.empty() || !all && len(l.rows) < batch {
+			return j.note(j.clear())
+		}
 	}
 }
 
@@ -89,7 +94,9 @@ func (l *load) empty() bool { return len(l.ends) == 0 }
 func (j *Journal) read1000() (*load, error) {
 	j.reading.RLock()
 	defer j.reading.RUnlock()
-	l := &load{ends: map[*segment]int64{}}
+	j.mu.Lock()
+	l := &load{ends: map[*segment]int64{}, rows: make([]Row, 0, min(max(j.sealed, 0), batch))}
+	j.mu.Unlock()
 	err := j.each(func(s *segment, r record) (bool, error) {
 		l.ends[s] = r.end
 		err := l.add(r)

@@ -254,7 +254,8 @@ type row struct {
 	Input, Output, Charge, Reserved    int64
 }
 
-const rowColumns = "request, outcome, provenance, node, input, output, charge, reserved"
+const rowColumns = "request, outcome, COALESCE(rest->>'provenance', 'unknown'), rest->>'node', COALESCE(CAST(rest->>'input' AS BIGINT), 0), " +
+	"COALESCE(CAST(rest->>'output' AS BIGINT), 0), charge, COALESCE(CAST(rest->>'reserved' AS BIGINT), 0)"
 
 // rows reads the ledger in PostgreSQL.
 func (s *site) rows() []row {

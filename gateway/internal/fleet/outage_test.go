@@ -242,7 +242,7 @@ func (s *site) back(f *traffic, what string) {
 	began := time.Now()
 	f.during("recovery", 0)
 	count := func() (n int) {
-		s.must(s.db.QueryRow(s.t.Context(), "SELECT count(DISTINCT node) FROM ledger WHERE at > $1", began.UTC()).Scan(&n))
+		s.must(s.db.QueryRow(s.t.Context(), "SELECT count(DISTINCT rest->>'node') FROM ledger WHERE at > $1", began.UTC()).Scan(&n))
 		return n
 	}
 	servers.Await(s.t, "rows are shipped again", func(context.Context) error {

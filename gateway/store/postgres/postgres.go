@@ -188,7 +188,7 @@ func (e *engine) within(ctx context.Context, o pgx.TxOptions, whose string, f fu
 const stage = "sluice_stage_1"
 
 // Keep implements [tables.Engine].
-func (e *engine) Keep(ctx context.Context, t tables.Tx, rows []ledger.Row) ([]ledger.Row, error) {
+func (e *engine) Keep(ctx context.Context, t tables.Tx, rows []*ledger.Row) ([]*ledger.Row, error) {
 	db := t.(tx).Tx
 	columns := tables.Columns()
 	list := strings.Join(columns, ", ")
@@ -196,7 +196,7 @@ func (e *engine) Keep(ctx context.Context, t tables.Tx, rows []ledger.Row) ([]le
 		return nil, err
 	}
 	_, err := db.CopyFrom(ctx, pgx.Identifier{stage}, columns, pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
-		return tables.Values(&rows[i], e.Time(rows[i].At)), nil
+		return tables.Values(rows[i], e.Time(rows[i].At)), nil
 	}))
 	if err != nil {
 		return nil, err
@@ -218,7 +218,7 @@ func (e *engine) Keep(ctx context.Context, t tables.Tx, rows []ledger.Row) ([]le
 	if err != nil {
 		return nil, err
 	}
-	kept := make([]ledger.Row, 0, len(added))
+	kept := make([]*ledger.Row, 0, len(added))
 	for i := range rows {
 		if added[name{string(rows[i].Tenant), rows[i].ID}] {
 			kept = append(kept, rows[i])

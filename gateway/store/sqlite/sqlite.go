@@ -152,48 +152,33 @@ type engine struct{ writer, reader *sql.DB }
 
 // Read implements [tables.Engine].
 func (e engine) Read(ctx context.Context, _ string, f func(tables.Tx) error) error {
-	return within(ctx, e.reader, f)
+	return within(ctx, e.reader, false, f)
 }
 
 // Write implements [tables.Engine].
 func (e engine) Write(ctx context.Context, _ string, f func(tables.Tx) error) error {
-	return within(ctx, e.writer, f)
+	err := within(ctx, e.writer, false, f)
+	if errors.Is(err, errThere) {
+		err = within(ctx, e.writer, true, f)
+	}
+	return err
 }
 
-func within(ctx context.Context, db *sql.DB, f func(tables.Tx) error) error {
-	t, err := db.BeginTx(ctx, nil)
+func within(ctx context.Context, db *sql.DB, single bool, f func(tables.Tx) error) (err error) {
+	conn, err := db.Conn(ctx)
 	if err != nil {
 		return err
 	}
-	if err := f(tx{t}); err != nil {
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	t, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := f(tx{t, conn, single}); err != nil {
 		_ = t.Rollback() // done already if the context was
 		return err
 	}
 	return t.Commit()
-}
-
-// Keep implements [tables.Engine].
-func (e engine) Keep(ctx context.Context, t tables.Tx, rows []ledger.Row) (kept []ledger.Row, err error) {
-	insert, err := t.(tx).PrepareContext(ctx, tables.InsertRow())
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, insert.Close()) }()
-	for i := range rows {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		done, err := insert.ExecContext(atOnce(ctx), tables.Values(&rows[i], e.Time(rows[i].At))...)
-		if err != nil {
-			return nil, err
-		}
-		if n, err := done.RowsAffected(); err != nil {
-			return nil, err
-		} else if n > 0 {
-			kept = append(kept, rows[i])
-		}
-	}
-	return kept, nil
 }
 
 // Time implements [tables.Engine]: microseconds since 1970.
@@ -214,7 +199,11 @@ func (engine) Double(err error) bool {
 }
 
 // tx is a transaction.
-type tx struct{ *sql.Tx }
+type tx struct {
+	*sql.Tx
+	conn   *sql.Conn // that it is on
+	single bool      // rows are inserted one by one
+}
 
 // Exec implements [tables.Tx].
 func (t tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {

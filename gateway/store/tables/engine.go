@@ -31,8 +31,8 @@ type Engine interface {
 	Read(ctx context.Context, whose string, f func(Tx) error) error
 	// Write runs f in a transaction, which is committed if f has no error. It may be run again, if the database asks for that.
 	Write(ctx context.Context, whose string, f func(Tx) error) error
-	// Keep inserts rows, and returns those that were not there.
-	Keep(ctx context.Context, tx Tx, rows []ledger.Row) ([]ledger.Row, error)
+	// Keep inserts rows, which are in the order of their ids, and returns those that were not there.
+	Keep(ctx context.Context, tx Tx, rows []*ledger.Row) ([]*ledger.Row, error)
 	// Time is a time as the database takes it; nil for the zero time.
 	Time(t time.Time) any
 	// Lock ends a SELECT whose rows are to be locked: of one of its tables, or (with passing) without those that are locked

@@ -26,22 +26,23 @@ func (s Store) Insert(ctx context.Context, rows []ledger.Row) (int, error) {
 	if len(rows) == 0 {
 		return 0, nil
 	}
-	rows = unique(clean(rows))
+	list := unique(clean(rows))
 	inserted := 0
 	err := s.Write(ctx, All, func(tx Tx) error {
-		kept, err := s.Keep(ctx, tx, rows)
+		kept, err := s.Keep(ctx, tx, list)
 		if err != nil {
 			return err
 		}
 		inserted = len(kept)
 		sums := newTally()
-		for i := range kept {
-			sums.add(&kept[i])
+		for _, r := range kept {
+			sums.add(r)
 		}
+		hours, days := sums.lines()
 		return errors.Join(
-			tx.Many(ctx, addUsage("usage_hours"), s.usageValues(sums.hours)),
-			tx.Many(ctx, addUsage("usage_days"), s.usageValues(sums.days)),
-			tx.Many(ctx, addSpend+money("charge"), s.spendValues(sums.spends)),
+			tx.Many(ctx, addUsage("usage_hours"), s.usageValues(hours)),
+			tx.Many(ctx, addUsage("usage_days"), s.usageValues(days)),
+			tx.Many(ctx, addSpend+money("charge"), s.spendValues(sums.spends())),
 		)
 	})
 	if err != nil {
@@ -51,14 +52,14 @@ func (s Store) Insert(ctx context.Context, rows []ledger.Row) (int, error) {
 }
 
 // unique are rows in the order of their ids, the first of each.
-func unique(rows []ledger.Row) []ledger.Row {
-	slices.SortStableFunc(rows, func(a, b ledger.Row) int {
+func unique(rows []*ledger.Row) []*ledger.Row {
+	slices.SortStableFunc(rows, func(a, b *ledger.Row) int {
 		if c := bytes.Compare(a.ID[:], b.ID[:]); c != 0 {
 			return c
 		}
 		return strings.Compare(string(a.Tenant), string(b.Tenant))
 	})
-	return slices.CompactFunc(rows, func(a, b ledger.Row) bool { return a.ID == b.ID && a.Tenant == b.Tenant })
+	return slices.CompactFunc(rows, func(a, b *ledger.Row) bool { return a.ID == b.ID && a.Tenant == b.Tenant })
 }
 
 // InsertPrices implements [ledger.PriceSink].

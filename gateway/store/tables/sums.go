@@ -33,36 +33,67 @@ func (s spend) compare(t spend) int {
 	return cmp.Or(cmp.Compare(s.tenant, t.tenant), cmp.Compare(s.scope.Kind, t.scope.Kind), cmp.Compare(s.scope.Name, t.scope.Name), cmp.Compare(s.day, t.day), cmp.Compare(s.node, t.node))
 }
 
-// tally is what rows add up to. It is the only place that says so: Insert adds it to the tables, Verify compares.
-type tally struct {
-	hours, days map[line]store.Sums
-	spends      map[spend]tenant.USD
+// kind names what rows are added up as first: those of a batch are of few kinds.
+type kind struct {
+	line
+	user, node string
 }
 
-func newTally() *tally {
-	return &tally{map[line]store.Sums{}, map[line]store.Sums{}, map[spend]tenant.USD{}}
+// tally is what rows add up to. It is the only place that says so: Insert adds it to the tables, Verify compares.
+type tally struct {
+	kinds map[kind]*store.Sums // by the hour
+	last  kind
+	sums  *store.Sums // of last
 }
+
+func newTally() *tally { return &tally{kinds: map[kind]*store.Sums{}} }
 
 // add adds a row. Its time is that in its id, so that rows are found again by ids.
 func (t *tally) add(r *ledger.Row) {
-	at := r.ID.Time().UTC()
-	hour, day := at.Truncate(time.Hour).Unix(), at.Truncate(24*time.Hour).Unix()
-	sums := sumsOf(r)
-	l := line{r.Tenant, hour, r.Key, r.Model, r.Provider}
-	t.hours[l] = plus(t.hours[l], sums)
-	l.at = day
-	t.days[l] = plus(t.days[l], sums)
-	if r.Charge == 0 {
-		return
+	hour := r.ID.Time().UTC().Truncate(time.Hour).Unix()
+	k := kind{line{r.Tenant, hour, r.Key, r.Model, r.Provider}, r.User, r.Node}
+	if t.sums == nil || k != t.last {
+		t.last, t.sums = k, t.kinds[k]
+		if t.sums == nil {
+			t.sums = new(store.Sums)
+			t.kinds[k] = t.sums
+		}
 	}
-	for _, scope := range []tenant.Scope{{}, {Kind: tenant.OfKey, Name: r.Key}, {Kind: tenant.OfUser, Name: r.User}, {Kind: tenant.OfModel, Name: r.Model}} {
-		if scope.Kind != tenant.OfTenant && scope.Name == "" {
+	*t.sums = plus(*t.sums, sumsOf(r))
+}
+
+// lines are the lines of hours and days that the rows add to.
+func (t *tally) lines() (hours, days map[line]store.Sums) {
+	hours, days = map[line]store.Sums{}, map[line]store.Sums{}
+	for k, sums := range t.kinds {
+		l := k.line
+		hours[l] = plus(hours[l], *sums)
+		l.at = dayOf(l.at)
+		days[l] = plus(days[l], *sums)
+	}
+	return hours, days
+}
+
+// spends are the lines of spends that the rows add to.
+func (t *tally) spends() map[spend]tenant.USD {
+	spends := map[spend]tenant.USD{}
+	for k, sums := range t.kinds {
+		if sums.Charge == 0 {
 			continue
 		}
-		s := spend{r.Tenant, scope, day, r.Node}
-		t.spends[s] = t.spends[s].Plus(tenant.USD(r.Charge))
+		for _, scope := range [...]tenant.Scope{{}, {Kind: tenant.OfKey, Name: k.key}, {Kind: tenant.OfUser, Name: k.user}, {Kind: tenant.OfModel, Name: k.model}} {
+			if scope.Kind != tenant.OfTenant && scope.Name == "" {
+				continue
+			}
+			s := spend{k.tenant, scope, dayOf(k.at), k.node}
+			spends[s] = spends[s].Plus(sums.Charge)
+		}
 	}
+	return spends
 }
+
+// dayOf is when the day of an hour begins, in Unix seconds.
+func dayOf(hour int64) int64 { return time.Unix(hour, 0).UTC().Truncate(day).Unix() }
 
 // sumsOf is what one row adds.
 func sumsOf(r *ledger.Row) store.Sums {

@@ -109,7 +109,8 @@ func (s Store) verifyDay(ctx context.Context, tx Tx, w store.Whose, at time.Time
 	if err != nil {
 		return err
 	}
-	for table, lines := range map[string]map[line]store.Sums{"usage_hours": want.hours, "usage_days": want.days} {
+	hours, days := want.lines()
+	for table, lines := range map[string]map[line]store.Sums{"usage_hours": hours, "usage_days": days} {
 		have, err := s.usageOf(ctx, tx, w, table, at)
 		if err != nil {
 			return err
@@ -123,7 +124,7 @@ func (s Store) verifyDay(ctx context.Context, tx Tx, w store.Whose, at time.Time
 	if err != nil {
 		return err
 	}
-	compare(have, want.spends, spend.compare, func(k spend, have, want tenant.USD) {
+	compare(have, want.spends(), spend.compare, func(k spend, have, want tenant.USD) {
 		wrong(r, "spends: %s, tenant %s, %s, node %q: %s, but its rows add up to %s",
 			at.Format(time.DateOnly), k.tenant, k.scope, k.node, have, want)
 	})

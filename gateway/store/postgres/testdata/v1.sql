@@ -51,47 +51,15 @@ CREATE TABLE public.ledger (
     tenant text NOT NULL,
     id uuid NOT NULL,
     at timestamp with time zone NOT NULL,
-    node text NOT NULL,
-    kind text NOT NULL,
     key_name text NOT NULL,
     user_name text NOT NULL,
     request text NOT NULL,
-    endpoint text NOT NULL,
-    dialect text NOT NULL,
-    asked text NOT NULL,
     model text NOT NULL,
     provider text NOT NULL,
-    account text NOT NULL,
-    target text NOT NULL,
-    upstream text NOT NULL,
-    of_id uuid,
-    attempt smallint NOT NULL,
-    flags integer NOT NULL,
     outcome text NOT NULL,
-    status integer NOT NULL,
-    waited_us bigint NOT NULL,
-    first_us bigint NOT NULL,
-    total_us bigint NOT NULL,
-    input bigint NOT NULL,
-    cache_read bigint NOT NULL,
-    cache_write bigint NOT NULL,
-    cache_write_hour bigint NOT NULL,
-    input_audio bigint NOT NULL,
-    input_image bigint NOT NULL,
-    output bigint NOT NULL,
-    reasoning bigint NOT NULL,
-    output_audio bigint NOT NULL,
-    output_image bigint NOT NULL,
-    recorded_us bigint NOT NULL,
-    provenance text NOT NULL,
-    tier text NOT NULL,
-    price bigint NOT NULL,
     cost bigint,
-    cost_why smallint NOT NULL,
-    cost_class smallint NOT NULL,
-    reserved bigint NOT NULL,
     charge bigint NOT NULL,
-    saved bigint NOT NULL
+    rest jsonb NOT NULL
 );
 ALTER TABLE ONLY public.ledger FORCE ROW LEVEL SECURITY;
 CREATE TABLE public.meta (
@@ -197,20 +165,20 @@ INSERT INTO public.families VALUES ('bolt', 'f1', 'ci', 'ann', 'gpt-* o3', '2026
 INSERT INTO public.families VALUES ('bolt', 'f2', 'ci', 'ann', 'gpt-* o3', '2026-11-23 12:00:00+00', '2026-11-23 13:00:00+00', '2026-11-23 12:00:00+00');
 INSERT INTO public.keys VALUES ('bolt', 'ci', 'd2', '{}', 4, '2026-11-23 12:00:00+00', NULL, NULL);
 INSERT INTO public.keys VALUES ('acme', 'ci', 'd1', '{}', 2, '2026-11-23 12:00:00+00', NULL, '2026-11-23 12:00:00+00');
-INSERT INTO public.ledger VALUES ('acme', '01a20846-fe00-76e4-b1cd-cb52692fe4fe', '2026-11-23 12:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 0, 0, 0, 0, 0, 0);
-INSERT INTO public.ledger VALUES ('acme', '01a2087d-ec80-768e-b561-e8681e53ce8d', '2026-11-23 13:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 2, 0, 0, 0, 1, 0);
-INSERT INTO public.ledger VALUES ('acme', '01a208b4-db00-7a22-b0ef-3efa5654e3f2', '2026-11-23 14:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 4, 0, 0, 0, 2, 0);
-INSERT INTO public.ledger VALUES ('acme', '01a208eb-c980-7b71-abd2-a4d3f726f9b6', '2026-11-23 15:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 6, 0, 0, 0, 3, 0);
-INSERT INTO public.ledger VALUES ('acme', '01a20922-b800-7d15-8205-73045cdb9565', '2026-11-23 16:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 8, 0, 0, 0, 4, 0);
-INSERT INTO public.ledger VALUES ('bolt', '01a20846-fe00-7814-8ae7-0894ba0bd681', '2026-11-23 12:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 2, 0, 0, 0, 1, 0);
-INSERT INTO public.ledger VALUES ('bolt', '01a2087d-ec80-7b52-b7da-e3846e94a308', '2026-11-23 13:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 4, 0, 0, 0, 2, 0);
-INSERT INTO public.ledger VALUES ('bolt', '01a208b4-db00-71d7-b7ff-671693f6a747', '2026-11-23 14:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 6, 0, 0, 0, 3, 0);
-INSERT INTO public.ledger VALUES ('bolt', '01a208eb-c980-7d00-873b-2582959d31e2', '2026-11-23 15:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 8, 0, 0, 0, 4, 0);
-INSERT INTO public.ledger VALUES ('bolt', '01a20922-b800-74a5-88f1-38aed01a20fd', '2026-11-23 16:00:00+00', 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 10, 0, 0, 0, 5, 0);
+INSERT INTO public.ledger VALUES ('acme', '01a20846-fe00-7bc6-9393-0a388e5c3984', '2026-11-23 12:00:00+00', 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 0, 0, '{"node": "n1", "asked": "fast", "flags": 64, "input": 10, "output": 5, "status": 200, "target": "gpt-5-2026", "account": "main", "attempt": 1, "dialect": "openai", "endpoint": "chat.completions", "total_us": 1000000, "provenance": "reported"}');
+INSERT INTO public.ledger VALUES ('acme', '01a2087d-ec80-705d-951c-15e614d133ac', '2026-11-23 13:00:00+00', 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 2, 1, '{"node": "n1", "asked": "fast", "flags": 64, "input": 10, "output": 5, "status": 200, "target": "gpt-5-2026", "account": "main", "attempt": 1, "dialect": "openai", "endpoint": "chat.completions", "total_us": 1000000, "provenance": "reported"}');
+INSERT INTO public.ledger VALUES ('acme', '01a208b4-db00-711a-af0d-f8b5304f48a8', '2026-11-23 14:00:00+00', 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 4, 2, '{"node": "n1", "asked": "fast", "flags": 64, "input": 10, "output": 5, "status": 200, "target": "gpt-5-2026", "account": "main", "attempt": 1, "dialect": "openai", "endpoint": "chat.completions", "total_us": 1000000, "provenance": "reported"}');
+INSERT INTO public.ledger VALUES ('acme', '01a208eb-c980-73a2-95d0-4a40913d0784', '2026-11-23 15:00:00+00', 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 6, 3, '{"node": "n1", "asked": "fast", "flags": 64, "input": 10, "output": 5, "status": 200, "target": "gpt-5-2026", "account": "main", "attempt": 1, "dialect": "openai", "endpoint": "chat.completions", "total_us": 1000000, "provenance": "reported"}');
+INSERT INTO public.ledger VALUES ('acme', '01a20922-b800-7284-98a8-8f86ae04c691', '2026-11-23 16:00:00+00', 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 8, 4, '{"node": "n1", "asked": "fast", "flags": 64, "input": 10, "output": 5, "status": 200, "target": "gpt-5-2026", "account": "main", "attempt": 1, "dialect": "openai", "endpoint": "chat.completions", "total_us": 1000000, "provenance": "reported"}');
+INSERT INTO public.ledger VALUES ('bolt', '01a20846-fe00-700c-aee5-85d306252a47', '2026-11-23 12:00:00+00', 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 2, 1, '{"node": "n1", "asked": "fast", "flags": 64, "input": 10, "output": 5, "status": 200, "target": "gpt-5-2026", "account": "main", "attempt": 1, "dialect": "openai", "endpoint": "chat.completions", "total_us": 1000000, "provenance": "reported"}');
+INSERT INTO public.ledger VALUES ('bolt', '01a2087d-ec80-7d4a-b675-281f75a82d0c', '2026-11-23 13:00:00+00', 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 4, 2, '{"node": "n1", "asked": "fast", "flags": 64, "input": 10, "output": 5, "status": 200, "target": "gpt-5-2026", "account": "main", "attempt": 1, "dialect": "openai", "endpoint": "chat.completions", "total_us": 1000000, "provenance": "reported"}');
+INSERT INTO public.ledger VALUES ('bolt', '01a208b4-db00-7833-b03d-5ac5f8ec80fa', '2026-11-23 14:00:00+00', 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 6, 3, '{"node": "n1", "asked": "fast", "flags": 64, "input": 10, "output": 5, "status": 200, "target": "gpt-5-2026", "account": "main", "attempt": 1, "dialect": "openai", "endpoint": "chat.completions", "total_us": 1000000, "provenance": "reported"}');
+INSERT INTO public.ledger VALUES ('bolt', '01a208eb-c980-7ad0-b15d-117d7594a3f3', '2026-11-23 15:00:00+00', 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 8, 4, '{"node": "n1", "asked": "fast", "flags": 64, "input": 10, "output": 5, "status": 200, "target": "gpt-5-2026", "account": "main", "attempt": 1, "dialect": "openai", "endpoint": "chat.completions", "total_us": 1000000, "provenance": "reported"}');
+INSERT INTO public.ledger VALUES ('bolt', '01a20922-b800-7ae9-a50e-b773fcc55d18', '2026-11-23 16:00:00+00', 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 10, 5, '{"node": "n1", "asked": "fast", "flags": 64, "input": 10, "output": 5, "status": 200, "target": "gpt-5-2026", "account": "main", "attempt": 1, "dialect": "openai", "endpoint": "chat.completions", "total_us": 1000000, "provenance": "reported"}');
 INSERT INTO public.meta VALUES (1, 4, 5, '\x89d50028a11b3541e3a3a375932f317d1f7617107014fc4b473c8742dc28cbfa', '1970-01-01 00:00:00+00');
 INSERT INTO public.prices VALUES (1, 'openai', 'gpt-5', '[]');
-INSERT INTO public.sluice_schema VALUES (1, 0, true, '2026-11-23 17:15:17.706363');
-INSERT INTO public.sluice_schema VALUES (2, 1, true, '2026-11-23 17:15:17.77893');
+INSERT INTO public.sluice_schema VALUES (1, 0, true, '2026-11-23 19:42:37.006011');
+INSERT INTO public.sluice_schema VALUES (2, 1, true, '2026-11-23 19:42:37.015561');
 INSERT INTO public.spends VALUES ('acme', 0, '', '2026-11-23 00:00:00+00', 'n1', 10);
 INSERT INTO public.spends VALUES ('acme', 1, 'ci', '2026-11-23 00:00:00+00', 'n1', 10);
 INSERT INTO public.spends VALUES ('acme', 2, 'ann', '2026-11-23 00:00:00+00', 'n1', 10);

@@ -35,50 +35,18 @@ CREATE TABLE keys (
 	PRIMARY KEY (tenant, name)
 ) STRICT;
 CREATE TABLE ledger (
-	tenant      TEXT NOT NULL,
-	id          BLOB NOT NULL,
-	at          INTEGER NOT NULL,
-	node        TEXT NOT NULL,
-	kind        TEXT NOT NULL,
-	key_name    TEXT NOT NULL,
-	user_name   TEXT NOT NULL,
-	request     TEXT NOT NULL,
-	endpoint    TEXT NOT NULL,
-	dialect     TEXT NOT NULL,
-	asked       TEXT NOT NULL,
-	model       TEXT NOT NULL,
-	provider    TEXT NOT NULL,
-	account     TEXT NOT NULL,
-	target      TEXT NOT NULL,
-	upstream    TEXT NOT NULL,
-	of_id       BLOB,
-	attempt     INTEGER NOT NULL,
-	flags       INTEGER NOT NULL,
-	outcome     TEXT NOT NULL,
-	status      INTEGER NOT NULL,
-	waited_us   INTEGER NOT NULL,
-	first_us    INTEGER NOT NULL,
-	total_us    INTEGER NOT NULL,
-	input       INTEGER NOT NULL,
-	cache_read  INTEGER NOT NULL,
-	cache_write INTEGER NOT NULL,
-	cache_write_hour INTEGER NOT NULL,
-	input_audio INTEGER NOT NULL,
-	input_image INTEGER NOT NULL,
-	output      INTEGER NOT NULL,
-	reasoning   INTEGER NOT NULL,
-	output_audio INTEGER NOT NULL,
-	output_image INTEGER NOT NULL,
-	recorded_us INTEGER NOT NULL,
-	provenance  TEXT NOT NULL,
-	tier        TEXT NOT NULL,
-	price       INTEGER NOT NULL, -- version in prices
-	cost        INTEGER,          -- picodollars, like all money here; null if it is not known
-	cost_why    INTEGER NOT NULL,
-	cost_class  INTEGER NOT NULL,
-	reserved    INTEGER NOT NULL,
-	charge      INTEGER NOT NULL,
-	saved       INTEGER NOT NULL,
+	tenant    TEXT NOT NULL,
+	id        BLOB NOT NULL,
+	at        INTEGER NOT NULL,
+	key_name  TEXT NOT NULL,
+	user_name TEXT NOT NULL,
+	request   TEXT NOT NULL,
+	model     TEXT NOT NULL,
+	provider  TEXT NOT NULL,
+	outcome   TEXT NOT NULL,
+	cost      INTEGER,          -- picodollars, like all money here; null if it is not known
+	charge    INTEGER NOT NULL,
+	rest      TEXT NOT NULL,    -- JSON: what nobody asks for by itself
 	PRIMARY KEY (tenant, id)
 ) STRICT;
 CREATE TABLE meta (
@@ -182,20 +150,20 @@ INSERT INTO families VALUES ('bolt', 'f1', 'ci', 'ann', 'gpt-* o3', 179543520000
 INSERT INTO families VALUES ('bolt', 'f2', 'ci', 'ann', 'gpt-* o3', 1795435200000000, 1795438800000000, 1795435200000000);
 INSERT INTO keys VALUES ('acme', 'ci', 'd1', '{}', 2, 1795435200000000, NULL, 1795435200000000);
 INSERT INTO keys VALUES ('bolt', 'ci', 'd2', '{}', 4, 1795435200000000, NULL, NULL);
-INSERT INTO ledger VALUES ('acme', X'01A20846FE00710C92243071F64484B3', 1795435200000000, 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 0, 0, 0, 0, 0, 0);
-INSERT INTO ledger VALUES ('acme', X'01A2087DEC8071F5BB389482C7B6396F', 1795438800000000, 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 2, 0, 0, 0, 1, 0);
-INSERT INTO ledger VALUES ('acme', X'01A208B4DB007404A7E59593D0007571', 1795442400000000, 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 4, 0, 0, 0, 2, 0);
-INSERT INTO ledger VALUES ('acme', X'01A208EBC9807E48830E91717BAB376C', 1795446000000000, 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 6, 0, 0, 0, 3, 0);
-INSERT INTO ledger VALUES ('acme', X'01A20922B8007D388160D23F4DE54415', 1795449600000000, 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 8, 0, 0, 0, 4, 0);
-INSERT INTO ledger VALUES ('bolt', X'01A20846FE007BC383344F0DED3526FE', 1795435200000000, 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 2, 0, 0, 0, 1, 0);
-INSERT INTO ledger VALUES ('bolt', X'01A2087DEC80759C8A645A5D0A52FF97', 1795438800000000, 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 4, 0, 0, 0, 2, 0);
-INSERT INTO ledger VALUES ('bolt', X'01A208B4DB0079B59D0A03CB6447CA50', 1795442400000000, 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 6, 0, 0, 0, 3, 0);
-INSERT INTO ledger VALUES ('bolt', X'01A208EBC98079AEBB107C6AB50A35DE', 1795446000000000, 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 8, 0, 0, 0, 4, 0);
-INSERT INTO ledger VALUES ('bolt', X'01A20922B8007E538FF3867A1A568FF2', 1795449600000000, 'n1', 'attempt', 'ci', 'ann', 'req_1', 'chat.completions', 'openai', 'fast', 'gpt-5', 'openai', 'main', 'gpt-5-2026', '', NULL, 1, 64, 'complete', 200, 0, 0, 1000000, 10, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 'reported', '', 0, 10, 0, 0, 0, 5, 0);
+INSERT INTO ledger VALUES ('acme', X'01A20846FE007735B1D4B9C0131F2723', 1795435200000000, 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 0, 0, '{"node":"n1","endpoint":"chat.completions","dialect":"openai","asked":"fast","account":"main","target":"gpt-5-2026","attempt":1,"flags":64,"status":200,"total_us":1000000,"provenance":"reported","input":10,"output":5}');
+INSERT INTO ledger VALUES ('acme', X'01A2087DEC8077D98D39C4C81C7E37F2', 1795438800000000, 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 2, 1, '{"node":"n1","endpoint":"chat.completions","dialect":"openai","asked":"fast","account":"main","target":"gpt-5-2026","attempt":1,"flags":64,"status":200,"total_us":1000000,"provenance":"reported","input":10,"output":5}');
+INSERT INTO ledger VALUES ('acme', X'01A208B4DB00735AB5D2EB6A88830BCA', 1795442400000000, 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 4, 2, '{"node":"n1","endpoint":"chat.completions","dialect":"openai","asked":"fast","account":"main","target":"gpt-5-2026","attempt":1,"flags":64,"status":200,"total_us":1000000,"provenance":"reported","input":10,"output":5}');
+INSERT INTO ledger VALUES ('acme', X'01A208EBC9807E2FB5B57CE0D849D529', 1795446000000000, 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 6, 3, '{"node":"n1","endpoint":"chat.completions","dialect":"openai","asked":"fast","account":"main","target":"gpt-5-2026","attempt":1,"flags":64,"status":200,"total_us":1000000,"provenance":"reported","input":10,"output":5}');
+INSERT INTO ledger VALUES ('acme', X'01A20922B8007286A8BB31544876DD9B', 1795449600000000, 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 8, 4, '{"node":"n1","endpoint":"chat.completions","dialect":"openai","asked":"fast","account":"main","target":"gpt-5-2026","attempt":1,"flags":64,"status":200,"total_us":1000000,"provenance":"reported","input":10,"output":5}');
+INSERT INTO ledger VALUES ('bolt', X'01A20846FE00701A82AE4347A84FD507', 1795435200000000, 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 2, 1, '{"node":"n1","endpoint":"chat.completions","dialect":"openai","asked":"fast","account":"main","target":"gpt-5-2026","attempt":1,"flags":64,"status":200,"total_us":1000000,"provenance":"reported","input":10,"output":5}');
+INSERT INTO ledger VALUES ('bolt', X'01A2087DEC80706CBC9D938874702723', 1795438800000000, 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 4, 2, '{"node":"n1","endpoint":"chat.completions","dialect":"openai","asked":"fast","account":"main","target":"gpt-5-2026","attempt":1,"flags":64,"status":200,"total_us":1000000,"provenance":"reported","input":10,"output":5}');
+INSERT INTO ledger VALUES ('bolt', X'01A208B4DB00735AAD309394758BA1A9', 1795442400000000, 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 6, 3, '{"node":"n1","endpoint":"chat.completions","dialect":"openai","asked":"fast","account":"main","target":"gpt-5-2026","attempt":1,"flags":64,"status":200,"total_us":1000000,"provenance":"reported","input":10,"output":5}');
+INSERT INTO ledger VALUES ('bolt', X'01A208EBC9807710B5DA26EE4C0D3D07', 1795446000000000, 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 8, 4, '{"node":"n1","endpoint":"chat.completions","dialect":"openai","asked":"fast","account":"main","target":"gpt-5-2026","attempt":1,"flags":64,"status":200,"total_us":1000000,"provenance":"reported","input":10,"output":5}');
+INSERT INTO ledger VALUES ('bolt', X'01A20922B8007D4691A134A1383E5F5D', 1795449600000000, 'ci', 'ann', 'req_1', 'gpt-5', 'openai', 'complete', 10, 5, '{"node":"n1","endpoint":"chat.completions","dialect":"openai","asked":"fast","account":"main","target":"gpt-5-2026","attempt":1,"flags":64,"status":200,"total_us":1000000,"provenance":"reported","input":10,"output":5}');
 INSERT INTO meta VALUES (1, 4, 5, X'89D50028A11B3541E3A3A375932F317D1F7617107014FC4B473C8742DC28CBFA', 0);
 INSERT INTO prices VALUES (1, 'openai', 'gpt-5', '[]');
-INSERT INTO sluice_schema VALUES (1, 0, 1, '2026-11-23 16:44:13');
-INSERT INTO sluice_schema VALUES (2, 1, 1, '2026-11-23 16:44:13');
+INSERT INTO sluice_schema VALUES (1, 0, 1, '2026-11-23 19:39:34');
+INSERT INTO sluice_schema VALUES (2, 1, 1, '2026-11-23 19:39:34');
 INSERT INTO spends VALUES ('acme', 0, '', 1795392000000000, 'n1', 10);
 INSERT INTO spends VALUES ('acme', 1, 'ci', 1795392000000000, 'n1', 10);
 INSERT INTO spends VALUES ('acme', 2, 'ann', 1795392000000000, 'n1', 10);
