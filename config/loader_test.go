@@ -169,6 +169,7 @@ overrides: [provider, strategy, hedge, timeout, retries, fallback]
 credentials: [{provider: a, key: "${file:../secret}"}]
 limits: {requests_per_minute: 1, tokens_per_minute: 2, concurrent: 3, each_key: {concurrent: 4}, each_user: {concurrent: 5}, models: [{model: m, concurrent: 6}]}
 budgets: [{usd: 0.10, per: week, mode: strict, of: each_key, warn_at: [50%], downgrade: gpt-4}]
+cache: {scope: user, semantic: false}
 cors: {origins: ["https://acme.example"]}
 `)
 	opt := config.Options{Plugins: plugins()}
@@ -243,6 +244,7 @@ cors: {origins: ["https://acme.example"]}
 			Budgets:     []config.Budget{{USD: allowed.Dollar / 10, Per: "week", Mode: "strict", Of: "each_key", WarnAt: []config.Percent{0.5}, Downgrade: "gpt-4"}},
 			Models:      config.ModelRules{Allow: []string{"gpt-*"}, Deny: []string{"gpt-5"}},
 			Credentials: []config.Credential{{Provider: "a", Key: secret("sk-2")}},
+			Cache:       config.TenantCache{Scope: "user"},
 			CORS:        config.CORS{Origins: []string{"https://acme.example"}},
 			Priority:    "high", Overrides: []string{"provider", "strategy", "hedge", "timeout", "retries", "fallback"},
 		}}},
@@ -415,7 +417,7 @@ func TestReload(t *testing.T) {
 	write(t, "tenants/a.yaml", tenant("a", "3"))
 	f("a 3, b 2")
 	write(t, "tenants/a.yaml", tenant("a", "4")+"guards: {}\n")
-	const bad = "tenants/a.yaml:4:1: unknown field \"guards\"; fields here: version, id, name, disabled, keys, models, credentials, priority, overrides, jwt, limits, budgets, cors"
+	const bad = "tenants/a.yaml:4:1: unknown field \"guards\"; fields here: version, id, name, disabled, keys, models, credentials, priority, overrides, jwt, limits, budgets, cache, cors"
 	f("a 3, b 2\n" + bad)
 	f("a 3, b 2\n" + bad)
 	write(t, "tenants/a.yaml", "")

@@ -47,6 +47,8 @@ type Tenant struct {
 	Limits TenantLimits `yaml:"limits,omitempty"`
 	// Budgets are the money that the tenant may spend.
 	Budgets []Budget `yaml:"budgets,omitempty"`
+	// Cache says what is kept of the tenant's answers, where the gateway's plugin cache keeps any.
+	Cache TenantCache `yaml:"cache"`
 	// CORS says which web pages may call with the tenant's keys.
 	CORS CORS `yaml:"cors,omitempty"`
 
@@ -55,7 +57,26 @@ type Tenant struct {
 }
 
 // SetDefaults fills in what a file may leave out.
-func (t *Tenant) SetDefaults() { t.Priority = NormalPriority }
+func (t *Tenant) SetDefaults() {
+	t.Priority = NormalPriority
+	t.Cache = TenantCache{Scope: CacheTenant, Semantic: true}
+}
+
+// Who shares the answers that are kept.
+const (
+	CacheTenant = "tenant"
+	CacheUser   = "user"
+	CacheOff    = "off"
+)
+
+// TenantCache is what a tenant wants of the cache. No other tenant is ever given an answer of its.
+type TenantCache struct {
+	// Scope says who shares what is kept: tenant, all of its callers; user, nobody, for each end user has answers of its own;
+	// off, nothing is kept.
+	Scope string `yaml:"scope" jsonschema:"enum=tenant,enum=user,enum=off"`
+	// Semantic allows answers to questions that mean the same in other words, where the gateway serves such.
+	Semantic bool `yaml:"semantic"`
+}
 
 // TenantKey is the digest of one API key.
 type TenantKey struct {

@@ -30,6 +30,7 @@ type exchangeContext struct {
 	done     chan struct{}
 	deadline Instant
 	attached [2]Interrupter // one attempt, or the forks of two
+	shield   func() bool    // see Exchange.Shield
 	after    map[int]func()
 	lastKey  int
 	timer    *time.Timer
@@ -111,7 +112,7 @@ func (c *exchangeContext) AfterFunc(f func()) func() bool {
 func (c *exchangeContext) cancel(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.off.Load() {
+	if c.off.Load() || c.shield != nil && errors.Is(cause, ErrGone) && c.shield() {
 		return
 	}
 	c.cause = cause

@@ -47,6 +47,7 @@ type Tenant struct {
 	EachUser    tenant.Limits      // of each of its end users
 	EachModel   []ModelLimits      // of each model that a pattern describes; the first that does counts
 	Budgets     []tenant.Budget
+	Cache       CacheRules
 	JWT         *Issuer // the tenant's own identity provider; nil: none. Its Tenant is this one
 	Origin      string  // where it is configured: "tenants/acme.yaml", or "store"
 }

@@ -66,6 +66,15 @@ func (x *Exchange) Cause() error { return x.ctx.Cause() }
 // Cancel ends the exchange from any goroutine; the first cause stays.
 func (x *Exchange) Cancel(cause error) { x.ctx.cancel(cause) }
 
+// Shield has stays asked when the client leaves: if it is true the exchange goes on without its client, because others wait for
+// the same answer. Who sets it cancels the exchange when they have left, too. stays is called under the lock of the context, so
+// it must not block, nor call the exchange. Nil takes the shield away.
+func (x *Exchange) Shield(stays func() bool) {
+	x.ctx.mu.Lock()
+	defer x.ctx.mu.Unlock()
+	x.ctx.shield = stays
+}
+
 // SetDeadline brings the deadline forward; a later one than the present is ignored. Call it before the exchange is
 // shared with other goroutines.
 func (x *Exchange) SetDeadline(i Instant) {

@@ -188,6 +188,8 @@ func (r *Runtime) tenant(t *config.Tenant, c *config.Config, b *builder, old *Ge
 		Priority: priority, ID: tenant.ID(t.ID), Name: cmp.Or(t.Name, t.ID), Allow: patterns(t.Models.Allow), Deny: patterns(t.Models.Deny), Origins: t.CORS.Origins,
 	}
 	limit(tenant, t)
+	tenant.Cache.Scope, _ = gateway.ParseCacheScope(t.Cache.Scope) // validated
+	tenant.Cache.Exact = !t.Cache.Semantic
 	for _, name := range t.Overrides {
 		o, _ := gateway.ParseOverride(name)
 		tenant.Overrides |= o
