@@ -26,7 +26,7 @@ func (j *Journal) Ship(ctx context.Context, s Sink) {
 	pause := time.Duration(0)
 	for {
 		wait := j.o.Every
-		if err := j.flush(ctx, s, false); err != nil && ctx.Err() == nil {
+		if err := j.Flush(ctx, s); err != nil && ctx.Err() == nil {
 			pause = min(max(2*pause, leastPause), mostPause)
 			wait = pause + rand.N(pause) //nolint:gosec // so that nodes do not come together
 		} else {
@@ -57,12 +57,10 @@ func (j *Journal) rest(ctx context.Context, d time.Duration, many bool) bool {
 	return true
 }
 
-// Flush hands the sink what rows there are, and returns its error, or ctx's. Segments that are empty then are deleted.
-func (j *Journal) Flush(ctx context.Context, s Sink) error { return j.flush(ctx, s, true) }
-
-// flush is Flush if all is to be shipped. Otherwise what comes while a batch is shipped waits for the next time, unless it is as
-// many again: a few rows cost a store nearly as much as a thousand.
-func (j *Journal) flush(ctx context.Context, s Sink, all bool) error {
+// Flush hands the sink what rows there are, and returns its error, or ctx's. Segments that are empty then are deleted. What comes
+// while a batch is shipped waits for the next time, unless it is as many again: a few rows cost a store nearly as much as a
+// thousand, and under load it would never end.
+func (j *Journal) Flush(ctx context.Context, s Sink) error {
 	j.flushing.Lock()
 	defer j.flushing.Unlock()
 	for {
@@ -75,7 +73,7 @@ func (j *Journal) flush(ctx context.Context, s Sink, all bool) error {
 		if err != nil {
 			return j.note(err)
 		}
-		if l.empty() || !all && len(l.rows) < batch {
+		if len(l.rows) < batch {
 			return j.note(j.clear())
 		}
 	}
