@@ -28,6 +28,7 @@ type account struct {
 	told   int64 // what of used it knows
 
 	touched clock.Instant
+	from    clock.Instant // money: beginning of the window; 0: none
 	until   clock.Instant // money: end of the window; 0: none
 	alert   alert
 	seeds   seeds
@@ -129,31 +130,31 @@ func (a *account) idle() bool {
 
 // newMoney opens the account of a scope and period, in the window that now is in.
 func newMoney(of tenant.Scope, per tenant.Period) *account {
-	start, until := windowAt(per)
-	return &account{id: Account{Kind: Money, Scope: of, Per: per, Window: start}, until: until}
+	a := &account{id: Account{Kind: Money, Scope: of, Per: per}}
+	a.id.Window, a.from, a.until = windowAt(per)
+	return a
 }
 
 // turn goes on to the window that now is in. What was reserved in the one before belongs to that, and is no concern of the new
 // one. Of that the node knows all that it has spent itself, which is nothing.
 func (a *account) turn() {
-	start, until := windowAt(a.id.Per)
-	a.until = until
-	if start == a.id.Window { // the wall clock was put back
+	window := a.id.Window
+	a.id.Window, a.from, a.until = windowAt(a.id.Per)
+	if a.id.Window == window { // the wall clock was put back
 		return
 	}
-	a.id.Window = start
 	a.used, a.spent, a.has, a.low, a.told = 0, 0, 0, 0, 0
 	a.free, a.others, a.asOf, a.shared = 0, 0, 0, false
 	a.seeds = seeds{own: true, asked: true}
 	a.alert.begin()
 }
 
-func windowAt(per tenant.Period) (start int64, until clock.Instant) {
-	from, to := per.Window(time.Now())
-	if !from.IsZero() {
-		start = from.Unix()
+func windowAt(per tenant.Period) (start int64, from, until clock.Instant) {
+	begin, end := per.Window(time.Now())
+	if !begin.IsZero() {
+		start = begin.Unix()
 	}
-	return start, clock.At(to)
+	return start, clock.At(begin), clock.At(end)
 }
 
 // over says whether the window is.

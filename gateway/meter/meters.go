@@ -17,8 +17,9 @@ type Options struct {
 	// restarts gets back what the process before held and did not spend.
 	Node string
 	// Spent is what the ledger knows of accounts of money: for each, in picodollars, what each node has spent since its window
-	// began. It is asked once for each account, and again if the pool has lost its memory. nil: there is no ledger, and
-	// nothing was spent. While it fails, budgets that were not asked for before are Unavailable.
+	// began, and of this node all that is written down when it is asked. It is asked once for each account, beside the exchanges
+	// and for seconds at most, and again if the pool has lost its memory. nil: there is no ledger, and nothing was spent. While
+	// it fails, budgets that were not asked for before are Unavailable.
 	Spent func(ctx context.Context, id tenant.ID, of []Account) ([]map[string]int64, error)
 	// Wait is how long the pool and the ledger are waited for; 0: 25 ms.
 	Wait time.Duration
@@ -39,6 +40,7 @@ type Meters struct {
 
 	due     chan *Tenant
 	alerts  chan Alert
+	life    context.Context //nolint:containedctx // of what runs beside the exchanges
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
@@ -66,7 +68,7 @@ func New(o Options) *Meters {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	m := &Meters{
-		o: o, boot: time.Now().UnixMicro(), seed: maphash.MakeSeed(), stop: stop,
+		o: o, boot: time.Now().UnixMicro(), seed: maphash.MakeSeed(), life: ctx, stop: stop,
 		due: make(chan *Tenant, 4096), alerts: make(chan Alert, 256), live: make(map[*Tenant]struct{}),
 	}
 	for i := range m.shards {
@@ -82,7 +84,9 @@ func New(o Options) *Meters {
 // Close gives back what is in hand, as far as the pool can be asked before ctx ends, and stops the heart. Reservations and places
 // of exchanges that have not ended stay reserved. From now on nothing is drawn any more. The Pool is not closed.
 func (m *Meters) Close(ctx context.Context) {
+	m.mu.Lock()
 	m.closed.Store(true)
+	m.mu.Unlock()
 	m.stop()
 	m.running.Wait()
 	m.mu.Lock()
@@ -94,6 +98,17 @@ func (m *Meters) Close(ctx context.Context) {
 		}
 		t.refresh(ctx)
 	}
+}
+
+// start runs f beside the exchanges; not any more once the Meters are closed.
+func (m *Meters) start(f func()) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed.Load() {
+		return false
+	}
+	m.running.Go(f)
+	return true
 }
 
 // Tenant is the one of that id, never nil. For the empty id, which is nobody's, the pool is never asked.

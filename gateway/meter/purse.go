@@ -12,8 +12,10 @@ import (
 // caller's own record, and belongs to one goroutine.
 type Purse struct {
 	Outage Outage // what holds if the pool cannot be asked; to be set before Reserve
+	Whose  Whose  // whom it is charged to; to be set before Settle
 
 	tenant  *Tenant
+	began   clock.Instant
 	pockets []pocket
 	room    [fewScopes]pocket
 }
@@ -32,7 +34,7 @@ func (t *Tenant) Purse(p *Purse, budgets []tenant.Budget) {
 	now := clock.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p.tenant = t
+	p.tenant, p.began = t, now
 	p.pockets = p.room[:0]
 	for i := range budgets {
 		b := &budgets[i]
@@ -45,6 +47,7 @@ func (t *Tenant) Purse(p *Purse, budgets []tenant.Budget) {
 			a = newMoney(b.Scope, b.Per)
 			a.touched = now
 			s.money[b.Per] = a
+			t.purses++
 		}
 		a.limit, a.warns = int64(b.Amount), b.Mode == tenant.Warn
 		a.alert.watch(b)
@@ -129,12 +132,13 @@ func (p *Purse) reserve(ctx context.Context, pd int64, wait bool) (Refusal, bool
 // Settle ends a reservation: what was reserved in all calls for it comes back, and what is charged is spent. It counts for the
 // windows in which it was reserved. More than was reserved may be charged; then a budget is exceeded.
 func (p *Purse) Settle(reserved, charged int64) {
-	if len(p.pockets) == 0 {
+	t := p.tenant
+	if t == nil {
 		return
 	}
-	t := p.tenant
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.charge(&p.Whose, p.began, p.pockets, charged)
 	for i := range p.pockets {
 		k := &p.pockets[i]
 		a := k.account

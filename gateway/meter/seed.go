@@ -6,18 +6,30 @@ import (
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway/internal/clock"
-	"github.com/sluice-ai/sluice/gateway/tenant"
 )
 
 // seeds say what of an account of money the ledger was asked for.
 type seeds struct {
-	own    bool   // what this node had spent before it began is in account.used
+	own    bool   // what this node had spent before is in account.used
 	asked  bool   // what others had spent is or was in others
 	others []Seed // for the pool, until it has answered
 }
 
-// seedPause is how long a ledger that failed is not asked again for a tenant.
-const seedPause = 250 * time.Millisecond
+// question is what the ledger is being asked of some accounts. It is asked beside the exchanges, which wait for milliseconds only:
+// in that time no connection is made, and a call that is given up may take its connection with it.
+type question struct {
+	of       []*account
+	ids      []Account // of them then: they may turn to the next window meanwhile
+	counted  []int64   // what of them was charged for good when it was asked
+	answered chan struct{}
+}
+
+const (
+	// seedPause is how long a ledger that failed is not asked again for a tenant.
+	seedPause = 250 * time.Millisecond
+	// seedTime is how long the ledger may take.
+	seedTime = 5 * time.Second
+)
 
 // seedLater says that the ledger has failed just now.
 func (t *Tenant) seedLater() bool { return t.seedAgain != 0 && clock.Now() < t.seedAgain }
@@ -25,46 +37,79 @@ func (t *Tenant) seedLater() bool { return t.seedAgain != 0 && clock.Now() < t.s
 // seed asks the ledger what was spent of accounts before, by anyone. The tenant's lock is given up meanwhile. Without an answer
 // the accounts stay as they are, and nothing is drawn of them.
 func (t *Tenant) seed(ctx context.Context, accounts []*account) {
-	if t.seedLater() {
-		return
+	for ctx.Err() == nil && !t.seedLater() {
+		q := t.asking
+		if q == nil {
+			if q = newQuestion(accounts); q == nil {
+				return
+			}
+			if t.meters.o.Spent == nil {
+				t.answer(q, make([]map[string]int64, len(q.of)), nil)
+				return
+			}
+			if !t.meters.start(func() { t.meters.ask(t, q) }) {
+				return
+			}
+			t.asking = q
+		}
+		t.mu.Unlock()
+		select {
+		case <-q.answered:
+		case <-ctx.Done():
+		}
+		t.mu.Lock()
 	}
-	var of []*account
-	var ids []Account
+}
+
+// newQuestion is about those accounts that the ledger was not asked for; nil if it was for all.
+func newQuestion(accounts []*account) *question {
+	q := &question{answered: make(chan struct{})}
 	for _, a := range accounts {
 		if a.id.Kind == Money && !a.seeds.asked {
-			of, ids = append(of, a), append(ids, a.id)
+			q.of, q.ids, q.counted = append(q.of, a), append(q.ids, a.id), append(q.counted, a.spent)
 		}
 	}
-	if len(ids) == 0 {
+	if len(q.of) == 0 {
+		return nil
+	}
+	return q
+}
+
+// ask asks the ledger.
+func (m *Meters) ask(t *Tenant, q *question) {
+	ctx, cancel := context.WithTimeout(m.life, seedTime)
+	defer cancel()
+	spent, err := m.o.Spent(ctx, t.id, q.ids)
+	if err == nil && len(spent) != len(q.ids) {
+		err = errShort
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.answer(q, spent, err)
+	t.asking = nil
+	close(q.answered)
+}
+
+// answer takes in what the ledger says.
+func (t *Tenant) answer(q *question, spent []map[string]int64, err error) {
+	if err != nil {
+		if t.seedAgain == 0 && t.meters.life.Err() == nil {
+			t.meters.o.Fault(t.id, fmt.Errorf("what was spent before cannot be read: %w", err))
+		}
+		t.seedAgain = clock.Now().Add(seedPause)
 		return
 	}
-	spent := make([]map[string]int64, len(ids))
-	if ask := t.meters.o.Spent; ask != nil {
-		t.mu.Unlock()
-		got, err := ask(ctx, t.id, ids)
-		t.mu.Lock()
-		if err == nil && len(got) != len(ids) {
-			err = errShort
-		}
-		if err != nil {
-			if t.seedAgain == 0 {
-				t.meters.o.Fault(t.id, fmt.Errorf("what was spent before cannot be read: %w", err))
-			}
-			t.seedAgain = clock.Now().Add(seedPause)
-			return
-		}
-		t.seedAgain = 0
-		spent = got
-	}
-	for i, a := range of {
-		if a.id == ids[i] && !a.seeds.asked { // nor turned to the next window meanwhile, nor asked for by another
-			t.learn(a, spent[i])
+	t.seedAgain = 0
+	for i, a := range q.of {
+		if a.id == q.ids[i] && !a.seeds.asked { // nor turned to the next window meanwhile
+			t.learn(a, spent[i], q.counted[i])
 		}
 	}
 }
 
-// learn takes over what the ledger knows of an account.
-func (t *Tenant) learn(a *account, spent map[string]int64) {
+// learn takes over what the ledger knows of an account: all that this node had counted when it was asked, and more if the budget
+// is a new one, or counted for nobody for a while.
+func (t *Tenant) learn(a *account, spent map[string]int64, counted int64) {
 	a.seeds.asked, a.seeds.others = true, nil // the pool may not have answered to the last ones
 	others := int64(0)
 	for node, pd := range spent {
@@ -78,35 +123,7 @@ func (t *Tenant) learn(a *account, spent map[string]int64) {
 		return
 	}
 	a.seeds.own = true
-	own := spent[t.meters.o.Node]
-	for of, pd := range t.unshipped {
-		if of.scope == a.id.Scope && of.day >= a.id.Window {
-			own = plus(own, pd)
-		}
-	}
-	a.used, a.spent = plus(a.used, own), plus(a.spent, own)
+	more := max(spent[t.meters.o.Node]-counted, 0)
+	a.used, a.spent = plus(a.used, more), plus(a.spent, more)
 	a.alert.skip(plus(a.spent, a.others))
-}
-
-// scopeDay is what unshipped charges are kept by: days begin at midnight, UTC, in Unix seconds.
-type scopeDay struct {
-	scope tenant.Scope
-	day   int64
-}
-
-// Recover tells of charges that the journal has and the ledger has not: what Options.Spent does not know. It is for the start,
-// before the tenant's budgets are asked for the first time; charges that are shipped later are taken out again with a negative
-// amount. The scope is each that the charge counts for.
-func (m *Meters) Recover(id tenant.ID, of tenant.Scope, at time.Time, pd int64) {
-	t := m.Tenant(id)
-	from, _ := tenant.Day.Window(at)
-	day := scopeDay{of, from.Unix()}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.unshipped == nil {
-		t.unshipped = make(map[scopeDay]int64)
-	}
-	if t.unshipped[day] = plus(t.unshipped[day], pd); t.unshipped[day] == 0 {
-		delete(t.unshipped, day)
-	}
 }

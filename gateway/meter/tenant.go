@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +16,8 @@ type Tenant struct {
 
 	mu     sync.Mutex
 	scopes map[tenant.Scope]*scope
+	wild   []*scope   // of models that a pattern describes
+	purses int        // accounts of money
 	active []*account // of which the pool has to hear
 	live   bool       // some are, or were a moment ago: the heart beats for it
 	queued bool       // to be refreshed
@@ -24,8 +27,8 @@ type Tenant struct {
 	begun      int64         // calls so far
 	answered   int64         // the last of them that was answered
 	down       bool          // the last call failed: the heart tries again, and nobody else
+	asking     *question     // of the ledger; nil: none
 	seedAgain  clock.Instant // the ledger is not asked before
-	unshipped  map[scopeDay]int64
 }
 
 // Refusal says what was missing.
@@ -45,6 +48,9 @@ func (t *Tenant) scope(is tenant.Scope, now clock.Instant) *scope {
 		t.forget(now)
 		s = &scope{is: is}
 		t.scopes[is] = s
+		if is.Kind == tenant.OfModel && tenant.Pattern(is.Name).Wild() {
+			t.wild = append(t.wild, s)
+		}
 	}
 	return s
 }
@@ -55,6 +61,12 @@ func (t *Tenant) forget(now clock.Instant) {
 	for is, s := range t.scopes {
 		if s.idle(now) {
 			delete(t.scopes, is)
+			t.wild = slices.DeleteFunc(t.wild, func(w *scope) bool { return w == s })
+			for _, a := range s.money {
+				if a != nil {
+					t.purses--
+				}
+			}
 		}
 		if looked++; looked == 2 {
 			return

@@ -13,6 +13,7 @@ const (
 	nodesKey    = "sl:nodes"  // sorted set: node -> when it was last heard of, in microseconds
 	lifeKey     = "sl:life"   // string: the process that remembers, and since when; not in a cluster
 	leasePrefix = "sl:lease:" // string: who has the lease
+	notePrefix  = "sl:note:"  // string: what a node has left for the others
 )
 
 // call is what a request is to the script: its keys and arguments. In a cluster all keys are of one slot.

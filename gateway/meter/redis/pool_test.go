@@ -287,6 +287,43 @@ func TestLease(t *testing.T) {
 	}
 }
 
+func TestNotes(t *testing.T) {
+	t.Parallel()
+	r := servers.StartRedis(t)
+	a, b := open(t, at(r), "a"), open(t, at(r), "b")
+	f := func(p *redis.Pool, name, want string) {
+		t.Helper()
+		if got, err := p.Read(t.Context(), name); got != want || err != nil {
+			t.Errorf("%q, %v, want %q", got, err, want)
+		}
+	}
+	g := func(p *redis.Pool, name, text string, keep time.Duration) {
+		t.Helper()
+		if err := p.Note(t.Context(), name, text, keep); err != nil {
+			t.Error(err)
+		}
+	}
+	f(a, "probe", "")
+	g(a, "probe", "one", time.Hour)
+	f(b, "probe", "one")
+	g(b, "probe", "two", time.Hour)
+	f(a, "probe", "two")
+	g(a, "other", "soon gone", time.Millisecond)
+	servers.Await(t, "end of a note", func(ctx context.Context) error {
+		if got, err := b.Read(ctx, "other"); got != "" {
+			return fmt.Errorf("it is still there: %w", err)
+		}
+		return nil
+	})
+	r.Kill()
+	if got, err := a.Read(t.Context(), "probe"); got != "" || err == nil {
+		t.Errorf("%q, %v without Redis", got, err)
+	}
+	if err := a.Note(t.Context(), "probe", "three", time.Hour); err == nil {
+		t.Error("noted without Redis")
+	}
+}
+
 // What others have put into Redis, or time has made of it, gives errors, and nothing is written.
 func TestForeignKeys(t *testing.T) {
 	t.Parallel()

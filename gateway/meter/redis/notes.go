@@ -1,0 +1,30 @@
+package redis
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// Note leaves something for the other nodes to read, under a name and for some time. It replaces what was left there before.
+func (p *Pool) Note(ctx context.Context, name, text string, keep time.Duration) error {
+	_, err := p.exec(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
+		return c.Do(ctx, c.B().Set().Key(notePrefix+name).Value(text).PxMilliseconds(max(keep.Milliseconds(), 1)).Build())
+	})
+	return err
+}
+
+// Read is what a node has left under a name; "" if there is nothing.
+func (p *Pool) Read(ctx context.Context, name string) (string, error) {
+	result, err := p.exec(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
+		return c.Do(ctx, c.B().Get().Key(notePrefix+name).Build())
+	})
+	if rueidis.IsRedisNil(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return result.ToString()
+}
