@@ -46,22 +46,51 @@ func promptBound(r *gateway.Request, m *catalog.Model) (tokens int64, ok bool) {
 	return length, true
 }
 
-// marks are what stands in a body that has more in it than text and steering words, in any dialect.
-var marks = [][]byte{
-	[]byte(`_url"`), []byte(`"url"`), []byte(`"image`), []byte(`"input_`), []byte(`"file`), []byte(`"audio`), []byte(`"video`), []byte(`"document`),
-	[]byte(`"source"`), []byte(`"data"`), []byte(`"tools"`), []byte(`"functions"`), []byte(`"mcp`), []byte(`"web_search`), []byte(`"plugins"`),
-	[]byte(`"previous_response_id"`), []byte(`"conversation"`), []byte(`"prompt"`), []byte(`"container"`), []byte(`_id"`),
-	[]byte(`\u00`), // nor does anything of it hide behind an escape
-}
-
-// isPlain says of a conversation that it is certainly nothing but text, without decoding it. Most are.
+// isPlain says of a conversation that it is certainly nothing but text, without decoding it: nothing stands in it that has more
+// in it than text and steering words, in any dialect. Most are. What follows each quotation mark is looked at once, and what is
+// before it.
 func isPlain(body []byte) bool {
-	for _, mark := range marks {
-		if bytes.Contains(body, mark) {
+	for at := bytes.IndexByte(body, '"'); at >= 0; {
+		before, behind := body[:at], body[at+1:]
+		if bytes.HasSuffix(before, []byte("_url")) || bytes.HasSuffix(before, []byte("_id")) || beginsMore(behind) {
 			return false
 		}
+		next := bytes.IndexByte(behind, '"')
+		if next < 0 {
+			break
+		}
+		at += 1 + next
 	}
-	return true
+	return !bytes.Contains(body, []byte(`\u00`)) // nor does anything of it hide behind an escape
+}
+
+// beginsMore says whether a name, or a text, begins as those do that bring more than text.
+func beginsMore(b []byte) bool {
+	if len(b) == 0 {
+		return false
+	}
+	for _, mark := range marks[b[0]&0x1f] {
+		if len(b) >= len(mark) && string(b[:len(mark)]) == mark {
+			return true
+		}
+	}
+	return false
+}
+
+// marks are the words that beginsMore looks for, by the low bits of their first letter.
+var marks = [32][]string{
+	'a' & 0x1f: {`audio`},
+	'c' & 0x1f: {`conversation"`, `container"`},
+	'd' & 0x1f: {`document`, `data"`},
+	'f' & 0x1f: {`file`, `functions"`},
+	'i' & 0x1f: {`image`, `input_`},
+	'm' & 0x1f: {`mcp`},
+	'p' & 0x1f: {`plugins"`, `previous_response_id"`, `prompt"`},
+	's' & 0x1f: {`source"`},
+	't' & 0x1f: {`tools"`},
+	'u' & 0x1f: {`url"`},
+	'v' & 0x1f: {`video`},
+	'w' & 0x1f: {`web_search`},
 }
 
 // isOpaque says whether a conversation has more in it than its text.

@@ -34,12 +34,14 @@ type Plugin struct {
 	c       Config
 	meters  *meter.Meters
 	refused *prometheus.CounterVec // by what was missing, and in what scope
+
+	listener *listener // watches who is not limited
 }
 
 var _ gateway.Plugin = (*Plugin)(nil)
 
 func newPlugin(h gateway.Host, meters *meter.Meters, c Config) (*Plugin, error) {
-	p := &Plugin{c: c, meters: meters, refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+	p := &Plugin{c: c, meters: meters, listener: &listener{meters}, refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sluice_limit_rejections_total", Help: "Requests refused because a limit or a budget was reached, by what was missing and whose it was.",
 	}, []string{"what", "scope"})}
 	marks := prometheus.NewCounter(prometheus.CounterOpts{
@@ -65,8 +67,11 @@ func newPlugin(h gateway.Host, meters *meter.Meters, c Config) (*Plugin, error) 
 // Wrap implements gateway.Plugin.
 func (p *Plugin) Wrap(next gateway.Handler) gateway.Handler {
 	return gateway.HandlerFunc(func(x *gateway.Exchange) error {
-		t := x.Caller.Tenant
-		if t == nil || x.Request.Endpoint.Policy != gateway.Callers || !limits(&x.Caller) {
+		switch t := x.Caller.Tenant; {
+		case t == nil || x.Request.Endpoint.Policy != gateway.Callers:
+			return next.Serve(x)
+		case !limits(&x.Caller):
+			x.Watch(p.listener)
 			return next.Serve(x)
 		}
 		if err := x.Request.Open(); err != nil {
@@ -84,9 +89,15 @@ func limits(c *gateway.Caller) bool {
 
 func (p *Plugin) serve(x *gateway.Exchange, next gateway.Handler) error {
 	t := x.Caller.Tenant
-	r := &record{p: p, x: x, model: canonical(x)}
+	r := &record{p: p, x: x}
 	r.hold.Outage, r.purse.Outage = p.outage()
+	r.purse.Whose = meter.Whose{Key: x.Caller.Key, User: x.Caller.User}
+	r.find()
 	counts := p.meters.Tenant(t.ID)
+	budgets := r.budgets()
+	counts.Purse(&r.purse, budgets)
+	budgets = r.downgrade(counts, budgets)
+	r.pays, r.mode = len(budgets) > 0, strictest(budgets)
 	var room [4]meter.Ask
 	asks := r.asks(room[:0])
 	if len(asks) > 0 {
@@ -96,11 +107,6 @@ func (p *Plugin) serve(x *gateway.Exchange, next gateway.Handler) error {
 		}
 		requests, tokens := r.hold.Rates()
 		x.Rates = gateway.Rates{Requests: gateway.Rate(requests), Tokens: gateway.Rate(tokens)}
-	}
-	if budgets := r.budgets(); len(budgets) > 0 {
-		counts.Purse(&r.purse, budgets)
-		r.pays, r.mode = true, strictest(budgets)
-		r.downgrade(budgets)
 	}
 	x.Watch(r)
 	if err := next.Serve(x); err != nil {
@@ -136,21 +142,6 @@ func shown(r *meter.Refusal) (rates gateway.Rates) {
 		rates.Tokens = rate
 	}
 	return rates
-}
-
-// canonical is the name of the model that is asked for, as policies speak of it; "" if none is.
-func canonical(x *gateway.Exchange) string {
-	name := x.Asked()
-	if name == "" {
-		name = x.Request.Endpoint.Default
-	}
-	if name == "" || x.Directory == nil {
-		return name
-	}
-	if m, canonical, _ := x.Directory.Model(name); m != nil {
-		return canonical
-	}
-	return "" // there is no such model: nobody counts what strangers think up
 }
 
 // estimate is how many tokens the exchange will take, if anybody counts them.

@@ -93,6 +93,7 @@ func (s *said) Close() error {
 // site is a gateway with the plugin, in front of models that cost 10 dollars for a million tokens of a prompt, and 20 of an answer.
 type site struct {
 	t       *testing.T
+	meters  *meter.Meters
 	handler gateway.Handler
 	dir     *gateway.Directory
 	tenant  *gateway.Tenant
@@ -110,22 +111,34 @@ func newSite(t *testing.T, who *gateway.Tenant, c *quota.Config, models map[stri
 		settings = c
 	}
 	p, _ := gatewaytest.Build(t, quota.Spec(meters), settings)
-	known, err := catalog.New([]catalog.Entry{{Provider: "p", Name: "*", Context: 100_000, Output: 50_000, Prices: []catalog.Price{{Input: "10", Output: "20"}}}})
+	known, err := catalog.New([]catalog.Entry{
+		{Provider: "p", Name: "*", Context: 100_000, Output: 50_000, Prices: []catalog.Price{{Input: "10", Output: "20"}}},
+		{Provider: "p", Name: "listed", Context: 100_000, Output: 50_000, Prices: []catalog.Price{{Input: "10", Output: "20"}}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	who.ID = "acme"
-	e := gateway.Entries{Tenants: []*gateway.Tenant{who}}
-	for name, via := range models {
-		target := &gateway.Target{Provider: "p", Model: name, Via: via, Known: known.Lookup("p", name)}
+	e := gateway.Entries{Tenants: []*gateway.Tenant{who}, Known: func(provider, name string) *catalog.Model {
 		if name == "unpriced" {
-			target.Known = nil
+			return nil
+		}
+		return known.Lookup(provider, name)
+	}}
+	for name, via := range models {
+		target := &gateway.Target{Provider: "p", Model: name, Via: via}
+		if target.Known = e.Known("p", name); name == "p/*" {
+			target.Model, target.Known = "*", nil
 		}
 		e.Models = append(e.Models, &gateway.Model{Name: gateway.Pattern(name), Steps: [][]*gateway.Target{{target}}})
 	}
-	s := &site{t: t, dir: gateway.NewDirectory(e), tenant: who}
+	s := &site{t: t, meters: meters, dir: gateway.NewDirectory(e), tenant: who}
 	route := gateway.HandlerFunc(func(x *gateway.Exchange) error {
-		m, _, _ := x.Directory.Model(x.Asked())
+		if err := x.Request.Open(); err != nil {
+			return err
+		}
+		m, canonical, matched := x.Directory.Model(x.Asked())
+		x.Plan.Model, x.Plan.Matched = canonical, matched
 		target := m.Fixed()[0]
 		a := x.Attempting(target)
 		a.Prompt = x.Request.PromptTokens()

@@ -1,8 +1,6 @@
 package quota
 
 import (
-	"slices"
-
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/meter"
@@ -14,94 +12,15 @@ import (
 type record struct {
 	p      *Plugin
 	x      *gateway.Exchange
-	model  string // canonical
 	hold   meter.Hold
 	purse  meter.Purse
+	each   string      // what the model counts as in rules for each
 	pays   bool        // it counts in budgets
 	mode   tenant.Mode // of the strictest of them
 	leases [2]lease    // of the attempts that are under way, the last first
 }
 
 var _ gateway.Witness = (*record)(nil)
-
-// asks are the scopes of the exchange that have limits.
-func (r *record) asks(to []meter.Ask) []meter.Ask {
-	c := &r.x.Caller
-	t := c.Tenant
-	add := func(kind tenant.ScopeKind, name string, l tenant.Limits) {
-		if !l.None() && (name != "" || kind == tenant.OfTenant) {
-			to = append(to, meter.Ask{Scope: tenant.Scope{Kind: kind, Name: name}, Limits: l})
-		}
-	}
-	ofKey, ofUser, key := t.EachKey, t.EachUser, c.Key
-	switch {
-	case key != "": // also of tokens that came from it, whatever user they name
-		ofKey = ofKey.Within(c.Limits)
-	case c.User != "":
-		ofUser = ofUser.Within(c.Limits)
-	default: // a token that names nobody
-		key, ofKey = "(token)", c.Limits
-	}
-	add(tenant.OfTenant, "", t.Limits)
-	add(tenant.OfKey, key, ofKey)
-	add(tenant.OfUser, c.User, ofUser)
-	if i := slices.IndexFunc(t.EachModel, func(m gateway.ModelLimits) bool { return m.Models.Match(r.model) }); i >= 0 {
-		add(tenant.OfModel, r.model, t.EachModel[i].Limits)
-	}
-	return to
-}
-
-// budgets are those of the tenant that the exchange counts in, with the names of their scopes.
-func (r *record) budgets() []tenant.Budget {
-	c := &r.x.Caller
-	var list []tenant.Budget
-	for _, b := range c.Tenant.Budgets {
-		name := ""
-		switch b.Scope.Kind {
-		case tenant.OfKey:
-			name = c.Key
-		case tenant.OfUser:
-			name = c.User
-		case tenant.OfModel:
-			name = r.model
-		}
-		if b.Scope.Name == tenant.Each && name != "" {
-			b.Scope.Name = name
-		}
-		if b.Scope.Name == name {
-			list = append(list, b)
-		}
-	}
-	return list
-}
-
-func strictest(budgets []tenant.Budget) tenant.Mode {
-	mode := tenant.Warn
-	for i := range budgets {
-		mode = min(mode, budgets[i].Mode)
-	}
-	return mode
-}
-
-// downgrade asks a cheaper model instead, if a budget says so and has passed its last mark.
-func (r *record) downgrade(budgets []tenant.Budget) {
-	x := r.x
-	for i := range budgets {
-		b := &budgets[i]
-		if b.Downgrade == "" || len(b.WarnAt) == 0 || r.model == "" || x.Request.Endpoint.Decode == nil {
-			continue
-		}
-		m, name, _ := x.Directory.Model(b.Downgrade)
-		if m == nil || name == r.model || !x.Caller.Allows(name) {
-			continue
-		}
-		mark := b.WarnAt[len(b.WarnAt)-1]
-		if r.purse.Spent(x.Context(), b.Scope, b.Per) >= int64(b.Amount)/10_000*int64(mark) {
-			x.Instead, r.model = b.Downgrade, name
-			return
-		}
-	}
-}
 
 // Begin implements gateway.Witness: it reserves what the attempt may cost.
 func (r *record) Begin(x *gateway.Exchange, a *gateway.Attempt) error {
@@ -155,7 +74,7 @@ func (r *record) reserveMost(a *gateway.Attempt) *gateway.Error {
 	for try := range 4 { // others reserve at the same time
 		c := price(a, prompt, each*answers, tier)
 		if !c.Known {
-			return unpriced(r.model)
+			return unpriced(r.model())
 		}
 		if no, ok = r.reserve(a, c.Picodollars); ok {
 			if a.Capped = strict; strict || try > 0 {
@@ -223,7 +142,7 @@ func (r *record) reserveGuess(a *gateway.Attempt) *gateway.Error {
 	c := a.Known.Cost(u, q.Member(`"service_tier"`), a.Start.Time())
 	if !c.Known {
 		if r.mode != tenant.Warn && r.p.c.Unpriced == deny {
-			return unpriced(r.model)
+			return unpriced(r.model())
 		}
 		c.Picodollars = 1
 	}

@@ -1,0 +1,123 @@
+package quota_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/meter"
+	"github.com/sluice-ai/sluice/gateway/tenant"
+)
+
+// named is a request for a model.
+func named(model string) string { return strings.Replace(whole, `"m"`, `"`+model+`"`, 1) }
+
+// Models that a budget's pattern describes are paid for from one amount.
+func TestBudgetOfAPattern(t *testing.T) {
+	f := func(pattern string, want map[string]string) {
+		t.Helper()
+		said := func() gateway.Sender { return &model{says: 100, prompt: 5} }
+		s := newSite(t, &gateway.Tenant{Budgets: []tenant.Budget{{
+			Scope: tenant.Scope{Kind: tenant.OfModel, Name: pattern}, Per: tenant.Day, Mode: tenant.Metered, Amount: tenant.USD(price(0, 155)),
+		}}}, nil, map[string]gateway.Sender{"gpt-a": said(), "gpt-b": said(), "o": said()})
+		if got := s.outcome(s.ask(named("gpt-a"), "a", "")); got != "ok" {
+			t.Error(got)
+		}
+		for name, want := range want {
+			if got := s.outcome(s.ask(named(name), "a", "")); got != want {
+				t.Errorf("%s: %s after gpt-a: %s, want %s", pattern, name, got, want)
+			}
+		}
+	}
+	const spent = "insufficient_quota"
+	f("gpt-*", map[string]string{"gpt-a": spent, "gpt-b": spent, "o": "ok"})
+	f("*-a", map[string]string{"gpt-a": spent, "gpt-b": "ok", "o": "ok"})
+	f("gpt-a", map[string]string{"gpt-a": spent, "gpt-b": "ok", "o": "ok"})
+	f(tenant.Each, map[string]string{"gpt-a": spent, "gpt-b": "ok", "o": "ok"})
+}
+
+// Names behind a wildcard that nobody has heard of count together, so that callers who make them up fill no memory and get no
+// limits of their own. Those that the catalogue knows count each by itself.
+func TestMadeUpNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, &gateway.Tenant{
+			EachModel: []gateway.ModelLimits{{Models: "p/*", Limits: tenant.Limits{Requests: 10}}},
+			Budgets:   []tenant.Budget{{Scope: tenant.Scope{Kind: tenant.OfModel, Name: tenant.Each}, Per: tenant.Day, Mode: tenant.Strict, Amount: tenant.Dollar}},
+		}, nil, map[string]gateway.Sender{"p/*": &model{says: 5, prompt: 5}})
+		for i := range 10 {
+			if got := s.outcome(s.ask(named(fmt.Sprintf("p/%d", i)), "a", "")); got != "ok" {
+				t.Error(got)
+			}
+		}
+		if got := s.outcome(s.ask(named("p/none"), "a", "")); got != "rate_limit_exceeded" {
+			t.Error(got)
+		}
+		for range 10 {
+			if got := s.outcome(s.ask(named("p/listed"), "a", "")); got != "ok" {
+				t.Error(got)
+			}
+		}
+		if got := s.outcome(s.ask(named("p/listed"), "a", "")); got != "rate_limit_exceeded" {
+			t.Error(got)
+		}
+		scopes := map[tenant.Scope]bool{}
+		for _, st := range s.meters.Status("acme") {
+			scopes[st.Account.Scope] = true
+		}
+		if len(scopes) != 2 {
+			t.Errorf("counted are %v", scopes)
+		}
+	})
+}
+
+// Who is sent to a cheaper model is held to that one's limits and budgets, and no more to those of the one that was asked for.
+func TestDowngradedScopes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ofModel := func(name string) tenant.Scope { return tenant.Scope{Kind: tenant.OfModel, Name: name} }
+		big, mid, small := &model{says: 100, prompt: 5}, &model{says: 100, prompt: 5}, &model{says: 100, prompt: 5}
+		s := newSite(t, &gateway.Tenant{
+			EachModel: []gateway.ModelLimits{{Models: "m", Limits: tenant.Limits{Requests: 3}}, {Models: "small", Limits: tenant.Limits{Requests: 2}}},
+			Budgets: []tenant.Budget{
+				{Scope: ofModel("m"), Per: tenant.Day, Mode: tenant.Metered, Amount: tenant.USD(price(0, 1000)), WarnAt: []int{2000}, Downgrade: "mid"},
+				{Scope: ofModel("mid"), Per: tenant.Day, Mode: tenant.Metered, Amount: tenant.USD(price(0, 1000)), WarnAt: []int{2000}, Downgrade: "small"},
+			},
+		}, nil, map[string]gateway.Sender{"m": big, "mid": mid, "small": small})
+		got := ""
+		for range 7 {
+			got += s.outcome(s.ask(whole, "a", "")) + " "
+		}
+		if want := strings.Repeat("ok ", 6) + "rate_limit_exceeded "; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		if b, m, n := big.asked.Load(), mid.asked.Load(), small.asked.Load(); b != 2 || m != 2 || n != 2 {
+			t.Errorf("asked are %d, %d, %d times", b, m, n)
+		}
+		for _, st := range s.meters.Status("acme") {
+			if st.Account.Kind == meter.Money && st.Spent != price(10, 200) {
+				t.Errorf("%s USD are spent of %s", tenant.USD(st.Spent), st.Account.Scope)
+			}
+		}
+	})
+}
+
+// A budget that is taken out of a tenant's file and comes back knows what was spent meanwhile, whatever else the tenant was held to.
+func TestBudgetComesBack(t *testing.T) {
+	s := newSite(t, &gateway.Tenant{}, nil, map[string]gateway.Sender{"m": &model{says: 100, prompt: 5}})
+	budgets := []tenant.Budget{{Per: tenant.Month, Mode: tenant.Metered, Amount: tenant.USD(price(0, 450))}}
+	with := func(b []tenant.Budget, l tenant.Limits) {
+		t.Helper()
+		s.tenant = &gateway.Tenant{ID: "acme", Budgets: b, Limits: l}
+		if got := s.outcome(s.ask(whole, "a", "")); got != "ok" {
+			t.Error(got)
+		}
+	}
+	with(budgets, tenant.Limits{})
+	with(nil, tenant.Limits{})
+	with(nil, tenant.Limits{Requests: 100})
+	with(budgets, tenant.Limits{})
+	if got := s.outcome(s.ask(whole, "a", "")); got != "insufficient_quota" {
+		t.Error(got)
+	}
+}
