@@ -2,6 +2,8 @@ package runtime
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -72,6 +74,9 @@ func (p *probing) start(id health.ID, entry *provider) *prober {
 			b.secret = k.Key.Reveal()
 		}
 	}
+	// Nodes that are configured differently ask for themselves.
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %d", id.Provider, id.Key, b.Path, b.Model, version(&entry.config, b.secret)))
+	b.shared = fmt.Sprintf("probe:%x", sum[:8])
 	var ctx context.Context
 	ctx, b.stop = context.WithCancel(p.ctx)
 	p.work.Go(func() {
@@ -117,6 +122,8 @@ type prober struct {
 	secret  string
 	stop    context.CancelFunc
 	news    chan struct{}
+	shared  string    // the name that the key's probes have in the fleet
+	told    time.Time // when the last probe began that this node knows of
 }
 
 // run probes at random moments, Every apart on average, and, if it asks what callers ask, when a target that is open would be
@@ -132,9 +139,10 @@ func (b *prober) run(ctx context.Context) {
 			return
 		case <-b.news:
 		case <-timer.C:
-			b.probe(ctx)
-			if now := clock.Now(); now >= next {
-				next = now.Add(b.Every*9/10 + rand.N(b.Every/5+1)) //nolint:gosec // jitter
+			due := clock.Now() >= next
+			b.probe(ctx, due)
+			if due {
+				next = clock.Now().Add(b.Every*9/10 + rand.N(b.Every/5+1)) //nolint:gosec // jitter
 			}
 		}
 		at = min(next, b.trial())
@@ -144,7 +152,7 @@ func (b *prober) run(ctx context.Context) {
 // trial is when the first of the open targets would be tried; far away if there is none, or a probe would be no trial.
 func (b *prober) trial() clock.Instant {
 	now := clock.Now()
-	first := now.Add(b.Every)
+	first := now.Add(2 * b.Every) // later than the next probe
 	if b.Path != "" {
 		return first
 	}
@@ -164,25 +172,21 @@ func (b *prober) targets(now clock.Instant) []*health.Target {
 	return slices.DeleteFunc(all, func(t *health.Target) bool { return !t.Probing(now) })
 }
 
-// probe asks, and tells the targets of the key what it means for them.
-func (b *prober) probe(ctx context.Context) {
-	began := clock.Now()
-	targets := b.targets(began)
-	if len(targets) == 0 {
+// probe asks, or learns what another node has found out, and tells the targets of the key what it means for them. due says that
+// it is time for one of those that are made all the time.
+func (b *prober) probe(ctx context.Context, due bool) {
+	if len(b.targets(clock.Now())) == 0 {
 		return
 	}
 	limited, stop := context.WithTimeout(ctx, b.Timeout)
 	defer stop()
-	o, all := b.ask(limited)
-	if ctx.Err() != nil {
+	found, ok := b.find(limited, due)
+	if !ok || ctx.Err() != nil {
 		return
 	}
-	o.Began = began
-	b.probing.counts.probed(b.id.Provider, o.Verdict)
-	if o.Verdict == health.Neutral {
-		b.probing.r.o.Log.Warn("a probe says nothing", zap.String("provider", b.id.Provider), zap.String("key", b.id.Key), zap.String("reason", o.Reason))
-	}
+	o := found.Outcome
 	now := clock.Now()
+	targets := b.targets(now)
 	cheap := o // for those whose callers ask something else
 	cheap.Cheap = true
 	for _, t := range targets {
@@ -194,12 +198,27 @@ func (b *prober) probe(ctx context.Context) {
 		switch {
 		case b.Path == "" && t.ID().Model == b.Model:
 			t.Probed(now, o)
-		case all:
+		case found.All:
 			t.Probed(now, cheap)
 		case o.Verdict == health.OK:
-			t.Probed(now, health.Outcome{Verdict: health.OK, Began: began}) // somebody is there and takes the key
+			t.Probed(now, health.Outcome{Verdict: health.OK, Began: o.Began}) // somebody is there and takes the key
 		}
 	}
+}
+
+// askNow makes the request, counts it, and notes when it began.
+func (b *prober) askNow(ctx context.Context) (f finding) {
+	began := clock.Now()
+	f.Outcome, f.All = b.ask(ctx)
+	f.Outcome.Began = began
+	if stopped(ctx) {
+		return f
+	}
+	b.probing.counts.probed(b.id.Provider, f.Outcome.Verdict)
+	if f.Outcome.Verdict == health.Neutral {
+		b.probing.r.o.Log.Warn("a probe says nothing", zap.String("provider", b.id.Provider), zap.String("key", b.id.Key), zap.String("reason", f.Outcome.Reason))
+	}
+	return f
 }
 
 // ask makes the request. all says that its outcome is the same for all targets of the key, whatever their models.

@@ -31,6 +31,7 @@ type Options struct {
 	UserAgent  string             // sent to providers
 	Changed    func(health.Event) // told of each change of a target, one after another; it must not block; nil: nobody
 	MaxReplies int64              // bytes of all providers' replies held at once; 0: no bound
+	Fleet      Fleet              // of the nodes that share probes; nil: this one is alone
 }
 
 // Runtime holds the present generation.

@@ -20,6 +20,7 @@ import (
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway/admin"
 	"github.com/sluice-ai/sluice/gateway/admission"
+	"github.com/sluice-ai/sluice/gateway/meter/redis"
 	"github.com/sluice-ai/sluice/gateway/runtime"
 	"github.com/sluice-ai/sluice/gateway/serve"
 	"github.com/sluice-ai/sluice/plugins"
@@ -96,7 +97,7 @@ func Start(o Options) (a *App, err error) {
 	}
 	a.runtime = runtime.New(runtime.Options{
 		Plugins: plugins.All(a.stores.lent()), Log: o.Log, UserAgent: "sluice/" + o.Version,
-		MaxReplies: int64(c.Server.MaxInFlightResponse), Changed: a.feed.Tell,
+		MaxReplies: int64(c.Server.MaxInFlightResponse), Changed: a.feed.Tell, Fleet: a.stores.fleet(),
 	})
 	var ctx context.Context
 	ctx, a.stop = context.WithCancel(context.Background())
@@ -305,4 +306,12 @@ func (a *App) health() admin.Health {
 		"reply_bytes_held":   strconv.FormatInt(a.runtime.ReplyBytes(), 10),
 	}
 	return h
+}
+
+// fleet is how nodes share probes; nil if there is nothing that they share.
+func (s *stores) fleet() runtime.Fleet {
+	if p, ok := s.pool.(*redis.Pool); ok {
+		return p
+	}
+	return nil
 }
