@@ -124,9 +124,6 @@ type Settings struct {
 	Version uint64
 }
 
-// Defaults are the settings where none are given.
-func Defaults() Settings { return Settings{}.withDefaults() }
-
 func (s Settings) withDefaults() Settings {
 	if s.Window <= 0 {
 		s.Window = 30 * time.Second

@@ -28,6 +28,5 @@ func TestAllocations(t *testing.T) {
 	f("unnamed", func() { read(unnamed) })
 	f("named", func() { read(named) })
 	f("several lines", func() { read(append(dst, "data: a\ndata: b\n\n"...)) })
-	f("comment", func() { dst = sse.AppendComment(dst[:0], "keep-alive") })
 	f("append", func() { dst = sse.Append(dst[:0], "message_stop", data) })
 }

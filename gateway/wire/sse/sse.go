@@ -133,15 +133,12 @@ func Append(dst []byte, name string, data []byte) []byte {
 		}
 		dst = append(append(append(dst, "event: "...), name...), '\n')
 	}
-	return append(appendLines(dst, "data: ", data), '\n')
+	return append(appendLines(dst, data), '\n')
 }
 
-// AppendComment adds a comment, which keeps a connection alive and which clients ignore.
-func AppendComment(dst []byte, text string) []byte {
-	return append(appendLines(dst, ": ", []byte(text)), '\n')
-}
-
-func appendLines(dst []byte, prefix string, b []byte) []byte {
+// appendLines adds a line of data for each line.
+func appendLines(dst, b []byte) []byte {
+	const prefix = "data: "
 	for {
 		k := lineEnd(b)
 		if k < 0 {

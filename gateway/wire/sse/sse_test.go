@@ -182,16 +182,6 @@ func TestAppend(t *testing.T) {
 	f("", "", "")
 	f("ping", "", "")
 	f("a\ndata: injected\n\n", "{}", "event: a\ndata: {}\n\n")
-
-	c := func(text, want string) {
-		t.Helper()
-		if got := string(sse.AppendComment([]byte("!"), text)); got != "!"+want {
-			t.Errorf("AppendComment(%q) = %q, want %q", text, got, want)
-		}
-	}
-	c("keep-alive", ": keep-alive\n\n")
-	c("", ": \n\n")
-	c("a\n\ndata: b", ": a\n: \n: data: b\n\n")
 }
 
 func TestReaderEnds(t *testing.T) {
