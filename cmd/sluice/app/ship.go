@@ -16,50 +16,50 @@ import (
 
 // sink is where rows are shipped to: the store, and a stream behind it if that is configured.
 func (s *stores) sink() ledger.Sink {
-	pool, _ := s.pool.(*redis.Pool)
-	return &shipped{Store: s.store, pool: pool, o: publish.Options{Stream: s.config.Publish, Keep: published, Lost: s.lost}, log: s.log}
+	return &shipped{Store: s.store, publish: s.publish, log: s.log}
 }
 
 // published is how many rows a stream keeps.
 const published = 1_000_000
 
-func (s *stores) lost(rows int, err error) {
-	s.log.Warn("rows were not published; the ledger has them", zap.Int("rows", rows), zap.Error(err))
+var errUnreached = errors.New("redis was not reached yet")
+
+// publisher tells other systems of rows; nil if that is not configured.
+func (s *stores) publisher() func(context.Context, []ledger.Row) error {
+	pool, is := s.pool.(*redis.Pool)
+	if !is || s.config.Publish == "" {
+		return nil
+	}
+	stream := publish.Stream{Name: s.config.Publish, Keep: published}
+	return func(ctx context.Context, rows []ledger.Row) error {
+		if c := pool.Client(); c != nil {
+			return stream.Add(ctx, c, rows)
+		}
+		return errUnreached
+	}
 }
 
 // shipped is a store that is told when keys were last used, and whose rows are published once it has them, as far as Redis can
 // be reached.
 type shipped struct {
 	store.Store
-	pool *redis.Pool // nil without Redis
-	o    publish.Options
-	log  *zap.Logger
+	publish func(context.Context, []ledger.Row) error // nil: nobody is told
+	log     *zap.Logger
 }
-
-var errUnreached = errors.New("redis was not reached yet")
 
 // Insert implements ledger.Sink.
-func (s *shipped) Insert(ctx context.Context, rows []ledger.Row) (n int, err error) {
-	if s.pool == nil || s.o.Stream == "" {
-		n, err = s.Store.Insert(ctx, rows)
-	} else {
-		n, err = s.insertAndPublish(ctx, rows)
-	}
-	if err == nil {
-		s.touch(ctx, rows)
-	}
-	return n, err
-}
-
-func (s *shipped) insertAndPublish(ctx context.Context, rows []ledger.Row) (int, error) {
-	if c := s.pool.Client(); c != nil {
-		return publish.New(s.Store, c, s.o).Insert(ctx, rows)
-	}
+func (s *shipped) Insert(ctx context.Context, rows []ledger.Row) (int, error) {
 	n, err := s.Store.Insert(ctx, rows)
-	if err == nil {
-		s.o.Lost(len(rows), errUnreached)
+	if err != nil {
+		return n, err
 	}
-	return n, err
+	if s.publish != nil {
+		if err := s.publish(ctx, rows); err != nil {
+			s.log.Warn("rows were not published; the ledger has them", zap.Int("rows", len(rows)), zap.Error(err))
+		}
+	}
+	s.touch(ctx, rows)
+	return n, nil
 }
 
 // touch tells when keys were last used. It is no row: that it fails costs nothing.

@@ -35,7 +35,8 @@ type stores struct {
 	store   store.Store     // nil without a ledger
 	pool    meter.Pool
 	meters  *meter.Meters
-	caught  atomic.Bool // the store has what an earlier process left in the journal
+	publish func(context.Context, []ledger.Row) error // tells others of rows; nil: nobody is told
+	caught  atomic.Bool                               // the store has what an earlier process left in the journal
 
 	work sync.WaitGroup
 	stop context.CancelFunc
@@ -63,6 +64,9 @@ func openStores(c *config.Config, log *zap.Logger) (s *stores, err error) {
 	}
 	if s.pool, err = openPool(&c.Stores, node); err != nil {
 		return s, err
+	}
+	if s.publish = s.publisher(); s.journal != nil {
+		s.begin(ctx)
 	}
 	s.meters = meter.New(meter.Options{Pool: s.pool, Node: node, Spent: s.spent(), Fault: s.fault})
 	if s.journal != nil {
@@ -98,11 +102,6 @@ func (s *stores) openLedger(ctx context.Context) error {
 	if s.store, err = openStore(ctx, s.config.Ledger); err != nil {
 		return fmt.Errorf("stores.ledger: %w", concealed(err, s.config.Ledger))
 	}
-	short, cancel := context.WithTimeout(ctx, catchingUp)
-	defer cancel()
-	if err := s.catchUp(short); err != nil {
-		s.log.Warn("the ledger's store does not take rows yet; they wait in the journal", zap.Error(err))
-	}
 	return nil
 }
 
@@ -125,12 +124,25 @@ func openStore(ctx context.Context, address string) (store.Store, error) {
 // catchingUp is how long a start waits for a store to take what an earlier process left.
 const catchingUp = 2 * time.Second
 
+// begin ships what an earlier process left. Those who are told of rows get these as well, if Redis is there.
+func (s *stores) begin(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, catchingUp)
+	defer cancel()
+	if pool, is := s.pool.(*redis.Pool); is && s.publish != nil && s.journal.Standing().Waiting > 0 {
+		for begun := time.Now(); pool.Client() == nil && time.Since(begun) < catchingUp/2 && pause(ctx, 10*time.Millisecond); {
+		}
+	}
+	if err := s.catchUp(ctx); err != nil {
+		s.log.Warn("the ledger's store does not take rows yet; they wait in the journal", zap.Error(err))
+	}
+}
+
 // catchUp ships what an earlier process left, before anybody asks the store what was spent.
 func (s *stores) catchUp(ctx context.Context) error {
 	if s.caught.Load() {
 		return nil
 	}
-	err := s.journal.Flush(ctx, s.store)
+	err := s.journal.Flush(ctx, s.sink())
 	s.caught.Store(err == nil)
 	return err
 }
@@ -261,15 +273,8 @@ func (s *stores) fault(id tenant.ID, err error) {
 	s.log.Error("what a tenant has spent cannot be counted", zap.String("tenant", string(id)), zap.Error(err))
 }
 
-// How much is pruned at a time, and how often it is looked whether there is something. After each time as much rest follows as nine
-// times the work took, so that a database is never busy with it.
-const (
-	pruned     = 1000
-	pruneEvery = 10 * time.Minute
-	pruneTime  = 5 * time.Second
-	pruneRest  = 9
-	leastRest  = 100 * time.Millisecond
-)
+// pruneEvery is how often it is looked whether there is something to prune.
+const pruneEvery = 10 * time.Minute
 
 // prune deletes what is past, again and again. One node of a fleet does so, as long as its lease lasts.
 func (s *stores) prune(ctx context.Context) {
@@ -285,27 +290,14 @@ func (s *stores) prune(ctx context.Context) {
 	}
 }
 
-// pruneUntil deletes what is past, until nothing is or the time is over, and says whether there is more.
+// pruneUntil deletes what is past, until nothing is or the time is over, and says whether there may be more.
 func (s *stores) pruneUntil(ctx context.Context, end time.Time) (more bool) {
-	for {
-		began := time.Now()
-		short, cancel := context.WithTimeout(ctx, pruneTime)
-		n, err := s.store.Prune(short, s.past(began), pruned)
-		cancel()
-		if err != nil && ctx.Err() == nil {
-			s.log.Warn("what is past could not be deleted from the store", zap.Error(err))
-		}
-		if n < pruned { // of all kinds together: it may be asked once more than needed
-			return false
-		}
-		rest := max(pruneRest*time.Since(began), leastRest)
-		if time.Now().Add(rest + pruneTime).After(end) {
-			return true
-		}
-		if !pause(ctx, rest) {
-			return false
-		}
+	ctx, cancel := context.WithDeadline(ctx, end)
+	defer cancel()
+	if _, err := store.Sweep(ctx, s.store, s.past(time.Now())); err != nil && ctx.Err() == nil {
+		s.log.Warn("what is past could not be deleted from the store", zap.Error(err))
 	}
+	return ctx.Err() != nil
 }
 
 // pause waits, and says whether to go on after that.
@@ -341,18 +333,18 @@ func (s *stores) close() error {
 	if s.meters != nil {
 		s.meters.Close(ctx)
 	}
-	if s.pool != nil {
-		errs = append(errs, s.pool.Close())
-	}
 	s.stop()
 	s.work.Wait()
 	if s.journal != nil {
 		if s.store != nil {
-			if err := s.journal.Flush(ctx, s.store); err != nil {
+			if err := s.journal.Flush(ctx, s.sink()); err != nil {
 				s.log.Warn("rows stay in the journal until the next start", zap.Error(err))
 			}
 		}
 		errs = append(errs, s.journal.Close())
+	}
+	if s.pool != nil {
+		errs = append(errs, s.pool.Close())
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,8 +12,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/gateway/ledger"
 	"github.com/sluice-ai/sluice/gateway/meter"
 	"github.com/sluice-ai/sluice/gateway/store"
+	"github.com/sluice-ai/sluice/gateway/store/sqlite"
 )
 
 func TestStoreThatCannotBeOpened(t *testing.T) {
@@ -50,6 +53,46 @@ func TestStorePasswords(t *testing.T) {
 	f(sqlite, "redis://u:hunter2@hunter2/none")
 	f(sqlite, "redis://:hunter/2@h")
 	f(sqlite, "redis://hunter2@h")
+}
+
+// Others are told of all rows: of those that an earlier process left, too, and of the last ones.
+func TestPublishing(t *testing.T) {
+	dir := t.TempDir()
+	earlier, _, err := ledger.Open(dir, ledger.Defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(j *ledger.Journal, user string) {
+		t.Helper()
+		if err := j.Put(&ledger.Row{ID: ledger.NewID(time.Now()), Tenant: "acme", User: user}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(earlier, "left behind")
+	if err := earlier.Close(); err != nil {
+		t.Fatal(err)
+	}
+	journal, _, err := ledger.Open(dir, ledger.Defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	s := &stores{log: zap.NewNop(), journal: journal, store: kept, pool: meter.NewLocal(), stop: func() {}}
+	s.publish = func(_ context.Context, rows []ledger.Row) error {
+		for i := range rows {
+			told = append(told, rows[i].User)
+		}
+		return nil
+	}
+	s.begin(t.Context())
+	put(journal, "last")
+	if err := s.close(); err != nil || !slices.Equal(told, []string{"left behind", "last"}) {
+		t.Errorf("%q, %v", told, err)
+	}
 }
 
 // leases are a pool that only gives leases, to one node at a time.
