@@ -1,37 +1,148 @@
 package text
 
 import (
-	"strconv"
 	"strings"
-	"unicode"
 )
 
-// Parse reads a text. It accepts any string; what is not UTF-8 counts as a letter of no script.
+// Parse reads a text. It accepts any string; of a very long one it reads the beginning.
 func Parse(s string) *Text {
-	t := &Text{Raw: s, Script: Latin, SelfContained: true}
-	start := -1
-	for i, r := range s + " " {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			if start < 0 {
-				start = i
-			}
-			continue
-		}
-		if start >= 0 {
-			t.word(start, i)
-		}
-		start = -1
-	}
+	c := scanner{raw: s, pieces: make([]piece, 0, 24), ends: make([]int, 0, 24), low: make([]byte, 0, min(len(s), maxBytes)+8)}
+	c.scan()
+	t := &Text{Raw: s, Literals: c.literals, Script: c.script()}
+	in := respell(c.pieces)
+	t.Language = language(in, t.Script)
+	t.personal(in)
+	in = phrases().apply(in)
+	t.build(in, titled(c.pieces))
+	t.traits(in)
 	return t
 }
 
-func (t *Text) word(start, end int) {
-	w := strings.ToLower(t.Raw[start:end])
-	k := Token{Surface: w, Lemma: w, Weight: 1, Start: start, End: end}
-	if v, err := strconv.ParseFloat(w, 64); err == nil {
-		k.Kind = Number
-		t.Quantities = append(t.Quantities, Quantity{Value: v, Token: len(t.Tokens)})
+func (c *scanner) script() Script {
+	best := NoScript
+	for k := Latin; k <= OtherScript; k++ {
+		if c.scripts[k] > 0 && (best == NoScript || c.scripts[k] > c.scripts[best]) {
+			best = k
+		}
 	}
+	return best
+}
+
+// respell writes contractions out and undoes known typos.
+func respell(in []piece) []piece {
+	table := spelling()
+	change := false
+	for i := range in {
+		if _, ok := table[in[i].s]; ok {
+			change = true
+			break
+		}
+	}
+	if !change {
+		return possessives(in)
+	}
+	out := make([]piece, 0, len(in)+6)
+	for _, p := range in {
+		right, ok := table[p.s]
+		if !ok || p.literal || len(p.s) == 1 && p.capital {
+			out = append(out, p)
+			continue
+		}
+		for w := range strings.FieldsSeq(right) {
+			p.s = w
+			out = append(out, p)
+			p.capital, p.first = false, false
+		}
+	}
+	return possessives(out)
+}
+
+func possessives(in []piece) []piece {
+	for i := range in {
+		if w, ok := strings.CutSuffix(in[i].s, "'s"); ok {
+			in[i].s = w
+		} else if strings.HasSuffix(in[i].s, "'") {
+			in[i].s = strings.TrimRight(in[i].s, "'")
+		}
+	}
+	return in
+}
+
+// titled says that capitals mean nothing, because most words have one, or all letters are.
+func titled(in []piece) bool {
+	capitals, all := 0, 0
+	for i := range in {
+		if len(in[i].s) > 3 && !in[i].first && !in[i].digits {
+			all++
+			if in[i].capital {
+				capitals++
+			}
+		}
+	}
+	return all > 2 && capitals*10 > all*8
+}
+
+// build makes tokens of pieces.
+func (t *Text) build(in []piece, titled bool) {
+	v := words()
+	t.Tokens = make([]Token, 0, len(in))
+	for i := 0; i < len(in); i++ {
+		p := &in[i]
+		if q, n, ok := quantity(in, i); ok {
+			q.Token = len(t.Tokens)
+			t.Quantities = append(t.Quantities, q)
+			t.add(Token{Surface: p.s, Lemma: p.s, Weight: numberWeight, Kind: Number, Start: p.start, End: in[i+n-1].end})
+			i += n - 1
+			continue
+		}
+		k := Token{Surface: p.s, Lemma: p.s, Start: p.start, End: p.end}
+		switch w, isFunction := function[p.s]; {
+		case p.literal:
+			k.Kind, k.Weight = Literal, 1
+		case isFunction:
+			if w < 0 {
+				if isNegation(p.s) {
+					t.Negations++
+				}
+				continue
+			}
+			k.Kind, k.Weight = Function, w
+			if isNegation(p.s) {
+				t.Negations++
+			}
+		default:
+			if !names[p.s] {
+				k.Word = v.lemma(p.s)
+			}
+			switch {
+			case k.Word != 0:
+				k.Lemma = v.text(k.Word)
+				k.Weight = v.weight[k.Word-1]
+				if w, ok := weights[k.Lemma]; ok {
+					k.Weight = w
+				}
+			default:
+				if k.Lemma = strings.TrimSuffix(p.s, "s"); len(k.Lemma) < 4 || k.Lemma[len(k.Lemma)-1] == 's' || names[p.s] {
+					k.Lemma = p.s
+				}
+				k.Weight = .95
+			}
+			if !p.frame && (p.capital && !p.first && !titled || p.digits || proper(k.Word) || names[k.Lemma]) {
+				k.Kind = Name
+				k.Weight = max(k.Weight, .8)
+			}
+			if isNegation(p.s) {
+				t.Negations++
+			}
+		}
+		t.add(k)
+	}
+}
+
+// numberWeight is the weight of any number: it is worth as much as a rare word.
+const numberWeight = .8
+
+func (t *Text) add(k Token) {
 	t.Tokens = append(t.Tokens, k)
 	t.Mass += k.Weight
 }
