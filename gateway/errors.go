@@ -44,6 +44,7 @@ type Error struct {
 	RetryAfter time.Duration
 	NoRetry    bool // the gateway has retried already, or a retry cannot help: clients should not
 	Sent       bool // the upstream may have begun work: a retry may bill twice
+	Elsewhere  bool // a witness's, see [Witness]: it is about this target, and another of the plan may do
 	Ends       bool // it came as an event that ends a stream in the caller's dialect: the stream is whole, and tells of it
 }
 

@@ -15,7 +15,8 @@ import (
 type Witness interface {
 	// Begin hears of an attempt that is sent next. Its target, Prompt and ID are set; the witness may set MaxTokens, Reserved
 	// and Capped. An error, an *Error, prevents the attempt, which then is in no list; witnesses that had agreed to it
-	// hear that it is settled, with that error.
+	// hear that it is settled, with that error. The exchange ends with it, unless it is [Error.Elsewhere] and there is another
+	// target.
 	Begin(x *Exchange, a *Attempt) error
 	// Settle hears of an attempt whose usage, Cost, Charge and Err do not change any more: exactly once for each Begin that
 	// returned nil, and before End.

@@ -10,6 +10,8 @@
 package forward
 
 import (
+	"cmp"
+	"errors"
 	"sync"
 	"time"
 
@@ -78,8 +80,10 @@ func (h *Handler) Serve(x *gateway.Exchange) error {
 		p, err := w.next()
 		switch {
 		case err == nil:
-		case len(x.Attempts()) == 0 || x.Err() != nil:
+		case x.Err() != nil:
 			return err
+		case len(x.Attempts()) == 0:
+			return cmp.Or(w.prevented, err)
 		default:
 			return deliver(x, &o)
 		}
@@ -98,7 +102,7 @@ func (h *Handler) Serve(x *gateway.Exchange) error {
 func (w *walk) attempt(p *place) outcome {
 	a, err := w.begin(p, false)
 	if err != nil {
-		return outcome{err: err}
+		return w.prevent(err)
 	}
 	reply, err := p.via.Send(w.x, p.target, a)
 	return w.settle(p, a, reply, err)
@@ -114,6 +118,16 @@ func (w *walk) begin(p *place, hedged bool) (*gateway.Attempt, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// prevent is the outcome of an attempt that a witness did not allow. What it does not allow for this target it may for another; if
+// not, the first refusal is the answer, because it is about the target that was meant.
+func (w *walk) prevent(err error) outcome {
+	e, ok := errors.AsType[*gateway.Error](err)
+	if ok && w.prevented == nil {
+		w.prevented = err
+	}
+	return outcome{err: err, final: ok && e.Elsewhere}
 }
 
 // settle judges an attempt, and tells of it. What was taken for it is given back, unless its reply goes on.

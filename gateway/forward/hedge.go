@@ -65,7 +65,7 @@ func (w *walk) hedges() *budget {
 func (w *walk) race(p place, after time.Duration) outcome {
 	r := race{done: make(chan *runner, 2)}
 	if err := r.start(w, &p, false); err != nil {
-		return outcome{err: err}
+		return w.prevent(err)
 	}
 	late := time.NewTimer(after)
 	defer late.Stop()

@@ -33,6 +33,7 @@ type walk struct {
 	asked     askedFor        // before which there is none at a target
 	tooSmall  int64           // window of the largest model that found the prompt too long
 	refused   error           // by the queue of a target that is crowded
+	prevented error           // by a witness
 }
 
 const mostTargets = 64

@@ -130,6 +130,55 @@ func TestPrevented(t *testing.T) {
 	f2(f.targets[1].Provider, 1, 429)
 }
 
+// What a witness does not allow at one target it may allow at the next. If none is allowed, the first refusal is the answer.
+func TestPreventedElsewhere(t *testing.T) {
+	dear := &gateway.Error{Status: 429, Type: "insufficient_quota", Code: "insufficient_quota", Message: "Too dear.", Elsewhere: true}
+	other := &gateway.Error{Status: 400, Code: "model_has_no_price", Message: "No price.", Elsewhere: true}
+	f := func(want string, first answer, hedge bool, refusals ...error) {
+		t.Helper()
+		scripts := make([]gateway.Sender, len(refusals))
+		for i := range scripts {
+			a := ok("a")
+			if i == 0 {
+				a = first
+			}
+			scripts[i] = &script{t: t, answers: []answer{a}}
+		}
+		fl := newFleet(scripts...)
+		x := fl.ask(`{"model":"m","stream":true,"messages":[]}`)
+		none := 0
+		x.Plan.Retries = &none
+		if hedge {
+			x.Plan.Hedge = &gateway.Hedge{After: time.Hour}
+		}
+		watch(x).refuse = func(a *gateway.Attempt) error {
+			for i, target := range fl.targets {
+				if a.Provider == target.Provider {
+					return refusals[i]
+				}
+			}
+			return nil
+		}
+		got := "ok"
+		if e := serve(forward.New(options()), x); e != nil {
+			got = e.Code
+			if e.NoRetry && refusals[0] == dear {
+				t.Errorf("%s: callers are told not to come again, and nothing was asked", e.Code)
+			}
+		}
+		if got != want {
+			t.Errorf("%v: %s, want %s", refusals, got, want)
+		}
+	}
+	for _, hedge := range []bool{false, true} {
+		f("ok", ok("a"), hedge, dear, nil)
+		f("ok", ok("a"), hedge, dear, other, nil)
+		f("insufficient_quota", ok("a"), hedge, dear, other)
+		f("insufficient_quota", ok("a"), hedge, errSpent, nil)
+		f("insufficient_quota", status(500), hedge, nil, dear)
+	}
+}
+
 // An outer witness hears that an attempt is over that an inner one had agreed to and another prevented.
 func TestPreventedLater(t *testing.T) {
 	s := &script{t: t, answers: []answer{ok("a")}}
