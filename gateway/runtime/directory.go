@@ -7,14 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway"
-	"github.com/sluice-ai/sluice/gateway/admission"
 	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/health"
-	"github.com/sluice-ai/sluice/gateway/tenant"
 )
 
 // directory builds everything that an exchange can name.
@@ -150,8 +146,8 @@ func (b *builder) named(name string, c []config.Model, list []*gateway.Model, kn
 }
 
 // targets is one entry of a model's list with each of its provider's keys; asked is what stands for its model if the entry
-// names none. Weights multiply: an entry's share is
-// divided among the keys by theirs, in thousandths so that whole numbers suffice.
+// names none. Weights multiply: an entry's share is divided among the keys by theirs, in thousandths so that whole numbers
+// suffice.
 func (b *builder) targets(t config.Target, asked string) []*gateway.Target {
 	p := b.g.providers[t.Provider]
 	keys := keysOf(&p.config)
@@ -179,76 +175,4 @@ func (b *builder) targets(t config.Target, asked string) []*gateway.Target {
 		})
 	}
 	return list
-}
-
-// tenant builds a tenant. Only what has connections of its own is carried over.
-func (r *Runtime) tenant(t *config.Tenant, c *config.Config, b *builder, old *Generation) (*gateway.Tenant, error) {
-	priority, _ := admission.ParsePriority(t.Priority) // validated, like the overrides
-	tenant := &gateway.Tenant{
-		Priority: priority, ID: tenant.ID(t.ID), Name: cmp.Or(t.Name, t.ID), Allow: patterns(t.Models.Allow), Deny: patterns(t.Models.Deny), Origins: t.CORS.Origins,
-	}
-	limit(tenant, t)
-	tenant.Cache.Scope, _ = gateway.ParseCacheScope(t.Cache.Scope) // validated
-	tenant.Cache.Exact = !t.Cache.Semantic
-	for _, name := range t.Overrides {
-		o, _ := gateway.ParseOverride(name)
-		tenant.Overrides |= o
-	}
-	for _, own := range t.Credentials {
-		if b.g.providers[own.Provider] == nil {
-			// The provider is gone from the gateway file, and this tenant file stayed as it was: no model leads there.
-			r.o.Log.Warn("a tenant has a credential for a provider that does not exist",
-				zap.String("tenant", t.ID), zap.String("provider", own.Provider))
-			continue
-		}
-		via, err := r.ownSender(t, own, c, b.g, old)
-		if err != nil {
-			return nil, err
-		}
-		if tenant.Own == nil {
-			tenant.Own = map[string]*gateway.Own{}
-		}
-		name, entry := "tenant "+t.ID, &b.g.providers[own.Provider].config
-		tenant.Own[own.Provider] = &gateway.Own{
-			Via:     via,
-			Health:  b.target(entry, health.ID{Provider: own.Provider, Key: name, Model: "*"}, own.BaseURL+" "+own.Key.Reveal()),
-			Limiter: b.limiter(name+" "+own.Provider, entry),
-		}
-	}
-	return tenant, nil
-}
-
-// ownSender is a provider called with a tenant's key. With a base_url of its own the tenant gets its own connections,
-// and they lead to public addresses only.
-func (r *Runtime) ownSender(t *config.Tenant, own config.Credential, c *config.Config, g, old *Generation) (gateway.Sender, error) {
-	if own.BaseURL == "" {
-		return g.providers[own.Provider].key(own.Key.Reveal()), nil
-	}
-	name := "tenant " + t.ID + " " + own.Provider
-	entry := g.providers[own.Provider].config
-	entry.BaseURL, entry.Keys, entry.Headers = own.BaseURL, nil, nil // what belongs to the operator's account stays there
-	entry.Organization, entry.Project = "", ""
-	if old != nil {
-		if p := old.providers[name]; p != nil && same(p.config, entry) && p.beat == c.Server.Heartbeat {
-			p.retain()
-			g.providers[name] = p
-			return p.key(own.Key.Reveal()), nil
-		}
-	}
-	u, err := r.newUpstream(&entry, c.Server.Heartbeat, own.BaseURL, gateway.PublicOnly)
-	if err != nil {
-		return nil, fmt.Errorf("credentials for %s: %w", own.Provider, err)
-	}
-	p := &provider{config: entry, beat: c.Server.Heartbeat, key: u.WithKey}
-	p.users, p.closer = 1, u.Close
-	g.providers[name] = p
-	return p.key(own.Key.Reveal()), nil
-}
-
-func patterns(list []string) []gateway.Pattern {
-	out := make([]gateway.Pattern, len(list))
-	for i, s := range list {
-		out[i] = gateway.Pattern(s)
-	}
-	return out
 }
