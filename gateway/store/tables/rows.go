@@ -90,7 +90,8 @@ func (s Store) Spent(ctx context.Context, id tenant.ID, windows []store.Window) 
 
 // spent adds up a window here rather than in the database, where sums end in an error at the most that money can be.
 func (s Store) spent(ctx context.Context, tx Tx, id tenant.ID, w *store.Window, byNode map[string]tenant.USD) error {
-	some := w.Scope.Kind == tenant.OfModel && strings.Contains(w.Scope.Name, "*")
+	pattern := tenant.Pattern(w.Scope.Name)
+	some := w.Scope.Kind == tenant.OfModel && pattern.Wild()
 	var q query
 	q.add("SELECT name, node, charge FROM spends WHERE tenant = ", string(id), " AND kind = ", int16(w.Scope.Kind), "")
 	if !some {
@@ -104,27 +105,11 @@ func (s Store) spent(ctx context.Context, tx Tx, id tenant.ID, w *store.Window, 
 		if err := scan(&name, &node, &charge); err != nil {
 			return err
 		}
-		if !some || matches(w.Scope.Name, name) {
+		if !some || pattern.Match(name) {
 			byNode[node] = byNode[node].Plus(tenant.USD(charge))
 		}
 		return nil
 	})
-}
-
-// matches says whether a name is what a pattern describes, in which * stands for any text.
-func matches(pattern, name string) bool {
-	before, rest, wild := strings.Cut(pattern, "*")
-	if !wild {
-		return pattern == name
-	}
-	name, ok := strings.CutPrefix(name, before)
-	for ok && name != "" {
-		if matches(rest, name) {
-			return true
-		}
-		name = name[1:]
-	}
-	return ok && strings.Trim(rest, "*") == ""
 }
 
 // Usage implements [store.Rows].
