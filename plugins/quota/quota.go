@@ -128,8 +128,12 @@ func (p *Plugin) outage() (rates, money meter.Outage) {
 
 // refuse counts a refusal and makes an error of it.
 func (p *Plugin) refuse(r *meter.Refusal) *gateway.Error {
-	p.refused.WithLabelValues(r.What.String(), r.Scope.Kind.String()).Inc()
+	p.counter(r).Inc()
 	return refused(r)
+}
+
+func (p *Plugin) counter(r *meter.Refusal) prometheus.Counter {
+	return p.refused.WithLabelValues(r.What.String(), r.Scope.Kind.String())
 }
 
 // shown is what the headers of a refusal say.

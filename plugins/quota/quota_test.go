@@ -493,6 +493,24 @@ func TestLimitsOfAnswers(t *testing.T) {
 	f("completions", `{"model":"m","prompt":"hi","max_tokens":4611686018427387904,"n":4}`, 4*50_000)
 }
 
+// A refusal is about a target: another of the plan may be cheaper. What is not, is about the request.
+func TestElsewhere(t *testing.T) {
+	f := func(e *gateway.Endpoint, body string, want bool) {
+		t.Helper()
+		s := newSite(t, &gateway.Tenant{Budgets: []tenant.Budget{{Per: tenant.Day, Mode: tenant.Strict, Amount: tenant.USD(price(1, 0))}}}, nil,
+			map[string]gateway.Sender{"m": &model{says: 5}, "unpriced": &model{says: 5}})
+		a := gatewaytest.Serve(s.askAt(e, body), s.handler)
+		if err := a.Error(); err == nil || err.Elsewhere != want {
+			t.Errorf("%s: %+v", body, err)
+		}
+	}
+	f(gatewaytest.Chat(), whole, true)
+	f(gatewaytest.Chat(), named("unpriced"), true)
+	background := gatewaytest.Endpoint("responses.create", "responses")
+	background.Policy, background.Decode = gateway.Callers, wire.Responses.DecodeRequest
+	f(background, `{"model":"m","input":"hi","background":true}`, false)
+}
+
 // What is answered in the background is charged nowhere later, so no budget that refuses covers it.
 func TestBackground(t *testing.T) {
 	s := newSite(t, &gateway.Tenant{Budgets: []tenant.Budget{{Per: tenant.Day, Mode: tenant.Metered, Amount: tenant.Dollar}}}, nil, map[string]gateway.Sender{"m": &model{says: 5}})

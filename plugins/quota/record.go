@@ -1,6 +1,10 @@
 package quota
 
 import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/meter"
@@ -14,10 +18,11 @@ type record struct {
 	x      *gateway.Exchange
 	hold   meter.Hold
 	purse  meter.Purse
-	each   string      // what the model counts as in rules for each
-	pays   bool        // it counts in budgets
-	mode   tenant.Mode // of the strictest of them
-	leases [2]lease    // of the attempts that are under way, the last first
+	each   string             // what the model counts as in rules for each
+	pays   bool               // it counts in budgets
+	mode   tenant.Mode        // of the strictest of them
+	leases [2]lease           // of the attempts that are under way, the last first
+	lack   prometheus.Counter // of what was missing at the last target that was refused; nil: nothing was
 }
 
 var _ gateway.Witness = (*record)(nil)
@@ -27,10 +32,11 @@ func (r *record) Begin(x *gateway.Exchange, a *gateway.Attempt) error {
 	if !r.pays || a.Own || x.Request.Endpoint.Free {
 		return nil
 	}
+	if r.mode != tenant.Warn && inBackground(&x.Request) {
+		return unbounded("it is answered in the background")
+	}
 	var err *gateway.Error
 	switch streams := x.Request.Stream(); {
-	case r.mode != tenant.Warn && inBackground(&x.Request):
-		err = unbounded("it is answered in the background")
 	case r.mode == tenant.Strict:
 		err = r.reserveMost(a)
 	case r.mode == tenant.Metered && streams:
@@ -43,9 +49,16 @@ func (r *record) Begin(x *gateway.Exchange, a *gateway.Attempt) error {
 		err = r.reserveGuess(a)
 	}
 	if err != nil {
+		err.Elsewhere = true // another target may be cheaper, have a price, or a bound
 		return err
 	}
 	return nil
+}
+
+// lacks is the error of a refusal at one target. It counts as one if it is the end of the exchange.
+func (r *record) lacks(no *meter.Refusal) *gateway.Error {
+	r.lack = r.p.counter(no)
+	return refused(no)
 }
 
 // leastAnswer is how many tokens an answer must be allowed to have: fewer are no answer.
@@ -95,7 +108,7 @@ func (r *record) reserveMost(a *gateway.Attempt) *gateway.Error {
 		}
 		each = left
 	}
-	return r.p.refuse(&no)
+	return r.lacks(&no)
 }
 
 // most is the largest number below n that fits, if all smaller ones do; 0 if none does.
@@ -128,7 +141,7 @@ func (r *record) reserveLease(a *gateway.Attempt) *gateway.Error {
 		return r.reserveGuess(a)
 	}
 	if no, ok := r.reserve(a, begin.Picodollars); !ok {
-		return r.p.refuse(&no)
+		return r.lacks(&no)
 	}
 	r.leases[1] = r.leases[0] // of the attempt beside this one, or before it
 	r.leases[0] = lease{of: a, price: next.Picodollars - begin.Picodollars, paid: r.p.c.Lease}
@@ -147,7 +160,7 @@ func (r *record) reserveGuess(a *gateway.Attempt) *gateway.Error {
 		c.Picodollars = 1
 	}
 	if no, ok := r.reserve(a, c.Picodollars); !ok {
-		return r.p.refuse(&no)
+		return r.lacks(&no)
 	}
 	return nil
 }
@@ -172,6 +185,9 @@ func (r *record) Settle(_ *gateway.Exchange, a *gateway.Attempt) {
 
 // End implements gateway.Witness. What was sent counts, and what was answered; what was refused does not.
 func (r *record) End(x *gateway.Exchange, err error) {
+	if e, ok := errors.AsType[*gateway.Error](err); ok && e.Elsewhere && r.lack != nil {
+		r.lack.Inc()
+	}
 	if len(x.Attempts()) == 0 && (err != nil || x.Reply == nil) {
 		r.hold.Undo()
 		return
