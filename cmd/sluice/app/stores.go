@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,7 +35,7 @@ type stores struct {
 	pool    meter.Pool
 	meters  *meter.Meters
 	publish func(context.Context, []ledger.Row) error // tells others of rows; nil: nobody is told
-	caught  atomic.Bool                               // the store has what an earlier process left in the journal
+	written flushes
 
 	work sync.WaitGroup
 	stop context.CancelFunc
@@ -132,19 +131,9 @@ func (s *stores) begin(ctx context.Context) {
 		for begun := time.Now(); pool.Client() == nil && time.Since(begun) < catchingUp/2 && pause(ctx, 10*time.Millisecond); {
 		}
 	}
-	if err := s.catchUp(ctx); err != nil {
+	if err := s.journal.Flush(ctx, s.sink()); err != nil {
 		s.log.Warn("the ledger's store does not take rows yet; they wait in the journal", zap.Error(err))
 	}
-}
-
-// catchUp ships what an earlier process left, before anybody asks the store what was spent.
-func (s *stores) catchUp(ctx context.Context) error {
-	if s.caught.Load() {
-		return nil
-	}
-	err := s.journal.Flush(ctx, s.sink())
-	s.caught.Store(err == nil)
-	return err
 }
 
 func openPool(c *config.Stores, node string) (meter.Pool, error) {
@@ -186,87 +175,6 @@ func concealed(err error, address string) error {
 		return err
 	}
 	return errors.New(text)
-}
-
-// spent asks the store what was spent of accounts, as meters want to know it.
-func (s *stores) spent() func(context.Context, tenant.ID, []meter.Account) ([]map[string]int64, error) {
-	if s.store == nil {
-		return nil
-	}
-	q := questions{ask: s.askSpent, open: map[string]*question{}}
-	return q.spent
-}
-
-// askSpent asks the store.
-func (s *stores) askSpent(id tenant.ID, of []meter.Account) ([]map[string]int64, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), closing)
-	defer cancel()
-	if err := s.catchUp(ctx); err != nil {
-		return nil, err
-	}
-	windows := make([]store.Window, len(of))
-	for i, a := range of {
-		windows[i].Scope = a.Scope
-		if a.Window != 0 {
-			windows[i].From = time.Unix(a.Window, 0).UTC()
-		}
-	}
-	sums, err := s.store.Spent(ctx, id, windows)
-	if err != nil {
-		return nil, err
-	}
-	all := make([]map[string]int64, len(sums))
-	for i, sum := range sums {
-		all[i] = make(map[string]int64, len(sum))
-		for node, usd := range sum {
-			all[i][node] = int64(usd)
-		}
-	}
-	return all, nil
-}
-
-// questions are asked in the background: a request waits for milliseconds only, in which no connection is made, and a call that
-// is given up takes its connection with it. Whoever asks the same again gets the answer of the question that is on its way.
-type questions struct {
-	ask  func(tenant.ID, []meter.Account) ([]map[string]int64, error)
-	mu   sync.Mutex
-	open map[string]*question
-}
-
-type question struct {
-	asked    time.Time
-	answered chan struct{}
-	spent    []map[string]int64
-	err      error
-}
-
-// An answer that nobody came for is not given to those who come much later.
-const stale = 2 * closing
-
-func (q *questions) spent(ctx context.Context, id tenant.ID, of []meter.Account) ([]map[string]int64, error) {
-	name := fmt.Sprintf("%s %v", id, of)
-	q.mu.Lock()
-	one := q.open[name]
-	if one == nil || time.Since(one.asked) > stale {
-		one = &question{asked: time.Now(), answered: make(chan struct{})}
-		q.open[name] = one
-		go func() {
-			one.spent, one.err = q.ask(id, of)
-			close(one.answered)
-		}()
-	}
-	q.mu.Unlock()
-	select {
-	case <-one.answered:
-		q.mu.Lock()
-		if q.open[name] == one {
-			delete(q.open, name)
-		}
-		q.mu.Unlock()
-		return one.spent, one.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 func (s *stores) fault(id tenant.ID, err error) {

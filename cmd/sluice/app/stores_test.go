@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/meter"
 	"github.com/sluice-ai/sluice/gateway/store"
 	"github.com/sluice-ai/sluice/gateway/store/sqlite"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 )
 
 func TestStoreThatCannotBeOpened(t *testing.T) {
@@ -92,6 +95,60 @@ func TestPublishing(t *testing.T) {
 	put(journal, "last")
 	if err := s.close(); err != nil || !slices.Equal(told, []string{"left behind", "last"}) {
 		t.Errorf("%q, %v", told, err)
+	}
+}
+
+// inserts is a store that counts how often rows come.
+type inserts struct {
+	store.Store
+	n atomic.Int64
+}
+
+func (i *inserts) Insert(ctx context.Context, rows []ledger.Row) (int, error) {
+	i.n.Add(1)
+	return i.Store.Insert(ctx, rows)
+}
+
+// What was spent is what the store knows, and what was written down and not shipped yet. Many who ask at once have it shipped once.
+func TestSpent(t *testing.T) {
+	journal, _, err := ledger.Open(t.TempDir(), ledger.Defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &inserts{Store: kept}
+	s := &stores{log: zap.NewNop(), journal: journal, store: in, stop: func() {}}
+	spend := func(model string, pd int64) {
+		t.Helper()
+		r := ledger.Row{ID: ledger.NewID(time.Now()), At: time.Now().UTC(), Tenant: "acme", Model: model, Charge: pd}
+		if err := journal.Put(&r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask := func(name string, want int64) {
+		t.Helper()
+		got, err := s.askSpent(t.Context(), "acme", []meter.Account{{Kind: meter.Money, Per: tenant.Total, Scope: tenant.Scope{Kind: tenant.OfModel, Name: name}}})
+		if err != nil || len(got) != 1 || got[0][journal.Node()] != want {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	spend("gpt-a", 3e9)
+	ask("gpt-*", 3e9)
+	spend("gpt-b", 2e9)
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() { ask("gpt-*", 5e9) })
+	}
+	all.Wait()
+	ask("gpt-a", 3e9)
+	if n := in.n.Load(); n > 3 {
+		t.Errorf("shipped %d times", n)
+	}
+	if err := s.close(); err != nil {
+		t.Error(err)
 	}
 }
 
