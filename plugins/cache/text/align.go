@@ -1,6 +1,9 @@
 package text
 
-import "strings"
+import (
+	"math"
+	"strings"
+)
 
 // MaxTokens is how many tokens of a text Align compares.
 const MaxTokens = 64
@@ -50,9 +53,48 @@ func (m *Alignment) Align(a, b *Text) {
 		m.B[j] = Link{To: -1}
 	}
 	m.equal(a, b, at, bt)
+	m.Opposed = m.contrary(at, bt)
 	m.joined(at, bt, &m.A, &m.B)
 	m.joined(bt, at, &m.B, &m.A)
 	m.alike(at, bt)
+}
+
+// contrary says that a preposition without an equal is the contrary of one: "before" and "after".
+func (m *Alignment) contrary(at, bt []Token) bool {
+	for i := range at {
+		if m.A[i].To >= 0 || at[i].Kind != Function {
+			continue
+		}
+		for j := range bt {
+			if m.B[j].To < 0 && bt[j].Kind == Function {
+				if k, l := direction(at[i].Lemma), direction(bt[j].Lemma); k != 0 && k == -l {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// direction numbers prepositions; the contrary of one has its negative.
+func direction(s string) int {
+	switch s {
+	case "before":
+		return 1
+	case "after":
+		return -1
+	case "above", "over":
+		return 2
+	case "below", "under":
+		return -2
+	case "up":
+		return 3
+	case "down":
+		return -3
+	case "during":
+		return 4
+	}
+	return 0
 }
 
 // equal puts equal tokens together. Of several, the one with an equal neighbour is taken, or else the first.
@@ -105,13 +147,22 @@ func sameNumber(a, b *Text, i, j int) bool {
 
 // Equal says that two quantities are the same: 14 days and two weeks, 20 °C and 68 °F.
 func (q Quantity) Equal(r Quantity) bool {
-	if q.Unit == r.Unit {
-		d := q.Value - r.Value
-		return d <= 1e-4*max(q.Value, -q.Value) && d >= -1e-4*max(q.Value, -q.Value) || d == 0
+	switch {
+	case q.Unit == r.Unit:
+		return near(q.Value, r.Value, 1e-4)
+	case q.Unit == "mo" && r.Unit == "s":
+		return near(q.Value*month, r.Value, .02) // 30 days are a month
+	case q.Unit == "s" && r.Unit == "mo":
+		return near(q.Value, r.Value*month, .02)
 	}
 	// 2016 may be a year in one text and a bare number in the other.
 	return q.Value == r.Value && (q.Unit == "" || r.Unit == "") && (q.Unit == "year" || r.Unit == "year")
 }
+
+// month is the length of a month in seconds.
+const month = 365.25 / 12 * 86400
+
+func near(x, y, tolerance float64) bool { return math.Abs(x-y) <= tolerance*math.Abs(x) }
 
 // joined finds two tokens of one text that are one in the other.
 func (m *Alignment) joined(at, bt []Token, al, bl *[MaxTokens]Link) {

@@ -8,12 +8,12 @@ import (
 var function = weighted(`
 -1 a an the do does did is are was were be been being am i you we he she they it me us him them my your our his her their
 -1 its myself yourself oneself themselves will would shall have has had having that this these those there here so s t d ll
--1 any some very too also even just really much quite rather ever please or and but if then than else such own same
+-1 any some very too also even just really much quite rather ever please and but then else such own same
 -1 one ones someone somebody anyone anybody people person everyone persons guy guys folks , . ?
 .04 of in on at for to from by with as about into onto upon within through
 .06 can could may might must what which how who whom whose
 .12 over under between among against during before after above below behind beyond across toward until since while because
-.12 up down off out away back near via per than
+.12 up down off out away back near via per than if vs against
 .15 should ought better isit need arethere haveyou is do can when where
 .2 why howto who difference howmuch howmany howlong howold howoften
 .25 or without not no never nor none nobody nothing
@@ -25,7 +25,8 @@ var weights = weighted(`
 .15 good best great better nice top perfect ideal possible different various many more most lot
 .15 mean exist example know tell find look see think feel say call become start begin learn understand
 .2 work help time real actually always need real type
-.3 man woman user name place
+.3 name place
+.45 user
 `)
 
 // names are products, companies, languages and places that WordNet does not have, or has as something else.

@@ -117,7 +117,7 @@ func (p *rewrites) index(i uint16) {
 
 // apply replaces the longest phrase at each place, from left to right; of equally long ones the first in the file.
 func (p *rewrites) apply(in []piece) []piece {
-	symbols := make([]uint16, len(in), 32)
+	symbols := make([]uint16, len(in))
 	for i := range in {
 		if !in[i].literal {
 			symbols[i] = p.symbols[in[i].s]

@@ -73,11 +73,26 @@ func (c *scanner) sign(s string, i, n int) int {
 	for end < len(s) && strings.IndexByte("=<>&|*^+-", s[end]) >= 0 {
 		end++
 	}
+	if end == i+1 && strings.IndexByte("+*^-", s[i]) >= 0 && operator(s, i) {
+		c.literal(i, end)
+		return end
+	}
 	if end > i+1 && s[i] != '-' && s[i] != '*' || end == i+1 && (s[i] == '=' || s[i] == '<' || s[i] == '>') {
 		c.literal(i, end)
 		return end
 	}
 	return i + n
+}
+
+// operator says that the sign at i calculates: a digit follows, and it is not part of a word or range before it.
+func operator(s string, i int) bool {
+	after := strings.TrimLeft(s[i+1:], " ")
+	before := strings.TrimRight(s[:i], " ")
+	if after == "" || before == "" || after[0] < '0' || after[0] > '9' {
+		return false
+	}
+	spaced := len(before) < i
+	return spaced && s[i+1] == ' ' || s[i] != '-' && isWord(before[len(before)-1])
 }
 
 // chunk takes what stands from i to the next space: an address as a whole, or else the words in it.

@@ -85,7 +85,7 @@ func language(in []piece, script Script) string {
 // traits fills in what the whole text says.
 func (t *Text) traits(in []piece) {
 	t.Question = question(in)
-	content, points := 0, false
+	content := 0
 	for i := range in {
 		if fresh[in[i].s] {
 			t.Fresh = true
@@ -96,7 +96,7 @@ func (t *Text) traits(in []piece) {
 			content++
 		}
 	}
-	t.SelfContained = content >= 2 && !points && !t.points(in)
+	t.SelfContained = content >= 2 && !t.points(in)
 }
 
 // points says that a pronoun refers to something outside the text: it stands where no noun can have named it before.
@@ -135,13 +135,12 @@ var orders = set(`convert write explain translate summarize summarise list descr
 give show tell define find solve draft rewrite compose build design derive prove fix debug implement suggest recommend
 name outline classify extract plan add remove provide help`)
 
+// money words make an amount one of money.
+var money = set(`cost costs costing price pay pays paid charge charged spend earn earning make money worth salary fee`)
+
 // question finds the kind of answer: by the first question word, which need not be the first word.
 func question(in []piece) Question {
 	for i := range in {
-		next := ""
-		if i+1 < len(in) {
-			next = in[i+1].s
-		}
 		switch in[i].s {
 		case "howto":
 			return How
@@ -156,8 +155,10 @@ func question(in []piece) Question {
 		case "where":
 			return Where
 		case "howmuch":
-			if next == "cost" || next == "money" {
-				return HowMuch
+			for k := i + 1; k < len(in); k++ {
+				if money[in[k].s] {
+					return HowMuch
+				}
 			}
 			return HowMany
 		case "howlong", "howold", "howoften":

@@ -1,26 +1,35 @@
 // Package verify estimates how likely it is that one answer serves two questions.
+//
+// Two texts are put together word by word, and what fits and what does not is put into some forty numbers: weight that
+// is matched on either side, names, numbers, order, what stands in place of what. A sum of small trees turns them into
+// a probability. The trees obey what is known beforehand: more that matches never speaks against one answer.
+//
+// The weights are made by the program in the folder train from the pairs of questions in plugins/cache/pairs.
 package verify
 
-import "github.com/sluice-ai/sluice/plugins/cache/text"
+import (
+	_ "embed"
+	"sync"
+
+	"github.com/sluice-ai/sluice/plugins/cache/text"
+)
+
+//go:generate go run ./train -o weights.bin
+
+//go:embed weights.bin
+var weights []byte
+
+var model = sync.OnceValue(func() *Model {
+	m := new(Model)
+	if err := m.UnmarshalBinary(weights); err != nil {
+		panic(err) // cannot happen: a test reads them
+	}
+	return m
+})
 
 // Score returns the calibrated probability that one answer serves both questions. It is symmetric. The cosine is that
 // of the questions' vectors.
 func Score(a, b *text.Text, cosine float32) float64 {
-	return min(max(float64(cosine), 0), 1) * overlap(a, b)
-}
-
-func overlap(a, b *text.Text) float64 {
-	var shared float32
-	for i := range a.Tokens {
-		for j := range b.Tokens {
-			if a.Tokens[i].Lemma == b.Tokens[j].Lemma {
-				shared += a.Tokens[i].Weight + b.Tokens[j].Weight
-				break
-			}
-		}
-	}
-	if a.Mass+b.Mass == 0 {
-		return 0
-	}
-	return float64(shared / (a.Mass + b.Mass))
+	f := Extract(a, b, cosine)
+	return model().Probability(&f)
 }

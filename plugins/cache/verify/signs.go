@@ -1,0 +1,7 @@
+package verify
+
+// FeatureCount is how many numbers Features has.
+const FeatureCount = int(featureCount)
+
+// Sign returns 1 if the larger feature i is, the more it speaks for one answer, -1 if against it, 0 if neither.
+func Sign(i int) int { return int(signs[i]) }

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"log"
+	"math"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/sluice-ai/sluice/plugins/cache/verify"
+)
+
+// report prints how well the model tells pairs apart, without the guards and with them: the area under the curve, and
+// which share of the same ones is served where 1 % and 5 % of the different ones are, with a 95 % interval.
+func report(name string, m *verify.Model, s []sample) {
+	guarded := make([]float64, len(s))
+	plain := make([]float64, len(s))
+	n := map[string][2]int{}
+	for i := range s {
+		plain[i] = m.Raw(&s[i].f)
+		guarded[i] = plain[i]
+		if s[i].refused != "" {
+			guarded[i] = math.Inf(-1)
+			c := n[s[i].refused]
+			if s[i].pair.Same {
+				c[0]++
+			} else {
+				c[1]++
+			}
+			n[s[i].refused] = c
+		}
+	}
+	log.Printf("%-10s model  %s", name, curve(s, plain))
+	log.Printf("%-10s +guard %s", "", curve(s, guarded))
+	if len(n) > 0 {
+		var names []string
+		for k, c := range n {
+			names = append(names, fmt.Sprintf("%s %d/%d", k, c[0], c[1]))
+		}
+		slices.Sort(names)
+		log.Printf("%-10s guards (same/different refused): %s", "", strings.Join(names, ", "))
+	}
+}
+
+func curve(s []sample, score []float64) string {
+	var yes, no []float64
+	for i := range s {
+		if s[i].pair.Same {
+			yes = append(yes, score[i])
+		} else {
+			no = append(no, score[i])
+		}
+	}
+	if len(yes) == 0 || len(no) == 0 {
+		return "nothing to tell apart"
+	}
+	slices.Sort(yes)
+	slices.Sort(no)
+	var above float64
+	for _, y := range yes {
+		lo := sort.SearchFloat64s(no, y)
+		hi := lo + sort.Search(len(no)-lo, func(k int) bool { return no[lo+k] > y })
+		above += float64(lo) + float64(hi-lo)/2
+	}
+	auc := above / float64(len(yes)) / float64(len(no))
+	out := fmt.Sprintf("%d same, %d different, AUC %.3f", len(yes), len(no), auc)
+	for _, wrong := range []float64{.01, .05, .2} {
+		k := len(no) - 1 - int(wrong*float64(len(no)))
+		cut := no[max(k, 0)]
+		served := len(yes) - sort.Search(len(yes), func(i int) bool { return yes[i] > cut })
+		lo, hi := wilson(served, len(yes))
+		out += fmt.Sprintf(", at %g%% %.1f%% [%.0f, %.0f]", wrong*100, 100*float64(served)/float64(len(yes)), lo*100, hi*100)
+	}
+	return out
+}
+
+// wilson is the 95 % interval of a share.
+func wilson(k, n int) (lo, hi float64) {
+	const z = 1.96
+	p, x := float64(k)/float64(n), float64(n)
+	mid := p + z*z/(2*x)
+	half := z * math.Sqrt(p*(1-p)/x+z*z/(4*x*x))
+	return (mid - half) / (1 + z*z/x), (mid + half) / (1 + z*z/x)
+}
+
+// mistakes prints the different pairs with the highest scores, and same ones from the middle.
+func mistakes(m *verify.Model, s []sample, n int) {
+	if n == 0 {
+		return
+	}
+	sorted := slices.Clone(s)
+	slices.SortFunc(sorted, func(a, b sample) int {
+		if m.Raw(&a.f) > m.Raw(&b.f) {
+			return -1
+		}
+		return 1
+	})
+	left := n
+	for i := range sorted {
+		if p := &sorted[i]; !p.pair.Same && p.refused == "" && left > 0 {
+			left--
+			log.Printf("  - %.3f %s | %s", m.Probability(&p.f), p.pair.A, p.pair.B)
+		}
+	}
+	left = n
+	for i := range sorted {
+		if p := &sorted[len(sorted)-1-i]; p.pair.Same && left > 0 {
+			left--
+			log.Printf("  + %.3f %s %s | %s", m.Probability(&p.f), p.refused, p.pair.A, p.pair.B)
+		}
+	}
+	left = n
+	for i := range sorted {
+		if p := &sorted[i]; p.pair.Same && p.refused != "" && left > 0 {
+			left--
+			log.Printf("  ! %.3f %s %s | %s", m.Probability(&p.f), p.refused, p.pair.A, p.pair.B)
+		}
+	}
+}
