@@ -62,17 +62,6 @@ func (k *Keys) Exact(p Key, text string) Key {
 	return sha256.Sum256(w.b)
 }
 
-// Body is the key of a request as its bytes came: who sends the same again means the same. dialect tells how they are read.
-// buf is used if it is large enough, and given back.
-func (k *Keys) Body(buf []byte, of tenant.ID, s *Setting, dialect string, body []byte) (Key, []byte) {
-	w := writer{append(append(buf[:0], k.secret[:]...), ofBody)}
-	w.str(string(of))
-	w.setting(s)
-	w.str(dialect)
-	w.b = append(w.b, body...) // the last, so it needs no length
-	return sha256.Sum256(w.b), w.b
-}
-
 // Last is what the user said last, if that is all of the last turn: one text.
 func Last(q *chat.Request) (text string, single bool) {
 	n := len(q.Messages)

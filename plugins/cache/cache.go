@@ -1,0 +1,278 @@
+// Package cache answers what was asked before without asking anybody again. It stands behind quota, so that an answer from
+// it counts as a request and costs nothing, and in front of routing.
+//
+// An answer is kept in the neutral form, under a key of all that decides it (package partition), and given in any dialect,
+// whole or as a stream (package answer). No answer is ever given to another tenant. What asks the same while the first answer
+// is still coming shares it (see flight).
+package cache
+
+import (
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/ledger"
+	"github.com/sluice-ai/sluice/gateway/wire"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/plugins/cache/partition"
+)
+
+// Spec describes the plugin "cache".
+func Spec() gateway.Spec {
+	return gateway.Define("cache", Defaults(), func(h gateway.Host, c Config) (gateway.Plugin, error) { return New(h, c) })
+}
+
+// Plugin is the cache.
+type Plugin struct {
+	c       Config
+	keys    *partition.Keys
+	store   *store
+	flights flights
+	epochs  epochs
+	metrics *metrics
+	log     *zap.Logger
+	now     func() time.Time
+}
+
+var _ gateway.Plugin = (*Plugin)(nil)
+
+// New makes the plugin.
+func New(h gateway.Host, c Config) (*Plugin, error) {
+	var secret [32]byte
+	_, _ = rand.Read(secret[:]) // never fails
+	p := &Plugin{c: c, keys: partition.New(secret), log: h.Log(), now: h.Now}
+	if !p.on() {
+		return p, nil
+	}
+	var err error
+	if p.store, err = newStore(int64(c.Exact.MaxSize), h.Now); err != nil {
+		return nil, err
+	}
+	p.metrics = newMetrics(p.store)
+	for _, collector := range p.metrics.all() {
+		if err := h.Metrics().Register(collector); err != nil {
+			return nil, fmt.Errorf("cache: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// Close implements io.Closer.
+func (p *Plugin) Close() error {
+	if p.store != nil {
+		p.store.close()
+	}
+	return nil
+}
+
+// on says whether anything is kept.
+func (p *Plugin) on() bool { return p.c.Exact.TTL > 0 }
+
+// Wrap implements gateway.Plugin.
+func (p *Plugin) Wrap(next gateway.Handler) gateway.Handler {
+	if !p.on() {
+		return next
+	}
+	return &handler{Plugin: p, next: next}
+}
+
+// handler is the plugin in a generation.
+type handler struct {
+	*Plugin
+	next     gateway.Handler
+	families sync.Map // *gateway.Model -> string
+}
+
+var _ gateway.Handler = (*handler)(nil)
+
+// Serve implements gateway.Handler.
+func (h *handler) Serve(x *gateway.Exchange) error {
+	t, e := x.Caller.Tenant, x.Request.Endpoint
+	if t == nil || t.ID == "" || e.Decode == nil || e.Free || t.Cache.Scope == gateway.CacheOff {
+		return h.next.Serve(x)
+	}
+	if err := x.Request.Open(); err != nil {
+		return err
+	}
+	m, canonical, _ := x.Directory.Model(x.Asked())
+	if m == nil || !x.Caller.Allows(canonical) { // the end of the chain says so
+		return h.next.Serve(x)
+	}
+	l := lookup{h: h, x: x, control: controlOf(x.Request.Header), dialect: wire.ByName(e.Dialect)}
+	switch {
+	case l.control.bypass:
+		return l.bypass(whyAsked)
+	case len(x.Request.References()) > 0 || x.Request.Rest() != nil:
+		return l.bypass(whyReferences)
+	}
+	l.setting = partition.Setting{Class: "chat", Model: canonical, Family: h.family(m), Variant: variant(x), Epoch: h.epochs.of(t.ID)}
+	if t.Cache.Scope == gateway.CacheUser {
+		l.setting.User = x.Caller.User
+	}
+	l.body = h.keys.Body(t.ID, &l.setting, e.Dialect, x.Request.Body())
+	if !l.control.refresh {
+		if i := h.store.get(l.body, x.Caller.User, l.control.most); i != nil {
+			return l.give(i, ledger.Exact)
+		}
+	}
+	return l.serve()
+}
+
+// family tells where a model leads. It is worked out once in a generation.
+func (h *handler) family(m *gateway.Model) string {
+	if f, ok := h.families.Load(m); ok {
+		return f.(string) //nolint:forcetypeassert // nothing else is in there
+	}
+	var b strings.Builder
+	for _, step := range m.Steps {
+		for _, t := range step {
+			fmt.Fprintf(&b, "%q %q,", t.Provider, t.Model)
+		}
+		b.WriteByte(';')
+	}
+	h.families.Store(m, b.String())
+	return b.String()
+}
+
+// Headers that change what is answered.
+const (
+	betaHeader     = "Anthropic-Beta"
+	providerHeader = "X-Sluice-Provider"
+)
+
+// variant is what the headers of a request ask for.
+func variant(x *gateway.Exchange) string {
+	h := x.Request.Header
+	if h == nil {
+		return ""
+	}
+	beta, provider := "", ""
+	if x.Request.Endpoint.Dialect == wire.Anthropic.Name {
+		beta = string(h.Get(betaHeader))
+	}
+	if x.Caller.Tenant.Overrides&gateway.OverrideProvider != 0 {
+		provider = string(h.Get(providerHeader))
+	}
+	if beta == "" && provider == "" {
+		return ""
+	}
+	return provider + "\n" + beta
+}
+
+// lookup is one exchange on its way through the cache.
+type lookup struct {
+	h       *handler
+	x       *gateway.Exchange
+	dialect *wire.Dialect
+	control control
+	setting partition.Setting
+	body    partition.Key // of the request's bytes
+	q       *chat.Request
+	exact   partition.Key
+	user    string        // whose alone the answer is
+	ttl     time.Duration // of the answer
+	tags    []string      // of the answer
+	why     string        // why it is neither given nor kept
+}
+
+// serve goes on with a request whose bytes did not come before.
+func (l *lookup) serve() error {
+	if l.read(); l.why != "" {
+		return l.bypass(l.why)
+	}
+	h := l.h
+	if !l.control.refresh {
+		if done, err := l.find(); done {
+			return err
+		}
+	}
+	switch {
+	case l.control.onlyCached:
+		h.metrics.results[missed].Inc()
+		return errNotCached
+	case l.control.refresh || !h.c.Coalesce:
+		return l.record(nil)
+	}
+	return l.share()
+}
+
+// read decodes the request and makes its keys, or says why it has none.
+func (l *lookup) read() {
+	h, x := l.h, l.x
+	q, err := x.Request.Chat()
+	if err != nil || q == nil {
+		l.why = whyUnreadable
+		return
+	}
+	l.q, l.ttl = q, h.c.Exact.TTL
+	if l.why = h.c.forbids(q); l.why != "" {
+		return
+	}
+	setting, owner := l.setting, ownerOf(x.Caller.User, q.User)
+	if x.Caller.Tenant.Cache.Scope == gateway.CacheUser {
+		if l.user = owner; owner == "" {
+			l.why = whyUser
+			return
+		}
+	}
+	if t := readText(q); t != nil {
+		if t.Fresh {
+			if l.ttl = min(l.ttl, h.c.FreshTTL); l.ttl <= 0 {
+				l.why = whyFresh
+				return
+			}
+		}
+		if t.Personal {
+			if l.user = owner; owner == "" {
+				l.why = whyPersonal
+				return
+			}
+		}
+	}
+	setting.User = l.user
+	if len(q.Lost) > 0 { // something in it has no place in the neutral form: then all of its bytes count
+		setting.Variant += "\n" + string(l.body[:])
+	}
+	p, text, _, _ := h.keys.Partition(x.Caller.Tenant.ID, &setting, q)
+	l.exact = h.keys.Exact(p, text)
+}
+
+// find gives what is kept; false if nothing is.
+func (l *lookup) find() (bool, error) {
+	i := l.h.store.get(l.exact, l.x.Caller.User, l.control.most)
+	if i == nil {
+		return false, nil
+	}
+	if i = l.render(i); i == nil {
+		return false, nil
+	}
+	return true, l.give(i, ledger.Exact)
+}
+
+// bypass asks as though there were no cache.
+func (l *lookup) bypass(why string) error {
+	l.h.metrics.results[bypassed].Inc()
+	l.h.metrics.bypasses.WithLabelValues(why).Inc()
+	if err := l.h.next.Serve(l.x); err != nil {
+		return err
+	}
+	mark(l.x, "bypass")
+	return nil
+}
+
+// mark says in the head of a reply what the cache has done.
+func mark(x *gateway.Exchange, what string) {
+	if r := x.Reply; r != nil {
+		r.Header = append(r.Header[:len(r.Header):len(r.Header)], gateway.Field{Name: header, Value: what})
+	}
+}
+
+var errNotCached = &gateway.Error{
+	Status: 504, Type: gateway.TypeInvalidRequest, Code: "not_cached", Origin: gateway.OriginClient, NoRetry: true,
+	Message: "There is no answer to this in the cache, and the request has Cache-Control: only-if-cached.",
+}

@@ -1,0 +1,74 @@
+package cache
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-ai/sluice/gateway/catalog"
+	"github.com/sluice-ai/sluice/gateway/ledger"
+)
+
+// Results of exchanges beside those of [ledger.Kind].
+const (
+	missed   = int(ledger.Attempt)
+	bypassed = int(ledger.Coalesced) + 1
+)
+
+// metrics are what the cache was good for.
+type metrics struct {
+	requests *prometheus.CounterVec
+	results  [bypassed + 1]prometheus.Counter
+	bypasses *prometheus.CounterVec
+	stored   prometheus.Counter
+	unkept   prometheus.Counter
+	saved    prometheus.Counter
+	seconds  prometheus.Counter
+	entries  prometheus.GaugeFunc
+	bytes    prometheus.GaugeFunc
+}
+
+func newMetrics(s *store) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	gauge := func(name, help string, f func() float64) prometheus.GaugeFunc {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
+	}
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_cache_requests_total", Help: "Exchanges that the cache has seen, by what came of it.",
+		}, []string{"result"}),
+		bypasses: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_cache_bypass_total", Help: "Exchanges that the cache has kept out of, by the reason.",
+		}, []string{"reason"}),
+		stored:  counter("sluice_cache_stored_total", "Answers that were kept."),
+		unkept:  counter("sluice_cache_unkept_total", "Answers that were not kept: incomplete, too large, refusals, calls of tools."),
+		saved:   counter("sluice_cache_saved_usd_total", "What the answers from the cache would have cost, in USD."),
+		seconds: counter("sluice_cache_saved_seconds_total", "How long the answers from the cache have taken when they were first given."),
+		entries: gauge("sluice_cache_entries", "Answers and their renderings in memory.", func() float64 { return float64(s.items.EstimatedSize()) }),
+		bytes:   gauge("sluice_cache_bytes", "Memory that they take.", func() float64 { return float64(s.items.WeightedSize()) }),
+	}
+	for i, result := range [...]string{"miss", "exact", "semantic", "coalesced", "bypass"} {
+		m.results[i] = m.requests.WithLabelValues(result)
+	}
+	return m
+}
+
+func (m *metrics) all() []prometheus.Collector {
+	return []prometheus.Collector{m.requests, m.bypasses, m.stored, m.unkept, m.saved, m.seconds, m.entries, m.bytes}
+}
+
+// hit counts an answer from the cache.
+func (m *metrics) hit(how ledger.Kind, saved catalog.Cost, took time.Duration) {
+	m.results[how].Inc()
+	m.save(saved, took)
+}
+
+// save counts what an answer from the cache would have cost, and taken.
+func (m *metrics) save(saved catalog.Cost, took time.Duration) {
+	if saved.Known {
+		m.saved.Add(float64(saved.Picodollars) / 1e12)
+	}
+	m.seconds.Add(took.Seconds())
+}
