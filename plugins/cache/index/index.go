@@ -25,13 +25,14 @@ type Key [32]byte
 
 // Entry is one wording of a question, and the answer that it leads to.
 type Entry struct {
-	ID      uint64  // of the wording; unique over all partitions
-	Answer  uint64  // of the answer; several wordings may lead to one
-	Text    string  // the wording
-	Tenant  string  // whose share of the memory it takes
-	Saved   float64 // what a hit saves, USD
-	Size    int     // bytes kept for it elsewhere, counted as its own
-	Expires int64   // Unix seconds, 0 for never; the index only hands it on
+	ID      uint64   // of the wording; unique over all partitions
+	Answer  uint64   // of the answer; several wordings may lead to one
+	Text    string   // the wording
+	Tenant  string   // whose share of the memory it takes
+	Saved   float64  // what a hit saves, USD
+	Size    int      // bytes kept for it elsewhere, counted as its own
+	Expires int64    // Unix seconds, 0 for never; the index only hands it on
+	Words   []uint32 // hashes of the words of Text, for who compares many wordings; the index only hands them on
 }
 
 // Match is an entry that a search found.
@@ -40,7 +41,8 @@ type Match struct {
 	Answer  uint64
 	Text    string
 	Expires int64
-	Cosine  float32 // -1 to 1, exact to about 0.005: vectors are kept in eight bits
+	Words   []uint32 // not to be changed
+	Cosine  float32  // -1 to 1, exact to about 0.005: vectors are kept in eight bits
 }
 
 // Gone names an entry that was evicted.

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	diff "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/sluice-ai/sluice/plugins/cache/index"
@@ -123,7 +124,7 @@ func TestArenaAgainstOracle(t *testing.T) {
 			t.Fatal(err)
 		}
 		base := a.Stats().Bytes - 8
-		return func(e index.Entry, dim int) int64 { return base + int64(dim+len(e.Text)+e.Size) }
+		return func(e index.Entry, dim int) int64 { return base + int64(dim+len(e.Text)+4*len(e.Words)+e.Size) }
 	}()
 	rapid.Check(t, func(t *rapid.T) {
 		const dim = 32
@@ -143,7 +144,7 @@ func TestArenaAgainstOracle(t *testing.T) {
 					ID: id.Draw(t, "id"), Answer: rapid.Uint64Range(1, 9).Draw(t, "answer"),
 					Text:   rapid.StringN(0, 20, 40).Draw(t, "text"),
 					Tenant: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "tenant"),
-					Saved:  r.Float64(), Size: rapid.IntRange(0, 200).Draw(t, "size"),
+					Saved:  r.Float64(), Size: rapid.IntRange(0, 200).Draw(t, "size"), Words: make([]uint32, r.IntN(9)),
 				}
 				k, v := key(part.Draw(t, "partition")), direction(r, dim)
 				gone, err := a.Put(k, e, v)
@@ -240,7 +241,7 @@ func checkSearch(t *rapid.T, a *index.Arena, o *oracle, k index.Key, want []floa
 	}
 	for _, m := range got {
 		e := o.entries[m.ID]
-		if e == nil || e.key != k || m.Answer != e.Answer || m.Text != e.Text || m.Expires != e.Expires {
+		if e == nil || e.key != k || m.Answer != e.Answer || m.Text != e.Text || len(m.Words) != len(e.Words) || m.Expires != e.Expires {
 			t.Fatalf("found %+v, which is %+v", m, e)
 		}
 		if c := cosine(want, e.vector); math.Abs(c-float64(m.Cosine)) > 0.01 {
@@ -253,7 +254,7 @@ func checkEach(t *rapid.T, a *index.Arena, o *oracle) {
 	seen := map[uint64]bool{}
 	a.Each(func(k index.Key, e index.Entry, vector []float32) bool {
 		want := o.entries[e.ID]
-		if want == nil || seen[e.ID] || e != want.Entry || k != want.key || cosine(vector, want.vector) < 0.999 {
+		if want == nil || seen[e.ID] || !diff.Equal(e, want.Entry) || k != want.key || cosine(vector, want.vector) < 0.999 {
 			t.Fatalf("each: %+v, which is %+v", e, want)
 		}
 		seen[e.ID] = true

@@ -42,12 +42,14 @@ type entry struct {
 	place int32  // in its owner's heap
 }
 
-// What an entry takes beside its vector and text: the entry, its id in the directory, its places in heaps and chunk,
+// What an entry takes beside its vector, text and words: the entry, its id in the directory, its places in heaps and chunk,
 // its code and scale, and the room that small partitions leave unused (BenchmarkMemory measures the sum).
-const overhead = 136 + 40 + 16 + 36 + 92
+const overhead = 136 + 40 + 16 + 36 + 92 + 24
 
 // cost is what an entry is counted at, in bytes.
-func (e *Entry) cost(dim int) int64 { return int64(overhead + dim + len(e.Text) + max(e.Size, 0)) }
+func (e *Entry) cost(dim int) int64 {
+	return int64(overhead + dim + len(e.Text) + 4*len(e.Words) + max(e.Size, 0))
+}
 
 // add puts an entry at the end.
 func (p *partition) add(e *entry, vector []float32) {
@@ -126,7 +128,7 @@ func (p *partition) search(vector []float32, limit int, dst []Match) []Match {
 		e := c.entries[i]
 		dot := dot(vector, c.numbers[i*p.dim:(i+1)*p.dim])
 		dst = append(dst, Match{
-			ID: e.ID, Answer: e.Answer, Text: e.Text, Expires: e.Expires,
+			ID: e.ID, Answer: e.Answer, Text: e.Text, Expires: e.Expires, Words: e.Words,
 			Cosine: min(dot*c.scales[i]/float32(norm), 1),
 		})
 	}

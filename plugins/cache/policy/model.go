@@ -3,7 +3,7 @@ package policy
 import "math"
 
 // signals is how many numbers a score is made of.
-const signals = 7
+const signals = 10
 
 type vector [signals]float64
 
@@ -56,6 +56,9 @@ func features(s Signals, t tally) vector {
 		4 * (s.Support - 0.5),
 		math.Log(float64(1+s.Backers)) - 1,
 		t.lean(),
+		4*s.Strange - 1,
+		2*s.Oddest - 1,
+		s.Lead,
 	}
 }
 

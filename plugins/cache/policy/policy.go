@@ -101,13 +101,17 @@ func New(c Config) (*Policy, error) {
 	}, nil
 }
 
-// Signals is what is known of a would-be hit.
+// Signals is what is known of a would-be hit. The wordings near the question vote for the answers that they lead to, the
+// nearer the louder.
 type Signals struct {
 	Verified float64 // the verifier's probability that one answer serves both questions
 	Cosine   float64 // of the nearest wording that leads to the answer
 	Margin   float64 // by how much that exceeds the cosine of the nearest wording that leads elsewhere; Cosine if none does
-	Support  float64 // share of the near wordings that lead to the answer, weighted by nearness, 0 to 1
-	Backers  int     // how many of them there are
+	Support  float64 // share of the votes for the answer, 0 to 1
+	Lead     float64 // log of the ratio of the votes for the answer and for the next best one
+	Backers  int     // how many of the near wordings lead to the answer
+	Strange  float64 // weight of the words of the question that none of these has, as a share of all, 0 to 1
+	Oddest   float64 // weight of the heaviest of them, 0 to 1
 }
 
 // Action is what to do with a would-be hit.

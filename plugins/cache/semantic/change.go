@@ -3,6 +3,7 @@ package semantic
 import (
 	"github.com/sluice-ai/sluice/plugins/cache/index"
 	"github.com/sluice-ai/sluice/plugins/cache/policy"
+	"github.com/sluice-ai/sluice/plugins/cache/text"
 )
 
 // Kind is what a Change changes.
@@ -10,7 +11,7 @@ type Kind uint8
 
 // The kinds of changes, and the fields of Change that they use.
 const (
-	Stored    Kind = iota + 1 // a wording was stored: Partition, Entry, Vector
+	Stored    Kind = iota + 1 // a wording was stored: Partition, Entry (Words may be left out), Vector
 	Aliased                   // a wording leads to another answer: Entry.ID, Entry.Answer, Entry.Expires
 	Judged                    // a judge has spoken: Sample
 	Pinned                    // an answer does not serve a question: Question, Entry.Answer
@@ -35,6 +36,9 @@ type Change struct {
 func (s *Semantic) Apply(c Change) []index.Gone {
 	switch c.Kind {
 	case Stored:
+		if c.Entry.Words == nil {
+			c.Entry.Words = wordsOf(text.Parse(c.Entry.Text))
+		}
 		gone, _ := s.c.Index.Put(c.Partition, c.Entry, c.Vector)
 		return gone
 	case Aliased:

@@ -14,10 +14,13 @@
 //		// Ask upstream; if the answer may be kept: s.Learn(d, answer).
 //	}
 //	if d.Ask {
-//		// Ask the judge, later and elsewhere, whether the answer d.Hit.Answer, given to d.Hit.Text, serves q.Text too:
-//		s.Judge(d, same)
+//		// Ask the judge, later and elsewhere, which of d.Asked() has an answer that serves q.Text too; none is 0:
+//		s.Judge(d, answer)
 //	}
 //
-// A judge that says "same" makes the wording an alias: it leads to the old answer from then on, and wordings near it will
-// too. One that says "different" pins the pair, which will never be served, and teaches the policy.
+// A wording for which the judge chooses an answer becomes its alias: it leads to that answer from then on, and wordings
+// near it will too. An answer that the judge does not choose is pinned: it will never be served to this wording. Either
+// way the policy learns.
+//
+// Answers have ids other than 0.
 package semantic

@@ -26,38 +26,41 @@ func (s *Semantic) Learn(d *Decision, a Answer) ([]index.Gone, error) {
 	}
 	d.mu.Lock()
 	d.entry, d.stored = e.ID, true
-	if d.same {
-		e.Answer, e.Expires = d.Hit.Answer, d.Hit.Expires
+	if d.serves.Answer != 0 {
+		e.Answer, e.Expires = d.serves.Answer, d.serves.Expires
 	}
 	d.mu.Unlock()
 	return s.put(d, e)
 }
 
-// Judge learns whether one answer serves both the question and the stored wording that was found (d.Hit). It may come
-// before Learn or after it, once.
-func (s *Semantic) Judge(d *Decision, same bool) {
-	d.sample.Same = same
+// Judge learns which of the stored answers that the judge was asked about (d.Asked) serves the question: 0 is none. It
+// may come before Learn or after it, once.
+func (s *Semantic) Judge(d *Decision, answer uint64) {
+	d.sample.Same = answer == d.Hit.Answer
 	s.c.Policy.Observe(d.sample)
 	s.c.Changed(Change{Kind: Judged, Sample: d.sample})
-	if !same {
-		s.pin(d.Question.Text, d.Hit.Answer)
+	var serves Candidate
+	for _, c := range d.Asked() {
+		if c.Answer == answer {
+			serves = c
+			break
+		}
+		s.pin(d.Question.Text, c.Answer)
+	}
+	if serves.Answer == 0 {
 		return
 	}
 	d.mu.Lock()
-	d.same = true
+	d.serves = serves
 	stored := d.stored
 	d.mu.Unlock()
+	alias := index.Entry{ID: d.entry, Answer: serves.Answer, Expires: serves.Expires}
 	switch {
 	case stored:
-		s.apply(Change{
-			Kind: Aliased, Partition: d.Question.Partition,
-			Entry: index.Entry{ID: d.entry, Answer: d.Hit.Answer, Expires: d.Hit.Expires},
-		})
-	case d.Serve() && d.Hit.Cosine < aliasBelow:
-		_, _ = s.put(d, index.Entry{ // an alias that finds no room is no loss
-			ID: s.c.NewID(), Answer: d.Hit.Answer, Text: d.Question.Text, Tenant: d.Question.Tenant,
-			Expires: d.Hit.Expires,
-		})
+		s.apply(Change{Kind: Aliased, Partition: d.Question.Partition, Entry: alias})
+	case d.Serve() && serves.Cosine < aliasBelow:
+		alias.ID, alias.Text, alias.Tenant = s.c.NewID(), d.Question.Text, d.Question.Tenant
+		_, _ = s.put(d, alias) // an alias that finds no room is no loss
 	}
 }
 
@@ -87,6 +90,7 @@ func (s *Semantic) forget(partition index.Key, answer uint64) int {
 }
 
 func (s *Semantic) put(d *Decision, e index.Entry) ([]index.Gone, error) {
+	e.Words = wordsOf(d.Question.Parsed)
 	gone, err := s.c.Index.Put(d.Question.Partition, e, d.vector)
 	if err != nil {
 		return nil, err

@@ -121,7 +121,7 @@ type Decision struct {
 	Hit        Candidate
 	Threshold  float64 // the score that was needed; above 1 if there is no evidence yet
 	Offline    bool    // served by the offline calibration
-	Ask        bool    // the judge should be asked about Hit
+	Ask        bool    // the judge should be asked about Asked
 	Candidates []Candidate
 
 	vector []float32
@@ -130,11 +130,25 @@ type Decision struct {
 	mu     sync.Mutex
 	entry  uint64 // what Learn stored
 	stored bool
-	same   bool // the judge was faster than the answer
+	serves Candidate // what the judge has chosen before the answer came
 }
 
 // Serve reports whether Hit.Answer is to be served.
 func (d *Decision) Serve() bool { return d.Reason == "" }
+
+// Asked is what the judge chooses from: one wording of each answer that no guard forbids, three at most, Hit first.
+func (d *Decision) Asked() []Candidate {
+	if d.Hit.Answer == 0 && d.Hit.Text == "" {
+		return nil
+	}
+	asked := []Candidate{d.Hit}
+	for _, c := range d.Candidates {
+		if c.Refused == "" && c.Answer != d.Hit.Answer {
+			asked = append(asked, c)
+		}
+	}
+	return asked
+}
 
 const (
 	searched = 16 // entries: all that a search returns; they vote
@@ -170,7 +184,7 @@ func (s *Semantic) Lookup(ctx context.Context, q Question) *Decision {
 		if c.Refused = s.refusal(d, &c, t); c.Refused == "" {
 			asked++
 			c.Verified = s.c.Verify(d.Question.Parsed, t, m.Cosine)
-			signals := signalsOf(found, i, c.Verified)
+			signals := signalsOf(d.Question.Parsed, found, m.Answer, c.Verified)
 			c.Score = s.c.Policy.Score(q.Class, c.Answer, signals)
 			if c.Score > d.Hit.Score {
 				d.Hit, best = c, signals
@@ -255,33 +269,6 @@ func (s *Semantic) unexpired(found []index.Match) []index.Match {
 		s.c.Index.Delete(m.ID)
 	}
 	return kept
-}
-
-// signalsOf is what the neighbours say about match i.
-func signalsOf(found []index.Match, i int, verified float64) policy.Signals {
-	m := &found[i]
-	s := policy.Signals{Verified: verified, Cosine: float64(m.Cosine)}
-	var all, mine float64
-	other := float32(0)
-	for j := range found {
-		n := &found[j]
-		near := max(float64(n.Cosine), 0)
-		near *= near
-		near *= near
-		all += near
-		if n.Answer == m.Answer {
-			mine += near
-			s.Backers++
-			s.Cosine = max(s.Cosine, float64(n.Cosine))
-		} else {
-			other = max(other, n.Cosine)
-		}
-	}
-	if all > 0 {
-		s.Support = mine / all
-	}
-	s.Margin = s.Cosine - float64(other)
-	return s
 }
 
 // hash names a question, however it is spaced and capitalised.
