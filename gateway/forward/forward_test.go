@@ -17,6 +17,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/forward"
 	"github.com/sluice-ai/sluice/gateway/health"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/openai"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -209,7 +210,7 @@ func newFleet(via ...gateway.Sender) *fleet {
 	return f
 }
 
-var chatEndpoint = &gateway.Endpoint{Name: "chat.completions", Method: "POST", Dialect: "openai"}
+var chatEndpoint = &gateway.Endpoint{Name: "chat.completions", Method: "POST", Dialect: "openai", Decode: openai.DecodeRequest}
 
 func (f *fleet) exchange() *gateway.Exchange {
 	return f.ask(`{"model":"m","messages":[]}`)

@@ -12,7 +12,6 @@ import (
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/forward"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
-	"github.com/sluice-ai/sluice/gateway/wire/openai"
 )
 
 // saying is a target that says pieces of a text, after a while, and ends well or with an error.
@@ -122,9 +121,7 @@ func TestRecover(t *testing.T) {
 			fleet := newFleet(one, two)
 			o := options()
 			o.Recover = true
-			e := *chatEndpoint
-			e.Decode = openai.DecodeRequest
-			x := fleet.askAt(&e, `{"model":"m","stream":true,"max_tokens":`+strconv.Itoa(limit)+`,"messages":[{"role":"user","content":"hi"}]}`)
+			x := fleet.ask(`{"model":"m","stream":true,"max_tokens":` + strconv.Itoa(limit) + `,"messages":[{"role":"user","content":"hi"}]}`)
 			if err := forward.New(o).Serve(x); err != nil {
 				t.Fatal(err)
 			}
