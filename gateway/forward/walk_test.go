@@ -3,8 +3,6 @@ package forward_test
 import (
 	"errors"
 	"io"
-	"math/rand/v2"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -49,11 +47,6 @@ func scripts(t *testing.T, answers ...answer) (list []*script, via []gateway.Sen
 		list, via = append(list, s), append(via, s)
 	}
 	return list, via
-}
-
-// cool lets a target cool down.
-func cool(t *gateway.Target, d time.Duration) {
-	t.Health.Report(gateway.Now(), health.Outcome{Verdict: health.Limited, After: d, Reason: "http 429"})
 }
 
 // TestWhoIsAsked plans three targets, changes what is known of some, and looks at who is asked and when.
@@ -272,81 +265,6 @@ func TestNobodyToAsk(t *testing.T) {
 		})
 }
 
-// A target that is ill again and again is tried by one exchange at a time; the others wait, and all get their answers.
-func TestOneTries(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &script{t: t, answers: []answer{{status: 200, body: "a", after: 100 * time.Millisecond}}}
-		f := newFleet(s)
-		ruin(f.targets[0])
-		h := forward.New(options())
-		var work sync.WaitGroup
-		for range 20 {
-			work.Go(func() {
-				if e := serve(h, f.exchange()); e != nil {
-					t.Error(e)
-				}
-			})
-		}
-		work.Wait()
-		if s.at[1]-s.at[0] < 100*time.Millisecond || s.asked() != 20 {
-			t.Errorf("asked at %v", s.at)
-		}
-	})
-}
-
-// No request meets a target inside of its Retry-After, whichever exchange was told of it.
-func TestLeftAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		type upstream struct {
-			mu          sync.Mutex
-			said, until time.Time
-			n           int
-		}
-		var via []gateway.Sender
-		var log []*upstream
-		rng := rand.New(rand.NewPCG(1, 2))
-		var mu sync.Mutex
-		chance := func(n int) int { mu.Lock(); defer mu.Unlock(); return rng.IntN(n) }
-		for range 3 {
-			u := &upstream{}
-			log = append(log, u)
-			via = append(via, sender(func(_ *gateway.Exchange, a *gateway.Attempt) (*gateway.Reply, error) {
-				u.mu.Lock()
-				defer u.mu.Unlock()
-				if now := time.Now(); now.Before(u.until) && now != u.said { // at that very moment nobody could know
-					t.Errorf("asked %v too early", u.until.Sub(now))
-				}
-				u.n++
-				a.Status = 200
-				r := &gateway.Reply{Status: 200, Stream: gateway.Once([]byte("{}"))}
-				if chance(4) == 0 {
-					ms := 1 + chance(3000)
-					u.said = time.Now()
-					u.until = u.said.Add(time.Duration(ms) * time.Millisecond)
-					a.Status, r.Status, r.Stream = 429, 429, gateway.Once([]byte(openaiError("slow down")))
-					r.Header = []gateway.Field{{Name: "retry-after-ms", Value: strconv.Itoa(ms)}}
-				}
-				return r, nil
-			}))
-		}
-		f := newFleet(via...)
-		h := forward.New(options())
-		var work sync.WaitGroup
-		for range 500 {
-			work.Go(func() {
-				pauseFor(time.Duration(chance(60_000)) * time.Millisecond)
-				_ = serve(h, f.exchange())
-			})
-		}
-		work.Wait()
-		for i, u := range log {
-			if u.n < 20 {
-				t.Errorf("p%d was asked %d times", i, u.n)
-			}
-		}
-	})
-}
-
 // sender is a target as a function.
 type sender func(x *gateway.Exchange, a *gateway.Attempt) (*gateway.Reply, error)
 
@@ -356,45 +274,6 @@ func (s sender) Send(x *gateway.Exchange, _ *gateway.Target, a *gateway.Attempt)
 
 // pauseFor waits in the time of the test's bubble.
 func pauseFor(d time.Duration) { <-time.After(d) }
-
-// In an outage of all targets the load is not multiplied, whatever goes wrong.
-func TestOutage(t *testing.T) {
-	silent := answer{err: upstreamError(504, gateway.CodeTimeout), after: 2 * time.Second}
-	limited := status(429)
-	limited.header = []gateway.Field{{Name: "retry-after", Value: "1"}}
-	for name, a := range map[string]answer{
-		"refused": failed(gateway.CodeUnreachable), "silent": silent, "cut": failed(gateway.CodeCut),
-		"500": status(500), "slow 500": {status: 500, body: openaiError("x"), after: 500 * time.Millisecond},
-		"529": status(529), "429": status(429), "429 for a second": limited,
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				list, via := scripts(t, a, a, a)
-				f := newFleet(via...)
-				for _, target := range f.targets {
-					target.Limiter = admission.New(admission.Settings{})
-				}
-				h := forward.New(options())
-				const n = 4000
-				var work sync.WaitGroup
-				for range n {
-					work.Go(func() {
-						if e := serve(h, f.exchange()); e != nil && e.Status < 500 {
-							t.Error(e)
-						}
-					})
-					pauseFor(5 * time.Millisecond)
-				}
-				work.Wait()
-				asked := list[0].asked() + list[1].asked() + list[2].asked()
-				t.Logf("%d attempts for %d exchanges", asked, n)
-				if asked > n*12/10 {
-					t.Errorf("%d attempts for %d exchanges", asked, n)
-				}
-			})
-		})
-	}
-}
 
 // Who may wait for whom: by the tenant's priority, but flex is never before others.
 func TestPriorities(t *testing.T) {
@@ -431,21 +310,6 @@ func TestPriorities(t *testing.T) {
 		work.Wait()
 		if got := strings.Join(order, " "); got != "first high normal low flex" {
 			t.Error(got)
-		}
-	})
-}
-
-// A request decides how often it is retried, but never more often than configured.
-func TestRetriesOfARequest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		for n, want := range map[int]string{0: "0", 1: "00", 2: "000", 9: "000"} {
-			_, via := scripts(t, status(500))
-			x := newFleet(via...).exchange()
-			x.Plan.Retries = &n
-			_ = serve(forward.New(options()), x)
-			if trailOf(x) != want {
-				t.Errorf("%d: %s", n, trailOf(x))
-			}
 		}
 	})
 }
@@ -506,192 +370,4 @@ func TestTooLong(t *testing.T) {
 		check(words, "01", 200, []int64{8000, 16000}, long("null", words), ok("b"))
 	}
 	check("another mistake", "0", 400, []int64{8000, 16000}, long("null", "Invalid value for temperature."), ok("b"))
-}
-
-// Who may be asked again soon is, although another target comes to be asked later; but not for all retries.
-func TestTheSoonest(t *testing.T) {
-	f := func(trail string, from, to time.Duration, alone time.Duration, answers ...answer) {
-		t.Helper()
-		synctest.Test(t, func(t *testing.T) {
-			f := newFleet(&script{t: t, answers: answers}, &script{t: t, answers: []answer{ok("b")}})
-			cool(f.targets[1], alone)
-			x := f.exchange()
-			start := time.Now()
-			if e := serve(forward.New(options()), x); e != nil || trailOf(x) != trail {
-				t.Errorf("asked %s, %v; want %s", trailOf(x), e, trail)
-			}
-			if took := time.Since(start); took < from || took > to {
-				t.Errorf("took %v, want %v to %v", took, from, to)
-			}
-		})
-	}
-	broken := failed(gateway.CodeUnreachable)
-	f("00", 50*ms, 100*ms, 1900*ms, broken, ok("a"))
-	f("01", 60*ms, 60*ms, 60*ms, after(20*ms, broken), ok("a"))
-	f("001", 1500*ms, 1500*ms, 1500*ms, broken, broken, ok("a"))
-}
-
-// Who asks to be left alone with this request is, whatever that says of his health.
-func TestLeftAloneWithARequest(t *testing.T) {
-	f := func(code int, seconds string, trail string, asked int) {
-		t.Helper()
-		synctest.Test(t, func(t *testing.T) {
-			no := status(code)
-			no.header = []gateway.Field{{Name: "Retry-After", Value: seconds}}
-			s := &script{t: t, answers: []answer{no}}
-			f := newFleet(s)
-			x := f.exchange()
-			start := time.Now()
-			_ = serve(forward.New(options()), x)
-			if s.asked() != asked || asked > 1 && time.Since(start) < time.Second {
-				t.Errorf("%d: asked at %v, want %d times", code, s.at, asked)
-			}
-			if w := f.targets[0].Health.Wait(gateway.Now()); w != 0 {
-				t.Errorf("%d: others are kept away for %v", code, w)
-			}
-		})
-	}
-	f(409, "30", "0", 1)
-	f(425, "30", "0", 1)
-	f(409, "1", "000", 3)
-	f(501, "1", "0", 1)
-}
-
-// A conflict with what a batch is now is one later, too, and for its client.
-func TestConflictStays(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &script{t: t, answers: []answer{status(409)}}
-		f := newFleet(s, &script{t: t, answers: []answer{ok("b")}})
-		cancel := &gateway.Endpoint{Name: "batches.cancel", Method: "POST", Dialect: "openai", Model: gateway.NoModel}
-		x := f.askAt(cancel, `{}`)
-		if err := serve(forward.New(options()), x); err != nil || trailOf(x) != "0" || x.Reply.Status != 409 {
-			t.Fatalf("%v, tried %s, %+v", err, trailOf(x), x.Reply)
-		}
-		if h := x.Reply.Header; !slices.Contains(h, gateway.Field{Name: "x-should-retry", Value: "false"}) {
-			t.Errorf("the client may ask again: %v", h)
-		}
-		if w := f.targets[0].Health.Wait(gateway.Now()); w != 0 {
-			t.Errorf("others are kept away for %v", w)
-		}
-	})
-}
-
-// The budget pays for retries that are made, and for no others.
-func TestWhatTheBudgetPaysFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		later := status(429)
-		later.header = []gateway.Field{{Name: "Retry-After", Value: "3"}}
-		h := forward.New(options())
-		for range 200 {
-			_ = serve(h, newFleet(&script{t: t, answers: []answer{later}}).exchange())
-		}
-		x := newFleet(&script{t: t, answers: []answer{failed(gateway.CodeUnreachable), ok("a")}}).exchange()
-		if e := serve(h, x); e != nil || trailOf(x) != "00" {
-			t.Errorf("asked %s, %v", trailOf(x), e)
-		}
-	})
-}
-
-// Without a share of the exchanges there are ten retries a second, however often somebody asks for one.
-func TestTheFloorOfTheBudget(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &script{t: t, answers: []answer{failed(gateway.CodeUnreachable)}}
-		o := options()
-		o.Budget, o.BackoffMin, o.BackoffMax = 0, 0, 0
-		h := forward.New(o)
-		const n = 50_000
-		for range n {
-			_ = h.Serve(exchange(s))
-			pauseFor(199 * time.Microsecond) // 10 s together
-		}
-		if retries := s.asked() - n; retries < 100 || retries > 115 {
-			t.Errorf("%d retries in ten seconds", retries)
-		}
-	})
-}
-
-// A target that is refused for its rate limit is left alone, also if the head of the refusal tells when a single request will be
-// possible again; and the provider's other requests are not held up for that.
-func TestRefusedWithRateLimitHeaders(t *testing.T) {
-	f := func(told bool, held bool) {
-		t.Helper()
-		synctest.Test(t, func(t *testing.T) {
-			asked := 0
-			full := sender(func(_ *gateway.Exchange, a *gateway.Attempt) (*gateway.Reply, error) {
-				asked++
-				if now := gateway.Now(); told {
-					a.Limits(now, health.Limits{Requests: health.Limit{Max: 10000, Reset: now.Add(6 * time.Millisecond), Refills: true}})
-				}
-				a.Status = 429
-				return &gateway.Reply{Status: 429, Stream: gateway.Once([]byte(openaiError("slow down")))}, nil
-			})
-			f := newFleet(full, &script{t: t, answers: []answer{ok("b")}})
-			l := admission.New(admission.Settings{})
-			f.targets[0].Limiter = l
-			for range 20 {
-				l.TryEnter() // by other keys
-			}
-			h := forward.New(options())
-			for range 5000 {
-				if e := serve(h, f.exchange()); e != nil {
-					t.Fatal(e)
-				}
-				pauseFor(2 * time.Millisecond)
-			}
-			if asked > 5 {
-				t.Errorf("asked %d times in ten seconds", asked)
-			}
-			if s := l.Snapshot(); (s.Limit < s.InUse) != held {
-				t.Errorf("told %v: %+v", told, s)
-			}
-		})
-	}
-	f(true, false)
-	f(false, true)
-}
-
-// Those who have waited for the end of a cool-down do not all come at once, to be refused by one target after the other.
-func TestTheEndOfACoolDown(t *testing.T) {
-	f := func(name string, code int, after string, told bool) {
-		t.Helper()
-		synctest.Test(t, func(t *testing.T) {
-			asked := 0
-			var mu sync.Mutex
-			full := sender(func(_ *gateway.Exchange, a *gateway.Attempt) (*gateway.Reply, error) {
-				mu.Lock()
-				asked++
-				mu.Unlock()
-				pauseFor(2 * time.Millisecond)
-				if now := gateway.Now(); told {
-					a.Limits(now, health.Limits{Requests: health.Limit{Max: 10000, Reset: now.Add(6 * time.Millisecond), Refills: true}})
-				}
-				a.Status = code
-				r := &gateway.Reply{Status: code, Stream: gateway.Once([]byte(openaiError("slow down")))}
-				if after != "" {
-					r.Header = []gateway.Field{{Name: "Retry-After", Value: after}}
-				}
-				return r, nil
-			})
-			f := newFleet(full, full)
-			for _, target := range f.targets {
-				target.Limiter = admission.New(admission.Settings{Deaf: true})
-			}
-			h := forward.New(options())
-			const n = 200
-			var work sync.WaitGroup
-			for range n {
-				work.Go(func() { _ = serve(h, f.exchange()) })
-				pauseFor(5 * time.Millisecond)
-			}
-			work.Wait()
-			if asked > n*12/10 {
-				t.Errorf("%s: %d attempts for %d exchanges", name, asked, n)
-			}
-		})
-	}
-	f("overloaded", 529, "", false)
-	f("limited", 429, "", false)
-	f("limited for a second", 429, "1", false)
-	f("limited, with its limits", 429, "", true)
-	f("limited for a second, with its limits", 429, "1", true)
 }

@@ -8,10 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"encoding/json"
+
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/tenant"
 	"github.com/sluice-ai/sluice/gateway/upstream"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/gateway/wire/peek"
 )
 
 // A tenant that stores much drives out its own answers, not those of the others.
@@ -287,5 +290,122 @@ func TestKeysInLargeReply(t *testing.T) {
 		if (r.err == nil) != good || good && !strings.HasPrefix(r.events[0], `{"id":"resp_1~fake.0a1b2c3d",`) {
 			t.Errorf("with %d bytes: %v", most, r.err)
 		}
+	}
+}
+
+// Answers of the Responses API are kept for a provider that has none: another request goes on from them.
+func TestStoredResponses(t *testing.T) {
+	f := newFake(t, nil, say(whole("200 OK", answer)))
+	p := compatible(t, f, upstream.NewStored(1<<20, patience))
+	first := attempt(t, p, at(t, "responses.create", `{"model":"m","input":"one","instructions":"be brief"}`, "", ""), "m")
+	if first.err != nil {
+		t.Fatal(first.err)
+	}
+	var id string
+	_ = json.Unmarshal([]byte(field(t, first.events[0], "id")), &id)
+	second := attempt(t, p, at(t, "responses.create", `{"model":"m","input":"two","previous_response_id":"`+id+`"}`, "", ""), "m")
+	if second.err != nil || field(t, second.events[0], "previous_response_id") != `"`+id+`"` {
+		t.Fatalf("%v %q", second.err, second.events)
+	}
+	sent := f.seen()[1].body
+	if one, hi, two := strings.Index(sent, `"one"`), strings.Index(sent, `"hi"`), strings.Index(sent, `"two"`); one < 0 || hi < one || two < hi || strings.Contains(sent, "brief") {
+		t.Errorf("the continuation was %s", sent)
+	}
+	ask := func(endpoint string) result { return attempt(t, p, at(t, endpoint, "", id, ""), "") }
+	if r := ask("responses.retrieve"); r.err != nil || r.events[0] != first.events[0] {
+		t.Errorf("retrieved %v %q", r.err, r.events)
+	}
+	if r := ask("responses.input_items"); r.err != nil || !strings.Contains(r.events[0], `"text":"one"`) {
+		t.Errorf("input %v %q", r.err, r.events)
+	}
+	if r := ask("responses.cancel"); r.err == nil || gateway.AsError(r.err).Status != 400 {
+		t.Errorf("cancelled %v", r.err)
+	}
+	if r := ask("responses.delete"); r.err != nil || field(t, r.events[0], "deleted") != "true" {
+		t.Errorf("deleted %v %q", r.err, r.events)
+	}
+	if r := ask("responses.retrieve"); r.err == nil || gateway.AsError(r.err).Status != 404 {
+		t.Errorf("retrieved %v after it was deleted", r.err)
+	}
+}
+
+// An item may be given by its id alone, if it is one of a stored response.
+func TestItemReference(t *testing.T) {
+	f := newFake(t, nil, say(whole("200 OK", answer)))
+	p := compatible(t, f, upstream.NewStored(1<<20, patience))
+	first := attempt(t, p, at(t, "responses.create", `{"model":"m","input":"one"}`, "", ""), "m")
+	if first.err != nil {
+		t.Fatal(first.err)
+	}
+	var id string
+	peek.Elements([]byte(field(t, first.events[0], "output")), func(v []byte) bool {
+		id, _ = peek.String(peek.Find(v, []byte(`"id"`)))
+		return true
+	})
+	ask := `{"model":"m","input":[{"type":"item_reference","id":"` + id + `"},{"role":"user","content":"two"}]}`
+	if r := attempt(t, p, at(t, "responses.create", ask, "", ""), "m"); r.err != nil || !strings.Contains(f.seen()[1].body, `"hi"`) {
+		t.Errorf("%v %s", r.err, f.seen()[1].body)
+	}
+	ask = strings.Replace(ask, id, "msg_none", 1)
+	if r := attempt(t, p, at(t, "responses.create", ask, "", ""), "m"); r.err == nil || gateway.AsError(r.err).Param != "input[0].id" {
+		t.Errorf("%v", r.err)
+	}
+}
+
+// A stream is kept, too, once it is complete; and one tenant never finds another's.
+func TestStoredStream(t *testing.T) {
+	f := newFake(t, nil, say(sseHead+events(hello, finish, usage, done)+last))
+	store := upstream.NewStored(1<<20, patience)
+	p := compatible(t, f, store)
+	r := attempt(t, p, at(t, "responses.create", `{"model":"m","input":"one","stream":true}`, "", ""), "m")
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	completed := r.events[len(r.events)-1]
+	var id string
+	_ = json.Unmarshal([]byte(field(t, completed, "response.id")), &id)
+	if got, kept := store.Holder("t", id); got != "fake" || !kept {
+		t.Errorf("held by %q", got)
+	}
+	if got, _ := store.Holder("other", id); got != "" {
+		t.Errorf("another tenant finds it at %q", got)
+	}
+	got := attempt(t, p, at(t, "responses.retrieve", "", id, ""), "")
+	if got.err != nil || got.events[0] != field(t, completed, "response") {
+		t.Errorf("%v %q", got.err, got.events)
+	}
+	none := attempt(t, p, at(t, "responses.create", `{"model":"m","input":"one","stream":true,"store":false}`, "", ""), "m")
+	_ = json.Unmarshal([]byte(field(t, none.events[len(none.events)-1], "response.id")), &id)
+	if got := attempt(t, p, at(t, "responses.retrieve", "", id, ""), ""); none.err != nil || got.err == nil {
+		t.Errorf("it was not to be stored: %q", got.events)
+	}
+}
+
+// What a provider keeps for one tenant is not another's, who may share the account; what nobody remembers, the provider
+// decides.
+func TestForeignResponse(t *testing.T) {
+	f := newFake(t, nil, say(whole("200 OK", `{"id":"resp_1","object":"response","status":"completed","output":[]}`)))
+	store := upstream.NewStored(1<<20, patience)
+	p := provider(t, f.url(), func(c *upstream.Config) { c.Endpoints, c.Stored = conversations(), store })
+	ask := func(who tenant.ID, endpoint, body, id string) error {
+		x := at(t, endpoint, body, id, "")
+		x.Caller.Tenant = &gateway.Tenant{ID: who}
+		return attempt(t, p, x, "m").err
+	}
+	if err := ask("one", "responses.create", `{"model":"m","input":"hi"}`, ""); err != nil {
+		t.Fatal(err)
+	}
+	for who, good := range map[tenant.ID]bool{"one": true, "two": false} {
+		for _, err := range []error{
+			ask(who, "responses.retrieve", "", "resp_1"), ask(who, "responses.delete", "", "resp_1"),
+			ask(who, "responses.create", `{"model":"m","input":"hi","previous_response_id":"resp_1"}`, ""),
+		} {
+			if (err == nil) != good || !good && gateway.AsError(err).Status != 404 {
+				t.Errorf("%s: %v", who, err)
+			}
+		}
+	}
+	if err := ask("two", "responses.retrieve", "", "resp_of_nobody"); err != nil {
+		t.Error(err)
 	}
 }
