@@ -133,7 +133,7 @@ func quantities(a, b *text.Text) string {
 
 func missing(a, b *text.Text) string {
 	for i, q := range a.Quantities {
-		if count(a.Quantities[:i+1], q) > count(b.Quantities, q) {
+		if count(a.Quantities[:i+1], q) > count(b.Quantities, q) && !(q.Loose && len(b.Quantities) < len(a.Quantities)) {
 			switch q.Unit {
 			case "year", "month", "weekday", "clock":
 				return Dates
@@ -165,14 +165,16 @@ func definite(q text.Question) int {
 	switch q {
 	case text.Who:
 		return 1
-	case text.When, text.HowLong:
+	case text.When:
 		return 2
 	case text.Where:
 		return 3
 	case text.Why:
 		return 4
-	case text.HowMany, text.HowMuch:
+	case text.HowMuch:
 		return 5
+	case text.HowLong:
+		return 6
 	}
 	return 0
 }

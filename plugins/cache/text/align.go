@@ -67,7 +67,7 @@ func (m *Alignment) contrary(at, bt []Token) bool {
 		}
 		for j := range bt {
 			if m.B[j].To < 0 && bt[j].Kind == Function {
-				if k, l := direction(at[i].Lemma), direction(bt[j].Lemma); k != 0 && k == -l {
+				if contraries(at[i].Lemma, bt[j].Lemma) || contraries(bt[j].Lemma, at[i].Lemma) {
 					return true
 				}
 			}
@@ -76,25 +76,23 @@ func (m *Alignment) contrary(at, bt []Token) bool {
 	return false
 }
 
-// direction numbers prepositions; the contrary of one has its negative.
-func direction(s string) int {
-	switch s {
-	case "before":
-		return 1
+// contraries says that one preposition excludes another.
+func contraries(x, y string) bool {
+	switch x {
 	case "after":
-		return -1
-	case "above", "over":
-		return 2
-	case "below", "under":
-		return -2
+		return y == "before" || y == "during" || y == "within"
+	case "before":
+		return y == "during" || y == "since"
+	case "over":
+		return y == "under" || y == "below"
+	case "above":
+		return y == "under" || y == "below"
 	case "up":
-		return 3
-	case "down":
-		return -3
-	case "during":
-		return 4
+		return y == "down"
+	case "out":
+		return y == "back" || y == "in"
 	}
-	return 0
+	return false
 }
 
 // equal puts equal tokens together. Of several, the one with an equal neighbour is taken, or else the first.
@@ -155,8 +153,7 @@ func (q Quantity) Equal(r Quantity) bool {
 	case q.Unit == "s" && r.Unit == "mo":
 		return near(q.Value, r.Value*month, .02)
 	}
-	// 2016 may be a year in one text and a bare number in the other.
-	return q.Value == r.Value && (q.Unit == "" || r.Unit == "") && (q.Unit == "year" || r.Unit == "year")
+	return q.Count == r.Count && (q.Unit == "" || r.Unit == "") // 2016 may be a year, and 10 ten years
 }
 
 // month is the length of a month in seconds.

@@ -10,9 +10,9 @@ var function = weighted(`
 -1 its myself yourself oneself themselves will would shall have has had having that this these those there here so s t d ll
 -1 any some very too also even just really much quite rather ever please and but then else such own same
 -1 one ones someone somebody anyone anybody people person everyone persons guy guys folks , . ?
-.04 of in on at for to from by with as about into onto upon within through
+.04 of in on at for to from by with as about into onto upon through
 .06 can could may might must what which how who whom whose
-.12 over under between among against during before after above below behind beyond across toward until since while because
+.12 instead within over under between among against during before after above below behind beyond across toward until since while because
 .12 up down off out away back near via per than if vs against
 .15 should ought better isit need arethere haveyou is do can when where
 .2 why howto who difference howmuch howmany howlong howold howoften
@@ -21,9 +21,12 @@ var function = weighted(`
 
 // weights of words that say less in a question than in a dictionary.
 var weights = weighted(`
-.12 way thing get want use like make go do come let try put take give keep
+.12 way thing get want like go do come let try put take give keep
+.2 make
+.35 use
 .15 good best great better nice top perfect ideal possible different various many more most lot
-.15 mean exist example know tell find look see think feel say call become start begin learn understand
+.15 mean exist know tell find think say start begin
+.3 look see feel call become learn understand fast quick quickly easy easily example
 .2 work help time real actually always need real type
 .3 name place
 .45 user

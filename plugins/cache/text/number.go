@@ -122,12 +122,17 @@ func quantity(in []piece, i int) (q Quantity, n int, ok bool) {
 			return q, 1, true
 		}
 	}
+	if i+1 < len(in) && (p.s == "1" || p.s == "one") {
+		if _, ok := period(in, i+1); ok {
+			return q, 0, false
+		}
+	}
 	v, used, kind := number(in, i+n)
 	if used == 0 {
 		return q, 0, false
 	}
 	n += used
-	q = Quantity{Value: v, Unit: kind}
+	q = Quantity{Value: v, Unit: kind, Count: v, Loose: v <= 2 && !in[i+n-1].digits}
 	if currency != "" {
 		q.Unit = currency
 		return q, n, true
@@ -143,7 +148,7 @@ func quantity(in []piece, i int) (q Quantity, n int, ok bool) {
 	}
 	if i+n < len(in) {
 		if u, is := units[in[i+n].s]; is && !in[i+n].frame && !(len(in[i+n].s) == 1 && in[i+n].capital && !temperature(in[i+n].s)) {
-			q.Value, q.Unit = v*u.factor+u.offset, u.base
+			q.Value, q.Unit, q.Count = v*u.factor+u.offset, u.base, v
 			if u.base == "am" || u.base == "pm" {
 				q.Unit = "clock"
 				if u.base == "pm" && v < 12 {
@@ -171,13 +176,34 @@ func calendar(in []piece, i int) (Quantity, bool) {
 		// "may" and "march" are months only with a capital inside a sentence, or beside a number.
 		ambiguous := p.s == "may" || p.s == "march"
 		if !ambiguous || p.capital && !p.first || i > 0 && in[i-1].digits {
-			return Quantity{Value: m, Unit: "month"}, true
+			return Quantity{Value: m, Unit: "month", Count: m}, true
 		}
 	}
 	if d, ok := weekdays[strings.TrimSuffix(p.s, "s")]; ok {
-		return Quantity{Value: d, Unit: "weekday"}, true
+		return Quantity{Value: d, Unit: "weekday", Count: d}, true
 	}
 	return Quantity{}, false
+}
+
+// determiner says that "one" after it is a pronoun.
+func determiner(s string) bool {
+	switch s {
+	case "the", "this", "that", "no", "any", "some", "each", "every", "which", "what", "another", "only", "good", "new", "can", "does", "do", "should", "how", "if":
+		return true
+	}
+	return false
+}
+
+// period reads "a week", "one month", "1 hour": one of a unit of time.
+func period(in []piece, i int) (Quantity, bool) {
+	if i == 0 || in[i].frame || in[i-1].s != "a" && in[i-1].s != "an" && in[i-1].s != "one" && in[i-1].s != "1" {
+		return Quantity{}, false
+	}
+	u, ok := units[in[i].s]
+	if !ok || u.base != "s" && u.base != "mo" || len(in[i].s) < 3 || in[i].s == "second" {
+		return Quantity{}, false
+	}
+	return Quantity{Value: u.factor, Unit: u.base, Count: 1, Loose: true}, true
 }
 
 func digit(s string) bool { return s != "" && s[0] >= '0' && s[0] <= '9' }
@@ -263,7 +289,7 @@ func spelledOut(in []piece, i int) (v float64, n int) {
 		if i+1 >= len(in) {
 			return 0, 0
 		}
-		if _, ok := units[in[i+1].s]; !ok || len(in[i+1].s) < 3 {
+		if _, isFunction := function[in[i+1].s]; isFunction || in[i].s == "second" || i > 0 && determiner(in[i-1].s) {
 			return 0, 0
 		}
 	}

@@ -13,6 +13,7 @@ func Parse(s string) *Text {
 	t.Language = language(in, t.Script)
 	t.personal(in)
 	in = phrases().apply(in)
+	t.Persons = persons(in)
 	t.build(in, titled(c.pieces))
 	t.traits(in)
 	return t
@@ -94,6 +95,15 @@ func (t *Text) build(in []piece, titled bool) {
 			t.add(Token{Surface: p.s, Lemma: p.s, Weight: numberWeight, Kind: Number, Start: p.start, End: in[i+n-1].end})
 			i += n - 1
 			continue
+		}
+		if i+1 < len(in) && (p.s == "1" || p.s == "one") {
+			if _, ok := period(in, i+1); ok {
+				continue // the unit stands for both
+			}
+		}
+		if q, ok := period(in, i); ok {
+			q.Token = len(t.Tokens)
+			t.Quantities = append(t.Quantities, q)
 		}
 		k := Token{Surface: p.s, Lemma: p.s, Start: p.start, End: p.end}
 		switch w, isFunction := function[p.s]; {

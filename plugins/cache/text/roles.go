@@ -4,40 +4,22 @@ package text
 // "than", "by"…) to the other, or the words around a verb are the other way round. links are those of a.
 func Inverted(a, b []Token, links *[MaxTokens]Link) bool {
 	a, b = a[:min(len(a), MaxTokens)], b[:min(len(b), MaxTokens)]
-	return swappedRoles(a, b, links) || swappedSides(a, b, links)
+	return swappedRoles(a, b, links) || swappedSides(a, b, links) || swappedNumbers(a, b, links)
 }
 
-// directs says that a preposition gives direction.
-func directs(s string) bool {
-	switch s {
-	case "to", "into", "onto", "from", "than", "over", "under", "by", "before", "after", "against", "for", "of", "via", "without":
-		return true
-	}
-	return false
-}
-
-// role returns the preposition that governs token i: the nearest one before it with nothing but words with meaning in
-// between, at most two.
-func role(tokens []Token, i int) string {
-	for k := i - 1; k >= 0 && k >= i-2; k-- {
-		if tokens[k].Kind == Function {
-			if directs(tokens[k].Lemma) {
-				return tokens[k].Lemma
-			}
-			return ""
+// governed returns the preposition right before token i, or "".
+func governed(tokens []Token, i int) string {
+	if i > 0 && tokens[i-1].Kind == Function {
+		switch p := tokens[i-1].Lemma; p {
+		case "to", "into", "onto", "from", "than", "over", "under", "by", "before", "after", "against", "for", "of", "via",
+			"without", "in", "on", "with", "at", "instead":
+			return p
 		}
 	}
 	return ""
 }
 
-// governed is like role, but only for the word right after the preposition.
-func governed(tokens []Token, i int) string {
-	if i > 0 && tokens[i-1].Kind == Function && directs(tokens[i-1].Lemma) {
-		return tokens[i-1].Lemma
-	}
-	return ""
-}
-
+// swappedRoles looks for two words that have exchanged their prepositions, of which one may be none.
 func swappedRoles(a, b []Token, links *[MaxTokens]Link) bool {
 	for i := range a {
 		j := int(links[i].To)
@@ -45,16 +27,37 @@ func swappedRoles(a, b []Token, links *[MaxTokens]Link) bool {
 			continue
 		}
 		r := governed(a, i)
-		if r == "" || role(b, j) == r {
+		other := governed(b, j)
+		if r == "" || other == r {
 			continue
 		}
-		// The word has lost the preposition. Which word has it now?
 		for p := range a {
 			q := int(links[p].To)
-			if p == i || q < 0 || a[p].Kind == Function || governed(b, q) != r || role(a, p) == r {
-				continue
+			if p != i && q >= 0 && a[p].Kind != Function && governed(b, q) == r && governed(a, p) == other && (other != "" || crossed(i, j, p, q)) {
+				return true
 			}
-			return true
+		}
+	}
+	return false
+}
+
+// crossed says that of two words the one that came first comes last.
+func crossed(i, j, p, q int) bool { return (i < p) != (j < q) }
+
+// swappedNumbers looks for two numbers that have exchanged what they count.
+func swappedNumbers(a, b []Token, links *[MaxTokens]Link) bool {
+	for i := range a {
+		j := int(links[i].To)
+		if j < 0 || a[i].Kind != Number || i+1 >= len(a) || j+1 >= len(b) {
+			continue
+		}
+		if a[i+1].Kind == Function || b[j+1].Kind == Function || int(links[i+1].To) == j+1 || links[i+1].To < 0 {
+			continue
+		}
+		for p := range i {
+			if a[p].Kind == Number && int(links[p].To) > j && int(links[p].To)+1 == int(links[i+1].To) {
+				return true
+			}
 		}
 	}
 	return false

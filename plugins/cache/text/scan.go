@@ -69,6 +69,14 @@ func (c *scanner) sign(s string, i, n int) int {
 		c.literal(i, trimEnd(s, i, end))
 		return end
 	}
+	if flag := i + strings.IndexFunc(s[i:]+" ", unicode.IsSpace); s[i] == '-' && i > 0 && s[i-1] == ' ' && flag > i+1 && s[i+1] != '>' {
+		c.literal(i, trimEnd(s, i, flag)) // an option: -r
+		return flag
+	}
+	if strings.HasPrefix(s[i:], "->") {
+		c.add(i, i+2, false)
+		return i + 2
+	}
 	end := i
 	for end < len(s) && strings.IndexByte("=<>&|*^+-", s[end]) >= 0 {
 		end++
@@ -77,7 +85,7 @@ func (c *scanner) sign(s string, i, n int) int {
 		c.literal(i, end)
 		return end
 	}
-	if end > i+1 && s[i] != '-' && s[i] != '*' || end == i+1 && (s[i] == '=' || s[i] == '<' || s[i] == '>') {
+	if end > i+1 && s[i] != '-' && s[i] != '*' || end == i+1 && (s[i] == '<' || s[i] == '>') && operator(s, i) {
 		c.literal(i, end)
 		return end
 	}

@@ -20,6 +20,9 @@ type Text struct {
 	// Negations counts "not", "never", "without" and the like.
 	Negations int
 
+	// Persons says who is spoken of by pronouns.
+	Persons Persons
+
 	// Question is the kind of answer that is asked for.
 	Question Question
 
@@ -123,9 +126,27 @@ type Quantity struct {
 	// empty for a bare number.
 	Unit string
 
-	// Token is the index in Tokens of the number, or -1 if it was in a word that is not there.
+	// Count is the number as it was written, without its unit.
+	Count float64
+
+	// Token is the index in Tokens of the number, or of the unit where that is all there is.
 	Token int
+
+	// Loose says that the number was written as "a", "one" or "two", which others may leave out.
+	Loose bool
 }
 
 // Word is the number of a lemma in the vocabulary; 0 is none.
 type Word uint32
+
+// Persons is a set of pronouns, whatever their number.
+type Persons uint8
+
+// The pronouns that are told apart. "I", "we", "you" and "one" as the subject of a question are the same to those who
+// ask, and are not noted.
+const (
+	Me    Persons = 1 << iota // me, us: as an object
+	Mine                      // my, our
+	Yours                     // your
+	Third                     // him, her, them, his, their
+)

@@ -260,3 +260,22 @@ func luhn(d []byte) bool {
 	}
 	return sum%10 == 0
 }
+
+func persons(in []piece) Persons {
+	var p Persons
+	for i := range in {
+		switch in[i].s {
+		case "me", "us", "myself", "ourselves":
+			if !in[i].capital || in[i].first {
+				p |= Me
+			}
+		case "my", "our":
+			p |= Mine
+		case "your", "yourself":
+			p |= Yours
+		case "him", "her", "them", "his", "their", "himself", "herself", "themselves":
+			p |= Third
+		}
+	}
+	return p
+}

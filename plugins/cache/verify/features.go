@@ -49,6 +49,7 @@ const (
 	fHow               // - only one asks how to do something
 	fWhy               // - only one asks why
 	fDefinite          // - only one asks for a person, place, time or amount
+	fPersons           // - pronouns of one only: "me", "my", "your", "them"
 	featureCount
 )
 
@@ -58,7 +59,7 @@ var signs = [featureCount]int8{
 	fWorstMin: -1, fLooseMax: -1, fLooseMin: -1, fNameMax: -1, fNameMin: -1, fNumber: -1, fNegation: -1, fOpposed: -1,
 	fOrder: 1, fRole: -1, fPlace: -1, fQuestion: -1, fModal: -1, fSwap: -1, fSwapNoun: -1, fQualifier: -1, fVague: -1,
 	fWeakest: 1, fBigrams: 1, fTrigrams: 1, fVector: 1, fRestVector: 1, fLength: 1, fLastWord: 1, fFirstWord: 1, fVerb: 1,
-	fNoun: 1, fAdjective: -1, fFresh: -1, fYesNo: -1, fHow: -1, fWhy: -1, fDefinite: -1,
+	fNoun: 1, fAdjective: -1, fFresh: -1, fYesNo: -1, fHow: -1, fWhy: -1, fDefinite: -1, fPersons: -1,
 }
 
 // Features are the numbers that the model reads.
@@ -113,6 +114,7 @@ func Extract(a, b *text.Text, cosine float32) Features {
 	f[fQualifier] = max(x.qualifier, y.qualifier)
 	f[fFresh] = flag(a.Fresh != b.Fresh)
 	f[fQuestion] = apart(a.Question, b.Question)
+	f[fPersons] = persons(a.Persons, b.Persons)
 	f[fYesNo] = only(a, b, text.YesNo)
 	f[fHow] = only(a, b, text.How)
 	f[fWhy] = only(a, b, text.Why)
@@ -133,6 +135,16 @@ func flag(b bool) float32 {
 		return 1
 	}
 	return 0
+}
+
+// persons weighs the pronouns that only one text has. To say "my" is often left out.
+func persons(a, b text.Persons) float32 {
+	d := a ^ b
+	sum := flag(d&text.Me != 0) + flag(d&text.Third != 0) + .3*flag(d&text.Mine != 0) + .3*flag(d&text.Yours != 0)
+	if d&(text.Mine|text.Yours) == text.Mine|text.Yours && (a&text.Mine != 0) != (a&text.Yours != 0) {
+		sum++
+	}
+	return sum
 }
 
 // only says that one of the texts asks a question of a kind, and the other one of another kind.

@@ -69,6 +69,9 @@ func run(out string, test bool, evals string, trees, show int, skip string) erro
 	report("train", m, train)
 	report("dev", m, dev)
 	mistakes(m, dev, show)
+	if os.Getenv("SHOWTRAIN") != "" {
+		mistakes(m, train, show*4)
+	}
 	if skip != "" {
 		report("skipped", m, prepare(parts["skipped"]))
 	}
