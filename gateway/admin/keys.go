@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -69,9 +68,6 @@ func moment(t time.Time) *time.Time {
 }
 
 func (c *call) listKeys() error {
-	if err := c.asks(); err != nil {
-		return err
-	}
 	t, _, err := c.found()
 	if err != nil {
 		return err
@@ -90,19 +86,11 @@ type keyOrder struct {
 }
 
 func (c *call) createKey() error {
-	if err := c.asks(); err != nil {
-		return err
-	}
 	var order keyOrder
 	if err := c.optionalBody(&order); err != nil {
 		return err
 	}
-	s, ctx, stop, err := c.store()
-	if err != nil {
-		return err
-	}
-	defer stop()
-	t, err := c.mine(ctx, s)
+	s, t, err := c.mine()
 	if err != nil {
 		return err
 	}
@@ -137,7 +125,7 @@ func (c *call) createKey() error {
 	if err := c.check(t); err != nil {
 		return err
 	}
-	if _, err := s.PutKeys(ctx, t.ID, []store.Key{k}, c.entry(k.Name, "", k.Digest)); err != nil {
+	if _, err := s.PutKeys(c.ctx, t.ID, []store.Key{k}, c.entry(k.Name, "", k.Digest)); err != nil {
 		return err
 	}
 	c.changed(t.ID, k.Name)
@@ -179,9 +167,6 @@ type rotation struct {
 
 // rotateKey puts a new key in the place of an old one, which goes on working for the grace under a name of its own.
 func (c *call) rotateKey() error {
-	if err := c.asks(); err != nil {
-		return err
-	}
 	order := rotation{Grace: someGrace.String()}
 	if err := c.optionalBody(&order); err != nil {
 		return err
@@ -190,12 +175,7 @@ func (c *call) rotateKey() error {
 	if err != nil || grace < 0 || grace > mostGrace {
 		return &apiError{http.StatusBadRequest, "invalid_key", "grace is a time from 0s to 720h, such as 1h."}
 	}
-	s, ctx, stop, err := c.store()
-	if err != nil {
-		return err
-	}
-	defer stop()
-	t, k, err := c.key(ctx, s)
+	s, t, k, err := c.key()
 	if err != nil {
 		return err
 	}
@@ -231,7 +211,7 @@ func (c *call) rotateKey() error {
 	if err := c.check(t); err != nil {
 		return err
 	}
-	if _, err := s.PutKeys(ctx, t.ID, put, c.entry(k.Name, old.Digest, k.Digest)); err != nil {
+	if _, err := s.PutKeys(c.ctx, t.ID, put, c.entry(k.Name, old.Digest, k.Digest)); err != nil {
 		return err
 	}
 	c.changed(t.ID, k.Name)
@@ -239,32 +219,24 @@ func (c *call) rotateKey() error {
 }
 
 // key is the key that the path names, of a tenant that may be changed.
-func (c *call) key(ctx context.Context, s store.Store) (store.Tenant, *store.Key, error) {
-	t, err := c.mine(ctx, s)
+func (c *call) key() (store.Store, store.Tenant, *store.Key, error) {
+	s, t, err := c.mine()
 	if err != nil {
-		return t, nil, err
+		return s, t, nil, err
 	}
 	k := find(t.Keys, c.r.PathValue("key"))
 	if k == nil {
-		return t, nil, &apiError{http.StatusNotFound, "not_found", "The tenant has no key " + strconv.Quote(c.r.PathValue("key")) + "."}
+		err = &apiError{http.StatusNotFound, "not_found", "The tenant has no key " + strconv.Quote(c.r.PathValue("key")) + "."}
 	}
-	return t, k, nil
+	return s, t, k, err
 }
 
 func (c *call) revokeKey() error {
-	if err := c.asks(); err != nil {
-		return err
-	}
-	s, ctx, stop, err := c.store()
+	s, t, k, err := c.key()
 	if err != nil {
 		return err
 	}
-	defer stop()
-	t, k, err := c.key(ctx, s)
-	if err != nil {
-		return err
-	}
-	if err := s.RevokeKey(ctx, t.ID, k.Name, c.entry(k.Name, k.Digest, "")); err != nil {
+	if err := s.RevokeKey(c.ctx, t.ID, k.Name, c.entry(k.Name, k.Digest, "")); err != nil {
 		return err
 	}
 	c.changed(t.ID, k.Name)
@@ -274,16 +246,12 @@ func (c *call) revokeKey() error {
 // revokeFamilies takes away the refresh tokens that came from a key, of a file or of the store. If there are none, nothing is
 // changed, nor audited.
 func (c *call) revokeFamilies() error {
-	if err := c.asks(); err != nil {
-		return err
-	}
-	s, ctx, stop, err := c.store()
+	s, err := c.store()
 	if err != nil {
 		return err
 	}
-	defer stop()
 	name := c.r.PathValue("key")
-	n, err := s.RevokeFamilies(ctx, c.tenant(), name, c.entry(name, "", ""))
+	n, err := s.RevokeFamilies(c.ctx, c.tenant(), name, c.entry(name, "", ""))
 	if err != nil {
 		return err
 	}
@@ -295,16 +263,12 @@ func (c *call) revokeFamilies() error {
 
 // revokeFamily takes away the refresh tokens of one grant.
 func (c *call) revokeFamily() error {
-	if err := c.asks(); err != nil {
-		return err
-	}
-	s, ctx, stop, err := c.store()
+	s, err := c.store()
 	if err != nil {
 		return err
 	}
-	defer stop()
 	name := c.r.PathValue("family")
-	err = s.RevokeFamily(ctx, c.tenant(), name, c.entry(name, "", ""))
+	err = s.RevokeFamily(c.ctx, c.tenant(), name, c.entry(name, "", ""))
 	if errors.Is(err, store.ErrNotFound) {
 		return &apiError{http.StatusNotFound, "not_found", "The tenant has no refresh tokens of this family, or they were revoked."}
 	}

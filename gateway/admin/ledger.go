@@ -69,10 +69,11 @@ func (c *call) rows(q store.RowQuery) ([]ledger.Row, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	s, ctx, stop, err := c.store()
+	s, err := c.store()
 	if err != nil {
 		return nil, "", err
 	}
+	ctx, stop := context.WithTimeout(c.r.Context(), storeTimeout) // each page's own
 	defer stop()
 	return s.Rows(ctx, whose, q)
 }
@@ -159,10 +160,11 @@ func (c *call) verify() error {
 	if err != nil {
 		return err
 	}
-	if c.s.o.Store == nil {
-		return errNoStore()
+	s, err := c.store()
+	if err != nil {
+		return err
 	}
-	report, err := c.s.o.Store.Verify(c.r.Context(), whose, from, to)
+	report, err := s.Verify(c.r.Context(), whose, from, to)
 	if err != nil {
 		return err
 	}

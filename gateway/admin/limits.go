@@ -57,9 +57,6 @@ func (c *call) standing() []meter.Status {
 }
 
 func (c *call) showLimits() error {
-	if err := c.asks(); err != nil {
-		return err
-	}
 	t, _, err := c.found()
 	if err != nil {
 		return err
@@ -77,9 +74,6 @@ func (c *call) showLimits() error {
 }
 
 func (c *call) showBudgets() error {
-	if err := c.asks(); err != nil {
-		return err
-	}
 	t, _, err := c.found()
 	if err != nil {
 		return err
@@ -122,12 +116,11 @@ func (c *call) fromLedger(a *BudgetsNow, b *Budget, met map[string]bool) error {
 	}
 	met[scope.String()+" "+b.Per] = true
 	from, to := per.Window(time.Now())
-	s, ctx, stop, err := c.store()
+	s, err := c.store()
 	if err != nil {
 		return err
 	}
-	defer stop()
-	sums, err := s.Spent(ctx, c.tenant(), []store.Window{{Scope: scope, From: from, To: to}})
+	sums, err := s.Spent(c.ctx, c.tenant(), []store.Window{{Scope: scope, From: from, To: to}})
 	if err != nil {
 		return err
 	}

@@ -139,7 +139,9 @@ func (s *Server) mux() *http.ServeMux {
 
 // serve asks who it is and whether he may, and then the route's handler.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, route *route) {
-	c := &call{s: s, w: w, r: r, route: route, query: r.URL.Query()}
+	ctx, stop := context.WithTimeout(r.Context(), storeTimeout)
+	defer stop()
+	c := &call{s: s, w: w, r: r, ctx: ctx, route: route, query: r.URL.Query()}
 	err := c.admit()
 	if err == nil {
 		err = route.handle(c)
@@ -157,6 +159,7 @@ type call struct {
 	s     *Server
 	w     http.ResponseWriter
 	r     *http.Request
+	ctx   context.Context //nolint:containedctx // of what a store is asked: it ends before the request's does, which may be a stream
 	route *route
 	by    *caller
 	query url.Values
@@ -175,10 +178,12 @@ func (c *call) admit() (err error) {
 		return &apiError{http.StatusForbidden, "role_too_low", "That takes the role " + c.route.role.String() + "; this is " + c.by.role.String() + "."}
 	case c.route.about == theGateway && !c.by.all():
 		return &apiError{http.StatusForbidden, "not_for_all", "That is about the whole gateway, and this token is for some tenants."}
-	case c.route.about == oneTenant && !c.by.sees(c.tenant()):
+	case c.route.about != oneTenant:
+		return nil
+	case !c.by.sees(c.tenant()):
 		return noTenant(c.tenant())
 	}
-	return nil
+	return c.asks() // what is about one tenant says all in its path
 }
 
 // tenant is the one that the path names.
@@ -220,17 +225,12 @@ func (c *call) asks(names ...string) error {
 // storeTimeout is how long a store may take for what is no list of everything.
 const storeTimeout = 15 * time.Second
 
-// store is the store, and a context for what is to be asked of it.
-func (c *call) store() (store.Store, context.Context, context.CancelFunc, error) {
+// store is the store, if there is one.
+func (c *call) store() (store.Store, error) {
 	if c.s.o.Store == nil {
-		return nil, nil, nil, errNoStore()
+		return nil, &apiError{http.StatusServiceUnavailable, "store_unavailable", "There is no store: set stores.ledger to sqlite:PATH or postgres://…, and put ledger into the chain."}
 	}
-	ctx, stop := context.WithTimeout(c.r.Context(), storeTimeout)
-	return c.s.o.Store, ctx, stop, nil
-}
-
-func errNoStore() error {
-	return &apiError{http.StatusServiceUnavailable, "store_unavailable", "There is no store: set stores.ledger to sqlite:PATH or postgres://…, and put ledger into the chain."}
+	return c.s.o.Store, nil
 }
 
 // entry is what the audit says of the change that this call makes. Every handler of a route with an action writes it once.

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -92,9 +91,8 @@ func (c *call) listTenants() error {
 		return err
 	}
 	stored := map[tenant.ID]*store.Tenant{}
-	if s, ctx, stop, err := c.store(); err == nil {
-		defer stop()
-		_, list, err := s.Tenants(ctx, 0)
+	if s, err := c.store(); err == nil {
+		_, list, err := s.Tenants(c.ctx, 0)
 		if err != nil {
 			return err
 		}
@@ -134,15 +132,14 @@ func (c *call) listTenants() error {
 func (c *call) found() (t store.Tenant, line TenantLine, err error) {
 	id := c.tenant()
 	f, filed := c.file(id)
-	s, ctx, stop, err := c.store()
+	s, err := c.store()
 	if err != nil {
 		if filed {
 			return f.Tenant, lineOf(&f.Tenant, &f), nil
 		}
 		return t, line, err
 	}
-	defer stop()
-	t, err = s.Tenant(ctx, id)
+	t, err = s.Tenant(c.ctx, id)
 	if filed { // whatever the store says
 		line = lineOf(&f.Tenant, &f)
 		line.Twice = err == nil
@@ -155,9 +152,6 @@ func (c *call) found() (t store.Tenant, line TenantLine, err error) {
 }
 
 func (c *call) showTenant() error {
-	if err := c.asks(); err != nil {
-		return err
-	}
 	t, line, err := c.found()
 	if err != nil {
 		return err
@@ -189,16 +183,18 @@ func (c *call) unowned(id tenant.ID) error {
 	return &ownedError{apiError{http.StatusConflict, "file_owned", message + "."}, f.File, f.Line}
 }
 
-// mine is the store's tenant that the path names, and that may be changed.
-func (c *call) mine(ctx context.Context, s store.Store) (store.Tenant, error) {
+// mine is the store, and its tenant that the path names and that may be changed.
+func (c *call) mine() (s store.Store, t store.Tenant, err error) {
 	if err := c.unowned(c.tenant()); err != nil {
-		return store.Tenant{}, err
+		return nil, t, err
 	}
-	t, err := s.Tenant(ctx, c.tenant())
-	if errors.Is(err, store.ErrNotFound) {
+	if s, err = c.store(); err != nil {
+		return nil, t, err
+	}
+	if t, err = s.Tenant(c.ctx, c.tenant()); errors.Is(err, store.ErrNotFound) {
 		err = noTenant(c.tenant())
 	}
-	return t, err
+	return s, t, err
 }
 
 // idForm is what tenant files may be called.
@@ -208,11 +204,10 @@ func (c *call) createTenant() error {
 	if err := c.asks(); err != nil {
 		return err
 	}
-	s, ctx, stop, err := c.store()
+	s, err := c.store()
 	if err != nil {
 		return err
 	}
-	defer stop()
 	m := members{}
 	if err := c.body(&m); err != nil {
 		return err
@@ -231,15 +226,15 @@ func (c *call) createTenant() error {
 	if t.Spec, err = specFrom(id, m); err != nil {
 		return err
 	}
-	return c.put(ctx, s, t, "", http.StatusCreated)
+	return c.put(s, t, "", http.StatusCreated)
 }
 
 // put checks a tenant, keeps it, and answers with it. before is the spec that it replaces.
-func (c *call) put(ctx context.Context, s store.Store, t store.Tenant, before string, status int) (err error) {
+func (c *call) put(s store.Store, t store.Tenant, before string, status int) (err error) {
 	if err := c.check(t); err != nil {
 		return err
 	}
-	if t.Revision, err = s.PutTenant(ctx, t, c.entry(string(t.ID), before, sum(t.Spec))); err != nil {
+	if t.Revision, err = s.PutTenant(c.ctx, t, c.entry(string(t.ID), before, sum(t.Spec))); err != nil {
 		return err
 	}
 	c.changed(t.ID, string(t.ID))
@@ -248,12 +243,7 @@ func (c *call) put(ctx context.Context, s store.Store, t store.Tenant, before st
 
 // change replaces the spec of the tenant that the path names, if it is of the revision that the client has seen.
 func (c *call) change(m members, merge func(old, said members) members) error {
-	s, ctx, stop, err := c.store()
-	if err != nil {
-		return err
-	}
-	defer stop()
-	t, err := c.mine(ctx, s)
+	s, t, err := c.mine()
 	if err != nil {
 		return err
 	}
@@ -268,13 +258,10 @@ func (c *call) change(m members, merge func(old, said members) members) error {
 	if t.Spec, err = specFrom(t.ID, merge(old, m)); err != nil {
 		return err
 	}
-	return c.put(ctx, s, t, before, http.StatusOK)
+	return c.put(s, t, before, http.StatusOK)
 }
 
 func (c *call) changeTenant() error {
-	if err := c.asks(); err != nil {
-		return err
-	}
 	m := members{}
 	if err := c.body(&m); err != nil {
 		return err
@@ -285,9 +272,6 @@ func (c *call) changeTenant() error {
 // changing replaces one member of the spec.
 func changing(member string) func(*call) error {
 	return func(c *call) error {
-		if err := c.asks(); err != nil {
-			return err
-		}
 		var said json.RawMessage
 		if err := c.body(&said); err != nil {
 			return err
@@ -300,19 +284,11 @@ func changing(member string) func(*call) error {
 }
 
 func (c *call) deleteTenant() error {
-	if err := c.asks(); err != nil {
-		return err
-	}
-	s, ctx, stop, err := c.store()
+	s, t, err := c.mine()
 	if err != nil {
 		return err
 	}
-	defer stop()
-	t, err := c.mine(ctx, s)
-	if err != nil {
-		return err
-	}
-	if err := s.DeleteTenant(ctx, t.ID, c.entry(string(t.ID), sum(t.Spec), "")); err != nil {
+	if err := s.DeleteTenant(c.ctx, t.ID, c.entry(string(t.ID), sum(t.Spec), "")); err != nil {
 		return err
 	}
 	c.changed(t.ID, string(t.ID))

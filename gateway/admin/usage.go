@@ -50,12 +50,11 @@ func (c *call) usage() error {
 	if err != nil {
 		return err
 	}
-	s, ctx, stop, err := c.store()
+	s, err := c.store()
 	if err != nil {
 		return err
 	}
-	defer stop()
-	list, err := s.Usage(ctx, whose, q)
+	list, err := s.Usage(c.ctx, whose, q)
 	if err != nil {
 		return err
 	}
@@ -182,12 +181,11 @@ func (c *call) audit() error {
 	if err != nil {
 		return err
 	}
-	s, ctx, stop, err := c.store()
+	s, err := c.store()
 	if err != nil {
 		return err
 	}
-	defer stop()
-	list, next, err := s.Entries(ctx, whose, q)
+	list, next, err := s.Entries(c.ctx, whose, q)
 	if err != nil {
 		return err
 	}
