@@ -1,10 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
+	"github.com/sluice-ai/sluice/plugins/cache/embed"
 	"github.com/sluice-ai/sluice/plugins/cache/pairs"
+	"github.com/sluice-ai/sluice/plugins/cache/text"
 )
 
 // edits makes pairs of the questions that are there: a typo, filler or another frame leaves a question the same.
@@ -49,4 +53,55 @@ func typed(rnd *rand.Rand, s string) string {
 		words[i] = string(w)
 	}
 	return strings.Join(words, " ")
+}
+
+// strangers puts every head together with the questions of other groups that are nearest to it: most questions that a
+// cache compares are less alike than those that were written to be confused.
+func strangers(ps []pairs.Pair, each int) []pairs.Pair {
+	type question struct {
+		text, group string
+		vector      []float32
+	}
+	var all []question
+	seen := make(map[string]bool)
+	for _, p := range ps {
+		for _, s := range []string{p.A, p.B} {
+			if !seen[s] {
+				seen[s] = true
+				v := make([]float32, embed.BuiltinDim)
+				embed.Builtin{}.EmbedText(text.Parse(s), v)
+				all = append(all, question{s, p.Group, v})
+			}
+		}
+	}
+	type found struct {
+		at     int
+		cosine float32
+	}
+	var out []pairs.Pair
+	for _, q := range all {
+		if q.text != q.group {
+			continue
+		}
+		var near []found
+		for i, o := range all {
+			if o.group == q.group {
+				continue
+			}
+			var c float32
+			for k, x := range q.vector {
+				c += x * o.vector[k]
+			}
+			if c > .3 {
+				near = append(near, found{i, c})
+			}
+		}
+		slices.SortFunc(near, func(a, b found) int { return cmp.Or(cmp.Compare(b.cosine, a.cosine), cmp.Compare(a.at, b.at)) })
+		for _, f := range near[:min(each, len(near))] {
+			if f.cosine < .97 {
+				out = append(out, pairs.Pair{A: q.text, B: all[f.at].text, Group: q.group, Topic: "stranger"})
+			}
+		}
+	}
+	return out
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/sluice-ai/sluice/plugins/cache/embed"
@@ -35,7 +36,7 @@ func main() {
 	out := flag.String("o", "", "file to write; none is written without it")
 	test := flag.Bool("test", false, "measure on the test part too")
 	evals := flag.String("eval", "", "comma-separated files to measure on")
-	trees := flag.Int("trees", 240, "number of trees")
+	trees := flag.Int("trees", 320, "number of trees")
 	show := flag.Int("show", 0, "print that many mistakes of the development part")
 	skip := flag.String("skip", "", "comma-separated topics to leave out of training and measure on")
 	flag.Parse()
@@ -61,13 +62,15 @@ func run(out string, test bool, evals string, trees, show int, skip string) erro
 		}
 		parts[part] = append(parts[part], p)
 	}
-	train := prepare(append(parts[pairs.Train], edits(parts[pairs.Train])...))
+	own := parts[pairs.Train]
+	train := prepare(slices.Concat(own, edits(own), strangers(own, 4)))
 	balance(train)
 	dev := prepare(parts[pairs.Dev])
 	m := boost(train, trees)
 	calibrate(m, dev)
 	report("train", m, train)
 	report("dev", m, dev)
+	report("mixed", m, slices.Concat(dev, prepare(strangers(parts[pairs.Dev], 6))))
 	mistakes(m, dev, show)
 	if os.Getenv("SHOWTRAIN") != "" {
 		mistakes(m, train, show*4)

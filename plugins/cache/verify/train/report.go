@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log"
 	"math"
@@ -16,10 +17,12 @@ import (
 func report(name string, m *verify.Model, s []sample) {
 	guarded := make([]float64, len(s))
 	plain := make([]float64, len(s))
+	cosine := make([]float64, len(s))
 	n := map[string][2]int{}
 	for i := range s {
 		plain[i] = m.Raw(&s[i].f)
 		guarded[i] = plain[i]
+		cosine[i] = float64(s[i].f[verify.Cosine])
 		if s[i].refused != "" {
 			guarded[i] = math.Inf(-1)
 			c := n[s[i].refused]
@@ -31,7 +34,8 @@ func report(name string, m *verify.Model, s []sample) {
 			n[s[i].refused] = c
 		}
 	}
-	log.Printf("%-10s model  %s", name, curve(s, plain))
+	log.Printf("%-10s cosine %s", name, curve(s, cosine))
+	log.Printf("%-10s model  %s", "", curve(s, plain))
 	log.Printf("%-10s +guard %s", "", curve(s, guarded))
 	if len(n) > 0 {
 		var names []string
@@ -84,37 +88,26 @@ func wilson(k, n int) (lo, hi float64) {
 	return (mid - half) / (1 + z*z/x), (mid + half) / (1 + z*z/x)
 }
 
-// mistakes prints the different pairs with the highest scores, and same ones from the middle.
+// mistakes prints the different pairs with the highest scores, the same ones with scores below those, and the same
+// ones that a guard refuses.
 func mistakes(m *verify.Model, s []sample, n int) {
-	if n == 0 {
-		return
-	}
 	sorted := slices.Clone(s)
-	slices.SortFunc(sorted, func(a, b sample) int {
-		if m.Raw(&a.f) > m.Raw(&b.f) {
-			return -1
-		}
-		return 1
-	})
-	left := n
+	slices.SortStableFunc(sorted, func(a, b sample) int { return cmp.Compare(m.Raw(&b.f), m.Raw(&a.f)) })
+	wrong, missed, refused := 0, 0, 0
 	for i := range sorted {
-		if p := &sorted[i]; !p.pair.Same && p.refused == "" && left > 0 {
-			left--
-			log.Printf("  - %.3f %s | %s", m.Probability(&p.f), p.pair.A, p.pair.B)
+		p := &sorted[i]
+		show := func(mark string, count *int) {
+			if *count++; *count <= n {
+				log.Printf("  %s %.3f %s %s | %s", mark, m.Probability(&p.f), p.refused, p.pair.A, p.pair.B)
+			}
 		}
-	}
-	left = n
-	for i := range sorted {
-		if p := &sorted[len(sorted)-1-i]; p.pair.Same && left > 0 {
-			left--
-			log.Printf("  + %.3f %s %s | %s", m.Probability(&p.f), p.refused, p.pair.A, p.pair.B)
-		}
-	}
-	left = n
-	for i := range sorted {
-		if p := &sorted[i]; p.pair.Same && p.refused != "" && left > 0 {
-			left--
-			log.Printf("  ! %.3f %s %s | %s", m.Probability(&p.f), p.refused, p.pair.A, p.pair.B)
+		switch {
+		case !p.pair.Same && p.refused == "":
+			show("-", &wrong)
+		case p.pair.Same && p.refused != "":
+			show("!", &refused)
+		case p.pair.Same && wrong > len(s)/100:
+			show("+", &missed)
 		}
 	}
 }
