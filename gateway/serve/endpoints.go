@@ -57,6 +57,11 @@ func Endpoints() []gateway.Endpoint {
 		{Name: "models.list", Method: get, Path: "/v1/models", Dialect: messages, Policy: callers, Body: nothing, Model: none},
 		{Name: "models.retrieve", Method: get, Path: "/v1/models/{id...}", Dialect: messages, Policy: callers, Body: nothing, Model: none},
 
+		{Name: "files.create", Method: post, Forward: "/files", Dialect: messages, Policy: callers, Body: form, Model: none},
+		{Name: "files.list", Method: get, Forward: "/files", Dialect: messages, Policy: callers, Body: nothing, Model: none},
+		{Name: "files.retrieve", Method: get, Forward: "/files/{id}", Dialect: messages, Policy: callers, Body: nothing, Model: none},
+		{Name: "files.delete", Method: del, Forward: "/files/{id}", Dialect: messages, Policy: callers, Body: nothing, Model: none},
+
 		// Who asks for a token says who it is in the body. See plugin auth.
 		{Name: "oauth.token", Method: post, Path: "/oauth/token", Dialect: oauth, Policy: gateway.Public, Body: params, Model: none},
 		{Name: "oauth.revoke", Method: post, Path: "/oauth/revoke", Dialect: oauth, Policy: gateway.Public, Body: params, Model: none},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/wire"
+	"github.com/sluice-ai/sluice/gateway/wire/anthropic"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
@@ -111,22 +112,43 @@ func (c *call) createFile() answer {
 		return *bad
 	case content == nil:
 		return c.wrong("file", "is required")
-	case f["purpose"] == "":
+	case f["purpose"] == "" && c.dialect != wire.Anthropic: // whose clients do not say it
 		return c.wrong("purpose", "is required")
 	}
-	return c.json(c.add(name, f["purpose"], content))
+	return c.described(c.add(name, f["purpose"], content))
+}
+
+// described answers with what is known of a file.
+func (c *call) described(f *file) answer {
+	if c.dialect != wire.Anthropic {
+		return c.json(f)
+	}
+	d := f.forClaude()
+	return answer{status: 200, contentType: applicationJSON, body: anthropic.AppendFile(nil, &d)}
+}
+
+func (f *file) forClaude() anthropic.File {
+	return anthropic.File{ID: f.ID, Name: f.Filename, Bytes: int64(f.Bytes), Created: f.Created}
 }
 
 func (c *call) listFiles() answer {
 	a := &c.engine.archive
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return c.json(page(a.files, func(f *file) (id, owner string) { return f.ID, f.owner }, c.tenant))
+	list := page(a.files, func(f *file) (id, owner string) { return f.ID, f.owner }, c.tenant)
+	if c.dialect != wire.Anthropic {
+		return c.json(list)
+	}
+	described := make([]anthropic.File, len(list.Data))
+	for i, f := range list.Data {
+		described[i] = f.forClaude()
+	}
+	return answer{status: 200, contentType: applicationJSON, body: anthropic.AppendFiles(nil, described, list.More)}
 }
 
 func (c *call) retrieveFile() answer {
 	if f := c.file(c.id); f != nil {
-		return c.json(f)
+		return c.described(f)
 	}
 	return c.missing("file")
 }
@@ -145,6 +167,9 @@ func (c *call) deleteFile() answer {
 	for i, f := range a.files {
 		if same(f.ID, c.id) && f.owner == c.tenant {
 			a.files = append(a.files[:i:i], a.files[i+1:]...)
+			if c.dialect == wire.Anthropic {
+				return answer{status: 200, contentType: applicationJSON, body: anthropic.AppendDeleted(nil, c.id)}
+			}
 			return c.json(deleted{c.id, "file", true})
 		}
 	}

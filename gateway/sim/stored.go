@@ -91,13 +91,30 @@ func (s *shelf) whole(tenant string, r *chat.Request) (*chat.Request, error) {
 	return responses.Continue(r, responses.Conversation(before.request, before.reply)), nil
 }
 
-// response shows a response. It is complete when it is made, so to cancel it changes nothing.
+// response shows a response, or tells it as a stream. It is complete when it is made, so to cancel it changes nothing.
 func (c *call) response() answer {
 	r := c.engine.stored.find(place{c.tenant, c.id})
 	if r == nil {
 		return c.missing("response")
 	}
-	return answer{status: 200, contentType: applicationJSON, body: responses.AppendReply(nil, r.said, r.reply)}
+	body := responses.AppendReply(nil, r.said, r.reply)
+	if c.method != "GET" {
+		return answer{status: 200, contentType: applicationJSON, body: body}
+	}
+	stream, after, err := responses.ReadReplay(c.query)
+	switch {
+	case err != nil:
+		return c.refuse(400, badRequest(err))
+	case !stream:
+		return answer{status: 200, contentType: applicationJSON, body: body}
+	}
+	var batch chat.Batch
+	responses.Replay(&batch, body, after)
+	var list [][]byte
+	for _, data, ok := batch.Next(); ok; _, data, ok = batch.Next() {
+		list = append(list, data)
+	}
+	return c.events(list...)
 }
 
 func (c *call) deleteResponse() answer {

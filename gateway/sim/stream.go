@@ -60,7 +60,7 @@ func (st *stream) begin() error {
 	if v := s.retry(); v != "" {
 		st.reply.Header = []gateway.Field{{Name: "retry-after", Value: v}}
 	}
-	if bytes := st.x.Request.Endpoint.Bytes; !bytes && s.status < 300 && !s.mute() && st.x.Request.Stream() != s.events() {
+	if e := st.x.Request.Endpoint; !e.Bytes && e.Method == "POST" && s.status < 300 && !s.mute() && st.x.Request.Stream() != s.events() {
 		return errNoStream
 	}
 	switch st.pending = st.advance(); {

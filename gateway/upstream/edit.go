@@ -31,8 +31,11 @@ func (st *stream) edit() ([]peek.Edit, error) {
 	x, p := st.x, st.p
 	body := x.Request.Body()
 	e := x.Request.Edits(st.edits[:0], st.attempt.Model, st.strip)
-	if x.Request.ContentType() != "" {
-		return e, nil // of a form nothing else is read: files arrive as they are
+	if x.Request.ContentType() != "" { // of a form nothing else is read: files arrive as they are
+		if st.r.asksFiles(x) {
+			e = purpose(e, body)
+		}
+		return e, nil
 	}
 	n := len(e)
 	if st.attempt.MaxTokens > 0 {
@@ -248,7 +251,7 @@ type idEnds struct {
 func (h *idEnds) object(v []byte) {
 	peek.Each(v, func(key, val []byte) bool {
 		switch string(key) {
-		case "id", "input_file_id", "output_file_id", "error_file_id", "first_id", "last_id", "previous_response_id":
+		case "id", "input_file_id", "output_file_id", "error_file_id", "first_id", "last_id", "next_page", "previous_response_id":
 			if len(val) > 2 && val[0] == '"' {
 				at := cap(h.data) - cap(val) + len(val) - 1
 				h.e = append(h.e, peek.Edit{At: at, End: at, Text: h.text})

@@ -59,7 +59,7 @@ func (k *Kind) routes(c *Config) map[string]*route {
 	speaks := slices.IndexFunc(endpoints, func(e gateway.Endpoint) bool { return e.Name == k.speaks() })
 	for i := range endpoints {
 		e := &endpoints[i]
-		if _, ok := serves[e.Name]; e.Forward == "" || !ok {
+		if _, ok := serves[e.Name]; e.Forward == "" || !ok || table[e.Name] != nil { // where callers speak two dialects, providers speak the first
 			continue
 		}
 		r := &route{native: serves[e.Name], method: e.Method}
@@ -127,7 +127,11 @@ func (r *route) query(x *gateway.Exchange) string {
 		}
 		return x.Request.Query
 	}
-	parts := strings.Split(x.Request.Query, "&")
+	query := x.Request.Query
+	if r.asksFiles(x) {
+		query = page(query)
+	}
+	parts := strings.Split(query, "&")
 	for i, p := range parts {
 		if strings.HasPrefix(p, "after=") || strings.HasPrefix(p, "before=") {
 			parts[i], _ = gateway.SplitID(escapedMark.Replace(p))

@@ -173,6 +173,8 @@ func (st *stream) begin(s *sender, t *translation, edits []peek.Edit) error {
 		st.reply.Failure = st.failNative
 	}
 	switch {
+	case st.r.asksFiles(st.x):
+		return st.asFiles()
 	case st.mended():
 		ev, _ := st.Next() // it is there
 		return st.render(ev.Data)

@@ -92,7 +92,7 @@ func held(x *gateway.Exchange) (id, holder string, kept bool) {
 		return r.Member(`"input_file_id"`), "", false
 	case strings.HasSuffix(r.Endpoint.Name, ".list"): // it goes on behind, or before, what was listed
 		if q, err := url.ParseQuery(r.Query); err == nil {
-			id = cmp.Or(q.Get("after"), q.Get("before"))
+			id = cmp.Or(q.Get("after"), q.Get("before"), q.Get("after_id"), q.Get("page")) // the last two are Anthropic's
 		}
 	default:
 		id = r.Param

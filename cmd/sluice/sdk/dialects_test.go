@@ -136,6 +136,7 @@ var more = []struct {
 	see  func(*talk)
 }{
 	{"stored answers", func(k speaker) bool { return k.api == responsesAPI && strings.HasPrefix(k.name, "openai") }, (*talk).stored},
+	{"stored answers as streams", func(k speaker) bool { return k.name == "openai-go-responses" }, (*talk).replayed},
 	{"loops", speaker.loops, (*talk).loops},
 	{"counts of tokens", func(k speaker) bool { return k.done == newMessages.done }, (*talk).counts},
 	{"models", func(k speaker) bool { return k.done == newMessages.done }, (*talk).models},
@@ -406,6 +407,14 @@ func (d *talk) stored() {
 	}
 	if a.Error == nil || a.Error.Status != 404 || a.Error.Class != d.class(404) {
 		d.Errorf("after it was deleted: %+v", a.Error)
+	}
+}
+
+// An answer that is kept is told again as a stream, and the rest of one to who has lost that.
+func (d *talk) replayed() {
+	a, _ := d.await(3, func() seen { return d.ask(d.Context(), d.with("replay", "sim-fast", "repeat after me: "+said)) })
+	if a.Error != nil {
+		d.Errorf("%+v", a.Error)
 	}
 }
 

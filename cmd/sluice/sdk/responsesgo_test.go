@@ -54,6 +54,11 @@ func (o responsesGo) ask(ctx context.Context, q question) (a seen) {
 		err = o.parse(r, &a, streamed)
 	case "stored":
 		err = o.stored(ctx, &c, r, &a)
+	case "replay":
+		var first *responses.Response
+		if first, err = unary(r); err == nil {
+			err = o.replayed(ctx, &c, first)
+		}
 	case "abandon":
 		ask := unary
 		if q.Stream {
@@ -202,6 +207,38 @@ func (o responsesGo) stored(ctx context.Context, c *openai.Client, r responses.R
 	}
 	_, err = c.Responses.Get(ctx, first.ID, responses.ResponseGetParams{})
 	return err
+}
+
+// replayed asks for an answer once more, as a stream, and for the rest of that.
+func (responsesGo) replayed(ctx context.Context, c *openai.Client, first *responses.Response) error {
+	for _, after := range []int64{-1, 2} {
+		var q responses.ResponseGetParams
+		if after >= 0 {
+			q.StartingAfter = openai.Int(after)
+		}
+		// The client says "stream" in a body, where no server looks for it in a GET.
+		stream := c.Responses.GetStreaming(ctx, first.ID, q, option.WithQuery("stream", "true"))
+		text, end, number := "", "", after
+		for ; stream.Next(); number++ {
+			e := stream.Current()
+			if e.SequenceNumber != number+1 {
+				return fmt.Errorf("event %d comes behind %d", e.SequenceNumber, number)
+			}
+			if e.Type == "response.output_text.delta" {
+				text += e.Delta
+			}
+			if e.Type == "response.completed" {
+				end = e.Response.OutputText()
+			}
+		}
+		if err := stream.Err(); err != nil {
+			return err
+		}
+		if text != first.OutputText() || end != text {
+			return fmt.Errorf("behind event %d it says %q, and %q at its end", after, text, end)
+		}
+	}
+	return nil
 }
 
 func (responsesGo) failure(err error) *failure {

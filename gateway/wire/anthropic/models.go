@@ -1,10 +1,6 @@
 package anthropic
 
-import (
-	"time"
-
-	"github.com/sluice-ai/sluice/gateway/wire/chat"
-)
+import "github.com/sluice-ai/sluice/gateway/wire/chat"
 
 // AppendModels adds a page of a list of models, the body of GET /v1/models; more says that others come behind it.
 func AppendModels(dst []byte, models []chat.Model, more bool) []byte {
@@ -31,7 +27,7 @@ func AppendModel(dst []byte, m chat.Model) []byte {
 	w.text("type", "model")
 	w.text("id", m.ID)
 	w.text("display_name", m.ID)
-	w.text("created_at", time.Unix(m.Created, 0).UTC().Format(time.RFC3339))
+	w.text("created_at", timeOf(m.Created))
 	w.raw("}")
 	return w.b
 }
