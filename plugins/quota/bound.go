@@ -49,11 +49,14 @@ func promptBound(r *gateway.Request, m *catalog.Model) (tokens int64, ok bool) {
 // isPlain says of a conversation that it is certainly nothing but text, without decoding it: nothing stands in it that has more
 // in it than text and steering words, in any dialect. Most are. What follows each quotation mark is looked at once, and what is
 // before it.
-func isPlain(body []byte) bool {
+func isPlain(body []byte) bool { return !hasMarks(body, true) }
+
+// hasMarks looks for marks: for all, or for those alone that can bring more into a prompt than they are themselves.
+func hasMarks(body []byte, all bool) bool {
 	for at := bytes.IndexByte(body, '"'); at >= 0; {
 		before, behind := body[:at], body[at+1:]
-		if bytes.HasSuffix(before, []byte("_url")) || bytes.HasSuffix(before, []byte("_id")) || beginsMore(behind) {
-			return false
+		if all && (bytes.HasSuffix(before, []byte("_url")) || bytes.HasSuffix(before, []byte("_id"))) || beginsMore(behind, all) {
+			return true
 		}
 		next := bytes.IndexByte(behind, '"')
 		if next < 0 {
@@ -61,40 +64,59 @@ func isPlain(body []byte) bool {
 		}
 		at += 1 + next
 	}
-	return !bytes.Contains(body, []byte(`\u00`)) // nor does anything of it hide behind an escape
+	return bytes.Contains(body, []byte(`\u00`)) // what may hide behind an escape
 }
 
 // beginsMore says whether a name, or a text, begins as those do that bring more than text.
-func beginsMore(b []byte) bool {
+func beginsMore(b []byte, all bool) bool {
 	if len(b) == 0 {
 		return false
 	}
 	for _, mark := range marks[b[0]&0x1f] {
-		if len(b) >= len(mark) && string(b[:len(mark)]) == mark {
+		if (all || mark.brings) && len(b) >= len(mark.word) && string(b[:len(mark.word)]) == mark.word {
 			return true
 		}
 	}
 	return false
 }
 
-// marks are the words that beginsMore looks for, by the low bits of their first letter.
-var marks = [32][]string{
-	'a' & 0x1f: {`audio`},
-	'c' & 0x1f: {`conversation"`, `container"`},
-	'd' & 0x1f: {`document`, `data"`},
-	'f' & 0x1f: {`file`, `functions"`},
-	'i' & 0x1f: {`image`, `input_`},
-	'm' & 0x1f: {`mcp`},
-	'p' & 0x1f: {`plugins"`, `previous_response_id"`, `prompt"`},
-	's' & 0x1f: {`source"`},
-	't' & 0x1f: {`tools"`},
-	'u' & 0x1f: {`url"`},
-	'v' & 0x1f: {`video`},
-	'w' & 0x1f: {`web_search`},
+// mark is a word that beginsMore looks for.
+type mark struct {
+	word   string
+	brings bool // what the request does not have
+}
+
+// marks are by the low bits of their first letter.
+var marks = [32][]mark{
+	'a' & 0x1f: {{`audio`, true}},
+	'c' & 0x1f: {{`conversation"`, true}, {`container"`, true}, {`code_`, true}},
+	'd' & 0x1f: {{`document`, true}, {`data"`, false}},
+	'f' & 0x1f: {{`file`, true}, {`functions"`, false}},
+	'i' & 0x1f: {{`image`, true}, {`input_`, false}, {`input_image`, true}, {`input_file`, true}, {`input_audio`, true}},
+	'm' & 0x1f: {{`mcp`, true}},
+	'p' & 0x1f: {{`plugins"`, true}, {`previous_response_id"`, true}, {`prompt"`, true}},
+	's' & 0x1f: {{`source"`, false}},
+	't' & 0x1f: {{`tools"`, false}},
+	'u' & 0x1f: {{`url"`, false}},
+	'v' & 0x1f: {{`video`, true}},
+	'w' & 0x1f: {{`web_`, true}},
 }
 
 // isOpaque says whether a conversation has more in it than its text.
 func isOpaque(q *chat.Request) bool {
+	if isUnseen(q) {
+		return true
+	}
+	for i := range q.Messages {
+		if hasMore(q.Messages[i].Parts) {
+			return true
+		}
+	}
+	return false
+}
+
+// isUnseen says whether a conversation refers to something that becomes a part of its prompt.
+func isUnseen(q *chat.Request) bool {
 	if q.Previous != "" {
 		return true
 	}
@@ -105,11 +127,6 @@ func isOpaque(q *chat.Request) bool {
 	}
 	for i := range q.Tools {
 		if q.Tools[i].Kind == chat.Hosted {
-			return true
-		}
-	}
-	for i := range q.Messages {
-		if hasMore(q.Messages[i].Parts) {
 			return true
 		}
 	}

@@ -113,6 +113,12 @@ func newSite(t *testing.T, who *gateway.Tenant, c *quota.Config, models map[stri
 	p, _ := gatewaytest.Build(t, quota.Spec(meters), settings)
 	known, err := catalog.New([]catalog.Entry{
 		{Provider: "p", Name: "*", Context: 100_000, Output: 50_000, Prices: []catalog.Price{{Input: "10", Output: "20"}}},
+		{Provider: "p", Name: "painter", Prices: []catalog.Price{{Image: "0.04"}}},
+		{Provider: "p", Name: "drawer", Prices: []catalog.Price{{Input: "5", InputImage: "8", Output: "10", OutputImage: "32"}}},
+		{Provider: "p", Name: "reader", Prices: []catalog.Price{{Characters: "15"}}},
+		{Provider: "p", Name: "voice", Prices: []catalog.Price{{Input: "0.6", Output: "12"}}},
+		{Provider: "p", Name: "ear", Prices: []catalog.Price{{Hour: "0.36"}}},
+		{Provider: "p", Name: "ears", Context: 16_000, Prices: []catalog.Price{{Input: "1.25", InputAudio: "3", Output: "5"}}},
 		{Provider: "p", Name: "listed", Context: 100_000, Output: 50_000, Prices: []catalog.Price{{Input: "10", Output: "20"}}},
 	})
 	if err != nil {

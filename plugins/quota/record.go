@@ -2,6 +2,7 @@ package quota
 
 import (
 	"errors"
+	"math"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -76,7 +77,7 @@ func price(a *gateway.Attempt, prompt, answer int64, tier string) catalog.Cost {
 // than that is charged, and the limit is always sent, because the provider may not read the one that the request has.
 func (r *record) reserveMost(a *gateway.Attempt) *gateway.Error {
 	q := &r.x.Request
-	prompt, ok := promptBound(q, a.Known)
+	prompt, ok := r.prompt(a)
 	if !ok {
 		return unbounded("its prompt is not all in it, or is no text")
 	}
@@ -90,8 +91,12 @@ func (r *record) reserveMost(a *gateway.Attempt) *gateway.Error {
 			return unpriced(r.model())
 		}
 		if no, ok = r.reserve(a, c.Picodollars); ok {
-			if a.Capped = strict; strict || try > 0 {
+			switch a.Capped = strict; {
+			case strict, try > 0:
 				a.MaxTokens = each
+			case q.AnswerTokens() <= 0 && each > 0: // it may be longer than what is reserved
+				amount := r.purse.Affordable(r.x.Context())
+				a.MaxTokens = r.left(a, c.Picodollars+min(amount, math.MaxInt64-c.Picodollars), prompt, answers, tier)
 			}
 			return nil
 		}
@@ -99,16 +104,51 @@ func (r *record) reserveMost(a *gateway.Attempt) *gateway.Error {
 			break
 		}
 		amount := r.purse.Affordable(r.x.Context())
-		left := most(each, func(n int64) bool {
-			c := price(a, prompt, n*answers, tier)
-			return c.Known && c.Picodollars <= amount
-		})
+		left := most(each, r.fits(a, amount, prompt, answers, tier))
 		if left < leastAnswer {
 			break
 		}
 		each = left
 	}
 	return r.lacks(&no)
+}
+
+// fits says of the length of each answer whether an amount pays for it.
+func (r *record) fits(a *gateway.Attempt, amount, prompt, answers int64, tier string) func(int64) bool {
+	return func(n int64) bool {
+		c := price(a, prompt, n*answers, tier)
+		return c.Known && c.Picodollars <= amount
+	}
+}
+
+// left is how long each answer may be if all that is left is spent on it; 0 if that is as long as the model's can be.
+func (r *record) left(a *gateway.Attempt, amount, prompt, answers int64, tier string) int64 {
+	longest := int64(gateway.MostAnswer)
+	if a.Known.Output > 0 {
+		longest = min(longest, a.Known.Output)
+	}
+	fits := r.fits(a, amount, prompt, answers, tier)
+	if fits(longest) {
+		return 0
+	}
+	return most(longest, fits)
+}
+
+// prompt is how many tokens of a prompt are paid for before it is sent. Under a strict budget, and where no more can be paid for
+// later, they are as many as it can be, if that can be told from what was sent; else as many as it likely is.
+func (r *record) prompt(a *gateway.Attempt) (tokens int64, ok bool) {
+	q := &r.x.Request
+	if r.mode == tenant.Strict {
+		return promptBound(q, a.Known)
+	}
+	n := outside(q)
+	if n == 0 && !q.Stream() {
+		return promptBound(q, a.Known)
+	}
+	if n += a.Prompt; a.Known != nil && a.Known.Context > 0 {
+		n = min(n, a.Known.Context)
+	}
+	return n, true
 }
 
 // most is the largest number below n that fits, if all smaller ones do; 0 if none does.
@@ -136,7 +176,8 @@ func (r *record) reserveLease(a *gateway.Attempt) *gateway.Error {
 	q := &r.x.Request
 	tier := q.Member(`"service_tier"`)
 	piece := r.p.c.Lease * choices(q)
-	begin, next := a.Known.Most(a.Prompt, piece, tier), a.Known.Most(a.Prompt, 2*piece, tier)
+	prompt, _ := r.prompt(a)
+	begin, next := a.Known.Most(prompt, piece, tier), a.Known.Most(prompt, 2*piece, tier)
 	if !begin.Known || !next.Known {
 		return r.reserveGuess(a)
 	}
@@ -150,9 +191,7 @@ func (r *record) reserveLease(a *gateway.Attempt) *gateway.Error {
 
 // reserveGuess reserves an estimate. For what has no price it asks whether anything is left at all.
 func (r *record) reserveGuess(a *gateway.Attempt) *gateway.Error {
-	q := &r.x.Request
-	u := chat.Usage{Input: a.Prompt, Output: q.LikelyAnswer(), Provenance: chat.Estimated}
-	c := a.Known.Cost(u, q.Member(`"service_tier"`), a.Start.Time())
+	c := likely(&r.x.Request, a)
 	if !c.Known {
 		if r.mode != tenant.Warn && r.p.c.Unpriced == deny {
 			return unpriced(r.model())
