@@ -62,6 +62,7 @@ type adminClient struct {
 	base, token string
 	http        *http.Client
 	config      *config.Config // if it is its own
+	warn        func(text string)
 	close       func()
 }
 
@@ -84,7 +85,7 @@ func (f *adminFlags) open(c *cobra.Command) (*adminClient, error) {
 	}
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment}
 	return &adminClient{
-		base: strings.TrimRight(u.String(), "/"), token: os.Getenv("SLUICE_ADMIN_TOKEN"),
+		base: strings.TrimRight(u.String(), "/"), token: os.Getenv("SLUICE_ADMIN_TOKEN"), warn: func(text string) { c.PrintErrln(text) },
 		http:  &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		close: transport.CloseIdleConnections,
 	}, nil
@@ -125,7 +126,7 @@ func openInside(c *cobra.Command, path string) (*adminClient, error) {
 		_ = server.Serve(in) // it ends when it is closed
 	}()
 	transport := &http.Transport{DialContext: in.dial}
-	return &adminClient{base: "http://localhost", token: token, http: &http.Client{Transport: transport}, config: cfg, close: func() {
+	return &adminClient{base: "http://localhost", token: token, http: &http.Client{Transport: transport}, config: cfg, warn: func(string) {}, close: func() {
 		transport.CloseIdleConnections()
 		_ = server.Close()
 		<-done
@@ -301,6 +302,9 @@ func ask[T any](ctx context.Context, a *adminClient, e errand) (data T, next str
 	var answer admin.Answer[T]
 	if err := json.NewDecoder(reply.Body).Decode(&answer); err != nil {
 		return data, "", fmt.Errorf("%s is no admin listener: %w", a.base, err)
+	}
+	if answer.Pending != "" {
+		a.warn("warning: " + visible(answer.Pending))
 	}
 	return answer.Data, answer.Next, nil
 }

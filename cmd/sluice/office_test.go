@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"net"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/zap"
 
 	"github.com/sluice-ai/sluice/cmd/sluice/desk"
 	"github.com/sluice-ai/sluice/config"
@@ -30,15 +32,21 @@ func stored(ts *testscript.TestScript, file string) (*config.Config, store.Store
 	return cfg, s
 }
 
-// office FILE begins the admin listener of a configuration, with its store, and sets OFFICE to its address.
+// office FILE [stuck] begins the admin listener of a configuration, with its store, and sets OFFICE to its address. On a node that
+// is stuck no change takes effect.
 func office(ts *testscript.TestScript, _ bool, args []string) {
 	cfg, s := stored(ts, args[0])
 	tokens, err := desk.Tokens(cfg.Admin)
 	ts.Check(err)
-	server := admin.New(admin.Options{
+	o := admin.Options{
 		Metrics: prometheus.NewRegistry(), Health: func() admin.Health { return admin.Health{Ready: true} },
 		Tokens: tokens, Store: s, Files: desk.Files(func() *config.Config { return cfg }), Check: desk.Check, Mint: desk.Mint(config.Secret{}),
-	})
+		Log: zap.NewNop(),
+	}
+	if len(args) > 1 {
+		o.Apply = func(context.Context) error { return errors.New("stuck") }
+	}
+	server := admin.New(o)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
 	ts.Setenv("OFFICE", l.Addr().String())

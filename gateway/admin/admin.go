@@ -8,7 +8,8 @@
 //
 // What the API makes is kept in the store, each change together with its entry in the audit, in one transaction. Tenants of files
 // can be seen and not changed: that is 409 file_owned, with the file. Answers are {"data": …} with "next" where a list goes on
-// (?after=), but for those about targets, and errors {"error": {"message", "code"}}. Times are RFC 3339, in UTC. Money is a decimal
+// (?after=), but for those about targets, and errors {"error": {"message", "code"}}. A change that is made, but has no effect on
+// this node yet, is answered with 202 in place of 200 or 201, and with "pending", which says so. Times are RFC 3339, in UTC. Money is a decimal
 // number of dollars as a text, exactly. No answer has a secret, but for that of a new key, once.
 //
 //	GET  /admin/v1/targets                 what is known of each target; ?provider= &key= &model= choose

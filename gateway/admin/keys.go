@@ -128,8 +128,7 @@ func (c *call) createKey() error {
 	if _, err := s.PutKeys(c.ctx, t.ID, []store.Key{k}, c.entry(k.Name, "", k.Digest)); err != nil {
 		return err
 	}
-	c.changed(t.ID, k.Name)
-	return c.json(http.StatusCreated, Answer[NewKey]{Data: NewKey{Key: keyOf(&k), Secret: secret}})
+	return changed(c, t.ID, k.Name, http.StatusCreated, NewKey{Key: keyOf(&k), Secret: secret})
 }
 
 // mint makes a key for a tenant. What of its id can be in a key says whose it is.
@@ -214,8 +213,7 @@ func (c *call) rotateKey() error {
 	if _, err := s.PutKeys(c.ctx, t.ID, put, c.entry(k.Name, old.Digest, k.Digest)); err != nil {
 		return err
 	}
-	c.changed(t.ID, k.Name)
-	return c.json(http.StatusOK, Answer[NewKey]{Data: answer})
+	return changed(c, t.ID, k.Name, http.StatusOK, answer)
 }
 
 // key is the key that the path names, of a tenant that may be changed.
@@ -239,8 +237,7 @@ func (c *call) revokeKey() error {
 	if err := s.RevokeKey(c.ctx, t.ID, k.Name, c.entry(k.Name, k.Digest, "")); err != nil {
 		return err
 	}
-	c.changed(t.ID, k.Name)
-	return c.json(http.StatusOK, Answer[Done]{Data: Done{Done: true}})
+	return changed(c, t.ID, k.Name, http.StatusOK, Done{Done: true})
 }
 
 // revokeFamilies takes away the refresh tokens that came from a key, of a file or of the store. If there are none, nothing is
@@ -255,10 +252,10 @@ func (c *call) revokeFamilies() error {
 	if err != nil {
 		return err
 	}
-	if n > 0 {
-		c.changed(c.tenant(), name)
+	if n == 0 {
+		return c.json(http.StatusOK, Answer[Done]{})
 	}
-	return c.json(http.StatusOK, Answer[Done]{Data: Done{Done: n > 0, Count: n}})
+	return changed(c, c.tenant(), name, http.StatusOK, Done{Done: true, Count: n})
 }
 
 // revokeFamily takes away the refresh tokens of one grant.
@@ -275,6 +272,5 @@ func (c *call) revokeFamily() error {
 	if err != nil {
 		return err
 	}
-	c.changed(c.tenant(), name)
-	return c.json(http.StatusOK, Answer[Done]{Data: Done{Done: true}})
+	return changed(c, c.tenant(), name, http.StatusOK, Done{Done: true})
 }

@@ -241,17 +241,29 @@ func (c *call) entry(object, before, after string) store.Entry {
 	}
 }
 
-// changed makes a change of the store effective here, and leaves a line in the log. If this node cannot take it over now, it
-// does so with the next change that it hears of.
-func (c *call) changed(id tenant.ID, object string) {
+// changed makes a change of the store effective here, leaves a line in the log, and answers with what it has become. If this node
+// cannot take it over now, it is told so, with 202: the change is made, other nodes may have it, and this one tries again twice
+// a second.
+func changed[T any](c *call, id tenant.ID, object string, status int, data T) error {
+	a := Answer[T]{Data: data}
+	if !c.apply(id, object) {
+		status, a.Pending = http.StatusAccepted, "The change is in the store, but not in effect on this node yet, which tries again by itself. Its log says why."
+	}
+	return c.json(status, a)
+}
+
+// apply makes a change effective here, and says whether it is.
+func (c *call) apply(id tenant.ID, object string) bool {
 	c.s.o.Log.Info("admin change", zap.String("action", c.route.action), zap.String("tenant_id", string(id)), zap.String("object", object),
 		zap.String("who", c.by.name), zap.String("remote_addr", c.r.RemoteAddr))
 	if c.s.o.Apply == nil {
-		return
+		return true
 	}
-	if err := c.s.o.Apply(context.WithoutCancel(c.r.Context())); err != nil {
+	err := c.s.o.Apply(context.WithoutCancel(c.r.Context()))
+	if err != nil {
 		c.s.o.Log.Error("a change is in the store, but not yet in effect here", zap.String("action", c.route.action), zap.Error(err))
 	}
+	return err == nil
 }
 
 // json answers.
@@ -260,10 +272,11 @@ func (c *call) json(status int, value any) error {
 	return nil
 }
 
-// Answer is what the admin API answers to most things. Next is what ?after= continues a list with; "" after the last page.
+// Answer is what the admin API answers to most things.
 type Answer[T any] struct {
-	Data T      `json:"data"`
-	Next string `json:"next,omitempty"`
+	Data    T      `json:"data"`
+	Next    string `json:"next,omitempty"`    // what ?after= continues a list with; left out after the last page
+	Pending string `json:"pending,omitempty"` // why a change that was made has no effect on this node yet; the status is 202
 }
 
 // Done is the answer to what takes something away.

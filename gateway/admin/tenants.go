@@ -156,14 +156,15 @@ func (c *call) showTenant() error {
 	if err != nil {
 		return err
 	}
-	return c.answerTenant(http.StatusOK, &t, line)
+	return c.json(http.StatusOK, Answer[Tenant]{Data: c.tenantOf(&t, line)})
 }
 
-func (c *call) answerTenant(status int, t *store.Tenant, line TenantLine) error {
+// tenantOf is what is shown of a tenant. Its revision is the answer's ETag.
+func (c *call) tenantOf(t *store.Tenant, line TenantLine) Tenant {
 	if t.Revision > 0 {
 		c.w.Header().Set("ETag", `"`+strconv.FormatInt(t.Revision, 10)+`"`)
 	}
-	return c.json(status, Answer[Tenant]{Data: Tenant{line, specOf(t.Spec), keysOf(t.Keys)}})
+	return Tenant{line, specOf(t.Spec), keysOf(t.Keys)}
 }
 
 // unowned refuses changes of a tenant that a file defines.
@@ -237,8 +238,7 @@ func (c *call) put(s store.Store, t store.Tenant, before string, status int) (er
 	if t.Revision, err = s.PutTenant(c.ctx, t, c.entry(string(t.ID), before, sum(t.Spec))); err != nil {
 		return err
 	}
-	c.changed(t.ID, string(t.ID))
-	return c.answerTenant(status, &t, lineOf(&t, nil))
+	return changed(c, t.ID, string(t.ID), status, c.tenantOf(&t, lineOf(&t, nil)))
 }
 
 // change replaces the spec of the tenant that the path names, if it is of the revision that the client has seen.
@@ -291,6 +291,5 @@ func (c *call) deleteTenant() error {
 	if err := s.DeleteTenant(c.ctx, t.ID, c.entry(string(t.ID), sum(t.Spec), "")); err != nil {
 		return err
 	}
-	c.changed(t.ID, string(t.ID))
-	return c.json(http.StatusOK, Answer[Done]{Data: Done{Done: true}})
+	return changed(c, t.ID, string(t.ID), http.StatusOK, Done{Done: true})
 }

@@ -252,10 +252,16 @@ func TestKeys(t *testing.T) {
 
 	without := open(t, func(o *admin.Options) { o.Mint = nil })
 	without.fails(503, "no_keys", "POST", "tenants/acme/keys", "")
-	// A change that does not come into effect here is made all the same, and the log says so.
+	// A change that does not come into effect here is made all the same, and the answer and the log say so.
 	slow := open(t, func(o *admin.Options) { o.Apply = func(context.Context) error { return errors.New("busy") } })
-	slow.ask(201, "POST", "tenants/acme/keys", "")
-	if slow.log.FilterMessageSnippet("not yet in effect").Len() != 1 {
+	if a := slow.ask(202, "POST", "tenants/acme/keys", ""); !strings.Contains(a.body, `"pending": "The change is in the store`) || !strings.Contains(a.body, `"secret"`) {
+		t.Errorf("%s", a.body)
+	}
+	slow.ask(202, "PUT", "tenants/acme/limits", `{}`)
+	if a := slow.ask(200, "GET", "tenants/acme/keys", ""); !strings.Contains(a.body, `"key-2"`) || strings.Contains(a.body, "pending") {
+		t.Errorf("%s", a.body)
+	}
+	if slow.log.FilterMessageSnippet("not yet in effect").Len() != 2 {
 		t.Errorf("%v", slow.log.All())
 	}
 }
