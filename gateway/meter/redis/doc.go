@@ -10,6 +10,10 @@
 // declare what they have: for 1.5 s nobody is granted more. The same holds for a tenant that Redis has never heard of, unless
 // one Redis (or its sentinels) remembers all, has done so for that long, and evicts nothing.
 //
+// A Redis that is new is like one that has forgotten: for 1.5 s after the first node has found it, budgets that refuse are
+// unavailable. Nodes come every half a second, and a call of theirs may get lost, or take as long as it may; to wait for less
+// would grant to one node what another holds.
+//
 // What it cannot guard against:
 //   - Two masters at once. While sentinels or a cluster have replaced a master that some nodes still reach, both grant. Such a
 //     master stops by itself in a cluster (cluster-node-timeout), and with sentinels if min-replicas-to-write is 1.
