@@ -25,7 +25,9 @@ var weights = weighted(`
 .2 make
 .35 use
 .15 good best great better nice top perfect ideal possible different various many more most lot
-.15 mean exist know tell find think say start begin
+.06 mean
+.35 run happen occur appear bring set turn show keep seem cause lead move place
+.15 exist know tell find think say start begin
 .3 look see feel call become learn understand fast quick quickly easy easily example
 .2 work help time real actually always need real type
 .3 name place

@@ -1,6 +1,7 @@
 package text
 
 import (
+	"math"
 	"strconv"
 	"strings"
 )
@@ -162,6 +163,10 @@ func quantity(in []piece, i int) (q Quantity, n int, ok bool) {
 			return q, n + 1, true
 		}
 	}
+	if s := in[i+n-1].s; used == 1 && strings.IndexByte(s, '.') > 0 && s[len(s)-1] == '0' {
+		q.Unit, q.Count = s, math.NaN() // a version: 3.10 is not 3.1
+		return q, n, true
+	}
 	if v >= 1500 && v <= 2100 && v == float64(int(v)) && used == 1 && len(in[i].s) == 4 {
 		q.Unit = "year"
 	}
@@ -254,10 +259,7 @@ func digits(s string) (v float64, kind string, ok bool) {
 	if err != nil || strings.ContainsAny(s, "xXpPeEiInN_") {
 		return 0, "", false
 	}
-	if strings.IndexByte(s, '.') > 0 && s[len(s)-1] == '0' {
-		kind = s // a version: 3.10 is not 3.1
-	}
-	return v, kind, true
+	return v, "", true
 }
 
 // spelledOut reads "twenty five", "two hundred thousand". A lone "one" is a pronoun unless a unit follows.
@@ -270,6 +272,10 @@ func spelledOut(in []piece, i int) (v float64, n int) {
 				break
 			}
 			part += x
+			n++
+			continue
+		}
+		if s == "and" && part >= 100 && i+n+1 < len(in) && numerals[in[i+n+1].s] > 0 {
 			n++
 			continue
 		}

@@ -131,7 +131,7 @@ func (c *scanner) chunk(s string, i int) int {
 
 // trimEnd leaves out the punctuation that ends s[i:end].
 func trimEnd(s string, i, end int) int {
-	return i + len(strings.TrimRight(s[i:end], ".,;:!?)]}>\"'"))
+	return i + len(strings.TrimRight(s[i:end], ".,;:!?)]}>\"'`"))
 }
 
 func isWord(b byte) bool {

@@ -221,7 +221,7 @@ func digitsOfPerson(s string) bool {
 			continue
 		}
 		var run [20]byte
-		n, separators := 0, 0
+		n, separators, group, uneven := 0, 0, 0, false
 		j := i
 		for ; j < len(s); j++ {
 			c := s[j]
@@ -230,16 +230,18 @@ func digitsOfPerson(s string) bool {
 					run[n] = c - '0'
 				}
 				n++
+				group++
 				continue
 			}
-			if (c == ' ' || c == '-' || c == '.' || c == '(' || c == ')') && j+1 < len(s) {
-				separators++
-				continue
+			if c != ' ' && c != '-' && c != '.' && c != '(' && c != ')' {
+				break
 			}
-			break
+			separators++
+			uneven = uneven || group != 4 && group > 0 // four digits may be years
+			group = 0
 		}
 		plus := i > 0 && s[i-1] == '+'
-		if n >= 13 && n <= 19 && luhn(run[:n]) || n >= 9 && n <= 15 && (plus || separators > 1 && separators < 6) {
+		if n >= 13 && n <= 19 && luhn(run[:n]) || n >= 9 && n <= 15 && (plus || uneven && separators > 1 && separators < 6) {
 			return true
 		}
 		i = j
