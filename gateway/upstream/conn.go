@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -63,7 +64,7 @@ type conn struct {
 // connect dials a new connection.
 func (p *Provider) connect(ctx context.Context) (*conn, error) {
 	p.dials.Add(1)
-	nc, tcp, err := p.dialer.dial(ctx)
+	nc, tcp, err := p.dialAside(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +80,23 @@ func (p *Provider) connect(ctx context.Context) (*conn, error) {
 	}
 	p.open.Add(1)
 	return c, nil
+}
+
+// dialAside dials on a goroutine of its own: dialling, and TLS even more, needs more stack than all else that an exchange does,
+// and a stream would keep it for as long as it comes.
+func (p *Provider) dialAside(ctx context.Context) (c net.Conn, tcp *net.TCPConn, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { // as the server does for who waits here
+			if r := recover(); r != nil {
+				err = fmt.Errorf("dialling: %v", r)
+			}
+		}()
+		c, tcp, err = p.dialer.dial(ctx)
+	}()
+	<-done
+	return c, tcp, err
 }
 
 // HungUp is told by the watcher that the provider has closed its side.
