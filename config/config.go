@@ -340,7 +340,7 @@ func (c *Config) SetDefaults() {
 		WriteTimeout:        30 * time.Second,
 		Heartbeat:           15 * time.Second,
 	}
-	c.Chain = []string{"telemetry", "ledger", "auth", "quota", "routing"}
+	c.Chain = []string{"telemetry", "ledger", "auth", "quota", "cache", "routing"}
 	c.Retries = Retries{
 		Max:     2,
 		Backoff: Range{Min: 100 * time.Millisecond, Max: 2 * time.Second},

@@ -10,7 +10,7 @@ import (
 func demo(cfg *Config, keyDigest string) {
 	cfg.Version = 1
 	cfg.Tenants.Dir = ""
-	cfg.Chain = []string{"telemetry", "auth", "quota", "routing"} // nothing is written to this machine
+	cfg.Chain = []string{"telemetry", "auth", "quota", "cache", "routing"} // nothing is written to this machine
 	cfg.Stores.Ledger = None
 	cfg.Providers = []Provider{provider("sim", Simulated)}
 	cfg.Models = []Model{

@@ -56,7 +56,7 @@ models: [{name: demo, targets: [{provider: a}]}]
 			provider(config.Provider{Name: "c", Type: "sim", Sim: &config.Sim{FirstToken: 200 * time.Millisecond, TokensPerSecond: 60, Jitter: 0.2, Seed: 1}}),
 		},
 		Models: []config.Model{{Name: "demo", Strategy: "ordered", OwnedBy: "sluice", Targets: []config.Target{{Provider: "a", Weight: 1}}}},
-		Chain:  []string{"telemetry", "ledger", "auth", "quota", "routing"},
+		Chain:  []string{"telemetry", "ledger", "auth", "quota", "cache", "routing"},
 		Plugins: map[string]any{
 			"telemetry": &struct{}{}, "ledger": &struct{}{}, "auth": &struct{}{}, "quota": &struct{}{}, "routing": &struct{}{},
 			"cache": &strict{Mode: "soft", Exact: exact{Size: 7}, Opt: &exact{Size: 9}},

@@ -8,7 +8,7 @@
 //
 //  1. serve accepts it, finds the endpoint and bounds everything. The body stays on the wire until a plugin behind
 //     auth opens it; then wire/peek reads what steers, without decoding.
-//  2. the plugins, in the configured order (default: telemetry, ledger, auth, quota, routing); runtime has built the chain.
+//  2. the plugins, in the configured order (default: telemetry, ledger, auth, quota, cache, routing); runtime has built the chain.
 //  3. forward walks the plan: who may be asked and has room, attempt, verdict, next target. It commits when the first event
 //     has arrived: until then it may fail over freely, afterwards nothing is sent twice.
 //  4. upstream sends one attempt. Same dialect on both sides: the caller's bytes with the model name spliced in. Another
@@ -76,6 +76,9 @@
 //	intent      a row before its attempt is sent
 //	seal        the same row when the attempt is over
 //	family      the refresh tokens that came of one grant
+//	partition   what questions share that one answer may serve: all of the exchange but the last thing that the user said
+//	tape        what is said in a reply, while it is said
+//	flight      identical exchanges under way: one leads, the others follow
 //	chain       the plugins of a generation, in order, with forward behind them
 //	plugin      one link of the chain
 package gateway

@@ -7,6 +7,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/meter"
 	"github.com/sluice-ai/sluice/gateway/store"
 	"github.com/sluice-ai/sluice/plugins/auth"
+	"github.com/sluice-ai/sluice/plugins/cache"
 	"github.com/sluice-ai/sluice/plugins/ledger"
 	"github.com/sluice-ai/sluice/plugins/quota"
 	"github.com/sluice-ai/sluice/plugins/routing"
@@ -28,6 +29,7 @@ func All(l Lent) []gateway.Spec {
 		ledger.Spec(l.Journal),
 		auth.SpecWith(auth.Lent{Tokens: l.Tokens}),
 		quota.Spec(l.Meters),
+		cache.Spec(),
 		routing.Spec(),
 	}
 }

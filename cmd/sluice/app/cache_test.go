@@ -1,0 +1,104 @@
+package app
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluice-ai/sluice/gateway/sim"
+)
+
+const withCache = "plugins: {cache: {exact: {ttl: 1h}}}\n"
+
+// Identical requests at once are one call to the provider, whole or as a stream, and all get the answer. Then it is in the
+// cache, for that tenant alone, in every dialect.
+func TestCache(t *testing.T) {
+	provider, address := simulate(t, sim.Options{FirstToken: 300 * time.Millisecond, TokensPerSecond: 200, Seed: 1})
+	s := start(t, gatewayFile("ordered", address)+withCache)
+	defer s.stop()
+	const otherKey = "sk-test-key-of-umbrella"
+	s.write("tenants/umbrella.yaml", tenantFile("umbrella", otherKey, ""))
+	s.reload()
+	c := client(t)
+	const crowd = 1000
+	for i, stream := range []bool{false, true} {
+		body := question(stream, "How are "+strconv.Itoa(i)+" of you?")
+		var mu sync.Mutex
+		how := map[string]int{}
+		var work sync.WaitGroup
+		for range crowd {
+			work.Go(func() {
+				a := s.ask(c, body)
+				if !a.good(stream) {
+					t.Errorf("stream %v: %+v", stream, a)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				how[a.header.Get("X-Sluice-Cache")]++
+			})
+		}
+		work.Wait()
+		if n := provider.Stats().Requests; n != int64(i+1) || how["miss"] != 1 || how["coalesced"]+how["exact"] != crowd-1 {
+			t.Errorf("stream %v: %d calls, %v", stream, n, how)
+		}
+		if a := s.ask(c, body); !a.good(stream) || a.header.Get("X-Sluice-Cache") != "exact" || a.header.Get("Age") == "" {
+			t.Errorf("%+v", a)
+		}
+	}
+	for _, want := range []string{"miss", "exact"} {
+		if a := s.askAs(c, otherKey, question(false, "How are 0 of you?")); !a.good(false) || a.header.Get("X-Sluice-Cache") != want {
+			t.Errorf("another tenant: %+v", a)
+		}
+	}
+}
+
+func question(stream bool, text string) string {
+	return fmt.Sprintf(`{"model":"sim-chat","stream":%t,"messages":[{"role":"user","content":%q}]}`, stream, text)
+}
+
+// The first of those who ask the same leaves: the others have the answer, from one call.
+func TestCacheLeaderLeaves(t *testing.T) {
+	provider, address := simulate(t, sim.Options{FirstToken: 50 * time.Millisecond, TokensPerSecond: 20, Seed: 1})
+	s := start(t, gatewayFile("ordered", address)+withCache)
+	defer s.stop()
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	q, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.Address().String()+"/v1/chat/completions", strings.NewReader(question(true, "Who are you?")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header.Set("Authorization", "Bearer "+testKey)
+	first, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Body.Close()
+	if _, err := bufio.NewReader(first.Body).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	c := client(t)
+	var work sync.WaitGroup
+	for i := range 20 {
+		stream := i%2 == 0
+		work.Go(func() {
+			if a := s.ask(c, question(stream, "Who are you?")); !a.good(stream) || a.header.Get("X-Sluice-Cache") == "miss" {
+				t.Errorf("%+v", a)
+			}
+		})
+	}
+	until(t, "all who want a stream follow", func() bool {
+		metrics := get(t, c, "http://"+s.AdminAddress().String()+"/metrics", "").body
+		return strings.Contains(metrics, `sluice_cache_requests_total{result="coalesced"} 10`)
+	})
+	leave()
+	work.Wait()
+	if n := provider.Stats().Requests; n != 1 {
+		t.Errorf("%d calls", n)
+	}
+}
