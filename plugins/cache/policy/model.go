@@ -3,7 +3,7 @@ package policy
 import "math"
 
 // signals is how many numbers a score is made of.
-const signals = 10
+const signals = 13
 
 type vector [signals]float64
 
@@ -59,6 +59,9 @@ func features(s Signals, t tally) vector {
 		4*s.Strange - 1,
 		2*s.Oddest - 1,
 		s.Lead,
+		4*s.Unsaid - 1,
+		4*s.Unheard - 2,
+		4*s.Missing - 2,
 	}
 }
 

@@ -112,6 +112,9 @@ type Signals struct {
 	Backers  int     // how many of the near wordings lead to the answer
 	Strange  float64 // weight of the words of the question that none of these has, as a share of all, 0 to 1
 	Oddest   float64 // weight of the heaviest of them, 0 to 1
+	Unsaid   float64 // share of the question's words, as written, that none of these has, 0 to 1
+	Unheard  float64 // the same of its pairs of neighbouring words
+	Missing  float64 // share of the nearest wording's words that the question does not have, 0 to 1
 }
 
 // Action is what to do with a would-be hit.

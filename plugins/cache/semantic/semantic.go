@@ -125,6 +125,7 @@ type Decision struct {
 	Candidates []Candidate
 
 	vector []float32
+	words  []uint32
 	sample policy.Sample
 
 	mu     sync.Mutex
@@ -171,6 +172,7 @@ func (s *Semantic) Lookup(ctx context.Context, q Question) *Decision {
 		d.Reason = ReasonEmpty
 		return d
 	}
+	d.words = wordsOf(d.Question.Parsed)
 	d.Hit.Score = -1
 	var best policy.Signals
 	asked := 0
@@ -184,7 +186,7 @@ func (s *Semantic) Lookup(ctx context.Context, q Question) *Decision {
 		if c.Refused = s.refusal(d, &c, t); c.Refused == "" {
 			asked++
 			c.Verified = s.c.Verify(d.Question.Parsed, t, m.Cosine)
-			signals := signalsOf(d.Question.Parsed, found, m.Answer, c.Verified)
+			signals := signalsOf(d.Question.Parsed, d.words, found, m.Answer, c.Verified)
 			c.Score = s.c.Policy.Score(q.Class, c.Answer, signals)
 			if c.Score > d.Hit.Score {
 				d.Hit, best = c, signals

@@ -2,6 +2,8 @@ package semantic
 
 import (
 	"math"
+	"slices"
+	"unicode"
 
 	"github.com/sluice-ai/sluice/plugins/cache/index"
 	"github.com/sluice-ai/sluice/plugins/cache/policy"
@@ -13,8 +15,8 @@ const (
 	silence   = 0.3 // votes that every answer has, so that a lead over nobody is finite
 )
 
-// signalsOf is what the wordings that were found say about an answer to q.
-func signalsOf(q *text.Text, found []index.Match, answer uint64, verified float64) policy.Signals {
+// signalsOf is what the wordings that were found say about an answer to q, of which words are the hashes.
+func signalsOf(q *text.Text, words []uint32, found []index.Match, answer uint64, verified float64) policy.Signals {
 	s := policy.Signals{Verified: verified}
 	var votes [searched]float64 // of the answer of each match, at its first
 	var all, mine, rival float64
@@ -42,6 +44,7 @@ func signalsOf(q *text.Text, found []index.Match, answer uint64, verified float6
 	s.Support = mine / all
 	s.Lead = math.Log((mine + silence) / (rival + silence))
 	s.Strange, s.Oddest = strange(q, found, answer)
+	s.Unsaid, s.Unheard, s.Missing = literal(words, found, answer)
 	return s
 }
 
@@ -52,7 +55,7 @@ func strange(q *text.Text, found []index.Match, answer uint64) (share, heaviest 
 	for i := range q.Tokens {
 		k := &q.Tokens[i]
 		sum += k.Weight
-		if !said(hashWord(k.Lemma), found, answer) {
+		if !said(hashLemma(k.Lemma), found, answer) {
 			unknown += k.Weight
 			most = max(most, k.Weight)
 		}
@@ -63,34 +66,93 @@ func strange(q *text.Text, found []index.Match, answer uint64) (share, heaviest 
 	return float64(unknown / sum), float64(most)
 }
 
-func said(word uint32, found []index.Match, answer uint64) bool {
+// literal compares words as they were written, small ones too: "my name" is not "your name". It returns the share of the
+// question's words that no wording has that was found and leads to answer, the same of its pairs of neighbours, and the
+// share of the nearest wording's words that the question does not have.
+func literal(question []uint32, found []index.Match, answer uint64) (unsaid, unheard, missing float64) {
+	var words, pairs, newWords, newPairs float64
+	for _, w := range question {
+		switch w & kinds {
+		case isWord:
+			words++
+			if !said(w, found, answer) {
+				newWords++
+			}
+		case isPair:
+			pairs++
+			if !said(w, found, answer) {
+				newPairs++
+			}
+		}
+	}
+	var theirs, lost float64
 	for i := range found {
 		if found[i].Answer != answer {
 			continue
 		}
 		for _, w := range found[i].Words {
-			if w == word {
-				return true
+			if w&kinds == isWord {
+				theirs++
+				if !slices.Contains(question, w) {
+					lost++
+				}
 			}
+		}
+		break
+	}
+	return newWords / max(words, 1), newPairs / max(pairs, 1), lost / max(theirs, 1)
+}
+
+func said(word uint32, found []index.Match, answer uint64) bool {
+	for i := range found {
+		if found[i].Answer == answer && slices.Contains(found[i].Words, word) {
+			return true
 		}
 	}
 	return false
 }
 
-// wordsOf are the hashes of the words of a wording.
+// What a hash is of, in its lowest bits.
+const (
+	isLemma = iota
+	isWord
+	isPair
+	kinds = 3
+)
+
+// wordsOf are the hashes of a wording's lemmas, of its words as they were written, and of each with the one before it.
 func wordsOf(t *text.Text) []uint32 {
-	words := make([]uint32, len(t.Tokens))
+	all := make([]uint32, 0, len(t.Tokens)+len(t.Raw)/2)
 	for i := range t.Tokens {
-		words[i] = hashWord(t.Tokens[i].Lemma)
+		all = append(all, hashLemma(t.Tokens[i].Lemma))
 	}
-	return words
+	last, h := uint32(0), uint32(basis)
+	for _, r := range t.Raw {
+		switch {
+		case unicode.IsLetter(r) || unicode.IsDigit(r):
+			h = (h ^ uint32(unicode.ToLower(r))) * prime
+		case r == '\'' || r == '’': // "what's" is a word
+		case h != basis:
+			all = append(all, h&^kinds|isWord, (last*31^h)&^kinds|isPair)
+			last, h = h, basis
+		}
+	}
+	if h != basis {
+		all = append(all, h&^kinds|isWord, (last*31^h)&^kinds|isPair)
+	}
+	return slices.Clip(all)
 }
 
-// hashWord is FNV-1a.
-func hashWord(s string) uint32 {
-	h := uint32(2166136261)
+// FNV-1a.
+const (
+	basis = 2166136261
+	prime = 16777619
+)
+
+func hashLemma(s string) uint32 {
+	h := uint32(basis)
 	for i := range len(s) {
-		h = (h ^ uint32(s[i])) * 16777619
+		h = (h ^ uint32(s[i])) * prime
 	}
-	return h
+	return h&^kinds | isLemma
 }
