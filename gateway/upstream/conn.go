@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -83,19 +82,16 @@ func (p *Provider) connect(ctx context.Context) (*conn, error) {
 }
 
 // dialAside dials on a goroutine of its own: dialling, and TLS even more, needs more stack than all else that an exchange does,
-// and a stream would keep it for as long as it comes.
+// and a stream would keep it for as long as it comes. A panic is the caller's.
 func (p *Provider) dialAside(ctx context.Context) (c net.Conn, tcp *net.TCPConn, err error) {
-	done := make(chan struct{})
+	done := make(chan any)
 	go func() {
-		defer close(done)
-		defer func() { // as the server does for who waits here
-			if r := recover(); r != nil {
-				err = fmt.Errorf("dialling: %v", r)
-			}
-		}()
+		defer func() { done <- recover() }()
 		c, tcp, err = p.dialer.dial(ctx)
 	}()
-	<-done
+	if panicked := <-done; panicked != nil {
+		panic(panicked)
+	}
 	return c, tcp, err
 }
 
