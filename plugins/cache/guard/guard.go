@@ -40,6 +40,9 @@ func All() []string {
 // Check returns the name of the guard that refuses to answer one question with the answer to the other, or "". It is
 // symmetric and does not allocate.
 func Check(a, b *text.Text) string {
+	if a.Raw > b.Raw {
+		a, b = b, a // words are put together from left to right: begin with the same text whichever is asked first
+	}
 	switch {
 	case a.Raw == b.Raw:
 		return ""
@@ -71,7 +74,7 @@ func Check(a, b *text.Text) string {
 		return Names
 	case text.Inverted(a.Tokens, b.Tokens, &m.A) || text.Inverted(b.Tokens, a.Tokens, &m.B):
 		return Order
-	case residue(a, &m.A) > mostResidue || residue(b, &m.B) > mostResidue:
+	case apart(residue(a, &m.A), residue(b, &m.B)):
 		return Residue
 	}
 	return ""
@@ -220,8 +223,16 @@ func stranger(t *text.Text, links *[text.MaxTokens]text.Link) bool {
 	return false
 }
 
-// mostResidue is the share of a text's weight that may have no counterpart at all in the other.
-const mostResidue = .7
+// The share of a text's weight that may have no counterpart at all in the other: of any text, and of one that has all
+// of the other and goes on.
+const (
+	mostResidue = .7
+	mostAdded   = .5
+)
+
+func apart(x, y float32) bool {
+	return max(x, y) > mostResidue || max(x, y) > mostAdded && min(x, y) < .2
+}
 
 // residue is the share of a text's weight that has nothing in the other that it could mean. A suffix that is crafted to
 // move a vector is of such words.
@@ -233,7 +244,7 @@ func residue(t *text.Text, links *[text.MaxTokens]text.Link) float32 {
 			continue
 		}
 		all += k.Weight
-		if links[i].To < 0 {
+		if links[i].To < 0 && !(k.Kind == text.Name && spanned(t, links, i)) {
 			rest += k.Weight
 		}
 	}
@@ -241,6 +252,16 @@ func residue(t *text.Text, links *[text.MaxTokens]text.Link) float32 {
 		return 0
 	}
 	return rest / all
+}
+
+// spanned says that a name is part of one that is matched: "Donald" in "Donald Trump", where the other has "Trump".
+func spanned(t *text.Text, links *[text.MaxTokens]text.Link, i int) bool {
+	for _, j := range [...]int{i - 1, i + 1} {
+		if j >= 0 && j < len(t.Tokens) && t.Tokens[j].Kind == text.Name && links[j].To >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // negated says that one text denies what the other says. "Stop", "avoid" and the like deny as well, so a text without

@@ -36,7 +36,7 @@ var weights = weighted(`
 
 // names are products, companies, languages and places that WordNet does not have, or has as something else.
 var names = set(`
-android angular apache aws azure bash bing bitbucket bitcoin bootstrap c# c++ cassandra chatgpt chrome clojure css dart
+usa uk nyc android angular apache aws azure bash bing bitbucket bitcoin bootstrap c# c++ cassandra chatgpt chrome clojure css dart
 debian deno discord django docker dropbox elasticsearch elixir ethereum excel express facebook figma firebase firefox
 flask flutter gcp github gitlab gmail golang google gradle graphql hadoop haskell heroku html http https ibm ie instagram
 ios ipad iphone java javascript jenkins jira jquery json julia kafka keras kotlin kubernetes laravel linkedin linux

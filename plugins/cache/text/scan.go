@@ -229,6 +229,9 @@ func (c *scanner) add(i, end int, glued bool) {
 			c.scripts[scriptOf(r)]++
 		}
 	}
+	if c.raw[i:end] == "US" {
+		c.low = append(c.low, 'a') // not the pronoun
+	}
 	c.first = false
 	c.pieces = append(c.pieces, p)
 	c.ends = append(c.ends, len(c.low))

@@ -86,6 +86,9 @@ type side struct {
 
 // Extract compares two texts. It does not allocate.
 func Extract(a, b *text.Text, cosine float32) Features {
+	if a.Raw > b.Raw {
+		a, b = b, a // as in guard.Check
+	}
 	var m text.Alignment
 	m.Align(a, b)
 	x := summarise(a, &m.A)
