@@ -11,10 +11,10 @@ var function = weighted(`
 -1 any some very too also even just really much quite rather ever please and but then else such own same
 -1 one ones someone somebody anyone anybody people person everyone persons guy guys folks , . ?
 .04 of in on at for to from by with as about into onto upon through
-.06 can could may might must what which how who whom whose
+.06 can could may might must what which who whom whose
 .12 instead within over under between among against during before after above below behind beyond across toward until since while because
 .12 up down off out away back near via per than if vs against
-.15 should ought better isit need arethere haveyou is do can when where
+.15 how should ought better isit need arethere haveyou is do can when where
 .2 why howto who difference howmuch howmany howlong howold howoften
 .25 or without not no never nor none nobody nothing
 `)

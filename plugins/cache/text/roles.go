@@ -10,6 +10,9 @@ func Inverted(a, b []Token, links *[MaxTokens]Link) bool {
 // governed returns the preposition right before token i, or "".
 func governed(tokens []Token, i int) string {
 	if i > 0 && tokens[i-1].Kind == Function {
+		if i > 1 && tokens[i-2].Lemma == "not" {
+			return "not" // works on my phone but not on my laptop
+		}
 		switch p := tokens[i-1].Lemma; p {
 		case "to", "into", "onto", "from", "than", "over", "under", "by", "before", "after", "against", "for", "of", "via",
 			"without", "in", "on", "with", "at", "instead":
@@ -33,12 +36,17 @@ func swappedRoles(a, b []Token, links *[MaxTokens]Link) bool {
 		}
 		for p := range a {
 			q := int(links[p].To)
-			if p != i && q >= 0 && a[p].Kind != Function && governed(b, q) == r && governed(a, p) == other && (other != "" || crossed(i, j, p, q)) {
+			if p != i && q >= 0 && a[p].Kind != Function && governed(b, q) == r && alikeRoles(governed(a, p), other) && (other != "" || crossed(i, j, p, q)) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// alikeRoles says that two roles are the same; "from" is often left out: "EUR to USD".
+func alikeRoles(r, s string) bool {
+	return r == s || r == "from" && s == "" || r == "" && s == "from"
 }
 
 // crossed says that of two words the one that came first comes last.

@@ -173,8 +173,8 @@ func question(in []piece) Question {
 		return Other
 	}
 	switch s := in[0].s; {
-	case function[s] == .15 || s == "is" || s == "are" || s == "do" || s == "does" || s == "did" || s == "was" || s == "were" ||
-		s == "can" || s == "could" || s == "will" || s == "would" || s == "has" || s == "have" || s == "should" || s == "may":
+	case s == "should" || s == "isit" || s == "need" || s == "arethere" || s == "haveyou" || s == "is" || s == "are" || s == "ought" || s == "do" || s == "does" || s == "did" || s == "was" || s == "were" ||
+		s == "can" || s == "could" || s == "will" || s == "would" || s == "has" || s == "have" || s == "may":
 		return YesNo
 	case orders[s]:
 		return Order

@@ -50,6 +50,9 @@ const (
 	fWhy               // - only one asks why
 	fDefinite          // - only one asks for a person, place, time or amount
 	fPersons           // - pronouns of one only: "me", "my", "your", "them"
+	fWorstNoun         // - the heaviest noun or name that is not matched
+	fWorstVerb         // - the heaviest verb that is not matched
+	fBothLoose         // - the heavier words that are not matched in both: one word stands for another
 	featureCount
 )
 
@@ -59,7 +62,7 @@ var signs = [featureCount]int8{
 	fWorstMin: -1, fLooseMax: -1, fLooseMin: -1, fNameMax: -1, fNameMin: -1, fNumber: -1, fNegation: -1, fOpposed: -1,
 	fOrder: 1, fRole: -1, fPlace: -1, fQuestion: -1, fModal: -1, fSwap: -1, fSwapNoun: -1, fQualifier: -1, fVague: -1,
 	fWeakest: 1, fBigrams: 1, fTrigrams: 1, fVector: 1, fRestVector: 1, fLength: 1, fLastWord: 1, fFirstWord: 1, fVerb: 1,
-	fNoun: 1, fAdjective: -1, fFresh: -1, fYesNo: -1, fHow: -1, fWhy: -1, fDefinite: -1, fPersons: -1,
+	fNoun: 1, fAdjective: -1, fFresh: -1, fYesNo: -1, fHow: -1, fWhy: -1, fDefinite: -1, fPersons: -1, fWorstNoun: -1, fWorstVerb: -1, fBothLoose: -1,
 }
 
 // Features are the numbers that the model reads.
@@ -71,6 +74,8 @@ type side struct {
 	links            *[text.MaxTokens]text.Link
 	mass, soft, hard float32
 	worst            float32
+	worstNoun        float32
+	worstVerb        float32
 	loose, names     float32
 	numbers          float32
 	verbs, verbsHit  float32
@@ -114,6 +119,9 @@ func Extract(a, b *text.Text, cosine float32) Features {
 	f[fVerb], _ = order(hit(x.verbsHit, x.verbs), hit(y.verbsHit, y.verbs))
 	f[fNoun], _ = order(hit(x.nounsHit, x.nouns), hit(y.nounsHit, y.nouns))
 	f[fAdjective] = max(x.adjectives, y.adjectives)
+	f[fWorstNoun] = max(x.worstNoun, y.worstNoun)
+	f[fWorstVerb] = max(x.worstVerb, y.worstVerb)
+	f[fBothLoose] = min(x.worst, y.worst) * min(x.loose, y.loose)
 	f[fQualifier] = max(x.qualifier, y.qualifier)
 	f[fFresh] = flag(a.Fresh != b.Fresh)
 	f[fQuestion] = apart(a.Question, b.Question)
@@ -231,11 +239,13 @@ func (s *side) part(k *text.Token, l *text.Link) {
 	case text.Verb:
 		s.verbs += k.Weight
 		s.verbsHit += k.Weight * l.Like
+		s.worstVerb = max(s.worstVerb, k.Weight*(1-l.Like))
 	case text.Adjective, text.Adverb:
 		s.adjectives += k.Weight * (1 - l.Like)
 	default:
 		s.nouns += k.Weight
 		s.nounsHit += k.Weight * l.Like
+		s.worstNoun = max(s.worstNoun, k.Weight*(1-l.Like))
 	}
 }
 
