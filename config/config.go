@@ -96,7 +96,8 @@ type Server struct {
 	// MaxForm bounds one request that is a form: a file, a recording, an image. No more than max_body of it is held; the
 	// rest passes through as it comes.
 	MaxForm Bytes `yaml:"max_form"`
-	// MaxInFlightBody bounds the bodies of all requests together. It is at least max_body.
+	// MaxInFlightBody bounds the bodies of all requests together. It is at least max_body. A conversation that is translated
+	// for its provider counts about three times until the answer begins: as it came, as it is understood, and as it is sent.
 	MaxInFlightBody Bytes `yaml:"max_in_flight_body"`
 	// MaxInFlightResponse bounds the memory of all whole replies and long events that wait in the gateway. It is at least
 	// each provider's max_response and max_event.
@@ -289,8 +290,9 @@ type Retries struct {
 }
 
 // Responses says how answers of the Responses API are kept for providers that have no such API, so that
-// previous_response_id and GET /v1/responses/{id} work there, too. They are kept in memory, for each tenant apart, and
-// a restart forgets them.
+// previous_response_id and GET /v1/responses/{id} work there, too, with stream=true as well, where each text comes at once.
+// They are kept in the memory of the process that made them, for each tenant apart: other nodes do not know them, and a restart
+// forgets them. Who asks for one that is forgotten is told to send the whole conversation.
 type Responses struct {
 	// Memory bounds all answers together. 0: none are kept, and requests that need one are refused.
 	Memory Bytes `yaml:"memory"`
@@ -321,6 +323,8 @@ type Tenants struct {
 
 	// List holds the tenants by ascending id. A tenant whose file did not change keeps its pointer across reloads.
 	List []*Tenant `yaml:"-"`
+	// Partial says that there may be tenants besides: those of the store, which could not be read yet.
+	Partial bool `yaml:"-"`
 }
 
 // SetDefaults fills in what a file may leave out. The loader calls it on every struct that has it, before it decodes

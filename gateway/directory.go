@@ -165,6 +165,7 @@ type Directory struct {
 	tenants   map[tenant.ID]*Tenant
 	keys      map[Digest]*Key
 	peppered  bool
+	partial   bool                 // there may be other tenants and keys
 	issuers   map[string][]*Issuer // of tenants, by their name
 	names     map[string]*Model    // canonical names and aliases
 	wild      []*Model             // most specific first
@@ -203,6 +204,7 @@ type Entries struct {
 	Accounts  []*Account // as configured
 	Holders   Holders    // nil: nothing is held
 	Disabled  bool       // there are tenants besides who are refused at present; what they have in the accounts is still theirs
+	Partial   bool       // there may be others besides who are not known yet
 
 	// Known is what the catalogue knows of a model by the name of its provider, as configured, and the name that it has
 	// there; nil if nothing.
@@ -213,7 +215,8 @@ type Entries struct {
 func NewDirectory(e Entries) *Directory {
 	d := &Directory{
 		anonymous: e.Anonymous, keys: e.Keys, models: e.Models, origins: e.Origins, browsers: len(e.Origins) > 0, created: e.Created.Unix(),
-		accounts: e.Accounts, holders: e.Holders, known: e.Known, shared: e.Disabled || len(e.Tenants) > 1,
+		accounts: e.Accounts, holders: e.Holders, known: e.Known, shared: e.Disabled || e.Partial || len(e.Tenants) > 1,
+		partial: e.Partial,
 		tenants: make(map[tenant.ID]*Tenant, len(e.Tenants)), names: make(map[string]*Model, len(e.Models)+len(e.Aliases)),
 		issuers: map[string][]*Issuer{},
 	}
@@ -255,6 +258,9 @@ func (d *Directory) Tenant(id tenant.ID) *Tenant { return d.tenants[id] }
 
 // Key finds a credential by its digest; nil if there is none.
 func (d *Directory) Key(digest Digest) *Key { return d.keys[digest] }
+
+// Partial says that there may be tenants, and keys, that are not known yet: who is unknown may be one of them.
+func (d *Directory) Partial() bool { return d.partial }
 
 // Peppered says whether any key's digest needs the server's pepper.
 func (d *Directory) Peppered() bool { return d.peppered }

@@ -15,7 +15,7 @@ import (
 
 // directory builds everything that an exchange can name.
 func (r *Runtime) directory(c *config.Config, g, old *Generation) (*gateway.Directory, error) {
-	e := gateway.Entries{Aliases: map[string]string{}, Keys: map[gateway.Digest]*gateway.Key{}, Origins: c.Server.CORS.Origins, Created: time.Now()}
+	e := gateway.Entries{Aliases: map[string]string{}, Keys: map[gateway.Digest]*gateway.Key{}, Origins: c.Server.CORS.Origins, Created: time.Now(), Partial: c.Tenants.Partial}
 	if old != nil && same(c.Models, old.models) {
 		e.Created = time.Unix(old.directory.Created(), 0)
 	}

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -194,6 +195,38 @@ func TestPolicy(t *testing.T) {
 	f(gateway.Closed, nil, 404, "unknown_endpoint", "")
 	f(gateway.Closed, good, 404, "unknown_endpoint", "")
 	f(gateway.Public+1, good, 404, "unknown_endpoint", "")
+}
+
+// TestPartial: who may be known to a store that was not read yet is not told that he is wrong, and his address is not blamed.
+func TestPartial(t *testing.T) {
+	c := settings()
+	c.Failures.Burst = 2
+	p, _ := gatewaytest.Build(t, auth.Spec(), c)
+	f := func(k string, partial bool, status int) {
+		t.Helper()
+		d := gateway.NewDirectory(gateway.Entries{
+			Partial: partial, Keys: map[gateway.Digest]*gateway.Key{key.Digest([]byte(plain)): {Name: "plain", Tenant: &gateway.Tenant{ID: "acme"}}},
+		})
+		x := gatewaytest.New(t, gatewaytest.Request{Header: gatewaytest.Fields("x-api-key", k), Directory: d})
+		a := gatewaytest.Serve(x, p.Wrap(&gatewaytest.Script{}))
+		if got := a.Error(); (got == nil) != (status == 200) || got != nil && (got.Status != status || (got.RetryAfter > 0) != (status == 503)) {
+			t.Errorf("%s: %v", k, got)
+		}
+	}
+	for range 9 {
+		f(nobodys, true, 503)
+	}
+	f(plain, true, 200)
+	f(nobodys+"x", true, 401) // its checksum is wrong
+	f(nobodys, false, 401)
+	o := p.(*auth.Plugin).OAuth()
+	r := &auth.Request{Directory: gateway.NewDirectory(gateway.Entries{Partial: true})}
+	_, _, token := o.Token(t.Context(), r)
+	for _, err := range []error{token, o.Revoke(t.Context(), r)} {
+		if e, ok := errors.AsType[*gateway.Error](err); !ok || e.Status != 503 {
+			t.Errorf("%v", err)
+		}
+	}
 }
 
 // TestBodyUnread makes sure that strangers are refused from the headers alone.

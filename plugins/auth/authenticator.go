@@ -94,17 +94,25 @@ func (a *Authenticator) Authenticate(ctx context.Context, h gateway.Header, clie
 	var caller gateway.Caller
 	if token {
 		if caller, refused = a.token(ctx, k, v.digest.Sum, d); refused != nil {
-			return gateway.Caller{}, v.end(refused, "token")
+			return gateway.Caller{}, v.end(perhaps(refused, d), "token")
 		}
 	} else {
 		found, _, refused := a.find(k, v.digest, d, v.at)
 		if refused != nil {
-			return gateway.Caller{}, v.end(refused, "key")
+			return gateway.Caller{}, v.end(perhaps(refused, d), "key")
 		}
 		caller = gateway.Caller{Tenant: found.Tenant, Key: found.Name, Allow: found.Allow, Limits: found.Limits, Expires: found.Expires}
 	}
 	v.succeed()
 	return caller, nil
+}
+
+// perhaps is a refusal, unless it is for what may only be not known yet.
+func perhaps(refused *gateway.Error, d *gateway.Directory) *gateway.Error {
+	if d.Partial() && (refused == errUnknown || refused == errTokenIssuer || refused == errTokenRevoked) {
+		return errUnread
+	}
+	return refused
 }
 
 // visit is one credential from one address.

@@ -44,6 +44,12 @@ var (
 	errTokenRevoked   = invalidToken("The token's key or tenant is no longer valid.")
 )
 
+// errUnread is for who may be known to a store that could not be read yet.
+var errUnread = &gateway.Error{
+	Status: 503, Type: gateway.TypeServer, Code: "temporarily_unavailable", RetryAfter: time.Second,
+	Message: "The gateway has begun, and does not know all of its keys yet. Try again in a moment.",
+}
+
 func invalid(message string) *gateway.Error {
 	return &gateway.Error{
 		Status: 401, Type: gateway.TypeInvalidRequest, Code: "invalid_api_key", Origin: gateway.OriginClient, Message: message,

@@ -74,6 +74,9 @@ func (o *OAuth) Token(ctx context.Context, r *Request) (body []byte, whose *gate
 	if !o.Enabled() {
 		return nil, nil, errNoTokens
 	}
+	if r.Directory.Partial() { // clients would throw away tokens that are called invalid
+		return nil, nil, errUnread
+	}
 	c := o.begin(r)
 	ctx, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
@@ -101,6 +104,9 @@ func (o *OAuth) Token(ctx context.Context, r *Request) (body []byte, whose *gate
 func (o *OAuth) Revoke(ctx context.Context, r *Request) error {
 	if !o.Enabled() {
 		return errNoTokens
+	}
+	if r.Directory.Partial() {
+		return errUnread
 	}
 	c := o.begin(r)
 	token := []byte(r.Params.Get("token"))

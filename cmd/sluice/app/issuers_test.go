@@ -27,6 +27,7 @@ func TestIssuersOfTheStore(t *testing.T) {
 		}}}
 		cfg.Tenants.List = []*config.Tenant{{ID: "file", File: "t/file.yaml", JWT: file}}
 		m := newMade(nil, zap.NewNop())
+		m.revision = 1
 		for id, j := range map[tenant.ID]*config.JWT{"a": a, "b": b, "c": c} {
 			m.tenants[id] = &config.Tenant{ID: string(id), JWT: j}
 		}

@@ -24,15 +24,18 @@ type made struct {
 	log   *zap.Logger
 
 	mu       sync.Mutex
-	revision int64 // as it was read
+	revision int64 // as it was read; unread until it was
 	used     int64 // as it is in effect
 	tenants  map[tenant.ID]*config.Tenant
 	broken   map[tenant.ID]string
 }
 
 func newMade(s store.Store, log *zap.Logger) *made {
-	return &made{store: s, log: log, tenants: map[tenant.ID]*config.Tenant{}, broken: map[tenant.ID]string{}}
+	return &made{store: s, log: log, revision: unread, used: unread, tenants: map[tenant.ID]*config.Tenant{}, broken: map[tenant.ID]string{}}
 }
+
+// unread stands for the revision of a store that was not read yet.
+const unread = -1
 
 // Times of the watch: what is changed on one node is so on the others within a second.
 const (
@@ -75,7 +78,7 @@ func (m *made) refresh(ctx context.Context) error {
 	if now == m.revision {
 		return nil
 	}
-	now, list, err := m.store.Tenants(ctx, m.revision)
+	now, list, err := m.store.Tenants(ctx, max(m.revision, 0))
 	if err != nil {
 		return err
 	}
@@ -176,6 +179,9 @@ func (m *made) merge(of *config.Config) (c *config.Config, faults []string, revi
 func (m *made) add(c *config.Config) (faults []string, revision int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if c.Tenants.Partial = m.revision == unread; c.Tenants.Partial {
+		faults = append(faults, "tenants of the store are not known yet: it could not be read since the start; keys that are in no file are answered with 503")
+	}
 	files, digests := map[string]string{}, map[string]bool{}
 	for _, t := range c.Tenants.List {
 		files[t.ID] = t.File

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -93,6 +95,7 @@ func TestStoreWhileTheFileIsBroken(t *testing.T) {
 // What a newer version has written, and this one cannot read, brings no key back.
 func TestUnreadableInTheStore(t *testing.T) {
 	m := newMade(nil, zap.NewNop())
+	m.revision = 1
 	one, two := store.Key{Name: "one", Digest: "sha256:1"}, store.Key{Name: "two", Digest: "sha256:2"}
 	// f takes what the store has, and says what is in effect then.
 	f := func(spec, keys string, disabled bool, in ...store.Key) {
@@ -126,4 +129,70 @@ func TestUnreadableInTheStore(t *testing.T) {
 	f(`{"newer": 3, "disabled": true}`, "two~1 expires", true, old)
 	f(`{"newer": "${env:A}", "disabled": 3}`, "", true)
 	f(`{}`, "two", false, two)
+}
+
+// As long as the store was not read, nobody's key is called wrong; those of files work.
+func TestStartWithoutTheStore(t *testing.T) {
+	_, up := simulate(t, fast())
+	s := start(t, gatewayFile("ordered", up)+`chain: [telemetry, ledger, auth, routing]
+stores: {ledger: "postgres://sluice@127.0.0.1:1/sluice"}
+`)
+	defer s.stop()
+	c := client(t)
+	if a := s.ask(c, unary("sim-fast")); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a := s.askAs(c, "sk-perhaps-of-the-store", unary("sim-fast")); a.status != http.StatusServiceUnavailable || !strings.Contains(a.body, "temporarily_unavailable") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	q, err := http.NewRequest(http.MethodGet, "http://"+s.AdminAddress().String()+"/readyz?verbose", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := do(c, q); a.status != http.StatusOK || !strings.Contains(a.body, "tenants of the store are not known yet") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// late is a store without tenants that cannot be read at first.
+type late struct {
+	store.Store
+	away bool
+}
+
+func (l *late) Revision(context.Context) (int64, error) {
+	if l.away {
+		return 0, errors.New("away")
+	}
+	return 0, nil
+}
+
+func (l *late) Tenants(_ context.Context, since int64) (int64, []store.Tenant, error) {
+	if since < 0 {
+		return 0, nil, store.ErrInvalid
+	}
+	return 0, nil, nil
+}
+
+// Once a store was read, all is known, even if there is nothing in it.
+func TestTheStoreIsRead(t *testing.T) {
+	l := &late{away: true}
+	m := newMade(l, zap.NewNop())
+	// f reads the store, and says whether there is something new, and whether all is known then.
+	f := func(news, partial bool) {
+		t.Helper()
+		if err := m.refresh(t.Context()); (err != nil) != l.away || m.pending() != news {
+			t.Errorf("%v, news: %v", err, !news)
+		}
+		c, faults, revision := m.merge(&config.Config{})
+		if m.use(revision); c.Tenants.Partial != partial || (len(faults) > 0) != partial {
+			t.Errorf("partial: %v; %q", c.Tenants.Partial, faults)
+		}
+	}
+	f(false, true)
+	l.away = false
+	f(true, false)
+	f(false, false)
+	l.away = true
+	f(false, false)
 }
