@@ -176,6 +176,30 @@ func TestRenderedReplyIsCounted(t *testing.T) {
 	}
 }
 
+// A request of many small things holds many times its bytes when it is understood, and that counts.
+func TestDecodedRequestIsCounted(t *testing.T) {
+	const n = 10_000
+	ask := `{"model":"m","messages":[` + strings.Repeat(`{"role":"user","content":"x"},`, n-1) + `{"role":"user","content":"x"}]}`
+	check := func(most int64, fits bool) {
+		t.Helper()
+		a := newAccount(most)
+		var held int64
+		f := newFake(t, nil, func(c net.Conn, k int) bool {
+			held = a.held.Load()
+			return say(whole("200 OK", message))(c, k)
+		})
+		r := attempt(t, claude(t, f, nil), atWith(t, "chat.completions", a.body(ask), "", ""), "claude-x")
+		if fits != (r.err == nil) || !fits && codeOf(r.err) != gateway.CodeBusy || a.held.Load() != 0 {
+			t.Errorf("of %d: %v, %d bytes are counted at the end", most, r.err, a.held.Load())
+		}
+		if asked := len(f.seen()) > 0; asked != fits || asked && held < 300*n {
+			t.Errorf("of %d: %d bytes were counted", most, held)
+		}
+	}
+	check(8<<20, true)
+	check(2<<20, false)
+}
+
 // A reply for whose copy there is no room is refused, and nothing of it stays behind.
 func TestRenderedReplyIsRefused(t *testing.T) {
 	const n = 1000

@@ -69,8 +69,9 @@ func (m *merger) embed(x *gateway.Exchange, r *route, a *gateway.Attempt) (*gate
 	if len(body) > mergeLargest {
 		return nil, false, nil
 	}
-	inputs, agreed := separate(body, a.Model)
-	if len(inputs) == 0 || len(inputs) > m.s.p.c.Merge.Inputs/2 {
+	most := m.s.p.c.Merge.Inputs / 2
+	inputs, agreed := separate(body, a.Model, most)
+	if len(inputs) == 0 || len(inputs) > most {
 		return nil, false, nil
 	}
 	b, from, err := m.join(x, r, agreed, inputs)
@@ -91,14 +92,14 @@ func (m *merger) embed(x *gateway.Exchange, r *route, a *gateway.Attempt) (*gate
 	return reply, true, err
 }
 
-// separate takes the inputs out of a body; none if they have a shape that is not known.
-func separate(body []byte, model string) (inputs [][]byte, t terms) {
+// separate takes the inputs out of a body, and no more than one beyond so many; none if they have a shape that is not known.
+func separate(body []byte, model string, most int) (inputs [][]byte, t terms) {
 	var rest []byte
 	peek.Each(body, func(k, v []byte) bool {
 		switch string(k) {
 		case "model":
 		case "input":
-			inputs = listed(v)
+			inputs = listed(v, most)
 		default:
 			rest = append(append(append(rest, `,"`...), k...), `":`...)
 			rest = append(rest, v...)
@@ -108,8 +109,9 @@ func separate(body []byte, model string) (inputs [][]byte, t terms) {
 	return inputs, terms{model: model, rest: string(rest), tokens: len(inputs) > 0 && inputs[0][0] == '['}
 }
 
-// listed is what is to be embedded: of a string or a list of tokens one, of a list of those several.
-func listed(v []byte) (inputs [][]byte) {
+// listed is what is to be embedded, and no more than one beyond so many: of a string or a list of tokens one, of a list of
+// those several.
+func listed(v []byte, most int) (inputs [][]byte) {
 	if v[0] != '[' {
 		if v[0] == '"' {
 			inputs = [][]byte{v}
@@ -120,7 +122,7 @@ func listed(v []byte) (inputs [][]byte) {
 	peek.Elements(v, func(e []byte) bool {
 		tokens = e[0] != '"' && e[0] != '['
 		inputs = append(inputs, e)
-		return !tokens
+		return !tokens && len(inputs) <= most
 	})
 	if tokens {
 		return [][]byte{v}

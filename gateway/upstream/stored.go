@@ -86,7 +86,7 @@ func (s *Stored) put(whose tenant.ID, id string, a *answer) {
 		return
 	}
 	a.made = gateway.Now()
-	a.size = 200 + int64(len(whose)+len(id)+len(a.body)) + sizeOf(a.turns)
+	a.size = 200 + int64(len(whose)+len(id)+len(a.body)) + chat.SizeOf(a.turns)
 	for _, item := range a.input {
 		a.size += int64(len(item))
 	}
@@ -188,23 +188,4 @@ func (s *Stored) Holder(whose tenant.ID, id string) (provider string, kept bool)
 		return provider, false
 	}
 	return "", false
-}
-
-// sizeOf is about how many bytes a conversation holds.
-func sizeOf(turns []chat.Message) int64 {
-	var n int64
-	for i := range turns {
-		n += 100
-		for k := range turns[i].Parts {
-			p := &turns[i].Parts[k]
-			n += 200 + int64(len(p.Text)+len(p.Signature)+len(p.Raw)+len(p.Logprobs))
-			if p.Media != nil {
-				n += int64(len(p.Media.Data) + len(p.Media.URL))
-			}
-			if p.Call != nil {
-				n += int64(len(p.Call.Arguments))
-			}
-		}
-	}
-	return n
 }

@@ -20,7 +20,7 @@ type translation struct {
 	q        *chat.Request // what was asked, with the conversation that it continues
 	own      *chat.Request // without that conversation
 	body     *[]byte       // of the request to the provider; lent
-	held     int64         // bytes of it that are counted
+	held     int64         // bytes of it, and of own, that are counted
 	dropped  []string      // parameters that the provider has no place for
 }
 
@@ -32,6 +32,11 @@ func (s *sender) translate(t *translation, x *gateway.Exchange, r *route, a *gat
 		return err
 	}
 	t.from, t.to, t.own = wire.ByName(x.Request.Endpoint.Dialect), r.dialect, q
+	// It is there already: many small things hold several times what they took in the body. But no more requests are read at
+	// a time than there are processors, and the rest of the way is long.
+	if err := t.take(&x.Request, q.Size()); err != nil {
+		return err
+	}
 	if t.q, err = s.p.continued(x, q); err != nil {
 		return err
 	}
@@ -58,12 +63,16 @@ func (s *sender) translate(t *translation, x *gateway.Exchange, r *route, a *gat
 		}
 		t.begun(&s.p.c.Kind)
 	}
-	n := int64(cap(*t.body)) // it may have got larger than what was lent
-	if err := x.Request.Take(n); err != nil {
-		return err
+	return t.take(&x.Request, int64(cap(*t.body))) // it may have got larger than what was lent
+}
+
+// take counts more bytes of the request.
+func (t *translation) take(r *gateway.Request, n int64) error {
+	err := r.Take(n)
+	if err == nil {
+		t.held += n
 	}
-	t.held = n
-	return nil
+	return err
 }
 
 // leaveOut takes out of the body what its dialect knows and this provider refuses.
