@@ -14,21 +14,26 @@ var function = weighted(`
 .06 can could may might must what which who whom whose
 .12 instead within over under between among against during before after above below behind beyond across toward until since while because
 .12 up down off out away back near via per than if vs against
-.15 how should ought better isit need arethere haveyou is do can when where
-.2 why howto who difference howmuch howmany howlong howold howoften
+.15 how should ought better isit need arethere haveyou is do can
+.2 howto difference when where
+.3 howmuch howmany who
+.4 why howlong howold howoften
 .25 or without not no never nor none nobody nothing
 `)
 
 // weights of words that say less in a question than in a dictionary.
 var weights = weighted(`
-.12 way thing get want like go do come let try put take give keep
+.12 way get want like go do come let try put take give keep
 .2 make
 .35 use
 .15 good best great better nice top perfect ideal possible different various many more most lot
 .06 mean
 .35 run happen occur appear bring set turn show keep seem cause lead move place
 .15 exist know tell find think say start begin
-.3 look see feel call become learn understand fast quick quickly easy easily example
+.15 idea tip method ideal explanation likely something anything everything thing able allow recommend available individual main total
+.3 look see feel call become understand easy easily example
+.5 fast quick quickly learn cheap
+.65 earn buy
 .2 work help time real actually always need real type
 .3 name place
 .45 user

@@ -11,6 +11,8 @@ import (
 	"bufio"
 	"flag"
 	"fmt"
+	"hash/fnv"
+	"io/fs"
 	"log"
 	"os"
 	"slices"
@@ -31,75 +33,108 @@ type sample struct {
 	weight  float64
 }
 
+// options are the command line.
+type options struct {
+	out, corpus, evals  string
+	trees, folds, shown int
+	test                bool
+}
+
 func main() {
 	log.SetFlags(0)
-	out := flag.String("o", "", "file to write; none is written without it")
-	test := flag.Bool("test", false, "measure on the test part too")
-	evals := flag.String("eval", "", "comma-separated files to measure on")
-	trees := flag.Int("trees", 320, "number of trees")
-	show := flag.Int("show", 0, "print that many mistakes of the development part")
-	skip := flag.String("skip", "", "comma-separated topics to leave out of training and measure on")
+	var o options
+	flag.StringVar(&o.out, "o", "", "file to write; none is written without it")
+	flag.StringVar(&o.corpus, "pairs", "", "folder with pairs, instead of those of the project")
+	flag.StringVar(&o.evals, "eval", "", "comma-separated files to measure on")
+	flag.IntVar(&o.trees, "trees", 320, "number of trees")
+	flag.IntVar(&o.folds, "folds", 0, "measure by cross-validation over groups, with that many parts, and do nothing else")
+	flag.IntVar(&o.shown, "show", 0, "print that many mistakes of each kind")
+	flag.BoolVar(&o.test, "test", false, "measure on the test part too")
 	flag.Parse()
-	if err := run(*out, *test, *evals, *trees, *show, *skip); err != nil {
+	if err := run(o); err != nil {
 		log.Fatal("train: ", err)
 	}
 }
 
-func run(out string, test bool, evals string, trees, show int, skip string) error {
-	all, err := pairs.Load(pairs.Files)
+func run(o options) error {
+	var corpus fs.FS = pairs.Files
+	if o.corpus != "" {
+		corpus = os.DirFS(o.corpus)
+	}
+	all, err := pairs.Load(corpus)
 	if err != nil {
 		return err
-	}
-	left := make(map[string]bool)
-	for t := range strings.SplitSeq(skip, ",") {
-		left[t] = true
 	}
 	parts := make(map[string][]pairs.Pair)
 	for _, p := range all {
 		part := pairs.Split(p.Group)
-		if left[p.Topic] && skip != "" {
-			part = "skipped"
-		}
 		parts[part] = append(parts[part], p)
 	}
-	own := parts[pairs.Train]
-	train := prepare(slices.Concat(own, edits(own), strangers(own, 4)))
-	balance(train)
+	if o.folds > 1 {
+		crossValidate(slices.Concat(parts[pairs.Train], parts[pairs.Dev]), o.folds, o.trees)
+		return nil
+	}
+	m := learn(parts[pairs.Train], o.trees)
 	dev := prepare(parts[pairs.Dev])
-	m := boost(train, trees)
 	calibrate(m, dev)
-	report("train", m, train)
 	report("dev", m, dev)
+	mistakes(m, dev, o.shown)
 	report("mixed", m, slices.Concat(dev, prepare(strangers(parts[pairs.Dev], 6))))
-	mistakes(m, dev, show)
-	if os.Getenv("SHOWTRAIN") != "" {
-		mistakes(m, train, show*4)
-	}
-	if skip != "" {
-		report("skipped", m, prepare(parts["skipped"]))
-	}
-	if test {
+	if o.test {
 		report("test", m, prepare(parts[pairs.Test]))
 	}
-	if evals != "" {
-		for file := range strings.SplitSeq(evals, ",") {
-			ps, err := read(file)
-			if err != nil {
-				return err
-			}
-			s := prepare(ps)
-			report(file, m, s)
-			mistakes(m, s, show)
-		}
-	}
-	if out == "" {
-		return nil
+	if err := evaluate(m, o); err != nil || o.out == "" {
+		return err
 	}
 	b, err := m.MarshalBinary()
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(out, b, 0o644) //nolint:gosec // weights that are committed
+	return os.WriteFile(o.out, b, 0o644) //nolint:gosec // weights that are committed
+}
+
+// learn grows a model from pairs, and from what can be made of them.
+func learn(ps []pairs.Pair, trees int) *verify.Model {
+	s := prepare(slices.Concat(ps, edits(ps), strangers(ps, 4)))
+	balance(s)
+	return boost(s, trees)
+}
+
+// evaluate measures on files that nothing is learnt from.
+func evaluate(m *verify.Model, o options) error {
+	for file := range strings.SplitSeq(o.evals, ",") {
+		if file == "" {
+			continue
+		}
+		ps, err := read(file)
+		if err != nil {
+			return err
+		}
+		s := prepare(ps)
+		report(file, m, s)
+		mistakes(m, s, o.shown)
+	}
+	return nil
+}
+
+// crossValidate learns from all groups but those of one part, for each part in turn, and reports on the parts that were
+// left out, together with strangers.
+func crossValidate(ps []pairs.Pair, folds, trees int) {
+	parts := make([][]pairs.Pair, folds)
+	for _, p := range ps {
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(p.Group))
+		k := int(h.Sum32()>>4) % folds
+		parts[k] = append(parts[k], p)
+	}
+	var own, mixed outcome
+	for k := range parts {
+		m := learn(slices.Concat(slices.Concat(parts[:k]...), slices.Concat(parts[k+1:]...)), trees)
+		own.add(m, prepare(parts[k]))
+		mixed.add(m, prepare(slices.Concat(parts[k], strangers(parts[k], 6))))
+	}
+	own.print("left out")
+	mixed.print("mixed")
 }
 
 // prepare computes what the model sees.

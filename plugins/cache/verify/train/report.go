@@ -12,39 +12,55 @@ import (
 	"github.com/sluice-ai/sluice/plugins/cache/verify"
 )
 
-// report prints how well the model tells pairs apart, without the guards and with them: the area under the curve, and
-// which share of the same ones is served where 1 % and 5 % of the different ones are, with a 95 % interval.
+// report prints how well the model tells pairs apart.
 func report(name string, m *verify.Model, s []sample) {
-	guarded := make([]float64, len(s))
-	plain := make([]float64, len(s))
-	cosine := make([]float64, len(s))
-	n := map[string][2]int{}
+	var o outcome
+	o.add(m, s)
+	o.print(name)
+}
+
+// outcome collects scores of pairs: the cosine, the model's, and the model's where no guard refuses.
+type outcome struct {
+	s                      []sample
+	cosine, plain, guarded []float64
+	refused                map[string][2]int // same and different ones, by guard
+}
+
+func (o *outcome) add(m *verify.Model, s []sample) {
+	if o.refused == nil {
+		o.refused = make(map[string][2]int)
+	}
+	o.s = append(o.s, s...)
 	for i := range s {
-		plain[i] = m.Raw(&s[i].f)
-		guarded[i] = plain[i]
-		cosine[i] = float64(s[i].f[verify.Cosine])
+		raw := m.Raw(&s[i].f)
+		o.plain = append(o.plain, raw)
+		o.cosine = append(o.cosine, float64(s[i].f[verify.Cosine]))
 		if s[i].refused != "" {
-			guarded[i] = math.Inf(-1)
-			c := n[s[i].refused]
+			raw = math.Inf(-1)
+			c := o.refused[s[i].refused]
 			if s[i].pair.Same {
 				c[0]++
 			} else {
 				c[1]++
 			}
-			n[s[i].refused] = c
+			o.refused[s[i].refused] = c
 		}
+		o.guarded = append(o.guarded, raw)
 	}
-	log.Printf("%-10s cosine %s", name, curve(s, cosine))
-	log.Printf("%-10s model  %s", "", curve(s, plain))
-	log.Printf("%-10s +guard %s", "", curve(s, guarded))
-	if len(n) > 0 {
-		var names []string
-		for k, c := range n {
-			names = append(names, fmt.Sprintf("%s %d/%d", k, c[0], c[1]))
-		}
-		slices.Sort(names)
-		log.Printf("%-10s guards (same/different refused): %s", "", strings.Join(names, ", "))
+}
+
+// print shows the area under the curve, and which share of the same pairs is served where 1 %, 5 % and 20 % of the
+// different ones are, with a 95 % interval.
+func (o *outcome) print(name string) {
+	log.Printf("%s, by cosine: %s", name, curve(o.s, o.cosine))
+	log.Printf("%s, by model:  %s", name, curve(o.s, o.plain))
+	log.Printf("%s, + guards:  %s", name, curve(o.s, o.guarded))
+	var names []string
+	for k, c := range o.refused {
+		names = append(names, fmt.Sprintf("%s %d/%d", k, c[0], c[1]))
 	}
+	slices.Sort(names)
+	log.Printf("%s, same/different ones refused: %s", name, strings.Join(names, ", "))
 }
 
 func curve(s []sample, score []float64) string {
