@@ -108,6 +108,8 @@ func judgeReply(e *gateway.Endpoint, model string, r *gateway.Reply) outcome {
 	case s == http.StatusRequestTimeout, s == http.StatusConflict, s == http.StatusTooEarly, s >= 500:
 		o.cause, o.after = On5xx, retryAfter(r)
 		o.final = s == http.StatusNotImplemented // nor will it be soon
+	case said.Code == "previous_response_not_found": // another may keep it
+		o.final = true
 	case tooLong(said):
 		o.final, o.tooLong = true, true
 	default:

@@ -76,6 +76,22 @@ func TestLeftAloneWithARequest(t *testing.T) {
 	f(501, "1", "0", 1)
 }
 
+// Who does not know the response from which a conversation goes on is not asked again, but another may keep it.
+func TestForgottenResponse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		unknown := status(400)
+		unknown.body = `{"error":{"message":"Previous response with id 'resp_1' not found.","type":"invalid_request_error","param":"previous_response_id","code":"previous_response_not_found"}}`
+		x := newFleet(&script{t: t, answers: []answer{unknown}}, &script{t: t, answers: []answer{ok("b")}}).exchange()
+		if e := serve(forward.New(options()), x); e != nil || trailOf(x) != "01" {
+			t.Errorf("asked %s, %v", trailOf(x), e)
+		}
+		x = newFleet(&script{t: t, answers: []answer{unknown}}).exchange()
+		if e := serve(forward.New(options()), x); trailOf(x) != "0" || x.Reply == nil || x.Reply.Status != 400 {
+			t.Errorf("asked %s, %v, %+v", trailOf(x), e, x.Reply)
+		}
+	})
+}
+
 // A conflict with what a batch is now is one later, too, and for its client.
 func TestConflictStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

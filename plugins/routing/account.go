@@ -41,7 +41,8 @@ func capable(x *gateway.Exchange) []*gateway.Account {
 }
 
 // account is the provider that is meant, with its targets: by an id, by the header, or because there is no other. What
-// creates or lists something goes to the first that can, and so does a stored response of which nothing is known any more.
+// creates or lists something goes to the first that can, and a stored response of which nothing is known any more is asked for
+// at one after the other.
 func account(x *gateway.Exchange, able []*gateway.Account) (*gateway.Account, []*gateway.Target, error) {
 	own := able
 	lists := strings.HasSuffix(x.Request.Endpoint.Name, ".list")
@@ -75,10 +76,20 @@ func account(x *gateway.Exchange, able []*gateway.Account) (*gateway.Account, []
 	if id != "" && !lists && len(able) > 1 && !ofResponse(x.Request.Endpoint) {
 		return nil, nil, ambiguous(id, able)
 	}
-	if i := slices.IndexFunc(own, func(a *gateway.Account) bool { return a.Targets[0].Has(x.Request.Endpoint) }); i >= 0 {
-		return own[i], own[i].Targets, nil // of a response that nobody remembers, its provider may know
+	has := func(a *gateway.Account) bool { return a.Targets[0].Has(x.Request.Endpoint) }
+	i := slices.IndexFunc(own, has)
+	if i < 0 {
+		return own[0], own[0].Targets, nil
 	}
-	return own[0], own[0].Targets, nil
+	targets := own[i].Targets
+	if ofResponse(x.Request.Endpoint) { // that nobody remembers: one of those that keep some may know it
+		for _, a := range own[i+1:] {
+			if has(a) {
+				targets = append(slices.Clip(targets), a.Targets...)
+			}
+		}
+	}
+	return own[i], targets, nil
 }
 
 // held is the id of what the request is about, and who holds that; both "" if it is about nothing that exists, the holder
@@ -160,21 +171,25 @@ func pin(x *gateway.Exchange) error {
 }
 
 // goOn leaves in the plan only the provider that holds the response from which the request goes on, if its id does not say
-// which that is; or, if the gateway keeps it, those whose conversations are translated. If nobody knows who does, the plan
-// stays: the provider may know.
+// which that is; or, if the gateway keeps it, those whose conversations are translated. If nobody knows who does, as after a
+// restart, one of those that keep their own may, unless it is the gateway's.
 func goOn(x *gateway.Exchange) error {
 	const param = "previous_response_id"
 	id := x.Request.Member(`"` + param + `"`)
 	if id == "" {
 		return nil
 	}
+	has := func(t *gateway.Target) bool { return t.Has(x.Request.Endpoint) }
 	holder, kept := x.Directory.Holder(x.Caller.Tenant.ID, id)
 	if holder == "" {
+		if !gateway.IsResponseID(id) && slices.ContainsFunc(x.Plan.Targets, has) {
+			x.Plan.Targets = only(x.Plan.Targets, has)
+		}
 		return nil
 	}
 	x.Plan.Targets = only(x.Plan.Targets, func(t *gateway.Target) bool {
 		if kept {
-			return !t.Has(x.Request.Endpoint)
+			return !has(t)
 		}
 		return t.Provider == holder
 	})

@@ -253,12 +253,49 @@ func TestCapable(t *testing.T) {
 	// A conversation goes on where it is held.
 	f(b.all, "responses.create", `{"model":"gpt","previous_response_id":"resp_1"}`, "gpt", "one/gpt")
 	f(b.all, "responses.create", `{"model":"gpt","previous_response_id":"resp_2"}`, "gpt", "claude/g")
-	f(b.all, "responses.create", `{"model":"gpt","previous_response_id":"resp_9"}`, "gpt", "claude/g one/gpt")
-	f(b.own, "responses.create", `{"model":"gpt","previous_response_id":"resp_1"}`, "gpt", "claude/g one/gpt")
+	f(b.all, "responses.create", `{"model":"gpt","previous_response_id":"resp_9"}`, "gpt", "one/gpt") // who keeps some itself may know
+	f(b.own, "responses.create", `{"model":"gpt","previous_response_id":"resp_1"}`, "gpt", "one/gpt")
+	f(b.all, "responses.create", `{"model":"gpt","previous_response_id":"`+gateway.ResponseID("req_1")+`"}`, "gpt", "claude/g one/gpt") // but not the gateway's
+	f(b.all, "responses.create", `{"model":"claude","previous_response_id":"resp_9"}`, "claude", "claude/c")
 	f(b.all, "responses.create", `{"model":"gpt","previous_response_id":"resp_4"}`, "gpt", "claude/g") // any that is translated
 	f(b.all, "responses.create", `{"model":"claude","previous_response_id":"resp_2"}`, "claude", "claude/c")
 	f(b.all, "responses.create", `{"model":"gpt","previous_response_id":null}`, "gpt", "claude/g one/gpt")
 	f(b.all, "chat.completions", `{"model":"gpt","previous_response_id":"resp_1"}`, "gpt", "claude/g one/gpt two/gpt")
+}
+
+// After a restart nobody remembers who keeps a response: those who keep some are asked one after the other.
+func TestForgottenResponse(t *testing.T) {
+	at := func(names ...string) (targets []*gateway.Target) {
+		for _, name := range names {
+			x := target(name, 1)
+			if x.Provider == "chats" {
+				x.Serves = map[string]bool{"responses.create": false, "responses.retrieve": false, "chat.completions": true}
+			}
+			targets = append(targets, x)
+		}
+		return targets
+	}
+	model := &gateway.Model{Name: "m"}
+	for _, x := range at("chats/m", "one/m", "two/m") {
+		model.Steps = append(model.Steps, []*gateway.Target{x})
+	}
+	who := &gateway.Tenant{ID: "t"}
+	b := &bank{Directory: gateway.NewDirectory(gateway.Entries{
+		Models: []*gateway.Model{model}, Tenants: []*gateway.Tenant{who},
+		Accounts: []*gateway.Account{{Name: "chats", Targets: at("chats/")}, {Name: "one", Targets: at("one/")}, {Name: "two", Targets: at("two/")}},
+	})}
+	f := func(q query, want string) {
+		t.Helper()
+		q.tenant = who
+		if x, e := b.ask(t, q); e != nil || names(x) != want {
+			t.Errorf("%+v: %q, %v", q, names(x), e)
+		}
+	}
+	f(query{name: "responses.retrieve", param: "resp_1"}, "one/ two/")
+	f(query{name: "responses.retrieve", param: "resp_1", header: "two"}, "two/")
+	f(query{name: "responses.retrieve", param: "resp_1~two"}, "two/")
+	f(query{name: "responses.create", body: `{"model":"m","previous_response_id":"resp_1"}`}, "one/m two/m")
+	f(query{name: "files.create", body: `{"purpose":"batch"}`}, "one/")
 }
 
 func TestCapableErrors(t *testing.T) {
