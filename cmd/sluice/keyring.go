@@ -14,6 +14,7 @@ import (
 	"github.com/sluice-ai/sluice/cmd/sluice/desk"
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway/admin"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 	"github.com/sluice-ai/sluice/plugins/auth/key"
 )
 
@@ -129,7 +130,7 @@ func rotateInFile(cfg *config.Config, t *config.Tenant, k *config.TenantKey, gra
 	if !k.Expires.IsZero() && k.Expires.Before(end) {
 		end = k.Expires
 	}
-	old := entry{name: k.Name + "~" + now.UTC().Format("20060102T150405"), digest: k.Digest, expires: end.Format(time.RFC3339)}
+	old := entry{name: tenant.Replaced(k.Name, now), digest: k.Digest, expires: end.Format(time.RFC3339)}
 	if old.more, err = restrictions(k); err != nil {
 		return made, err
 	}
@@ -165,7 +166,8 @@ func newKeysRevoke() *cobra.Command {
 		Use:   "revoke TENANT KEY",
 		Short: "Take an API key away, and the refresh tokens that came from it",
 		Long: `Take an API key away: gateways refuse it within a second. In the store the refresh tokens that came from it go
-with it. With --config the key may be one of a tenant's file: then it is disabled there, and its entry stays.
+with it, and so do the keys that it has replaced and that would still work for a while. With --config the key may be
+one of a tenant's file: then it is disabled there, and its entry stays.
 ` + whereHelp,
 		Example: `  sluice keys revoke acme ci --config configs/sluice.yaml
   sluice keys revoke acme ci --admin 127.0.0.1:9090`,
@@ -179,24 +181,42 @@ with it. With --config the key may be one of a tenant's file: then it is disable
 		}
 		defer api.close()
 		path := "tenants/" + url.PathEscape(args[0]) + "/keys/" + url.PathEscape(args[1]) + "/revoke"
-		_, _, err = ask[admin.Done](c.Context(), api, errand{http.MethodPost, path, nil, nil})
+		done, _, err := ask[admin.Done](c.Context(), api, errand{http.MethodPost, path, nil, nil})
 		where := ""
 		if t, k := api.filed(err, args[0], args[1]); k != nil {
 			where = " in " + t.File
-			err = editKeys(t.File, func(text []byte) ([]byte, error) {
-				if k.Disabled {
-					return text, nil
-				}
-				return disableKey(text, k.Digest)
-			})
+			done.Count, err = disableInFile(t, k)
 		}
 		if err != nil {
 			return err
+		}
+		if n := done.Count - 1; n > 0 {
+			where += fmt.Sprintf(", and %d that it had replaced", n)
 		}
 		c.PrintErrf("The key %q of %s is revoked%s.\n", args[1], args[0], where)
 		return nil
 	}
 	return c
+}
+
+// disableInFile disables a key of a tenant's file, and those that it has replaced, and says how many these are.
+func disableInFile(t *config.Tenant, k *config.TenantKey) (n int, err error) {
+	err = editKeys(t.File, func(text []byte) ([]byte, error) {
+		for i := range t.Keys {
+			old := &t.Keys[i]
+			if old != k && tenant.KeyName(old.Name) != k.Name || old.Disabled && old != k {
+				continue
+			}
+			if n++; old.Disabled {
+				continue
+			}
+			if text, err = disableKey(text, old.Digest); err != nil {
+				return nil, err
+			}
+		}
+		return text, nil
+	})
+	return n, err
 }
 
 // operatorToken is what keys token was asked for.

@@ -23,7 +23,8 @@
 //	PUT  /admin/v1/tenants/ID              the same; If-Match: "REVISION" keeps from undoing what another did. Also DELETE
 //	GET  /admin/v1/tenants/ID/limits       as configured, and as they stand on this node; also budgets. PUT replaces them
 //	POST /admin/v1/tenants/ID/keys         {"name", "expires", "models", "limits"}; the answer has the key, once. GET lists
-//	POST /admin/v1/tenants/ID/keys/NAME/rotate   {"grace": "1h"}: a new key, and how long the old one still works; also revoke
+//	POST /admin/v1/tenants/ID/keys/NAME/rotate   {"grace": "1h"}: a new key, and how long the old one still works; also revoke,
+//	                                       which takes those that the key has replaced, too
 //	DELETE /admin/v1/tenants/ID/keys/NAME/families, /admin/v1/tenants/ID/families/FAMILY   refresh tokens
 //	GET  /admin/v1/usage                   sums; ?tenant= &from= &to= &by=day,model &format=csv
 //	GET  /admin/v1/ledger, ledger.csv      rows; ?tenant= &from= &to= &key= &user= &model= &provider= &request= &outcome=

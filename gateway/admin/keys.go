@@ -3,7 +3,6 @@ package admin
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -198,7 +197,7 @@ func (c *call) rotateKey() error {
 	answer := NewKey{Key: keyOf(k), Secret: secret}
 	answer.Used = nil // the old one was
 	if end := now.Add(grace); grace > 0 && (old.Expires.IsZero() || old.Expires.After(now)) {
-		old.Name, old.Revision = fmt.Sprintf("%s~%s", old.Name, now.Format("20060102T150405.000")), 0
+		old.Name, old.Revision = tenant.Replaced(old.Name, now), 0
 		if old.Expires.IsZero() || end.Before(old.Expires) {
 			old.Expires = end
 		}
@@ -229,15 +228,27 @@ func (c *call) key() (store.Store, store.Tenant, *store.Key, error) {
 	return s, t, k, err
 }
 
+// revokeKey takes a key away, and those that it has replaced and that still work: who revokes a key that has leaked means them,
+// too.
 func (c *call) revokeKey() error {
 	s, t, k, err := c.key()
 	if err != nil {
 		return err
 	}
-	if err := s.RevokeKey(c.ctx, t.ID, k.Name, c.entry(k.Name, k.Digest, "")); err != nil {
+	name, n := k.Name, 0
+	for _, old := range t.Keys {
+		if old.Name == name || tenant.KeyName(old.Name) != name {
+			continue
+		}
+		if err := s.RevokeKey(c.ctx, t.ID, old.Name, c.entry(old.Name, old.Digest, "")); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		n++
+	}
+	if err := s.RevokeKey(c.ctx, t.ID, name, c.entry(name, k.Digest, "")); err != nil { // last, so that it can be asked for again
 		return err
 	}
-	return changed(c, t.ID, k.Name, http.StatusOK, Done{Done: true})
+	return changed(c, t.ID, name, http.StatusOK, Done{Done: true, Count: n + 1})
 }
 
 // revokeFamilies takes away the refresh tokens that came from a key, of a file or of the store. If there are none, nothing is

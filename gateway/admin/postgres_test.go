@@ -64,10 +64,10 @@ func TestPostgres(t *testing.T) {
 	o.ask(200, "POST", "targets/drain?provider=a", "")
 	o.ask(200, "POST", "tenants/acme/keys/ci/revoke", "")
 	o.ask(200, "DELETE", "tenants/bolt", "")
-	if r := data[admin.Report](t, o.ask(200, "GET", "ledger/verify", "")); len(r.Wrong) != 0 || r.Rows != 2 || r.Entries != 8 {
+	if r := data[admin.Report](t, o.ask(200, "GET", "ledger/verify", "")); len(r.Wrong) != 0 || r.Rows != 2 || r.Entries != 9 {
 		t.Errorf("%+v", r)
 	}
-	if list := data[[]admin.Change](t, o.ask(200, "GET", "audit?limit=3", "")); len(list) != 3 || list[2].Action != "target.drain" || list[2].Tenant != "*" {
+	if list := data[[]admin.Change](t, o.ask(200, "GET", "audit?limit=4", "")); len(list) != 4 || list[3].Action != "target.drain" || list[3].Tenant != "*" {
 		t.Errorf("%+v", list)
 	}
 

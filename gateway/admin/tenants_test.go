@@ -244,7 +244,11 @@ func TestKeys(t *testing.T) {
 	o.fails(404, "not_found", "POST", "tenants/acme/keys/nobody/rotate", "")
 
 	o.ask(200, "POST", "tenants/acme/keys/"+fresh.Old.Name+"/revoke", "")
-	o.ask(200, "POST", "tenants/acme/keys/web/revoke", "")
+	o.ask(200, "POST", "tenants/acme/keys/web/rotate", `{"grace":"2h"}`)
+	o.ask(200, "POST", "tenants/acme/keys/web/rotate", `{"grace":"1h"}`)
+	if d := data[admin.Done](t, o.ask(200, "POST", "tenants/acme/keys/web/revoke", "")); d.Count != 3 { // with those that it has replaced
+		t.Errorf("%+v", d)
+	}
 	o.fails(404, "not_found", "POST", "tenants/acme/keys/web/revoke", "")
 	if a := o.ask(200, "GET", "tenants/acme/keys", ""); strings.Contains(a.body, "web") {
 		t.Errorf("%s", a.body)

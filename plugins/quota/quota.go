@@ -91,7 +91,7 @@ func (p *Plugin) serve(x *gateway.Exchange, next gateway.Handler) error {
 	t := x.Caller.Tenant
 	r := &record{p: p, x: x}
 	r.hold.Outage, r.purse.Outage = p.outage()
-	r.purse.Whose = meter.Whose{Key: x.Caller.Key, User: x.Caller.User}
+	r.purse.Whose = meter.Whose{Key: tenant.KeyName(x.Caller.Key), User: x.Caller.User}
 	r.find()
 	counts := p.meters.Tenant(t.ID)
 	budgets := r.budgets()

@@ -221,6 +221,7 @@ func TestScopes(t *testing.T) {
 		f(other, "a", "ann", "rate_limit_exceeded", `the user "ann"`)
 		f(other, "a", "bob", "ok", "")
 		f(other, "a", "bob", "rate_limit_exceeded", `the key "a"`)
+		f(other, "a~20261123T160000.000", "", "rate_limit_exceeded", `the key "a"`) // which "a" has replaced
 		f(other, "b", "", "ok", "")
 		f(other, "b", "", "rate_limit_exceeded", "your organization")
 		<-time.After(time.Minute)

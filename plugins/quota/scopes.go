@@ -63,7 +63,7 @@ func (r *record) asks(to []meter.Ask) []meter.Ask {
 			to = append(to, meter.Ask{Scope: tenant.Scope{Kind: kind, Name: name}, Limits: l})
 		}
 	}
-	ofKey, ofUser, key := t.EachKey, t.EachUser, c.Key
+	ofKey, ofUser, key := t.EachKey, t.EachUser, tenant.KeyName(c.Key)
 	switch {
 	case key != "": // also of tokens that came from it, whatever user they name
 		ofKey = ofKey.Within(c.Limits)
@@ -168,7 +168,7 @@ func (l *listener) Begin(*gateway.Exchange, *gateway.Attempt) error { return nil
 // Settle implements gateway.Witness.
 func (l *listener) Settle(x *gateway.Exchange, a *gateway.Attempt) {
 	if a.Charge > 0 {
-		l.meters.Tenant(x.Caller.Tenant.ID).Charged(&meter.Whose{Key: x.Caller.Key, User: x.Caller.User, Model: x.Plan.Model}, a.Start, a.Charge)
+		l.meters.Tenant(x.Caller.Tenant.ID).Charged(&meter.Whose{Key: tenant.KeyName(x.Caller.Key), User: x.Caller.User, Model: x.Plan.Model}, a.Start, a.Charge)
 	}
 }
 

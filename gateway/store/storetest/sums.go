@@ -54,7 +54,9 @@ func testSpent(t *testing.T, s store.Store, _ Harness) {
 	other := row(noon.Add(24*time.Hour), 10)
 	other.Node, other.Key, other.User, other.Model = "n2", "app", "", "gpt-4o-mini"
 	own := row(noon, 0) // which costs nothing is in no spend
-	insert(t, s, row(noon, 1), row(noon.Add(time.Minute), 2), other, own, rowOf("bolt", noon, 1000))
+	old := row(noon.Add(time.Minute), 2)
+	old.Key = tenant.Replaced(old.Key, noon)
+	insert(t, s, row(noon, 1), old, other, own, rowOf("bolt", noon, 1000))
 	today := noon.Truncate(24 * time.Hour)
 	f := func(kind tenant.ScopeKind, name string, from, to time.Time, want map[string]tenant.USD) {
 		t.Helper()
@@ -67,6 +69,8 @@ func testSpent(t *testing.T, s store.Store, _ Harness) {
 	f(tenant.OfTenant, "", today, today.Add(24*time.Hour), money{"n1": 3})
 	f(tenant.OfTenant, "", today.Add(24*time.Hour), time.Time{}, money{"n2": 10})
 	f(tenant.OfKey, "app", time.Time{}, time.Time{}, money{"n2": 10})
+	f(tenant.OfKey, "ci", time.Time{}, time.Time{}, money{"n1": 3})
+	f(tenant.OfKey, old.Key, time.Time{}, time.Time{}, money{})
 	f(tenant.OfKey, "none", time.Time{}, time.Time{}, money{})
 	f(tenant.OfUser, "ann", time.Time{}, time.Time{}, money{"n1": 3})
 	f(tenant.OfUser, "", time.Time{}, time.Time{}, money{})

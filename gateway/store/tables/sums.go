@@ -81,7 +81,7 @@ func (t *tally) spends() map[spend]tenant.USD {
 		if sums.Charge == 0 {
 			continue
 		}
-		for _, scope := range [...]tenant.Scope{{}, {Kind: tenant.OfKey, Name: k.key}, {Kind: tenant.OfUser, Name: k.user}, {Kind: tenant.OfModel, Name: k.model}} {
+		for _, scope := range [...]tenant.Scope{{}, {Kind: tenant.OfKey, Name: tenant.KeyName(k.key)}, {Kind: tenant.OfUser, Name: k.user}, {Kind: tenant.OfModel, Name: k.model}} {
 			if scope.Kind != tenant.OfTenant && scope.Name == "" {
 				continue
 			}
