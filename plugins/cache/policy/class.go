@@ -21,6 +21,7 @@ type class struct {
 	threshold float64
 	refuted   bool // the offline calibration is too bold here
 	above     int  // judgements above the threshold
+	decided   int  // would-be hits that were decided about
 	pending   int  // judgements since the last reckoning
 }
 
@@ -30,6 +31,7 @@ type sample struct {
 	weight  float64
 	same    bool
 	offline bool // the verifier alone would have served it
+	at      int  // how many had been decided about
 }
 
 func newClass() *class { return &class{model: newModel(), threshold: never} }
@@ -41,7 +43,7 @@ func (c *class) audit(least float64) float64 {
 
 func (c *class) observe(x vector, s Sample, b Bound) {
 	c.model.learn(&x, s.Same)
-	n := sample{x: x, weight: s.Weight, same: s.Same, offline: s.Signals.Verified >= b.Offline}
+	n := sample{x: x, weight: s.Weight, same: s.Same, offline: s.Signals.Verified >= b.Offline, at: c.decided}
 	if len(c.samples) < window {
 		c.samples = append(c.samples, n)
 	} else {
@@ -71,8 +73,8 @@ func (c *class) reckon(b Bound) {
 			offline.add(s.weight, s.same)
 		}
 	}
-	// Two standard deviations of certainty that it is too bold, not merely a lack of certainty that it is not.
-	c.refuted = offline.n >= 10 && offline.lower(z) > b.MaxWrong
+	// Certainty that it is too bold, not merely a lack of certainty that it is not.
+	c.refuted = offline.n >= 10 && offline.lower(certain) > b.MaxWrong
 	// What the offline calibration serves counts against the bound, whatever its score.
 	for i := range all {
 		if all[i].offline && !c.refuted {
@@ -89,20 +91,37 @@ func (c *class) reckon(b Bound) {
 		return 0
 	})
 	c.threshold, c.above = never, 0
+	questions := float64(c.since())
 	var held count
 	for i, s := range all {
 		held.add(s.weight, s.same)
 		if held.n < burnIn || (i+1 < len(all) && all[i+1].score == s.score) {
 			continue
 		}
-		if held.upper(z) <= b.MaxWrong {
+		share := 1.0 // of the questions that would be served
+		if held.weight < questions {
+			share = held.weight / questions
+		}
+		if held.upper(likely) <= b.MaxWrong && held.upper(certain)*share <= b.MaxWrong {
 			c.threshold, c.above = s.score, held.n
 		}
 	}
 }
 
-// z is that of a one-sided bound at 95 %.
-const z = 1.645
+// since is how many would-be hits were decided about while the judgements came in that are remembered.
+func (c *class) since() int {
+	oldest := 0
+	if len(c.samples) == window {
+		oldest = c.samples[c.next].at
+	}
+	return c.decided - oldest
+}
+
+// How certain a one-sided bound is, in standard deviations.
+const (
+	likely  = 1     // 84 %
+	certain = 1.645 // 95 %
+)
 
 // count estimates a share of wrong answers from weighted judgements.
 type count struct {

@@ -2,11 +2,15 @@
 //
 // # What is guaranteed
 //
-// Bound.MaxWrong limits wrong answers as a share of the answers that are served. Wrong answers as a share of all
-// questions are fewer still, because not every question is served. The guarantee is statistical: a threshold holds if,
-// at 95 % confidence (one-sided Wilson bound), what was judged above it is wrong no more often than that. It takes the
-// judge's word for what is wrong, and the past for the future: questions that change their nature overnight are noticed
-// only as judgements come in.
+// Two bounds hold for every threshold that is used, by what was judged above it (Wilson's one-sided upper bound):
+//
+//   - wrong answers as a share of all questions are no more than MaxWrong at 95 % confidence;
+//   - wrong answers as a share of the answers that are served are no more than MaxWrong at 84 % confidence, one standard
+//     deviation. That is the stricter one, as a rule: what is measured is then below MaxWrong in most streams, and above
+//     it by little in some.
+//
+// Both take the judge's word for what is wrong, and the past for the future: questions that change their nature overnight
+// are noticed only as judgements come in.
 //
 // # How
 //
@@ -37,7 +41,7 @@ type Bound struct {
 	// MaxWrong is the largest share of wrong answers among those that are served, more than 0 and less than 1.
 	MaxWrong float64
 
-	// Offline is the verifier's probability from which an answer is served without evidence: see Offline, the function.
+	// Offline is the verifier's probability from which an answer is served without evidence: above 1 is never.
 	Offline float64
 
 	// Judged is whether there is a judge. Without one nothing is explored or learnt, and the offline calibration decides.
@@ -83,7 +87,7 @@ func New(c Config) (*Policy, error) {
 	if !(b.MaxWrong > 0 && b.MaxWrong < 1) {
 		return nil, fmt.Errorf("%w: max_wrong %g is not between 0 and 1", ErrBound, b.MaxWrong)
 	}
-	for _, share := range []float64{b.Offline, b.Explore, b.Audit} {
+	for _, share := range []float64{b.Explore, b.Audit} {
 		if !(share >= 0 && share <= 1) {
 			return nil, fmt.Errorf("%w: %g is not between 0 and 1", ErrBound, share)
 		}
@@ -159,6 +163,7 @@ func (p *Policy) Decide(class string, answer uint64, s Signals) Verdict {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.class(class)
+	c.decided++
 	x := features(s, p.answers[answer])
 	v := Verdict{
 		Score:     c.model.score(&x),

@@ -23,6 +23,7 @@ type state struct {
 
 type classState struct {
 	Model   model         `json:"model"`
+	Decided int           `json:"decided"`
 	Samples []sampleState `json:"samples"` // the oldest first
 }
 
@@ -31,6 +32,7 @@ type sampleState struct {
 	Weight  float64 `json:"weight"`
 	Same    bool    `json:"same"`
 	Offline bool    `json:"offline"`
+	At      int     `json:"at"`
 }
 
 // Export writes all that the policy knows, for Import after a restart or on another node.
@@ -39,10 +41,10 @@ func (p *Policy) Export() ([]byte, error) {
 	defer p.mu.Unlock()
 	s := state{Version: stateVersion, Classes: map[string]classState{}, Answers: p.answers, Pins: p.pins.inOrder()}
 	for name, c := range p.classes {
-		cs := classState{Model: c.model}
+		cs := classState{Model: c.model, Decided: c.decided}
 		for i := range c.samples {
 			n := c.samples[(c.next+i)%len(c.samples)]
-			cs.Samples = append(cs.Samples, sampleState{X: n.x, Weight: n.weight, Same: n.same, Offline: n.offline})
+			cs.Samples = append(cs.Samples, sampleState{X: n.x, Weight: n.weight, Same: n.same, Offline: n.offline, At: n.at})
 		}
 		s.Classes[name] = cs
 	}
@@ -66,12 +68,12 @@ func (p *Policy) Import(data []byte) error {
 	classes := make(map[string]*class, len(s.Classes))
 	for name, cs := range s.Classes {
 		c := newClass()
-		c.model = cs.Model
+		c.model, c.decided = cs.Model, cs.Decided
 		for _, n := range cs.Samples[max(0, len(cs.Samples)-window):] {
 			if !(n.Weight >= 1) || math.IsInf(n.Weight, 1) {
 				return fmt.Errorf("%w: a judgement of weight %g", ErrState, n.Weight)
 			}
-			c.samples = append(c.samples, sample{x: n.X, weight: n.Weight, same: n.Same, offline: n.Offline})
+			c.samples = append(c.samples, sample{x: n.X, weight: n.Weight, same: n.Same, offline: n.Offline, at: n.At})
 		}
 		c.reckon(p.bound)
 		classes[name] = c
