@@ -75,7 +75,7 @@ func (a *account) slice(nodes int, now clock.Instant) int64 {
 }
 
 // line is what the pool is told of it, with a wish for n now and a slice for later. What is given back leaves the hand before
-// the pool hears of it.
+// the pool hears of it; it is told all the same, because a pool that has not heard of the node for long has forgotten it.
 func (a *account) line(n, slice int64) Line {
 	used, has := a.used, a.has
 	want := plus(used, max(plus(n, slice), a.wanted))
@@ -83,8 +83,8 @@ func (a *account) line(n, slice int64) Line {
 	if n > 0 {
 		want = max(want, has)
 	} else {
-		has = max(min(has, want), 0)
-		a.has, a.giving = has, a.has-has
+		a.has = max(min(has, want), 0)
+		a.giving = has - a.has
 	}
 	l := Line{Account: a.id, Limit: a.limit, Used: used, Spent: used, Has: has, Want: want}
 	if n > 0 {

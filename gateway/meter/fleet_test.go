@@ -138,8 +138,8 @@ func TestStrictBudgetOfAFleet(t *testing.T) {
 			if b.asked < 10_000 || b.unfairly*1000 >= b.asked {
 				t.Errorf("%d of %d were refused though there was enough", b.unfairly, b.asked)
 			}
-			if unavailable.Load() > 0 {
-				t.Errorf("%d were told that the budget is unavailable", unavailable.Load())
+			if n := unavailable.Load(); n*1000 >= b.asked { // near its end, to who waited in vain for his turn
+				t.Errorf("%d were told that the budget is unavailable", n)
 			}
 		})
 	}

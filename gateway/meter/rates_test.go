@@ -70,6 +70,23 @@ func TestSmallRatesAreExact(t *testing.T) {
 	})
 }
 
+// What an exchange gives back that lasted for longer than the pool remembers a silent node comes back all the same.
+func TestGivesBackAfterSilence(t *testing.T) {
+	bubble(t, meter.Options{}, func(t *testing.T, m *meter.Meters) {
+		acme, all := m.Tenant("acme"), []meter.Ask{{Limits: tenant.Limits{Requests: 1, Tokens: 3}}}
+		first := new(meter.Hold)
+		if r, ok := acme.Admit(t.Context(), first, 3, all); !ok {
+			t.Fatalf("%+v", r)
+		}
+		pause(meter.NodeTimeout + 5*time.Second)
+		first.Undo()
+		pause(time.Second)
+		if r, ok := acme.Admit(t.Context(), new(meter.Hold), 3, all); !ok {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
 type smallRates struct {
 	*rapid.T
 	acme             *meter.Tenant
