@@ -19,6 +19,7 @@ type Exchange struct {
 	Client    netip.Addr // where the connection comes from; a proxy's address if there is one in between
 	Directory *Directory // tenants and models of the generation that serves this exchange; set by the transport
 	Caller    Caller     // set by auth; there is no usable zero value
+	Inside    bool       // the gateway itself asks, for Caller, which is set; see Host.Ask
 	Plan      Plan       // set by routing
 	Usage     chat.Usage // of the delivered attempt, filled as events pass
 	Reply     *Reply     // set by the innermost handler, or by a plugin that answers itself

@@ -45,6 +45,10 @@ type Host interface {
 	Now() time.Time
 	// Go runs background work. Its context ends when the plugin is closed, and closing waits for it.
 	Go(work func(context.Context))
+	// Ask makes an exchange of the gateway's own, for a caller who pays for it, through the whole chain: it is limited, written
+	// down and logged like others. The request does not stream; the answer is the body of a whole reply with status 200. The error
+	// is an *Error, or the context's.
+	Ask(ctx context.Context, endpoint string, c Caller, h Header, body []byte) ([]byte, error)
 }
 
 // Spec says how a plugin is made of its configuration. Make one with Define.

@@ -23,6 +23,9 @@ type Host struct {
 	Logs     *observer.ObservedLogs
 	Registry *prometheus.Registry
 
+	// Asked answers what a plugin asks through the gateway; nil: nothing is answered.
+	Asked func(ctx context.Context, endpoint string, c gateway.Caller, h gateway.Header, body []byte) ([]byte, error)
+
 	log  *zap.Logger
 	ctx  context.Context //nolint:containedctx // the life of the background work
 	stop context.CancelFunc
@@ -66,6 +69,16 @@ func (h *Host) SetNow(t time.Time) {
 
 // Go implements gateway.Host.
 func (h *Host) Go(work func(context.Context)) { h.work.Go(func() { work(h.ctx) }) }
+
+// Ask implements gateway.Host.
+func (h *Host) Ask(ctx context.Context, endpoint string, c gateway.Caller, head gateway.Header, body []byte) ([]byte, error) {
+	if h.Asked == nil {
+		return nil, errNobodyAnswers
+	}
+	return h.Asked(ctx, endpoint, c, head, body)
+}
+
+var errNobodyAnswers = errors.New("nobody answers what the plugin asks")
 
 // Close ends the background work and waits for it.
 func (h *Host) Close() {

@@ -24,6 +24,7 @@ type plugin struct {
 	config   any
 	registry *prometheus.Registry // its own, so that old and new can overlap during a reload
 	log      *zap.Logger
+	runtime  *Runtime
 	ctx      context.Context //nolint:containedctx // the life of the plugin's background work
 	stop     context.CancelFunc
 	work     sync.WaitGroup
@@ -68,7 +69,7 @@ func (r *Runtime) buildPlugin(spec gateway.Spec, settings any) (*plugin, error) 
 	if settings == nil {
 		settings = spec.Defaults()
 	}
-	p := &plugin{name: spec.Name, config: settings, registry: prometheus.NewRegistry(), log: r.o.Log.Named(spec.Name)}
+	p := &plugin{name: spec.Name, config: settings, registry: prometheus.NewRegistry(), log: r.o.Log.Named(spec.Name), runtime: r}
 	p.users = 1
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.closer = p.close

@@ -4,6 +4,7 @@
 package runtime
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -44,6 +45,8 @@ type Runtime struct {
 	probing  *probing
 	registry *prometheus.Registry
 	stored   *upstream.Stored
+	asking   context.Context //nolint:containedctx // the life of the exchanges that plugins make
+	stopAsks context.CancelFunc
 	current  atomic.Pointer[Generation]
 	mu       sync.Mutex // one Apply at a time
 	number   int
@@ -59,6 +62,7 @@ func New(o Options) *Runtime {
 	r := &Runtime{
 		o: o, budget: upstream.NewBudget(o.MaxReplies), stored: upstream.NewStored(0, 0), registry: prometheus.NewRegistry(),
 	}
+	r.asking, r.stopAsks = context.WithCancel(context.Background())
 	r.standing = newStanding(r.changed)
 	r.visible = newVisible(r.standing)
 	r.probing = newProbing(r, r.visible)
@@ -110,6 +114,7 @@ func (r *Runtime) Acquire() serve.Generation {
 
 // Close retires the present generation and waits until it has drained. Nothing may be acquired any more.
 func (r *Runtime) Close() (err error) {
+	r.stopAsks()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.probing.close()

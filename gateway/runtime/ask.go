@@ -1,0 +1,105 @@
+package runtime
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/serve"
+)
+
+var (
+	errNoEndpoint = errors.New("runtime: there is no such endpoint")
+	errNotWhole   = errors.New("runtime: what was answered is not a whole reply")
+)
+
+// Ask implements gateway.Host. The exchange is one of the generation that is present when it is made.
+func (p *plugin) Ask(ctx context.Context, endpoint string, c gateway.Caller, h gateway.Header, body []byte) (answer []byte, err error) {
+	e := endpointOf(endpoint)
+	if e == nil {
+		return nil, errNoEndpoint
+	}
+	g := p.runtime.acquire(ctx)
+	if g == nil {
+		return nil, gateway.ErrDrain
+	}
+	defer g.Release()
+	x := &gateway.Exchange{Directory: g.Directory(), Caller: c, Inside: true}
+	x.Init(newID(), e, h, &inMemory{body})
+	if d, ok := ctx.Deadline(); ok {
+		x.SetDeadline(gateway.At(d))
+	}
+	defer context.AfterFunc(ctx, func() { x.Cancel(context.Cause(ctx)) })()
+	defer context.AfterFunc(p.runtime.asking, func() { x.Cancel(gateway.ErrDrain) })()
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("runtime: panic in an exchange of the gateway's own: %v", r)
+		}
+		if x.Reply != nil {
+			err = errors.Join(err, x.Reply.Stream.Close())
+		}
+		err = errors.Join(append([]error{err}, x.End(err)...)...)
+	}()
+	if err := g.Serve(x); err != nil {
+		return nil, err
+	}
+	return read(x.Reply)
+}
+
+// acquire is Acquire for who may come after Close; nil then.
+func (r *Runtime) acquire(ctx context.Context) *Generation {
+	for ctx.Err() == nil && r.asking.Err() == nil {
+		if g := r.current.Load(); g != nil && g.acquire() {
+			return g
+		}
+	}
+	return nil
+}
+
+// read is the body of a whole reply.
+func read(r *gateway.Reply) ([]byte, error) {
+	if r == nil || r.Kind != gateway.Whole || r.Status != 200 {
+		return nil, errNotWhole
+	}
+	ev, err := r.Stream.Next()
+	if err != nil {
+		return nil, err
+	}
+	answer := bytes.Clone(ev.Data)
+	if _, err := r.Stream.Next(); !errors.Is(err, io.EOF) {
+		return nil, errors.Join(errNotWhole, err)
+	}
+	return answer, nil
+}
+
+func endpointOf(name string) *gateway.Endpoint {
+	for _, e := range serve.Endpoints() {
+		if e.Name == name {
+			return &e
+		}
+	}
+	return nil
+}
+
+// newID is like that of an exchange from outside.
+func newID() string {
+	var b [12]byte
+	for i := range b {
+		b[i] = byte(rand.Uint32()) //nolint:gosec // unique, not secret
+	}
+	return "req_" + hex.EncodeToString(b[:])
+}
+
+// inMemory is the body of a request that nobody has sent.
+type inMemory struct{ b []byte }
+
+// Load implements gateway.Body.
+func (m *inMemory) Load() ([]byte, error) { return m.b, nil }
+
+// Free implements gateway.Body.
+func (m *inMemory) Free() { m.b = nil }
