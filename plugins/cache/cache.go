@@ -3,7 +3,8 @@
 //
 // An answer is kept in the neutral form, under a key of all that decides it (package partition), and given in any dialect,
 // whole or as a stream (package answer). No answer is ever given to another tenant. What asks the same while the first answer
-// is still coming shares it (see flight).
+// is still coming shares it (see flight), and what asks for the same in other words is given it if that is certain enough (package
+// semantic).
 package cache
 
 import (
@@ -20,6 +21,8 @@ import (
 	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/plugins/cache/partition"
+	"github.com/sluice-ai/sluice/plugins/cache/semantic"
+	"github.com/sluice-ai/sluice/plugins/cache/text"
 )
 
 // Spec describes the plugin "cache".
@@ -34,6 +37,8 @@ type Plugin struct {
 	store   *store
 	flights flights
 	epochs  epochs
+	meaning *semantic.Semantic // nil: only the same words are the same question
+	judge   *judge             // nil: nobody is asked what is not certain
 	metrics *metrics
 	log     *zap.Logger
 	now     func() time.Time
@@ -53,12 +58,16 @@ func New(h gateway.Host, c Config) (*Plugin, error) {
 	if p.store, err = newStore(int64(c.Exact.MaxSize), h.Now); err != nil {
 		return nil, err
 	}
+	if p.meaning, err = newMeaning(&p.c, h); err != nil {
+		return nil, err
+	}
 	p.metrics = newMetrics(p.store)
 	for _, collector := range p.metrics.all() {
 		if err := h.Metrics().Register(collector); err != nil {
 			return nil, fmt.Errorf("cache: %w", err)
 		}
 	}
+	p.judge = newJudge(p, h)
 	return p, nil
 }
 
@@ -71,7 +80,7 @@ func (p *Plugin) Close() error {
 }
 
 // on says whether anything is kept.
-func (p *Plugin) on() bool { return p.c.Exact.TTL > 0 }
+func (p *Plugin) on() bool { return p.c.ttl() > 0 }
 
 // Wrap implements gateway.Plugin.
 func (p *Plugin) Wrap(next gateway.Handler) gateway.Handler {
@@ -110,7 +119,7 @@ func (h *handler) Serve(x *gateway.Exchange) error {
 	case len(x.Request.References()) > 0 || x.Request.Rest() != nil:
 		return l.bypass(whyReferences)
 	}
-	l.setting = partition.Setting{Class: "chat", Model: canonical, Family: h.family(m), Variant: variant(x), Epoch: h.epochs.of(t.ID)}
+	l.setting = partition.Setting{Class: "chat", Model: canonical, Family: h.family(m), Variant: variant(x), Versions: h.c.versions(), Epoch: h.epochs.of(t.ID)}
 	if t.Cache.Scope == gateway.CacheUser {
 		l.setting.User = x.Caller.User
 	}
@@ -166,18 +175,23 @@ func variant(x *gateway.Exchange) string {
 
 // lookup is one exchange on its way through the cache.
 type lookup struct {
-	h       *handler
-	x       *gateway.Exchange
-	dialect *wire.Dialect
-	control control
-	setting partition.Setting
-	body    partition.Key // of the request's bytes
-	q       *chat.Request
-	exact   partition.Key
-	user    string        // whose alone the answer is
-	ttl     time.Duration // of the answer
-	tags    []string      // of the answer
-	why     string        // why it is neither given nor kept
+	h         *handler
+	x         *gateway.Exchange
+	dialect   *wire.Dialect
+	control   control
+	setting   partition.Setting
+	body      partition.Key // of the request's bytes
+	q         *chat.Request
+	parsed    *text.Text // the last thing that the user said, or its end; nil if there is none
+	text      string     // all of it, if it is single
+	single    bool       // it is all of the last turn, and not in the partition
+	partition partition.Key
+	exact     partition.Key
+	decision  *semantic.Decision // about what means the same; nil: nobody has looked
+	user      string             // whose alone the answer is
+	ttl       time.Duration      // of the answer
+	tags      []string           // of the answer
+	why       string             // why it is neither given nor kept
 }
 
 // serve goes on with a request whose bytes did not come before.
@@ -188,6 +202,9 @@ func (l *lookup) serve() error {
 	h := l.h
 	if !l.control.refresh {
 		if done, err := l.find(); done {
+			return err
+		}
+		if done, err := l.similar(); done {
 			return err
 		}
 	}
@@ -209,7 +226,7 @@ func (l *lookup) read() {
 		l.why = whyUnreadable
 		return
 	}
-	l.q, l.ttl = q, h.c.Exact.TTL
+	l.q, l.ttl = q, h.c.ttl()
 	if l.why = h.c.forbids(q); l.why != "" {
 		return
 	}
@@ -220,7 +237,8 @@ func (l *lookup) read() {
 			return
 		}
 	}
-	if t := readText(q); t != nil {
+	if l.parsed = readText(q); l.parsed != nil {
+		t := l.parsed
 		if t.Fresh {
 			if l.ttl = min(l.ttl, h.c.FreshTTL); l.ttl <= 0 {
 				l.why = whyFresh
@@ -238,8 +256,8 @@ func (l *lookup) read() {
 	if len(q.Lost) > 0 { // something in it has no place in the neutral form: then all of its bytes count
 		setting.Variant += "\n" + string(l.body[:])
 	}
-	p, text, _, _ := h.keys.Partition(x.Caller.Tenant.ID, &setting, q)
-	l.exact = h.keys.Exact(p, text)
+	l.partition, l.text, l.single, _ = h.keys.Partition(x.Caller.Tenant.ID, &setting, q)
+	l.exact = h.keys.Exact(l.partition, l.text)
 }
 
 // find gives what is kept; false if nothing is.

@@ -7,11 +7,13 @@ import (
 	"github.com/sluice-ai/sluice/config"
 )
 
-// Config are the plugin's settings. Nothing is kept before exact.ttl is set: who asks again then gets the answer that was given,
+// Config are the plugin's settings. Nothing is kept before exact.ttl or semantic.mode is set: who asks again then gets the answer that was given,
 // and no new one. What each tenant shares is in its file.
 type Config struct {
 	// Exact keeps answers for requests that ask the same in the same words.
 	Exact Exact `yaml:"exact"`
+	// Semantic answers questions that mean the same in other words, too.
+	Semantic Semantic `yaml:"semantic"`
 	// MaxAnswer is how large an answer may be to be kept.
 	MaxAnswer config.Bytes `yaml:"max_answer" jsonschema:"minimum=1024"`
 	// MaxTemperature is the temperature above which a request wants to be surprised: its answer is not kept.
@@ -34,10 +36,53 @@ type Exact struct {
 	MaxSize config.Bytes `yaml:"max_size" jsonschema:"minimum=1048576"`
 }
 
+// Semantic says when an answer to one question is given to another.
+type Semantic struct {
+	// Mode is off, shadow, which decides and measures and gives nothing, or verified.
+	Mode string `yaml:"mode" jsonschema:"enum=off,enum=shadow,enum=verified"`
+	// MaxWrong is how many of the answers that are given may be wrong. It holds for the past, as far as a judge has seen it; without
+	// a judge, as far as the pairs of questions go that the verifier was calibrated with.
+	MaxWrong config.Percent `yaml:"max_wrong"`
+	// Embedder turns questions into vectors. There is one built in, which asks nobody.
+	Embedder string `yaml:"embedder" jsonschema:"enum=builtin"`
+	// MaxSize is how much memory the questions take.
+	MaxSize config.Bytes `yaml:"max_size" jsonschema:"minimum=1048576"`
+	// Judge is a model that is asked, later and elsewhere, whether an answer serves a question that was not certain.
+	Judge Judge `yaml:"judge,omitempty"`
+}
+
+// Judge is a model that says whether an answer serves a question.
+type Judge struct {
+	// Model is one of the gateway's models, by its name; empty: nobody is asked. It costs whoever has asked the question.
+	Model string `yaml:"model,omitempty"`
+	// PerMinute is how often it is asked at most, for all tenants.
+	PerMinute int `yaml:"per_minute,omitempty" jsonschema:"minimum=1"`
+}
+
+// Modes of [Semantic].
+const (
+	modeOff      = "off"
+	modeShadow   = "shadow"
+	modeVerified = "verified"
+)
+
+// usualTTL is how long answers are kept where only semantic is set.
+const usualTTL = time.Hour
+
+// ttl is how long an answer is kept; 0: none is.
+func (c *Config) ttl() time.Duration {
+	if c.Exact.TTL == 0 && c.Semantic.Mode != modeOff {
+		return usualTTL
+	}
+	return c.Exact.TTL
+}
+
 // Defaults are the settings of a file that says nothing.
 func Defaults() Config {
 	return Config{
-		Exact: Exact{MaxSize: 256 << 20}, MaxAnswer: 1 << 20, MaxTemperature: 1, FreshTTL: time.Minute, Coalesce: true,
+		Exact:     Exact{MaxSize: 256 << 20},
+		Semantic:  Semantic{Mode: modeOff, MaxWrong: 0.01, Embedder: "builtin", MaxSize: 256 << 20, Judge: Judge{PerMinute: 60}},
+		MaxAnswer: 1 << 20, MaxTemperature: 1, FreshTTL: time.Minute, Coalesce: true,
 	}
 }
 
@@ -54,6 +99,9 @@ func (c *Config) Validate() error {
 		if d.value < 0 {
 			wrong(d.field, "is negative", "write a duration such as 1h, or 0")
 		}
+	}
+	if c.Semantic.MaxWrong <= 0 || c.Semantic.MaxWrong >= 1 {
+		wrong("semantic.max_wrong", "is not between 0% and 100%", "write 1%")
 	}
 	if c.Exact.MaxSize < c.MaxAnswer {
 		wrong("max_answer", "is more than exact.max_size", "an answer must fit")

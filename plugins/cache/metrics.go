@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway/catalog"
 	"github.com/sluice-ai/sluice/gateway/ledger"
+	"github.com/sluice-ai/sluice/plugins/cache/semantic"
 )
 
 // Results of exchanges beside those of [ledger.Kind].
@@ -17,15 +18,18 @@ const (
 
 // metrics are what the cache was good for.
 type metrics struct {
-	requests *prometheus.CounterVec
-	results  [bypassed + 1]prometheus.Counter
-	bypasses *prometheus.CounterVec
-	stored   prometheus.Counter
-	unkept   prometheus.Counter
-	saved    prometheus.Counter
-	seconds  prometheus.Counter
-	entries  prometheus.GaugeFunc
-	bytes    prometheus.GaugeFunc
+	requests  *prometheus.CounterVec
+	results   [bypassed + 1]prometheus.Counter
+	bypasses  *prometheus.CounterVec
+	stored    prometheus.Counter
+	unkept    prometheus.Counter
+	saved     prometheus.Counter
+	seconds   prometheus.Counter
+	decisions *prometheus.CounterVec
+	crowded   prometheus.Counter
+	judged    *prometheus.CounterVec
+	entries   prometheus.GaugeFunc
+	bytes     prometheus.GaugeFunc
 }
 
 func newMetrics(s *store) *metrics {
@@ -46,6 +50,13 @@ func newMetrics(s *store) *metrics {
 		unkept:  counter("sluice_cache_unkept_total", "Answers that were not kept: incomplete, too large, refusals, calls of tools."),
 		saved:   counter("sluice_cache_saved_usd_total", "What the answers from the cache would have cost, in USD."),
 		seconds: counter("sluice_cache_saved_seconds_total", "How long the answers from the cache have taken when they were first given."),
+		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_cache_semantic_total", Help: "Questions that were compared to others, by what was decided.",
+		}, []string{"decision"}),
+		crowded: counter("sluice_cache_semantic_evicted_total", "Questions that made room for others."),
+		judged: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_cache_judged_total", Help: "Answers that the judge was to look at, by its verdict.",
+		}, []string{"verdict"}),
 		entries: gauge("sluice_cache_entries", "Answers and their renderings in memory.", func() float64 { return float64(s.items.EstimatedSize()) }),
 		bytes:   gauge("sluice_cache_bytes", "Memory that they take.", func() float64 { return float64(s.items.WeightedSize()) }),
 	}
@@ -56,7 +67,16 @@ func newMetrics(s *store) *metrics {
 }
 
 func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.requests, m.bypasses, m.stored, m.unkept, m.saved, m.seconds, m.entries, m.bytes}
+	return []prometheus.Collector{m.requests, m.bypasses, m.stored, m.unkept, m.saved, m.seconds, m.decisions, m.crowded, m.judged, m.entries, m.bytes}
+}
+
+// decided counts a comparison.
+func (m *metrics) decided(d *semantic.Decision) {
+	what := d.Reason
+	if d.Serve() {
+		what = "served"
+	}
+	m.decisions.WithLabelValues(what).Inc()
 }
 
 // hit counts an answer from the cache.

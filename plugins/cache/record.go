@@ -159,14 +159,20 @@ func (r *recorder) source() *answer.Answer {
 // keep keeps an answer, if it is one to keep.
 func (l *lookup) keep(a *answer.Answer) *kept {
 	h := l.h
-	a.ID, a.At, a.Took = fmt.Sprintf("ans_%016x", rand.Uint64()), h.now().UTC(), gateway.Since(l.x.Start) //nolint:gosec // unique, not secret
+	id := max(rand.Uint64(), 1) //nolint:gosec // unique, not secret
+	a.ID, a.At, a.Took = fmt.Sprintf("ans_%016x", id), h.now().UTC(), gateway.Since(l.x.Start)
 	a.Expires, a.Tags = a.At.Add(l.ttl), l.tags
 	if !answer.Kept(&a.Reply, h.c.Tools) || size(&a.Reply) > int(h.c.MaxAnswer) {
 		h.metrics.unkept.Inc()
 		return &kept{Answer: *a, usage: a.Reply.Usage, tier: a.Reply.ServiceTier}
 	}
 	h.metrics.stored.Inc()
-	return h.store.put(l.exact, a)
+	k := h.store.put(l.exact, a, id)
+	if h.meaning != nil {
+		h.store.link(k)
+		l.learn(k)
+	}
+	return k
 }
 
 // size is how many bytes of text an answer has.

@@ -16,7 +16,8 @@ import (
 
 // kept is what is known of an answer that is in memory, without what was said.
 type kept struct {
-	answer.Answer // its Reply is empty
+	answer.Answer        // its Reply is empty
+	id            uint64 // what its ID says
 	usage         chat.Usage
 	tier          string
 	key           partition.Key
@@ -92,9 +93,21 @@ func (s *store) get(k partition.Key, caller string, most time.Duration) *item {
 	return i
 }
 
+// byID is get for an answer by its id.
+func (s *store) byID(id uint64, caller string, most time.Duration) *item {
+	link, ok := s.items.GetIfPresent(linkKey(id))
+	if !ok {
+		return nil
+	}
+	if i := s.get(link.of.key, caller, most); i != nil && i.of == link.of {
+		return i
+	}
+	return nil
+}
+
 // put keeps an answer under its exact key. What was there before is dropped with all that was rendered of it.
-func (s *store) put(k partition.Key, a *answer.Answer) *kept {
-	i := &item{of: &kept{Answer: *a, usage: a.Reply.Usage, tier: a.Reply.ServiceTier, key: k}, data: a.Append(nil)}
+func (s *store) put(k partition.Key, a *answer.Answer, id uint64) *kept {
+	i := &item{of: &kept{Answer: *a, id: id, usage: a.Reply.Usage, tier: a.Reply.ServiceTier, key: k}, data: a.Append(nil)}
 	i.of.Reply = chat.Reply{}
 	if before, ok := s.items.Set(k, i); !ok && before != nil {
 		before.of.dropped.Store(true)

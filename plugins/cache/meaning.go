@@ -1,0 +1,134 @@
+package cache
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+
+	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/ledger"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/plugins/cache/embed"
+	"github.com/sluice-ai/sluice/plugins/cache/index"
+	"github.com/sluice-ai/sluice/plugins/cache/partition"
+	"github.com/sluice-ai/sluice/plugins/cache/policy"
+	"github.com/sluice-ai/sluice/plugins/cache/semantic"
+	"github.com/sluice-ai/sluice/plugins/cache/text"
+)
+
+// longest is how many bytes a question may have that is compared to others: what is longer is rather a document.
+const longest = 2 << 10
+
+// newMeaning makes what finds questions that mean the same; nil if that is off.
+func newMeaning(c *Config, h gateway.Host) (*semantic.Semantic, error) {
+	s := &c.Semantic
+	if s.Mode == modeOff {
+		return nil, nil //nolint:nilnil // it is off
+	}
+	wrong := float64(s.MaxWrong)
+	p, err := policy.New(policy.Config{Bound: policy.Bound{MaxWrong: wrong, Offline: certain(wrong), Judged: s.Judge.Model != ""}})
+	if err != nil {
+		return nil, fmt.Errorf("cache: %w", err)
+	}
+	return semantic.New(semantic.Config{
+		Embedder: embed.Builtin{}, Index: index.New(index.Config{MaxBytes: int64(s.MaxSize), MaxShare: tenantShare}), Policy: p,
+		Shadow: s.Mode == modeShadow, Now: h.Now,
+	}), nil
+}
+
+// certain is the verifier's probability from which an answer is given before anything was judged. The bound is on the share of
+// wrong answers among all that are given, most of which are more certain than the least: so the least may be less certain than
+// the bound. Four times is a choice, not a measurement; what is measured is what a judge has seen.
+func certain(wrong float64) float64 { return max(1-4*wrong, 0.5) }
+
+// tenantShare is how much of the index one tenant may have.
+const tenantShare = 0.5
+
+// versions are those of what decides whether two texts mean the same: another version compares only what it has stored itself.
+func (c *Config) versions() string {
+	if c.Semantic.Mode == modeOff {
+		return ""
+	}
+	return embed.Builtin{}.ID() + " guards-1 verifier-1"
+}
+
+// comparable says whether a question may be answered with the answer to another that means the same.
+func (l *lookup) comparable(t *text.Text) bool {
+	return l.h.meaning != nil && !l.x.Caller.Tenant.Cache.Exact && !l.control.exact && l.single && t != nil && len(l.text) <= longest &&
+		!t.Fresh && !t.Personal && (first(l.q) || t.SelfContained)
+}
+
+// first says whether nothing was said before the last message, but for instructions.
+func first(q *chat.Request) bool {
+	for i := range q.Messages[:len(q.Messages)-1] {
+		if r := q.Messages[i].Role; r != chat.RoleSystem && r != chat.RoleDeveloper {
+			return false
+		}
+	}
+	return true
+}
+
+// similar gives the answer to a question that means the same; false if there is none.
+func (l *lookup) similar() (bool, error) {
+	h, x := l.h, l.x
+	t := l.parsed
+	if !l.comparable(t) {
+		return false, nil
+	}
+	d := h.meaning.Lookup(x.Context(), semantic.Question{
+		Partition: index.Key(l.partition), Class: l.setting.Model, Tenant: string(x.Caller.Tenant.ID), Text: l.text, Parsed: t,
+	})
+	h.metrics.decided(d)
+	l.decision = d
+	if !d.Serve() {
+		return false, nil
+	}
+	i := h.store.byID(d.Hit.Answer, x.Caller.User, l.control.most)
+	if i == nil {
+		l.forget(d.Hit.Answer)
+		return false, nil
+	}
+	a := h.store.read(i.of.key, i)
+	if a == nil {
+		return false, nil
+	}
+	if err := l.give(l.rendered(i.of, &a.Reply), ledger.Semantic); err != nil {
+		return true, err
+	}
+	x.Reply.Header = append(x.Reply.Header, gateway.Field{Name: "x-sluice-cache-score", Value: strconv.FormatFloat(d.Hit.Score, 'f', 3, 64)})
+	l.consult(d)
+	return true, nil
+}
+
+// forget removes an answer that is gone from the index, unless it is only too old for this caller.
+func (l *lookup) forget(id uint64) {
+	if l.h.store.byID(id, l.x.Caller.User, -1) == nil {
+		l.h.meaning.Forget(index.Key(l.partition), id)
+	}
+}
+
+// learn stores a question that was not answered from the cache, with the answer that it got.
+func (l *lookup) learn(k *kept) {
+	d := l.decision
+	if d == nil || d.Serve() {
+		return
+	}
+	r := gateway.Replay{Provider: k.Provider, Name: k.Name, Usage: k.usage}
+	saved := l.h.saved(l.x, &r, k.tier, k.At)
+	gone, err := l.h.meaning.Learn(d, semantic.Answer{ID: k.id, Saved: float64(saved.Picodollars) / 1e12, Expires: k.Expires})
+	if err != nil {
+		return
+	}
+	l.h.metrics.crowded.Add(float64(len(gone)))
+	l.consult(d)
+}
+
+// linkKey is where an answer stands by its id: no hash looks like it.
+func linkKey(id uint64) (k partition.Key) {
+	copy(k[:], "answer")
+	binary.BigEndian.PutUint64(k[len(k)-8:], id)
+	return k
+}
+
+// link lets an answer be found by its id.
+func (s *store) link(k *kept) { s.items.Set(linkKey(k.id), &item{of: k}) }
