@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -99,6 +101,50 @@ func TestCacheLeaderLeaves(t *testing.T) {
 	leave()
 	work.Wait()
 	if n := provider.Stats().Requests; n != 1 {
+		t.Errorf("%d calls", n)
+	}
+}
+
+// A question in other words is answered from the cache, and a judge that the gateway asks through its own chain has a row of its
+// own for what that costs the tenant.
+func TestCacheSemantic(t *testing.T) {
+	provider, address := simulate(t, sim.Options{TokensPerSecond: 1e6, Seed: 1})
+	asked := make(chan string, 10)
+	judge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		body, _ := io.ReadAll(q.Body)
+		asked <- string(body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"id":"j","object":"chat.completion","created":1,"model":"judge","choices":[{"index":0,"message":{"role":"assistant","content":"1"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}}`)
+	}))
+	defer judge.Close()
+	file := gatewayFile("ordered", address, strings.TrimPrefix(judge.URL, "http://"))
+	file = strings.Replace(file, "      - {provider: p1}\n", "  - {name: judge, targets: [{provider: p1}]}\n", 1)
+	s := start(t, file+"plugins: {cache: {semantic: {mode: verified, max_wrong: 5%, judge: {model: judge}}}}\n")
+	defer s.stop()
+	c := client(t)
+	const first, second = "What is the capital of France?", "hi, what's the capital of France please"
+	if a := s.ask(c, question(false, first)); a.header.Get("X-Sluice-Cache") != "miss" {
+		t.Fatalf("%+v", a)
+	}
+	if a := s.ask(c, question(true, second)); !a.good(true) || a.header.Get("X-Sluice-Cache") != "semantic" || a.header.Get("X-Sluice-Cache-Score") == "" {
+		// a few per cent of would-be hits are explored
+		if a.header.Get("X-Sluice-Cache") != "miss" {
+			t.Errorf("%+v", a)
+		}
+	}
+	if a := s.ask(c, question(false, "What is the capital of Spain?")); a.header.Get("X-Sluice-Cache") != "miss" {
+		t.Errorf("%+v", a)
+	}
+	select {
+	case body := <-asked:
+		if !strings.Contains(body, "capital of France") || !strings.Contains(body, `"model":"judge"`) {
+			t.Errorf("the judge is asked %s", body)
+		}
+	case <-time.After(patience):
+		t.Fatal("the judge is not asked")
+	}
+	until(t, "what the judge is asked is logged like all else", func() bool { return strings.Contains(s.logs.String(), `"model":"judge"`) })
+	if n := provider.Stats().Requests; n < 2 || n > 3 {
 		t.Errorf("%d calls", n)
 	}
 }
