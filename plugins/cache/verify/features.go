@@ -53,6 +53,7 @@ const (
 	fWorstNoun         // - the heaviest noun or name that is not matched
 	fWorstVerb         // - the heaviest verb that is not matched
 	fBothLoose         // - the heavier words that are not matched in both: one word stands for another
+	fSurface           // + shared groups of three letters of the texts as they were written
 	featureCount
 )
 
@@ -62,7 +63,7 @@ var signs = [featureCount]int8{
 	fWorstMin: -1, fLooseMax: -1, fLooseMin: -1, fNameMax: -1, fNameMin: -1, fNumber: -1, fNegation: -1, fOpposed: -1,
 	fOrder: 1, fRole: -1, fPlace: -1, fQuestion: -1, fModal: -1, fSwap: -1, fSwapNoun: -1, fQualifier: -1, fVague: -1,
 	fWeakest: 1, fBigrams: 1, fTrigrams: 1, fVector: 1, fRestVector: 1, fLength: 1, fLastWord: 1, fFirstWord: 1, fVerb: 1,
-	fNoun: 1, fAdjective: -1, fFresh: -1, fYesNo: -1, fHow: -1, fWhy: -1, fDefinite: -1, fPersons: -1, fWorstNoun: -1, fWorstVerb: -1, fBothLoose: -1,
+	fNoun: 1, fAdjective: -1, fFresh: -1, fYesNo: -1, fHow: -1, fWhy: -1, fDefinite: -1, fPersons: -1, fWorstNoun: -1, fWorstVerb: -1, fBothLoose: -1, fSurface: 1,
 }
 
 // Features are the numbers that the model reads.
@@ -137,6 +138,7 @@ func Extract(a, b *text.Text, cosine float32) Features {
 	arrange(&f, &x, &y)
 	f[fBigrams] = bigrams(&x, &y)
 	f[fTrigrams] = trigrams(a, b)
+	f[fSurface] = surface(a.Raw, b.Raw)
 	f[fVector], f[fRestVector] = vectors(&x, &y)
 	return f
 }
@@ -433,6 +435,45 @@ func grams(t *text.Text, set *[16]uint64) int {
 				set[g>>6] |= 1 << (g & 63)
 			}
 		}
+	}
+	n := 0
+	for _, w := range set {
+		n += ones(w)
+	}
+	return n
+}
+
+// surface is the Dice coefficient of the groups of three letters in the first 512 bytes of both texts, whatever their
+// case and punctuation.
+func surface(a, b string) float32 {
+	var x, y [16]uint64
+	n, m := written(a, &x), written(b, &y)
+	if n+m == 0 {
+		return 0
+	}
+	both := 0
+	for i := range x {
+		both += ones(x[i] & y[i])
+	}
+	return float32(2*both) / float32(n+m)
+}
+
+func written(s string, set *[16]uint64) int {
+	h := uint32(' ')
+	for i := range min(len(s), 512) {
+		c := uint32(s[i])
+		switch {
+		case c >= 'A' && c <= 'Z':
+			c += 'a' - 'A'
+		case c < '0' || c > '9' && c < 'a' || c > 'z' && c < 0x80:
+			c = ' '
+		}
+		if c == ' ' && h&0xff == ' ' {
+			continue
+		}
+		h = (h<<8 | c) & 0xffffff
+		g := h * 2654435761 >> 22
+		set[g>>6] |= 1 << (g & 63)
 	}
 	n := 0
 	for _, w := range set {
