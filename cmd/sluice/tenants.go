@@ -21,11 +21,59 @@ import (
 func newTenants() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "tenants",
-		Short: "Show tenants, or add one to the store",
+		Short: "Show tenants, and add, disable or enable those of the store",
 		Example: `  sluice tenants list --config configs/sluice.yaml
   sluice tenants show acme
   sluice tenants add acme --name "Acme Corp"`,
-	}, newTenantsList(), newTenantsShow(), newTenantsAdd())
+	}, newTenantsList(), newTenantsShow(), newTenantsAdd(), newTenantsDisable(), newTenantsEnable())
+}
+
+func newTenantsDisable() *cobra.Command {
+	return newTenantsSwitch(true, &cobra.Command{
+		Use:   "disable TENANT",
+		Short: "Refuse all keys and tokens of a tenant of the store",
+		Long: `Refuse all keys and tokens of a tenant of the store, within a second on all nodes, until it is enabled again. Nothing
+of it is deleted. A tenant of a file is disabled there, with disabled: true.
+` + whereHelp,
+		Example: `  sluice tenants disable acme --config configs/sluice.yaml
+  sluice tenants disable acme --admin 127.0.0.1:9090`,
+	})
+}
+
+func newTenantsEnable() *cobra.Command {
+	return newTenantsSwitch(false, &cobra.Command{
+		Use:   "enable TENANT",
+		Short: "Take a tenant back that was disabled",
+		Long: `Take a tenant of the store back that was disabled: its keys work again.
+` + whereHelp,
+		Example: `  sluice tenants enable acme --config configs/sluice.yaml
+  sluice tenants enable acme --admin 127.0.0.1:9090`,
+	})
+}
+
+// newTenantsSwitch completes a command that disables a tenant, or enables it.
+func newTenantsSwitch(disable bool, c *cobra.Command) *cobra.Command {
+	var f adminFlags
+	c.Args = cobra.ExactArgs(1)
+	f.add(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		api, err := f.open(c)
+		if err != nil {
+			return err
+		}
+		defer api.close()
+		path := "tenants/" + url.PathEscape(args[0]) + "/disabled"
+		if _, _, err := ask[admin.Tenant](c.Context(), api, errand{http.MethodPut, path, nil, disable}); err != nil {
+			return err
+		}
+		state := "enabled"
+		if disable {
+			state = "disabled"
+		}
+		c.PrintErrf("The tenant %s is %s.\n", args[0], state)
+		return nil
+	}
+	return c
 }
 
 func newTenantsList() *cobra.Command {

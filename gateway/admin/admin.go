@@ -21,6 +21,7 @@
 //	GET  /admin/v1/tenants                 of files and of the store; ?after= &limit=
 //	POST /admin/v1/tenants                 {"id": …} and what a tenant file has, but keys, credentials and references
 //	PUT  /admin/v1/tenants/ID              the same; If-Match: "REVISION" keeps from undoing what another did. Also DELETE
+//	PUT  /admin/v1/tenants/ID/disabled     true or false: whether all of the tenant's keys and tokens are refused
 //	GET  /admin/v1/tenants/ID/limits       as configured, and as they stand on this node; also budgets. PUT replaces them
 //	POST /admin/v1/tenants/ID/keys         {"name", "expires", "models", "limits"}; the answer has the key, once. GET lists
 //	POST /admin/v1/tenants/ID/keys/NAME/rotate   {"grace": "1h"}: a new key, and how long the old one still works; also revoke,

@@ -55,6 +55,8 @@ func (o *office) request(r admin.Route, id tenant.ID, n int) (path, body string)
 		return path, `{"name":"New"}`
 	case "DELETE tenants/{tenant}":
 		return path, ""
+	case "PUT tenants/{tenant}/disabled":
+		return path, "true"
 	case "PUT tenants/{tenant}/limits":
 		return path, `{"concurrent":5}`
 	case "PUT tenants/{tenant}/budgets":

@@ -64,6 +64,7 @@ func (s *Server) routes() []route {
 		{"GET", one, Viewer, oneTenant, "", Answer[Tenant]{}, (*call).showTenant},
 		{"PUT", one, Admin, oneTenant, "tenant.change", Answer[Tenant]{}, (*call).changeTenant},
 		{"DELETE", one, Admin, oneTenant, "tenant.delete", Answer[Done]{}, (*call).deleteTenant},
+		{"PUT", one + "/disabled", Admin, oneTenant, "tenant.disabled", Answer[Tenant]{}, changing("disabled")},
 		{"GET", one + "/limits", Viewer, oneTenant, "", Answer[LimitsNow]{}, (*call).showLimits},
 		{"PUT", one + "/limits", Admin, oneTenant, "tenant.limits", Answer[Tenant]{}, changing("limits")},
 		{"GET", one + "/budgets", Viewer, oneTenant, "", Answer[BudgetsNow]{}, (*call).showBudgets},

@@ -270,6 +270,19 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// Disabling a tenant leaves everything else as it is.
+func TestDisabled(t *testing.T) {
+	o := open(t)
+	before := data[admin.Tenant](t, o.ask(200, "GET", "tenants/acme", ""))
+	if a := data[admin.Tenant](t, o.ask(200, "PUT", "tenants/acme/disabled", "true")); !a.Disabled || !a.Spec.Disabled || len(a.Spec.Budgets) != len(before.Spec.Budgets) {
+		t.Errorf("%+v", a)
+	}
+	if a := data[admin.Tenant](t, o.ask(200, "PUT", "tenants/acme/disabled", "false")); a.Disabled || len(a.Keys) != len(before.Keys) {
+		t.Errorf("%+v", a)
+	}
+	o.fails(409, "file_owned", "PUT", "tenants/filed/disabled", "true")
+}
+
 func TestLimitsAndBudgets(t *testing.T) {
 	o := open(t)
 	l := data[admin.LimitsNow](t, o.ask(200, "GET", "tenants/acme/limits", ""))
