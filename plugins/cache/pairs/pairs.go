@@ -11,7 +11,8 @@
 // The first line of a group is its head. The answer to the head serves a line with + as well, and does not serve a
 // line with -. The rule for a label: would a careful person who asks the second question be content with the stored
 // answer to the first? Who asks does not matter ("I", "one", "people"), nor does good against best where advice is
-// sought; a place, a year, a product or a narrower audience does, unless the other question implies it.
+// sought; a place, a year, a product, a narrower audience or the language asked in does, unless the other question
+// implies it. Both kinds of lines are written as people type: style must not tell the label.
 package pairs
 
 import (

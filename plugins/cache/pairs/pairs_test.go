@@ -102,7 +102,7 @@ func TestFiles(t *testing.T) {
 	for _, split := range []string{pairs.Train, pairs.Dev, pairs.Test} {
 		for _, same := range []bool{true, false} {
 			n := count[part{split, same}]
-			if n < 10 {
+			if n < 1000 {
 				t.Errorf("%s, same %t: %d pairs", split, same, n)
 			}
 			t.Logf("%s, same %t: %d pairs", split, same, n)
