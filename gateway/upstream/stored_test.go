@@ -1,14 +1,13 @@
 package upstream_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"encoding/json"
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/tenant"

@@ -76,20 +76,25 @@ func account(x *gateway.Exchange, able []*gateway.Account) (*gateway.Account, []
 	if id != "" && !lists && len(able) > 1 && !ofResponse(x.Request.Endpoint) {
 		return nil, nil, ambiguous(id, able)
 	}
-	has := func(a *gateway.Account) bool { return a.Targets[0].Has(x.Request.Endpoint) }
-	i := slices.IndexFunc(own, has)
+	a, targets := anybody(x.Request.Endpoint, own)
+	return a, targets, nil
+}
+
+// anybody is the first account whose provider has an endpoint itself, or else the first. For a response that nobody remembers
+// the targets are those of all that have it: one of them may keep it.
+func anybody(e *gateway.Endpoint, accounts []*gateway.Account) (*gateway.Account, []*gateway.Target) {
+	has := func(a *gateway.Account) bool { return a.Targets[0].Has(e) }
+	i := slices.IndexFunc(accounts, has)
 	if i < 0 {
-		return own[0], own[0].Targets, nil
+		return accounts[0], accounts[0].Targets
 	}
-	targets := own[i].Targets
-	if ofResponse(x.Request.Endpoint) { // that nobody remembers: one of those that keep some may know it
-		for _, a := range own[i+1:] {
-			if has(a) {
-				targets = append(slices.Clip(targets), a.Targets...)
-			}
+	targets := accounts[i].Targets
+	for _, a := range accounts[i+1:] {
+		if ofResponse(e) && has(a) {
+			targets = append(slices.Clip(targets), a.Targets...)
 		}
 	}
-	return own[i], targets, nil
+	return accounts[i], targets
 }
 
 // held is the id of what the request is about, and who holds that; both "" if it is about nothing that exists, the holder
