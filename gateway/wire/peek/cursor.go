@@ -21,7 +21,7 @@ type Cursor struct {
 	at      int    // the next byte to read; -1 after a fault
 	opened  bool   // an object or array was entered, and nothing of it read
 	pending bool   // there is a value at at
-	arrays  uint64 // a bit for each depth, whether an array was entered there; MaxDepth is 64
+	arrays  uint64 // a bit for each depth, whether an array was entered there; that of MaxDepth, 64, is that of 0, which is an object
 }
 
 // Open puts the cursor, which must not have been used, before the first member of the object b.
@@ -41,7 +41,7 @@ func (c *Cursor) Next() bool {
 	if i < 0 || c.s.depth < 0 {
 		return false
 	}
-	list := c.arrays>>c.s.depth&1 != 0
+	list := c.arrays>>c.bit()&1 != 0
 	closing := byte('}')
 	if list {
 		closing = ']'
@@ -69,6 +69,7 @@ func (c *Cursor) Next() bool {
 		return c.pending
 	}
 	c.at, c.pending = i, false
+	c.arrays &^= 1 << c.bit()
 	c.s.depth-- // below 0 behind the outermost
 	return false
 }
@@ -107,14 +108,17 @@ func (c *Cursor) Enter() bool { return c.enter('{', 0) }
 func (c *Cursor) EnterArray() bool { return c.enter('[', 1) }
 
 func (c *Cursor) enter(open byte, list uint64) bool {
-	if !c.Begins(open) || c.s.depth >= MaxDepth-int(list) { //nolint:gosec // 0 or 1
+	if !c.Begins(open) || c.s.depth >= MaxDepth {
 		return false // what is too deep is a fault once it is read
 	}
 	c.s.depth++
-	c.arrays = c.arrays&^(1<<c.s.depth) | list<<c.s.depth
+	c.arrays |= list << c.bit()
 	c.at, c.opened, c.pending = c.s.space(c.at+1), true, false
 	return true
 }
+
+// bit is where arrays has the present depth.
+func (c *Cursor) bit() int { return c.s.depth & (MaxDepth - 1) }
 
 // Done says whether all of the text was read, and is one JSON object.
 func (c *Cursor) Done() bool { return c.at >= 0 && c.s.depth < 0 && c.s.end(c.at) }
