@@ -230,6 +230,8 @@ const (
 	// mostRecovery is until what was away is used again. On a machine that does nothing else it is less than 2 s: 250 ms until
 	// the next try, 1.5 s for all to declare what they have, and 250 ms until the next try after that.
 	mostRecovery = 2500 * time.Millisecond
+	// tries is how often a machine that has other things to do, too, may be late.
+	tries = 4
 	// away is for how long Redis is away: long enough for connections to be given up. SLUICE_OUTAGE is another time.
 	away = 3 * time.Second
 )
@@ -247,9 +249,11 @@ func TestOutages(t *testing.T) {
 	f := func(name string, exchanges int64, d time.Duration, fault, mend func(*servers.Redis, *gateways)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := longUp(t)
-			g := startBehindProxies(t, r, exchanges, 0)
-			g.outage(func() { fault(r, g) }, d, func() { mend(r, g) })
+			soon(t, func() error {
+				r := longUp(t)
+				g := startBehindProxies(t, r, exchanges, 0)
+				return g.outage(func() { fault(r, g) }, d, func() { mend(r, g) })
+			})
 		})
 	}
 	all := func(do func(*servers.Proxy)) func(*servers.Redis, *gateways) {
@@ -269,6 +273,22 @@ func TestOutages(t *testing.T) {
 	f("reset", 10_000, 0, nothing, all((*servers.Proxy).Reset))
 }
 
+// soon repeats what was late.
+func soon(t *testing.T, f func() error) {
+	t.Helper()
+	for n := 1; ; n++ {
+		err := f()
+		switch {
+		case err == nil:
+			return
+		case n == tries:
+			t.Errorf("%d times: %v", n, err)
+			return
+		}
+		t.Logf("once more: %v", err)
+	}
+}
+
 // charge waits until so many more exchanges' worst was charged.
 func (g *gateways) charge(exchanges int64) {
 	g.t.Helper()
@@ -281,8 +301,8 @@ func (g *gateways) charge(exchanges int64) {
 	})
 }
 
-// outage runs exchanges before, during and after an outage, which lasts for d after the fault.
-func (g *gateways) outage(fault func(), d time.Duration, mend func()) {
+// outage runs exchanges before, during and after an outage, which lasts for d after the fault. The error says that it took long.
+func (g *gateways) outage(fault func(), d time.Duration, mend func()) error {
 	t := g.t
 	g.run(50)
 	g.charge(500)
@@ -299,28 +319,32 @@ func (g *gateways) outage(fault func(), d time.Duration, mend func()) {
 	recovery := time.Since(mended)
 	after := g.since()
 	t.Logf("back after %s; meanwhile: %s", recovery.Round(time.Millisecond), after)
-	if recovery > mostRecovery {
-		t.Errorf("it takes %s until Redis is used again", recovery)
-	}
 	during.waited = slices.Concat(during.waited, after.waited)
 	slices.Sort(during.waited)
-	if p99 := during.quantile(0.99); p99 > mostWait {
-		t.Errorf("exchanges wait for %s", p99)
-	}
+	p99 := during.quantile(0.99)
 	g.spendAll()
+	switch {
+	case recovery > mostRecovery:
+		return fmt.Errorf("it takes %s until Redis is used again", recovery)
+	case p99 > mostWait:
+		return fmt.Errorf("exchanges wait for %s", p99)
+	}
+	return nil
 }
 
 // A master of a cluster dies, and its replica, which may not have heard the last, takes over.
 func TestFailover(t *testing.T) {
 	t.Parallel()
-	c := servers.StartCluster(t, 3, true)
-	g := startGateways(t, 10_000, 0, func(int) string { return "redis+cluster://" + strings.Join(c.Addrs(), ",") })
-	g.outage(func() {
-		for i, r := range c.Masters {
-			if strings.Contains(r.Do("KEYS", "*"), "{acme}") {
-				r.Kill()
-				c.Replicas[i].Says("role:master", "INFO", "replication")
+	soon(t, func() error {
+		c := servers.StartCluster(t, 3, true)
+		g := startGateways(t, 10_000, 0, func(int) string { return "redis+cluster://" + strings.Join(c.Addrs(), ",") })
+		return g.outage(func() {
+			for i, r := range c.Masters {
+				if strings.Contains(r.Do("KEYS", "*"), "{acme}") {
+					r.Kill()
+					c.Replicas[i].Says("role:master", "INFO", "replication")
+				}
 			}
-		}
-	}, 0, func() {})
+		}, 0, func() {})
+	})
 }
