@@ -1,9 +1,11 @@
 package semantic
 
 import (
+	"context"
 	"errors"
 
 	"github.com/sluice-ai/sluice/plugins/cache/index"
+	"github.com/sluice-ai/sluice/plugins/cache/text"
 )
 
 // ErrNoVector refuses to learn a question that could not be embedded.
@@ -31,6 +33,16 @@ func (s *Semantic) Learn(d *Decision, a Answer) ([]index.Gone, error) {
 	}
 	d.mu.Unlock()
 	return s.put(d, e)
+}
+
+// Store stores an answer to a question that was not looked up before: to warm a cache.
+func (s *Semantic) Store(ctx context.Context, q Question, a Answer) ([]index.Gone, error) {
+	d := &Decision{Question: q}
+	if q.Parsed == nil {
+		d.Question.Parsed = text.Parse(q.Text)
+	}
+	d.Reason = s.embed(ctx, d)
+	return s.Learn(d, a)
 }
 
 // Judge learns which of the stored answers that the judge was asked about (d.Asked) serves the question: 0 is none. It
