@@ -1,5 +1,11 @@
 package gateway
 
+import (
+	"time"
+
+	"github.com/sluice-ai/sluice/gateway/tenant"
+)
+
 // CacheScope says who shares the answers that are kept.
 type CacheScope uint8
 
@@ -27,4 +33,45 @@ func ParseCacheScope(word string) (CacheScope, bool) {
 		return CacheOff, true
 	}
 	return CacheOff, false
+}
+
+// Cache is what a plugin that keeps answers does for operators. None of it is known of another tenant's.
+type Cache interface {
+	// Explain says what was decided about an exchange; false if nothing is known of it any more. Hits of requests whose very bytes came
+	// before are not written down.
+	Explain(t tenant.ID, exchange string) (CacheDecision, bool)
+	// Reject takes a user's word that the answer which an exchange got is wrong: it is not given to that question again. False if
+	// nothing is known of the exchange any more, or if its answer was not from the cache.
+	Reject(t tenant.ID, exchange string) bool
+	// Purge takes answers out, and says how many they were.
+	Purge(CachePurge) int
+}
+
+// CachePurge is which answers a purge takes out: those that fit all that is said.
+type CachePurge struct {
+	Tenant tenant.ID // whose; not empty
+	Model  string    // canonical name; "": any
+	Tag    string    // that callers gave it; "": any
+	ID     string    // of one answer; "": any
+}
+
+// CacheDecision is what a cache has decided about an exchange, and why.
+type CacheDecision struct {
+	Exchange   string           `json:"exchange"`
+	At         time.Time        `json:"at"`
+	Result     string           `json:"result"`              // as in x-sluice-cache
+	Reason     string           `json:"reason,omitempty"`    // why not: of a bypass, or of a question that was compared to others
+	Answer     string           `json:"answer,omitempty"`    // id of the one that was given
+	Score      float64          `json:"score,omitempty"`     // of the best: the probability that it is right
+	Threshold  float64          `json:"threshold,omitempty"` // that it had to reach; above 1 if nothing was known that would allow any
+	Candidates []CacheCandidate `json:"candidates,omitempty"`
+}
+
+// CacheCandidate is an answer that was considered.
+type CacheCandidate struct {
+	Answer   string  `json:"answer"`
+	Cosine   float64 `json:"cosine"`
+	Refused  string  `json:"refused,omitempty"`  // why it was left out: pinned, or guard: and its name
+	Verified float64 `json:"verified,omitempty"` // what the verifier says: the probability that one answer serves both
+	Score    float64 `json:"score,omitempty"`
 }
