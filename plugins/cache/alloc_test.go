@@ -5,7 +5,6 @@ import (
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/gatewaytest"
-	"github.com/sluice-ai/sluice/plugins/cache"
 )
 
 // asks makes one exchange after another.
@@ -74,7 +73,7 @@ func BenchmarkHit(b *testing.B) {
 	f("whole", body, r.handler)
 	f("stream", chatBody("What is love?", `"stream":true`), r.handler)
 	f("miss", chatBody("What is love?", `"n":1`), gateway.HandlerFunc(func(x *gateway.Exchange) error {
-		r.plugin.Purge(cache.What{Tenant: "acme"})
+		r.plugin.Purge(gateway.CachePurge{Tenant: "acme"})
 		return r.handler.Serve(x)
 	}))
 	f("provider", body, r.provider)

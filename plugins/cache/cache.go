@@ -32,16 +32,17 @@ func Spec() gateway.Spec {
 
 // Plugin is the cache.
 type Plugin struct {
-	c       Config
-	keys    *partition.Keys
-	store   *store
-	flights flights
-	epochs  epochs
-	meaning *semantic.Semantic // nil: only the same words are the same question
-	judge   *judge             // nil: nobody is asked what is not certain
-	metrics *metrics
-	log     *zap.Logger
-	now     func() time.Time
+	c         Config
+	keys      *partition.Keys
+	store     *store
+	flights   flights
+	epochs    epochs
+	decisions *decisions
+	meaning   *semantic.Semantic // nil: only the same words are the same question
+	judge     *judge             // nil: nobody is asked what is not certain
+	metrics   *metrics
+	log       *zap.Logger
+	now       func() time.Time
 }
 
 var _ gateway.Plugin = (*Plugin)(nil)
@@ -56,6 +57,9 @@ func New(h gateway.Host, c Config) (*Plugin, error) {
 	}
 	var err error
 	if p.store, err = newStore(int64(c.Exact.MaxSize), h.Now); err != nil {
+		return nil, err
+	}
+	if p.decisions, err = newDecisions(); err != nil {
 		return nil, err
 	}
 	if p.meaning, err = newMeaning(&p.c, h); err != nil {
@@ -75,6 +79,7 @@ func New(h gateway.Host, c Config) (*Plugin, error) {
 func (p *Plugin) Close() error {
 	if p.store != nil {
 		p.store.close()
+		p.decisions.of.StopAllGoroutines()
 	}
 	return nil
 }
@@ -269,6 +274,7 @@ func (l *lookup) find() (bool, error) {
 	if i = l.render(i); i == nil {
 		return false, nil
 	}
+	l.note(words[ledger.Exact], "", i.of)
 	return true, l.give(i, ledger.Exact)
 }
 
@@ -276,6 +282,7 @@ func (l *lookup) find() (bool, error) {
 func (l *lookup) bypass(why string) error {
 	l.h.metrics.results[bypassed].Inc()
 	l.h.metrics.bypasses.WithLabelValues(why).Inc()
+	l.note("bypass", why, nil)
 	if err := l.h.next.Serve(l.x); err != nil {
 		return err
 	}

@@ -302,15 +302,15 @@ func TestPurge(t *testing.T) {
 	for _, q := range []ask{a, b, other, a, b, other} {
 		r.serve(q)
 	}
-	f := func(w cache.What, taken int) {
+	f := func(w gateway.CachePurge, taken int) {
 		t.Helper()
 		if got := r.plugin.Purge(w); got != taken {
 			t.Errorf("%+v: %d taken", w, got)
 		}
 	}
-	f(cache.What{}, 0)
-	f(cache.What{Tenant: "acme", Model: "x"}, 0)
-	f(cache.What{Tenant: "acme", Model: "n"}, 1)
+	f(gateway.CachePurge{}, 0)
+	f(gateway.CachePurge{Tenant: "acme", Model: "x"}, 0)
+	f(gateway.CachePurge{Tenant: "acme", Model: "n"}, 1)
 	r.expect(a, "exact: answer 1")
 	r.expect(b, "miss: answer 4")
 	x := r.exchange(b)
@@ -320,10 +320,10 @@ func TestPurge(t *testing.T) {
 			id = h.Value
 		}
 	}
-	f(cache.What{Tenant: "umbrella", ID: id}, 0)
-	f(cache.What{Tenant: "acme", ID: id}, 1)
+	f(gateway.CachePurge{Tenant: "umbrella", ID: id}, 0)
+	f(gateway.CachePurge{Tenant: "acme", ID: id}, 1)
 	r.expect(b, "miss: answer 5")
-	f(cache.What{Tenant: tenant.ID("acme")}, 2)
+	f(gateway.CachePurge{Tenant: tenant.ID("acme")}, 2)
 	r.expect(a, "miss: answer 6")
 	r.expect(other, "exact: answer 3")
 }

@@ -214,6 +214,7 @@ func (l *lookup) follow(f *flight) error {
 			of, reply := f.kept, f.reply
 			f.mu.Unlock()
 			f.leave()
+			l.note(words[ledger.Coalesced], "", of)
 			return l.give(l.rendered(of, reply), ledger.Coalesced)
 		case f.over:
 			f.mu.Unlock()
@@ -255,6 +256,7 @@ func (l *lookup) attach(f *flight, t *tape.Tape, of *kept) {
 	x.Replay = &gateway.Replay{How: ledger.Coalesced, Of: of.Of, Provider: of.Provider, Name: of.Name}
 	x.Plan.Model = l.setting.Model
 	l.h.metrics.results[ledger.Coalesced].Inc()
+	l.note(words[ledger.Coalesced], "", nil)
 	x.Commit()
 }
 

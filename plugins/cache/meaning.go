@@ -95,6 +95,7 @@ func (l *lookup) similar() (bool, error) {
 	if err := l.give(l.rendered(i.of, &a.Reply), ledger.Semantic); err != nil {
 		return true, err
 	}
+	l.note(words[ledger.Semantic], "", i.of)
 	x.Reply.Header = append(x.Reply.Header, gateway.Field{Name: "x-sluice-cache-score", Value: strconv.FormatFloat(d.Hit.Score, 'f', 3, 64)})
 	l.consult(d)
 	return true, nil

@@ -102,7 +102,7 @@ func TestGone(t *testing.T) {
 	r.expect(ask{body: chatBody(reworded), header: []string{"Cache-Control", "max-age=5"}}, "semantic: answer 1")
 	r.host.SetNow(r.host.Now().Add(6 * time.Second))
 	r.expect(ask{body: chatBody(reworded + "!"), header: []string{"Cache-Control", "max-age=5"}}, "miss: answer 2")
-	r.plugin.Purge(cache.What{Tenant: "acme"})
+	r.plugin.Purge(gateway.CachePurge{Tenant: "acme"})
 	r.expect(ask{body: chatBody(reworded)}, "miss: answer 3")
 	r.expect(ask{body: chatBody(asked)}, "semantic: answer 3")
 	r.host.SetNow(r.host.Now().Add(2 * time.Hour))

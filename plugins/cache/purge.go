@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/tenant"
 )
 
@@ -24,20 +25,12 @@ func (e *epochs) next(t tenant.ID) {
 	n.(*atomic.Uint64).Add(1) //nolint:forcetypeassert // nothing else is in there
 }
 
-// What is which answers a purge takes out: those that fit all that is said. The tenant is not empty.
-type What struct {
-	Tenant tenant.ID
-	Model  string // canonical name
-	Tag    string
-	ID     string // of one answer
-}
-
-// Purge takes answers out, and says how many they were.
-func (p *Plugin) Purge(w What) int {
+// Purge implements gateway.Cache.
+func (p *Plugin) Purge(w gateway.CachePurge) int {
 	if p.store == nil || w.Tenant == "" {
 		return 0
 	}
-	if w == (What{Tenant: w.Tenant}) {
+	if w == (gateway.CachePurge{Tenant: w.Tenant}) {
 		p.epochs.next(w.Tenant)
 	}
 	return p.store.each(func(k *kept) bool {

@@ -2,11 +2,11 @@ package cache
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/ledger"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/plugins/cache/answer"
 	"github.com/sluice-ai/sluice/plugins/cache/tape"
@@ -19,6 +19,7 @@ const mostShared = 8 << 20
 func (l *lookup) record(f *flight) error {
 	h, x := l.h, l.x
 	h.metrics.results[missed].Inc()
+	l.note(words[ledger.Attempt], "", nil)
 	if err := h.next.Serve(x); err != nil {
 		return err
 	}
@@ -160,7 +161,7 @@ func (r *recorder) source() *answer.Answer {
 func (l *lookup) keep(a *answer.Answer) *kept {
 	h := l.h
 	id := max(rand.Uint64(), 1) //nolint:gosec // unique, not secret
-	a.ID, a.At, a.Took = fmt.Sprintf("ans_%016x", id), h.now().UTC(), gateway.Since(l.x.Start)
+	a.ID, a.At, a.Took = idOf(id), h.now().UTC(), gateway.Since(l.x.Start)
 	a.Expires, a.Tags = a.At.Add(l.ttl), l.tags
 	if !answer.Kept(&a.Reply, h.c.Tools) || size(&a.Reply) > int(h.c.MaxAnswer) {
 		h.metrics.unkept.Inc()
