@@ -14,14 +14,19 @@ import (
 type limiter struct {
 	burst, every int64 // failures at once; nanoseconds for one to come back
 	seed         maphash.Seed
-	locks        [64]sync.Mutex
-	sets         [][ways]record
+	parts        [64]part
 }
 
 const (
-	sets = 8 << 10 // a power of two, and so is the number of locks
+	sets = 8 << 10 // a power of two, and so is the number of parts
 	ways = 8
 )
+
+// part is a part of the table. There is room for it once it has an address: all of them take seven megabytes.
+type part struct {
+	sync.Mutex
+	sets [][ways]record
+}
 
 // record is what is known of an address. It has no pointers, so that the garbage collector passes over the table.
 type record struct {
@@ -51,7 +56,7 @@ func blockOf(a netip.Addr) block {
 }
 
 func newLimiter(f Failures) *limiter {
-	return &limiter{burst: int64(f.Burst), every: int64(f.Every), seed: maphash.MakeSeed(), sets: make([][ways]record, sets)}
+	return &limiter{burst: int64(f.Burst), every: int64(f.Every), seed: maphash.MakeSeed()}
 }
 
 // look says how long an address must wait until it may fail again; 0: it may. A credential that was good from there does not
@@ -60,9 +65,8 @@ func (l *limiter) look(who block, credential uint64, now time.Time) (wait time.D
 	if who == (block{}) {
 		return 0, true
 	}
-	set, lock := l.set(who)
-	lock.Lock()
-	defer lock.Unlock()
+	set, locked := l.set(who)
+	defer locked.Unlock()
 	for i := range set {
 		r := &set[i]
 		if r.who != who || r.used == 0 {
@@ -88,9 +92,8 @@ func (l *limiter) failed(who block, now time.Time) {
 	if who == (block{}) {
 		return
 	}
-	set, lock := l.set(who)
-	lock.Lock()
-	defer lock.Unlock()
+	set, locked := l.set(who)
+	defer locked.Unlock()
 	r := find(set, who, now)
 	l.mend(r)
 	r.full = max(r.full, r.used) + l.every
@@ -101,9 +104,8 @@ func (l *limiter) succeeded(who block, credential uint64, now time.Time) {
 	if who == (block{}) {
 		return
 	}
-	set, lock := l.set(who)
-	lock.Lock()
-	defer lock.Unlock()
+	set, locked := l.set(who)
+	defer locked.Unlock()
 	r := find(set, who, now)
 	for _, g := range r.good {
 		if g == credential {
@@ -114,9 +116,15 @@ func (l *limiter) succeeded(who block, credential uint64, now time.Time) {
 	r.next = (r.next + 1) % uint8(len(r.good))
 }
 
-func (l *limiter) set(who block) (*[ways]record, *sync.Mutex) {
+// set is where an address is; it is locked.
+func (l *limiter) set(who block) (*[ways]record, *part) {
 	h := maphash.Bytes(l.seed, who[:])
-	return &l.sets[h%sets], &l.locks[h%uint64(len(l.locks))]
+	p := &l.parts[h%uint64(len(l.parts))]
+	p.Lock()
+	if p.sets == nil {
+		p.sets = make([][ways]record, sets/len(l.parts))
+	}
+	return &p.sets[h/uint64(len(l.parts))%uint64(len(p.sets))], p
 }
 
 // find gives an address's record, or makes one in the place of another: of one that has all its failures, the longest unheard
