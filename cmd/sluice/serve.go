@@ -89,6 +89,7 @@ func serve(c *cobra.Command, o config.Options) error {
 		return inUse(err)
 	}
 	c.Print(banner(a, o.Path, demoKey))
+	settle()
 
 	for running := true; running; {
 		select {
