@@ -71,6 +71,13 @@ type Begins interface {
 	Begins(prefix string) bool
 }
 
+// Joins is implemented by a Header that may hold several fields of one name.
+type Joins interface {
+	// Join is the values of all fields with that name in any case, in their order and with commas between them, which is what
+	// they mean (RFC 9110, section 5.3); nil if there are none.
+	Join(name string) []byte
+}
+
 // A token of ordinary text is about four bytes in all languages: few letters, or one character of three bytes. What is in
 // base64 counts by the piece, as a picture of middling size does.
 const (

@@ -86,7 +86,7 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (*caller, 
 		if browser(r) && !literal(r.Host) {
 			return nil, &apiError{http.StatusForbidden, "unknown_host", "A browser may look here by an IP address or localhost only, as long as there are no admin.tokens."}
 		}
-		if peer.IsLoopback() && r.Header.Get("X-Forwarded-For") == "" && r.Header.Get("Forwarded") == "" {
+		if peer.IsLoopback() && r.Header["X-Forwarded-For"] == nil && r.Header["Forwarded"] == nil {
 			return &caller{local, Admin, nil, address}, nil
 		}
 		return &caller{remote, Viewer, nil, address}, nil

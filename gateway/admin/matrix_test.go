@@ -185,6 +185,7 @@ func TestWithoutTokens(t *testing.T) {
 	f(admin.Admin, "From", "[::ffff:127.0.0.1]:5")
 	f(admin.Viewer, "From", "192.0.2.9:5")
 	f(admin.Viewer, "From", "127.0.0.1:5", "X-Forwarded-For", "127.0.0.1")
+	f(admin.Viewer, "From", "127.0.0.1:5", "X-Forwarded-For", "")
 	f(admin.Viewer, "From", "127.0.0.1:5", "Forwarded", "for=127.0.0.1")
 }
 

@@ -181,7 +181,11 @@ func (a *Authenticator) address(client netip.Addr, h gateway.Header) block {
 	if len(a.proxies) == 0 || !a.trusts(client) {
 		return blockOf(client)
 	}
-	list := h.Get("X-Forwarded-For")
+	const field = "X-Forwarded-For"
+	list := h.Get(field)
+	if several, ok := h.(gateway.Joins); ok { // the first line may be the caller's own
+		list = several.Join(field)
+	}
 	for len(list) > 0 {
 		i := bytes.LastIndexByte(list, ',')
 		hop := parseHop(string(bytes.Trim(list[i+1:], blank)))

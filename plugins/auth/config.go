@@ -19,8 +19,8 @@ type Config struct {
 	// Failures says how often an address may come with a wrong key or token.
 	Failures Failures `yaml:"failures"`
 	// TrustedProxies are the addresses, or networks such as 10.0.0.0/8, of proxies in front of the gateway. From these the last
-	// address in X-Forwarded-For that is none of theirs is the caller's; they must set that header themselves or add to it in
-	// the same line.
+	// address in X-Forwarded-For that is none of theirs is the caller's; they must set that header themselves or add to it,
+	// in the same line or behind it.
 	TrustedProxies []string `yaml:"trusted_proxies,omitempty"`
 	// Tokens are what POST /oauth/token gives for a key.
 	Tokens TokenConfig `yaml:"tokens"`

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -141,6 +142,36 @@ func TestManyKeys(t *testing.T) {
 	}
 	for i := range 9 {
 		if err := from(t, h, d, "192.0.2.1", "", name(i)); (err == nil) != (i > 0) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+}
+
+// lines are headers with several fields of one name.
+type lines struct {
+	gatewaytest.Header
+	forwarded []string
+}
+
+func (l lines) Join(string) []byte { return []byte(strings.Join(l.forwarded, ", ")) }
+
+// A proxy may note the address in a line of its own, behind one that the caller has thought up.
+func TestForwardedInLines(t *testing.T) {
+	c := settings()
+	c.TrustedProxies = []string{"10.0.0.0/8"}
+	c.Failures.Burst = 3
+	p, _ := gatewaytest.Build(t, auth.Spec(), c)
+	h := p.Wrap(gateway.HandlerFunc(pass))
+	for i := range 5 {
+		x := gatewaytest.New(t, gatewaytest.Request{Directory: directory(nil)})
+		own := fmt.Sprintf("192.0.2.%d", i)
+		x.Request.Header = lines{gatewaytest.Fields("x-api-key", nobodys, "X-Forwarded-For", own), []string{own, "198.51.100.7", "10.0.0.2"}}
+		x.Client = netip.MustParseAddr("10.0.0.1")
+		want := 401
+		if i >= 3 {
+			want = 429
+		}
+		if err := h.Serve(x); err == nil || gateway.AsError(err).Status != want {
 			t.Errorf("%d: %v", i, err)
 		}
 	}

@@ -32,3 +32,28 @@ func TestBegins(t *testing.T) {
 	f("X-Slui-ce-Hedge: off", false)
 	f("A-X-Sluice-Hedge: off", false)
 }
+
+// TestJoin makes sure that no field of a name is left out, however it is written.
+func TestJoin(t *testing.T) {
+	var got string
+	var there bool
+	s := start(t, func(x *gateway.Exchange) error {
+		h, ok := x.Request.Header.(gateway.Joins)
+		if all := h.Join("X-Forwarded-For"); ok {
+			got, there = string(all), all != nil
+		}
+		return whole("{}")(x)
+	})
+	f := func(want string, fields ...string) {
+		t.Helper()
+		c := s.dial()
+		c.send(post(minimal, append(fields, "Accept: */*")...))
+		if _, body := c.response(); body != "{}" || got != want || there != (len(fields) > 0) {
+			t.Errorf("%q: %q, %v, %s", fields, got, there, body)
+		}
+	}
+	f("")
+	f("1.1.1.1", "X-Forwarded-For: 1.1.1.1")
+	f("1.1.1.1, 2.2.2.2, 3.3.3.3", "X-Forwarded-For: 1.1.1.1, 2.2.2.2", "x-forwarded-for: 3.3.3.3")
+	f("1, , 3", "X-Forwarded-For: 1", "X-FORWARDED-FOR:", "X-Forwarded-For: 3")
+}
