@@ -97,23 +97,24 @@ func contraries(x, y string) bool {
 
 // equal puts equal tokens together. Of several, the one with an equal neighbour is taken, or else the first.
 func (m *Alignment) equal(a, b *Text, at, bt []Token) {
-	for pass := range 2 {
+	for _, beside := range [...]bool{true, false} {
 		for i := range at {
 			if m.A[i].To >= 0 {
 				continue
 			}
 			for j := range bt {
-				if m.B[j].To >= 0 || !same(a, b, i, j) {
-					continue
+				if m.B[j].To < 0 && same(a, b, i, j) && (!beside || neighbours(a, b, i, j)) {
+					m.put(i, j, Equal, 1)
+					break
 				}
-				if pass == 0 && !(i > 0 && j > 0 && same(a, b, i-1, j-1) || i+1 < len(at) && j+1 < len(bt) && same(a, b, i+1, j+1)) {
-					continue
-				}
-				m.put(i, j, Equal, 1)
-				break
 			}
 		}
 	}
+}
+
+// neighbours says that the tokens before i and j are equal, or those after them.
+func neighbours(a, b *Text, i, j int) bool {
+	return i > 0 && j > 0 && same(a, b, i-1, j-1) || i+1 < len(a.Tokens) && j+1 < len(b.Tokens) && same(a, b, i+1, j+1)
 }
 
 func (m *Alignment) put(i, j int, how Match, like float32) {
@@ -169,9 +170,9 @@ func (m *Alignment) joined(at, bt []Token, al, bl *[MaxTokens]Link) {
 		}
 		for j := 0; j+1 < len(bt); j++ {
 			if bl[j].To < 0 && bl[j+1].To < 0 && isJoined(&at[i], &bt[j], &bt[j+1]) {
-				al[i] = Link{To: int8(j), How: Joined, Like: 1}   //nolint:gosec // below MaxTokens
-				bl[j] = Link{To: int8(i), How: Joined, Like: 1}   //nolint:gosec // below MaxTokens
-				bl[j+1] = Link{To: int8(i), How: Joined, Like: 1} //nolint:gosec // below MaxTokens
+				al[i] = Link{To: int8(j), How: Joined, Like: 1}
+				bl[j] = Link{To: int8(i), How: Joined, Like: 1}
+				bl[j+1] = Link{To: int8(i), How: Joined, Like: 1}
 				break
 			}
 		}
@@ -224,9 +225,7 @@ func (m *Alignment) alike(at, bt []Token) {
 		for x := range na {
 			like[x][q] = 0
 		}
-		for y := range nb {
-			like[p][y] = 0
-		}
+		like[p] = [maxLoose]float32{}
 	}
 }
 

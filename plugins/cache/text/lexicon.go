@@ -1,8 +1,6 @@
 package text
 
-import (
-	"strings"
-)
+import "strings"
 
 // function has the words that hold a sentence together, with the weight of each; those below zero are dropped.
 var function = weighted(`

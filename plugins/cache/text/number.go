@@ -106,27 +106,20 @@ func quantity(in []piece, i int) (q Quantity, n int, ok bool) {
 	if p.frame || p.literal {
 		return q, 0, false
 	}
-	currency := ""
-	if u, is := units[p.s]; is && p.digits == false && i+1 < len(in) && len(u.base) == 3 && (p.end-p.start < 4) && digit(in[i+1].s) && p.s[0] > 127 || p.s == "$" {
-		currency, n = u.base, 1
-	} else if (p.s == "rs" || p.s == "rupees" || p.s == "usd" || p.s == "inr") && i+1 < len(in) && digit(in[i+1].s) {
-		currency, n = "INR", 1
-		if p.s == "usd" {
-			currency = "USD"
-		}
+	if q, ok := calendar(in, i); ok {
+		return q, 1, true
 	}
-	if i+n >= len(in) {
-		return q, 0, false
-	}
-	if n == 0 {
-		if q, ok = calendar(in, i); ok {
-			return q, 1, true
-		}
-	}
-	if i+1 < len(in) && (p.s == "1" || p.s == "one") {
+	if one(p.s) && i+1 < len(in) {
 		if _, ok := period(in, i+1); ok {
 			return q, 0, false
 		}
+	}
+	currency := ""
+	if i+1 < len(in) && digit(in[i+1].s) {
+		currency = currencies[p.s]
+	}
+	if currency != "" {
+		n = 1
 	}
 	v, used, kind := number(in, i+n)
 	if used == 0 {
@@ -134,46 +127,65 @@ func quantity(in []piece, i int) (q Quantity, n int, ok bool) {
 	}
 	n += used
 	q = Quantity{Value: v, Unit: kind, Count: v, Loose: v <= 2 && !in[i+n-1].digits}
-	if currency != "" {
+	switch {
+	case currency != "":
 		q.Unit = currency
-		return q, n, true
-	}
-	if kind != "" {
-		return q, n, true
-	}
-	if i+n < len(in) && in[i+n].s == "°" {
-		n++
-	}
-	if i+n < len(in) && in[i+n].s == "degree" || i+n < len(in) && in[i+n].s == "degrees" {
-		n++
-	}
-	if i+n < len(in) {
-		if u, is := units[in[i+n].s]; is && !in[i+n].frame && !(len(in[i+n].s) == 1 && in[i+n].capital && !temperature(in[i+n].s)) {
-			q.Value, q.Unit, q.Count = v*u.factor+u.offset, u.base, v
-			if u.base == "am" || u.base == "pm" {
-				q.Unit = "clock"
-				if u.base == "pm" && v < 12 {
-					q.Value += 720
-				}
-			}
-			return q, n + 1, true
+	case kind == "":
+		n += q.unit(in[i+n:])
+		if q.Unit == "" && used == 1 {
+			q.bare(in[i].s)
 		}
-		if in[i+n].s == "rs" {
-			q.Unit = "INR"
-			return q, n + 1, true
-		}
-	}
-	if s := in[i+n-1].s; used == 1 && strings.IndexByte(s, '.') > 0 && s[len(s)-1] == '0' {
-		q.Unit, q.Count = s, math.NaN() // a version: 3.10 is not 3.1
-		return q, n, true
-	}
-	if v >= 1500 && v <= 2100 && v == float64(int(v)) && used == 1 && len(in[i].s) == 4 {
-		q.Unit = "year"
 	}
 	return q, n, true
 }
 
-func temperature(s string) bool { return s == "c" || s == "f" || s == "%" }
+// currencies are what stands before an amount.
+var currencies = map[string]string{
+	"$": "USD", "€": "EUR", "£": "GBP", "₹": "INR", "¥": "JPY", "rs": "INR", "rupees": "INR", "inr": "INR", "usd": "USD",
+}
+
+// unit reads what follows a number, and returns how many pieces it takes.
+func (q *Quantity) unit(in []piece) int {
+	n := 0
+	for n < len(in) && n < 2 && (in[n].s == "°" || in[n].s == "degree" || in[n].s == "degrees") {
+		n++
+	}
+	if n == len(in) {
+		return n
+	}
+	p := &in[n]
+	if p.s == "rs" {
+		q.Unit = "INR"
+		return n + 1
+	}
+	u, ok := units[p.s]
+	if !ok || p.frame || len(p.s) == 1 && p.capital && p.s != "c" && p.s != "f" {
+		return n
+	}
+	q.Value, q.Unit = q.Value*u.factor+u.offset, u.base
+	if u.base == "am" || u.base == "pm" {
+		q.Unit = "clock"
+		if q.Count == 12 {
+			q.Value = 0
+		}
+		if u.base == "pm" {
+			q.Value += 720
+		}
+	}
+	return n + 1
+}
+
+// bare says what a number in digits without a unit may be: a version, or a year.
+func (q *Quantity) bare(s string) {
+	switch {
+	case strings.IndexByte(s, '.') > 0 && s[len(s)-1] == '0':
+		q.Unit, q.Count = s, math.NaN() // a version: 3.10 is not 3.1
+	case len(s) == 4 && q.Value >= 1500 && q.Value <= 2100:
+		q.Unit = "year"
+	}
+}
+
+func one(s string) bool { return s == "1" || s == "one" }
 
 func calendar(in []piece, i int) (Quantity, bool) {
 	p := &in[i]
@@ -201,7 +213,7 @@ func determiner(s string) bool {
 
 // period reads "a week", "one month", "1 hour": one of a unit of time.
 func period(in []piece, i int) (Quantity, bool) {
-	if i == 0 || in[i].frame || in[i-1].s != "a" && in[i-1].s != "an" && in[i-1].s != "one" && in[i-1].s != "1" {
+	if i == 0 || in[i].frame || in[i-1].s != "a" && in[i-1].s != "an" && !one(in[i-1].s) {
 		return Quantity{}, false
 	}
 	u, ok := units[in[i].s]
@@ -262,42 +274,46 @@ func digits(s string) (v float64, kind string, ok bool) {
 	return v, "", true
 }
 
-// spelledOut reads "twenty five", "two hundred thousand". A lone "one" is a pronoun unless a unit follows.
+// spelledOut reads "twenty five", "two hundred thousand". A lone "one" is a pronoun unless it counts something.
 func spelledOut(in []piece, i int) (v float64, n int) {
 	var part float64
+words:
 	for i+n < len(in) {
 		s := in[i+n].s
-		if x, ok := numerals[s]; ok && !in[i+n].frame {
-			if n > 0 && (part == 0 || x >= 20 || part < 20 && part > 0 && part != 100) && part < 100 {
-				break
+		x, numeral := numerals[s]
+		k, scale := scales[s]
+		switch {
+		case numeral && !in[i+n].frame:
+			if n > 0 && !follows(part, x) {
+				break words
 			}
 			part += x
-			n++
-			continue
-		}
-		if s == "and" && part >= 100 && i+n+1 < len(in) && numerals[in[i+n+1].s] > 0 {
-			n++
-			continue
-		}
-		k, ok := scales[s]
-		if !ok || n == 0 || len(s) < 3 {
-			break
-		}
-		if k == 100 {
+		case s == "and" && part >= 100 && i+n+1 < len(in) && numerals[in[i+n+1].s] > 0:
+		case !scale || n == 0 || len(s) < 3:
+			break words
+		case k == 100:
 			part *= k
-		} else {
+		default:
 			v, part = v+part*k, 0
 		}
 		n++
 	}
-	v += part
-	if n == 1 && (in[i].s == "one" || in[i].s == "second") {
-		if i+1 >= len(in) {
-			return 0, 0
-		}
-		if _, isFunction := function[in[i+1].s]; isFunction || in[i].s == "second" || i > 0 && determiner(in[i-1].s) {
-			return 0, 0
-		}
+	if n == 1 && in[i].s == "one" && !counts(in, i) {
+		return 0, 0
 	}
-	return v, n
+	return v + part, n
+}
+
+// follows says that a numeral may stand right after others: "twenty five", "hundred five", "thousand five".
+func follows(part, x float64) bool {
+	return part == 0 || part >= 100 || part >= 20 && x < 10
+}
+
+// counts says that "one" at i is a number: a word with meaning follows, and it is not "this one", "can one".
+func counts(in []piece, i int) bool {
+	if i+1 >= len(in) || i > 0 && determiner(in[i-1].s) {
+		return false
+	}
+	_, isFunction := function[in[i+1].s]
+	return !isFunction
 }

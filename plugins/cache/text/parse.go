@@ -1,8 +1,6 @@
 package text
 
-import (
-	"strings"
-)
+import "strings"
 
 // Parse reads a text. It accepts any string; of a very long one it reads the beginning.
 func Parse(s string) *Text {
@@ -83,9 +81,8 @@ func titled(in []piece) bool {
 	return all > 2 && capitals*10 > all*8
 }
 
-// build makes tokens of pieces.
+// build makes tokens of pieces. titled says that capitals mean nothing.
 func (t *Text) build(in []piece, titled bool) {
-	v := words()
 	t.Tokens = make([]Token, 0, len(in))
 	for i := 0; i < len(in); i++ {
 		p := &in[i]
@@ -96,56 +93,54 @@ func (t *Text) build(in []piece, titled bool) {
 			i += n - 1
 			continue
 		}
-		if i+1 < len(in) && (p.s == "1" || p.s == "one") {
-			if _, ok := period(in, i+1); ok {
-				continue // the unit stands for both
-			}
-		}
 		if q, ok := period(in, i); ok {
 			q.Token = len(t.Tokens)
 			t.Quantities = append(t.Quantities, q)
+		}
+		if isNegation(p.s) {
+			t.Negations++
+		}
+		if one(p.s) && i+1 < len(in) {
+			if _, ok := period(in, i+1); ok {
+				continue // the unit stands for both
+			}
 		}
 		k := Token{Surface: p.s, Lemma: p.s, Start: p.start, End: p.end}
 		switch w, isFunction := function[p.s]; {
 		case p.literal:
 			k.Kind, k.Weight = Literal, 1
+		case isFunction && w < 0:
+			continue
 		case isFunction:
-			if w < 0 {
-				if isNegation(p.s) {
-					t.Negations++
-				}
-				continue
-			}
 			k.Kind, k.Weight = Function, w
-			if isNegation(p.s) {
-				t.Negations++
-			}
 		default:
-			if !names[p.s] {
-				k.Word = v.lemma(p.s)
-			}
-			switch {
-			case k.Word != 0:
-				k.Lemma = v.text(k.Word)
-				k.Weight = v.weight[k.Word-1]
-				if w, ok := weights[k.Lemma]; ok {
-					k.Weight = w
-				}
-			default:
-				if k.Lemma = strings.TrimSuffix(p.s, "s"); len(k.Lemma) < 4 || k.Lemma[len(k.Lemma)-1] == 's' || names[p.s] {
-					k.Lemma = p.s
-				}
-				k.Weight = .95
-			}
+			k.lookUp(p)
 			if !p.frame && (p.capital && !p.first && !titled || p.digits || proper(k.Word) || names[k.Lemma]) {
 				k.Kind = Name
 				k.Weight = max(k.Weight, .8)
 			}
-			if isNegation(p.s) {
-				t.Negations++
-			}
 		}
 		t.add(k)
+	}
+}
+
+// lookUp finds a word in the vocabulary. The plural of a word that it does not have loses its s.
+func (k *Token) lookUp(p *piece) {
+	v := words()
+	if !names[p.s] {
+		k.Word = v.lemma(p.s)
+	}
+	if k.Word == 0 {
+		k.Weight = .95
+		if s := strings.TrimSuffix(p.s, "s"); len(s) > 3 && s[len(s)-1] != 's' && !names[p.s] {
+			k.Lemma = s
+		}
+		return
+	}
+	k.Lemma = v.text(k.Word)
+	k.Weight = v.weight[k.Word-1]
+	if w, ok := weights[k.Lemma]; ok {
+		k.Weight = w
 	}
 }
 

@@ -34,10 +34,10 @@ func (t *item) has(sym uint16) bool {
 	return int(sym>>6) < len(t.set) && t.set[sym>>6]>>(sym&63)&1 != 0
 }
 
-var phrases = sync.OnceValue(func() *rewrites { return readPhrases(phrasesFile) })
+var phrases = sync.OnceValue(func() *rewrites { return readPhrases(phrasesFile) }) //nolint:gochecknoglobals // read once
 
 // spelling maps contractions and frequent typos to what was meant.
-var spelling = sync.OnceValue(func() map[string]string {
+var spelling = sync.OnceValue(func() map[string]string { //nolint:gochecknoglobals // read once
 	m := make(map[string]string, 1024)
 	for line := range strings.Lines(spellingFile) {
 		line = strings.TrimSpace(line)
@@ -72,7 +72,7 @@ func readPhrases(s string) *rewrites {
 		p.patterns = append(p.patterns, x)
 	}
 	for i := range p.patterns {
-		p.index(uint16(i)) //nolint:gosec // few
+		p.index(uint16(i))
 	}
 	return p
 }

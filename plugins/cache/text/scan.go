@@ -15,7 +15,6 @@ type piece struct {
 	glued      bool   // no space before it
 	literal    bool   // an address, path or identifier: not to be taken apart
 	digits     bool   // has a digit
-	gone       bool   // dropped by a phrase
 	frame      bool   // was put there by a phrase
 }
 
@@ -112,7 +111,7 @@ func (c *scanner) chunk(s string, i int) int {
 		if unicode.IsSpace(r) {
 			break
 		}
-		if r < utf8.RuneSelf && !isWord(byte(r)) {
+		if r < utf8.RuneSelf && !isWord(s[end]) {
 			plain = false
 		}
 		end += n
@@ -140,32 +139,53 @@ func isWord(b byte) bool {
 
 // word takes one word or number, and returns where it ends.
 func (c *scanner) word(s string, i, end int) int {
-	number := s[i] >= '0' && s[i] <= '9'
+	if s[i] >= '0' && s[i] <= '9' {
+		return c.number(s, i, end)
+	}
 	j := i
 	for j < end {
 		r, n := utf8.DecodeRuneInString(s[j:])
-		switch k := scriptOf(r); {
+		k := scriptOf(r)
+		switch {
 		case k == Han || k == Kana || k == Thai: // written without spaces: each letter is a word
 			if j == i {
 				j += n
 			}
 			c.add(i, j, false)
 			return j
-		case number && (r >= '0' && r <= '9' || (r == '.' || r == ',' || r == ':') && j+1 < end && s[j+1] >= '0' && s[j+1] <= '9'):
-		case number && j > i && unicode.IsLetter(r):
-			return c.afterNumber(s, i, j, end)
-		case !number && (unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r)):
-		case !number && (r == '\'' || r == '’' || r == '.') && letterAt(s, j+n):
-			if r == '.' && !abbreviation(s, i, j) {
+		case unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r):
+		case (r == '\'' || r == '’') && letterAt(s, j+n):
+		case r == '.' && letterAt(s, j+n):
+			if !abbreviation(s, i, j) {
 				c.add(i, j, false)
 				return j + n
 			}
-		case !number && (r == '+' || r == '#') && j == i+1:
+		case (r == '+' || r == '#') && j == i+1: // C++, C#
 			for j < end && (s[j] == '+' || s[j] == '#') {
 				j++
 			}
 			c.add(i, j, false)
 			return j
+		default:
+			c.add(i, j, false)
+			return j
+		}
+		j += n
+	}
+	c.add(i, j, false)
+	return j
+}
+
+// number takes digits with what separates them: "1,000", "3.5", "10:30".
+func (c *scanner) number(s string, i, end int) int {
+	j := i
+	for j < end {
+		r, n := utf8.DecodeRuneInString(s[j:])
+		switch {
+		case r >= '0' && r <= '9':
+		case (r == '.' || r == ',' || r == ':') && j+1 < end && s[j+1] >= '0' && s[j+1] <= '9':
+		case unicode.IsLetter(r):
+			return c.afterNumber(s, i, j, end)
 		default:
 			c.add(i, j, false)
 			return j
@@ -273,7 +293,7 @@ func fold(b []byte, r rune) []byte {
 		if r >= 'A' && r <= 'Z' {
 			r += 'a' - 'A'
 		}
-		return append(b, byte(r))
+		return append(b, byte(r)) //nolint:gosec // ASCII
 	case r == '’' || r == '‘' || r == 'ʼ':
 		return append(b, '\'')
 	case unicode.IsMark(r):

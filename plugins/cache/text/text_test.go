@@ -219,6 +219,7 @@ func TestSelfContained(t *testing.T) {
 	f("What does it cost?", false)
 	f("And in Python?", false)
 	f("How do I fix that?", false)
+	f("How do I install it on Ubuntu?", false)
 	f("Why?", false)
 	f("their capital city?", false)
 	f("", false)

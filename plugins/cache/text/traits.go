@@ -1,8 +1,6 @@
 package text
 
-import (
-	"strings"
-)
+import "strings"
 
 // fresh words say that the answer is soon out of date.
 var fresh = set(`
@@ -11,7 +9,7 @@ price prices trending live score breaking upcoming
 `)
 
 // pointing words refer to something said before.
-var pointing = set(`it its this that these those they them their he him his she her there one ones same above former latter previous`)
+var pointing = set(`it its this that these those they them their he him his she her ones same above former latter previous`)
 
 var marks = map[string]string{
 	"der": "de", "die": "de", "das": "de", "und": "de", "ist": "de", "wie": "de", "ich": "de", "nicht": "de", "ein": "de",
@@ -101,32 +99,29 @@ func (t *Text) traits(in []piece) {
 
 // points says that a pronoun refers to something outside the text: it stands where no noun can have named it before.
 func (t *Text) points(in []piece) bool {
-	nouns := 0
-	for i := range in {
-		p := &in[i]
-		if pointing[p.s] && !p.frame {
-			next := ""
-			if i+1 < len(in) {
-				next = in[i+1].s
-			}
-			// "is it possible to", "that is", "there are" point nowhere.
-			if p.s == "it" && (next == "possible" || next == "safe" || next == "true" || next == "legal" || next == "take") ||
-				p.s == "there" || p.s == "that" && nouns > 0 || p.s == "one" || p.s == "it" && nouns > 0 {
-				continue
-			}
-			if nouns == 0 {
-				return true
-			}
-		}
-		if _, isFunction := function[p.s]; !isFunction {
-			nouns++
-		}
-	}
 	if len(in) > 0 {
 		switch in[0].s {
-		case "and", "but", "also", "then", "so", "ok", "why?":
+		case "and", "but", "also", "then", "so":
 			return true
 		}
+	}
+	for i := range in {
+		p := &in[i]
+		if _, isFunction := function[p.s]; !isFunction && Part(words().lemma(p.s)) != Verb {
+			return false // from here on a pronoun has something to point to
+		}
+		if pointing[p.s] && !p.frame && (i+1 == len(in) || p.s != "it" || !impersonal(in[i+1].s)) {
+			return true
+		}
+	}
+	return false
+}
+
+// impersonal says that "it" before the word points nowhere: "is it possible to".
+func impersonal(next string) bool {
+	switch next {
+	case "possible", "safe", "true", "legal", "take", "cost", "normal", "worth":
+		return true
 	}
 	return false
 }
@@ -220,33 +215,52 @@ func digitsOfPerson(s string) bool {
 		if s[i] < '0' || s[i] > '9' {
 			continue
 		}
-		var run [20]byte
-		n, separators, group, uneven := 0, 0, 0, false
+		var r run
 		j := i
-		for ; j < len(s); j++ {
-			c := s[j]
-			if c >= '0' && c <= '9' {
-				if n < len(run) {
-					run[n] = c - '0'
-				}
-				n++
-				group++
-				continue
-			}
-			if c != ' ' && c != '-' && c != '.' && c != '(' && c != ')' {
-				break
-			}
-			separators++
-			uneven = uneven || group != 4 && group > 0 // four digits may be years
-			group = 0
+		for j < len(s) && r.take(s[j]) {
+			j++
 		}
-		plus := i > 0 && s[i-1] == '+'
-		if n >= 13 && n <= 19 && luhn(run[:n]) || n >= 9 && n <= 15 && (plus || uneven && separators > 1 && separators < 6) {
+		if r.card() || r.phone(i > 0 && s[i-1] == '+') {
 			return true
 		}
 		i = j
 	}
 	return false
+}
+
+// run is a row of digits with separators.
+type run struct {
+	digits     [20]byte
+	n          int // digits, of which the first 20 are kept
+	separators int
+	group      int  // digits since the last separator
+	uneven     bool // a group is not of four digits, as years are
+}
+
+// take adds a character, or returns false if it ends the row.
+func (r *run) take(c byte) bool {
+	switch c {
+	case ' ', '-', '.', '(', ')':
+		r.separators++
+		r.uneven = r.uneven || r.group != 4 && r.group > 0
+		r.group = 0
+		return true
+	}
+	if c < '0' || c > '9' {
+		return false
+	}
+	if r.n < len(r.digits) {
+		r.digits[r.n] = c - '0'
+	}
+	r.n++
+	r.group++
+	return true
+}
+
+func (r *run) card() bool { return r.n >= 13 && r.n <= 19 && luhn(r.digits[:r.n]) }
+
+func (r *run) phone(plus bool) bool {
+	return r.n >= 9 && r.n <= 15 && (plus || r.uneven && r.separators > 1 && r.separators < 6)
 }
 
 func luhn(d []byte) bool {

@@ -54,7 +54,7 @@ type vocabulary struct {
 	vectors []int8
 }
 
-var words = sync.OnceValue(func() *vocabulary {
+var words = sync.OnceValue(func() *vocabulary { //nolint:gochecknoglobals // unpacked once
 	v, err := unpack(packed, synonyms)
 	if err != nil {
 		panic("text: the embedded vocabulary is broken: " + err.Error()) // cannot happen: a test reads it
@@ -118,7 +118,7 @@ func unpack(packed []byte, byHand string) (*vocabulary, error) {
 	v.vectors = make([]int8, vectors*vectorDim)
 	for d := range vectorDim {
 		for i, x := range r.take(vectors) {
-			v.vectors[i*vectorDim+d] = int8(x)
+			v.vectors[i*vectorDim+d] = int8(x) //nolint:gosec // was one
 		}
 	}
 	links = v.byHand(byHand, links)

@@ -201,38 +201,45 @@ func summarise(t *text.Text, links *[text.MaxTokens]text.Link) side {
 			}
 			continue
 		}
-		s.mass += k.Weight
-		s.words++
-		s.soft += k.Weight * l.Like
-		if l.How == text.Equal || l.How == text.Joined || l.How == text.Spelled {
-			s.hard += k.Weight
-		}
 		if s.first < 0 {
 			s.first = l.Like
 		}
 		s.last = l.Like
+		s.word(i)
 		s.part(k, l)
-		if l.To < 0 {
-			s.loose++
-			s.worst = max(s.worst, k.Weight)
-			if k.Kind == text.Name && !s.spanned(i) {
-				s.names++
-			}
-			if k.Kind == text.Number {
-				s.numbers++
-			}
-			continue
-		}
-		matched = i
-		s.worst = max(s.worst, k.Weight*(1-l.Like))
-		s.weakest = min(s.weakest, l.Like)
-		if l.How == text.Close {
-			s.vague += k.Weight * (1 - l.Like)
+		if l.To >= 0 {
+			matched = i
 		}
 	}
 	s.first = max(s.first, 0)
 	s.trailing(matched)
 	return s
+}
+
+// word adds token i, a word with meaning.
+func (s *side) word(i int) {
+	k, l := &s.tokens[i], &s.links[i]
+	s.words++
+	s.mass += k.Weight
+	s.soft += k.Weight * l.Like
+	s.worst = max(s.worst, k.Weight*(1-l.Like))
+	if l.To >= 0 {
+		s.weakest = min(s.weakest, l.Like)
+	}
+	switch l.How {
+	case text.Equal, text.Joined, text.Spelled:
+		s.hard += k.Weight
+	case text.Close:
+		s.vague += k.Weight * (1 - l.Like)
+	case text.Unmatched:
+		s.loose++
+		if k.Kind == text.Name && !s.spanned(i) {
+			s.names++
+		}
+		if k.Kind == text.Number {
+			s.numbers++
+		}
+	}
 }
 
 // part adds a token to what its part of speech has.

@@ -19,7 +19,7 @@ import (
 //go:embed weights.bin
 var weights []byte
 
-var model = sync.OnceValues(func() (*Model, error) {
+var model = sync.OnceValues(func() (*Model, error) { //nolint:gochecknoglobals // read once
 	m := new(Model)
 	return m, m.UnmarshalBinary(weights)
 })

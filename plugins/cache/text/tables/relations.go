@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"strings"
 )
 
 // The kinds of relations; package text has the same numbers.
@@ -137,27 +136,25 @@ func (r *relator) moby(entries map[string][]string) {
 		sets[w] = m
 	}
 	for a, list := range entries {
-		if strings.Contains(a, " ") {
-			continue
-		}
 		for _, b := range list {
-			if a >= b || !sets[b][a] {
-				continue
-			}
-			common := 0
-			small, large := sets[a], sets[b]
-			if len(small) > len(large) {
-				small, large = large, small
-			}
-			for s := range small {
-				if large[s] {
-					common++
+			if a < b && sets[b][a] {
+				if j := jaccard(sets[a], sets[b]); j > .12 {
+					r.add(a, b, related, 1.6*j)
 				}
-			}
-			jaccard := float64(common) / float64(len(small)+len(large)-common)
-			if jaccard > .12 {
-				r.add(a, b, related, 1.6*jaccard)
 			}
 		}
 	}
+}
+
+func jaccard(a, b map[string]bool) float64 {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	common := 0
+	for s := range a {
+		if b[s] {
+			common++
+		}
+	}
+	return float64(common) / float64(len(a)+len(b)-common)
 }

@@ -33,68 +33,81 @@ func embed(n *net, moby map[string][]string, v *vocabulary) [][]int8 {
 	return out
 }
 
+// frequent is how many of the most frequent words say nothing of their neighbours.
+const frequent = 40
+
+// counter counts how often words stand together.
+type counter struct {
+	v      *vocabulary
+	counts []map[int]float64
+}
+
 func contexts(n *net, moby map[string][]string, v *vocabulary) *matrix {
-	counts := make([]map[int]float64, v.vectors)
-	for i := range counts {
-		counts[i] = make(map[int]float64)
-	}
-	find := func(s string) int {
-		i, ok := v.number[s]
-		if !ok {
-			return -1
-		}
-		if i = v.words[i].base; i >= v.vectors || i < 40 {
-			return -1 // the most frequent words say nothing of their neighbours
-		}
-		return i
-	}
-	add := func(a, b int, w float64) {
-		if a >= 0 && b >= 0 && a != b {
-			counts[a][b] += w
-			counts[b][a] += w
-		}
+	c := &counter{v: v, counts: make([]map[int]float64, v.vectors)}
+	for i := range c.counts {
+		c.counts[i] = make(map[int]float64)
 	}
 	for _, w := range slices.Sorted(maps.Keys(moby)) {
-		a, list := find(w), moby[w]
+		a, list := c.find(w), moby[w]
 		for _, s := range list {
-			add(a, find(s), 20/(20+float64(len(list)))*2)
+			c.add(a, c.find(s), 40/(20+float64(len(list))))
 		}
 	}
 	for _, w := range slices.Sorted(maps.Keys(n.senses)) {
-		a := find(w)
-		if a < 0 {
-			continue
-		}
 		for _, s := range n.senses[w] {
-			if s.share < .05 {
-				continue
-			}
-			set := n.synsets[s.id]
-			for _, g := range letters(set.gloss) {
-				add(a, find(g), s.share)
-			}
-			for _, o := range set.words {
-				add(a, find(o), 3*s.share)
-			}
-			for _, p := range set.pointers {
-				for _, o := range n.synsets[p.to].words {
-					add(a, find(o), 1.5*s.share)
-				}
-			}
+			c.sense(n, w, s)
 		}
 	}
-	m := &matrix{rows: make([][]cell, v.vectors)}
-	for i, c := range counts {
-		if i >= 40 && v.words[i].base == i {
-			c[i] += 2
+	return c.matrix()
+}
+
+// find returns the number of a word's base form, or -1.
+func (c *counter) find(s string) int {
+	i, ok := c.v.number[s]
+	if !ok {
+		return -1
+	}
+	if i = c.v.words[i].base; i >= c.v.vectors || i < frequent {
+		return -1
+	}
+	return i
+}
+
+func (c *counter) add(a, b int, w float64) {
+	if a >= 0 && b >= 0 && a != b {
+		c.counts[a][b] += w
+		c.counts[b][a] += w
+	}
+}
+
+// sense adds the words of a meaning's gloss, those that share it, and those of meanings that it points to.
+func (c *counter) sense(n *net, w string, s sense) {
+	a := c.find(w)
+	if a < 0 || s.share < .05 {
+		return
+	}
+	set := n.synsets[s.id]
+	for _, g := range letters(set.gloss) {
+		c.add(a, c.find(g), s.share)
+	}
+	for _, o := range set.words {
+		c.add(a, c.find(o), 3*s.share)
+	}
+	for _, p := range set.pointers {
+		for _, o := range n.synsets[p.to].words {
+			c.add(a, c.find(o), 1.5*s.share)
 		}
-		cols := make([]int, 0, len(c))
-		for j := range c {
-			cols = append(cols, j)
+	}
+}
+
+func (c *counter) matrix() *matrix {
+	m := &matrix{rows: make([][]cell, len(c.counts))}
+	for i, row := range c.counts {
+		if i >= frequent && c.v.words[i].base == i {
+			row[i] += 2
 		}
-		slices.Sort(cols)
-		for _, j := range cols {
-			m.rows[i] = append(m.rows[i], cell{j, c[j]})
+		for _, j := range slices.Sorted(maps.Keys(row)) {
+			m.rows[i] = append(m.rows[i], cell{j, row[j]})
 		}
 	}
 	return m

@@ -27,6 +27,7 @@ type grower struct {
 	bin        [][]uint8 // by feature, then sample
 	cuts       [][]float32
 	grad, hess []float64
+	features   []int // that the tree may ask for
 	rnd        *rand.Rand
 }
 
@@ -91,78 +92,91 @@ func (g *grower) cut() {
 }
 
 func (g *grower) tree() verify.Tree {
-	var in []int
+	n := node{lo: math.Inf(-1), hi: math.Inf(1)}
 	for i := range g.s {
 		if g.rnd.Float64() < rows {
-			in = append(in, i)
+			n.in = append(n.in, i)
 		}
 	}
-	var features []int
+	g.features = g.features[:0]
 	for f := range verify.FeatureCount {
 		if g.rnd.Float64() < columns && len(g.cuts[f]) > 0 {
-			features = append(features, f)
+			g.features = append(g.features, f)
 		}
 	}
 	var t verify.Tree
 	for i := range t.Threshold {
 		t.Threshold[i] = float32(math.Inf(1)) // ask nothing: always go left
 	}
-	g.grow(&t, 0, 0, in, features, math.Inf(-1), math.Inf(1))
+	g.grow(&t, n)
 	return t
 }
 
-func (g *grower) grow(t *verify.Tree, node, level int, in, features []int, lo, hi float64) {
-	var sumG, sumH float64
-	for _, i := range in {
-		sumG += g.grad[i]
-		sumH += g.hess[i]
+// A node is a place in a tree that is being grown.
+type node struct {
+	at, level  int
+	in         []int   // the samples that come here
+	lo, hi     float64 // between which the leaves below must be
+	grad, hess float64
+}
+
+func (g *grower) grow(t *verify.Tree, n node) {
+	n.grad, n.hess = 0, 0
+	for _, i := range n.in {
+		n.grad += g.grad[i]
+		n.hess += g.hess[i]
 	}
-	if level == depth {
-		t.Leaf[node-(1<<depth-1)] = float32(rate * value(sumG, sumH, lo, hi))
+	if n.level == depth {
+		t.Leaf[n.at-(1<<depth-1)] = float32(rate * n.value(n.grad, n.hess))
 		return
 	}
-	f, b, left, right := g.best(in, features, sumG, sumH, lo, hi)
-	if f < 0 {
-		// Nothing to ask: everything goes left, down to one leaf.
-		g.grow(t, 2*node+1, level+1, in, nil, lo, hi)
+	left := node{at: 2*n.at + 1, level: n.level + 1, lo: n.lo, hi: n.hi}
+	right := node{at: 2*n.at + 2, level: n.level + 1, lo: n.lo, hi: n.hi}
+	q := g.best(&n)
+	if q.feature < 0 {
+		left.in = n.in // nothing to ask: all go left, down to one leaf
+		g.grow(t, left)
 		return
 	}
-	t.Feature[node], t.Threshold[node] = uint8(f), g.cuts[f][b] //nolint:gosec // few features
-	var below, above []int
-	for _, i := range in {
-		if int(g.bin[f][i]) <= b {
-			below = append(below, i)
+	t.Feature[n.at], t.Threshold[n.at] = uint8(q.feature), g.cuts[q.feature][q.bin] //nolint:gosec // few features
+	for _, i := range n.in {
+		if int(g.bin[q.feature][i]) <= q.bin {
+			left.in = append(left.in, i)
 		} else {
-			above = append(above, i)
+			right.in = append(right.in, i)
 		}
 	}
-	mid := (left + right) / 2
-	loL, hiL, loR, hiR := lo, hi, lo, hi
-	switch verify.Sign(f) {
+	mid := (q.left + q.right) / 2
+	switch verify.Sign(q.feature) {
 	case 1:
-		hiL, loR = mid, mid
+		left.hi, right.lo = mid, mid
 	case -1:
-		loL, hiR = mid, mid
+		left.lo, right.hi = mid, mid
 	}
-	g.grow(t, 2*node+1, level+1, below, features, loL, hiL)
-	g.grow(t, 2*node+2, level+1, above, features, loR, hiR)
+	g.grow(t, left)
+	g.grow(t, right)
 }
 
-func value(sumG, sumH, lo, hi float64) float64 {
-	return min(max(-sumG/(sumH+ridge), lo), hi)
+// value is what a leaf of samples with these sums says.
+func (n *node) value(grad, hess float64) float64 {
+	return min(max(-grad/(hess+ridge), n.lo), n.hi)
 }
 
-func gain(sumG, sumH, v float64) float64 {
-	return -(2*sumG*v + (sumH+ridge)*v*v)
+func gain(grad, hess, v float64) float64 { return -(2*grad*v + (hess+ridge)*v*v) }
+
+// A split is a question: is a feature in a bin up to this one? On either side is the value that the samples would have.
+type split struct {
+	feature, bin int
+	left, right  float64
 }
 
-// best finds the question that tells the most.
-func (g *grower) best(in, features []int, sumG, sumH, lo, hi float64) (feature, bin int, left, right float64) {
-	feature = -1
-	most := 1e-3 + gain(sumG, sumH, value(sumG, sumH, lo, hi))
-	for _, f := range features {
+// best finds the question that tells the most; its feature is -1 if none tells anything.
+func (g *grower) best(n *node) split {
+	q := split{feature: -1}
+	most := 1e-3 + gain(n.grad, n.hess, n.value(n.grad, n.hess))
+	for _, f := range g.features {
 		var gs, hs [bins]float64
-		for _, i := range in {
+		for _, i := range n.in {
 			b := g.bin[f][i]
 			gs[b] += g.grad[i]
 			hs[b] += g.hess[i]
@@ -171,19 +185,19 @@ func (g *grower) best(in, features []int, sumG, sumH, lo, hi float64) (feature, 
 		for b := range g.cuts[f] {
 			gl += gs[b]
 			hl += hs[b]
-			if hl < leastHess || sumH-hl < leastHess {
+			if hl < leastHess || n.hess-hl < leastHess {
 				continue
 			}
-			l, r := value(gl, hl, lo, hi), value(sumG-gl, sumH-hl, lo, hi)
-			if s := verify.Sign(f); s != 0 && float64(s)*(r-l) < 0 {
+			l, r := n.value(gl, hl), n.value(n.grad-gl, n.hess-hl)
+			if float64(verify.Sign(f))*(r-l) < 0 {
 				continue
 			}
-			if x := gain(gl, hl, l) + gain(sumG-gl, sumH-hl, r); x > most {
-				most, feature, bin, left, right = x, f, b, l, r
+			if x := gain(gl, hl, l) + gain(n.grad-gl, n.hess-hl, r); x > most {
+				most, q = x, split{f, b, l, r}
 			}
 		}
 	}
-	return feature, bin, left, right
+	return q
 }
 
 // calibrate fits scale and shift by Newton's method (Platt 1999).

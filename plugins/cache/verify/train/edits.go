@@ -55,13 +55,29 @@ func typed(rnd *rand.Rand, s string) string {
 	return strings.Join(words, " ")
 }
 
+// question is a sentence of the corpus with its vector.
+type question struct {
+	text, group string
+	vector      []float32
+}
+
 // strangers puts every head together with the questions of other groups that are nearest to it: most questions that a
 // cache compares are less alike than those that were written to be confused.
 func strangers(ps []pairs.Pair, each int) []pairs.Pair {
-	type question struct {
-		text, group string
-		vector      []float32
+	all := questions(ps)
+	var out []pairs.Pair
+	for _, q := range all {
+		if q.text != q.group {
+			continue
+		}
+		for _, o := range nearest(q, all, each) {
+			out = append(out, pairs.Pair{A: q.text, B: o.text, Group: q.group, Topic: "stranger"})
+		}
 	}
+	return out
+}
+
+func questions(ps []pairs.Pair) []question {
 	var all []question
 	seen := make(map[string]bool)
 	for _, p := range ps {
@@ -74,34 +90,37 @@ func strangers(ps []pairs.Pair, each int) []pairs.Pair {
 			}
 		}
 	}
+	return all
+}
+
+// nearest returns the questions of other groups with the highest cosine, but none that is all but equal: it may have
+// the same answer.
+func nearest(q question, all []question, n int) []question {
 	type found struct {
-		at     int
+		question
 		cosine float32
 	}
-	var out []pairs.Pair
-	for _, q := range all {
-		if q.text != q.group {
+	var near []found
+	for _, o := range all {
+		if o.group == q.group {
 			continue
 		}
-		var near []found
-		for i, o := range all {
-			if o.group == q.group {
-				continue
-			}
-			var c float32
-			for k, x := range q.vector {
-				c += x * o.vector[k]
-			}
-			if c > .3 {
-				near = append(near, found{i, c})
-			}
-		}
-		slices.SortFunc(near, func(a, b found) int { return cmp.Or(cmp.Compare(b.cosine, a.cosine), cmp.Compare(a.at, b.at)) })
-		for _, f := range near[:min(each, len(near))] {
-			if f.cosine < .97 {
-				out = append(out, pairs.Pair{A: q.text, B: all[f.at].text, Group: q.group, Topic: "stranger"})
-			}
+		if c := dot(q.vector, o.vector); c > .3 && c < .97 {
+			near = append(near, found{o, c})
 		}
 	}
+	slices.SortStableFunc(near, func(a, b found) int { return cmp.Compare(b.cosine, a.cosine) })
+	var out []question
+	for _, f := range near[:min(n, len(near))] {
+		out = append(out, f.question)
+	}
 	return out
+}
+
+func dot(x, y []float32) float32 {
+	var sum float32
+	for i := range x {
+		sum += x[i] * y[i]
+	}
+	return sum
 }

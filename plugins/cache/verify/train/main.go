@@ -146,11 +146,7 @@ func prepare(ps []pairs.Pair) []sample {
 		a, b := text.Parse(p.A), text.Parse(p.B)
 		e.EmbedText(a, x)
 		e.EmbedText(b, y)
-		var cosine float32
-		for k := range x {
-			cosine += x[k] * y[k]
-		}
-		out[i] = sample{pair: p, f: verify.Extract(a, b, cosine), refused: guard.Check(a, b), weight: 1}
+		out[i] = sample{pair: p, f: verify.Extract(a, b, dot(x, y)), refused: guard.Check(a, b), weight: 1}
 	}
 	return out
 }
@@ -181,7 +177,7 @@ func read(file string) ([]pairs.Pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // only read
 	var out []pairs.Pair
 	s := bufio.NewScanner(f)
 	for s.Scan() {

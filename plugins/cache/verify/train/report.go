@@ -84,15 +84,16 @@ func curve(s []sample, score []float64) string {
 		above += float64(lo) + float64(hi-lo)/2
 	}
 	auc := above / float64(len(yes)) / float64(len(no))
-	out := fmt.Sprintf("%d same, %d different, AUC %.3f", len(yes), len(no), auc)
+	var out strings.Builder
+	fmt.Fprintf(&out, "%d same, %d different, AUC %.3f", len(yes), len(no), auc)
 	for _, wrong := range []float64{.01, .05, .2} {
 		k := len(no) - 1 - int(wrong*float64(len(no)))
 		cut := no[max(k, 0)]
 		served := len(yes) - sort.Search(len(yes), func(i int) bool { return yes[i] > cut })
 		lo, hi := wilson(served, len(yes))
-		out += fmt.Sprintf(", at %g%% %.1f%% [%.0f, %.0f]", wrong*100, 100*float64(served)/float64(len(yes)), lo*100, hi*100)
+		fmt.Fprintf(&out, ", at %g%% %.1f%% [%.0f, %.0f]", wrong*100, 100*float64(served)/float64(len(yes)), lo*100, hi*100)
 	}
-	return out
+	return out.String()
 }
 
 // wilson is the 95 % interval of a share.
