@@ -27,6 +27,10 @@
 //	POST /admin/v1/tenants/ID/keys/NAME/rotate   {"grace": "1h"}: a new key, and how long the old one still works; also revoke,
 //	                                       which takes those that the key has replaced, too
 //	DELETE /admin/v1/tenants/ID/keys/NAME/families, /admin/v1/tenants/ID/families/FAMILY   refresh tokens
+//	GET  /admin/v1/tenants/ID/cache/decisions/REQUEST   why a request was answered from the cache, or not: the candidates, the
+//	                                       guards and the scores, by its x-request-id, on this node
+//	POST /admin/v1/tenants/ID/cache/decisions/REQUEST/reject   the answer was wrong: it is not given to that question again
+//	POST /admin/v1/tenants/ID/cache/purge  {"model", "tag", "id"} choose; {} is all of the tenant's, on this node
 //	GET  /admin/v1/usage                   sums; ?tenant= &from= &to= &by=day,model &format=csv
 //	GET  /admin/v1/ledger, ledger.csv      rows; ?tenant= &from= &to= &key= &user= &model= &provider= &request= &outcome=
 //	GET  /admin/v1/ledger/ID, ledger/verify, audit, stores
@@ -84,7 +88,8 @@ type Options struct {
 	Files   Files
 	Meters  Meters
 	Journal Journal
-	Nodes   func() int // how many share the counts of limits and budgets
+	Nodes   func() int           // how many share the counts of limits and budgets
+	Cache   func() gateway.Cache // the present generation's; nil: it has none
 
 	// Check says what is wrong with a tenant of the store, by the rules of tenant files, keys included. Its error is shown.
 	Check func(store.Tenant) error

@@ -33,7 +33,7 @@ func sha(s string) string {
 func (o *office) request(r admin.Route, id tenant.ID, n int) (path, body string) {
 	o.t.Helper()
 	name := fmt.Sprintf("x-%d", n)
-	path = strings.NewReplacer("{tenant}", string(id), "{key}", name, "{family}", name).Replace(r.Path)
+	path = strings.NewReplacer("{tenant}", string(id), "{key}", name, "{family}", name, "{exchange}", "req_1").Replace(r.Path)
 	if r.About == "some" {
 		path += "?tenant=" + string(id)
 	}
@@ -69,6 +69,10 @@ func (o *office) request(r admin.Route, id tenant.ID, n int) (path, body string)
 	case "DELETE tenants/{tenant}/keys/{key}/families", "DELETE tenants/{tenant}/families/{family}":
 		family()
 		return path, ""
+	case "POST tenants/{tenant}/cache/decisions/{exchange}/reject":
+		return path, ""
+	case "POST tenants/{tenant}/cache/purge":
+		return path, `{"model":"m"}`
 	case "GET ledger/{id}":
 		list, _, err := o.store.Rows(o.t.Context(), store.Only(id), store.RowQuery{Limit: 1})
 		o.must(err)

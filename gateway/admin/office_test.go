@@ -72,6 +72,28 @@ func (meters) Status(id tenant.ID) []meter.Status {
 	}
 }
 
+// cached is a cache that knows of one exchange of each tenant, req_1, and has two answers of each model.
+type cached struct{}
+
+func (cached) Explain(_ tenant.ID, exchange string) (gateway.CacheDecision, bool) {
+	return gateway.CacheDecision{
+		Exchange: exchange, At: noon, Result: "semantic", Answer: "ans_1", Score: 0.97, Threshold: 0.9,
+		Candidates: []gateway.CacheCandidate{{Answer: "ans_1", Cosine: 0.99, Verified: 0.98, Score: 0.97}, {Answer: "ans_2", Cosine: 0.9, Refused: "guard:numbers"}},
+	}, exchange == "req_1"
+}
+
+func (cached) Reject(_ tenant.ID, exchange string) bool { return exchange == "req_1" }
+
+func (cached) Purge(p gateway.CachePurge) int {
+	if p.Tenant == "" {
+		return -1
+	}
+	if p.Model == "none" {
+		return 0
+	}
+	return 2
+}
+
 type journal struct{}
 
 func (journal) Standing() ledger.Standing {
@@ -143,6 +165,7 @@ func open(t *testing.T, change ...func(*admin.Options)) *office {
 			return secret, sha(secret), nil
 		},
 		Apply: func(context.Context) error { o.applied++; return nil },
+		Cache: func() gateway.Cache { return cached{} },
 	}
 	for _, id := range []tenant.ID{"acme", "bolt"} {
 		_, err := s.PutTenant(t.Context(), store.Tenant{ID: id, Spec: []byte(`{"id":"` + string(id) + `","version":1,"name":"The ` + string(id) + `","secret_of_tomorrow":"canary-unknown",` +

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.uber.org/zap"
 
+	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/health"
 	"github.com/sluice-ai/sluice/gateway/ledger"
 	"github.com/sluice-ai/sluice/gateway/store"
@@ -76,6 +77,10 @@ func (s *Server) routes() []route {
 		{"POST", one + "/keys/{key}/revoke", Operator, oneTenant, "key.revoke", Answer[Done]{}, (*call).revokeKey},
 		{"DELETE", one + "/keys/{key}/families", Operator, oneTenant, "key.families", Answer[Done]{}, (*call).revokeFamilies},
 		{"DELETE", one + "/families/{family}", Operator, oneTenant, "family.revoke", Answer[Done]{}, (*call).revokeFamily},
+
+		{"GET", one + "/cache/decisions/{exchange}", Viewer, oneTenant, "", Answer[gateway.CacheDecision]{}, (*call).explain},
+		{"POST", one + "/cache/decisions/{exchange}/reject", Operator, oneTenant, "cache.reject", Answer[Done]{}, (*call).rejectAnswer},
+		{"POST", one + "/cache/purge", Operator, oneTenant, "cache.purge", Answer[Purged]{}, (*call).purgeCache},
 
 		{"GET", v1 + "usage", Viewer, someTenant, "", Answer[[]Usage]{}, (*call).usage},
 		{"GET", v1 + "ledger", Viewer, someTenant, "", Answer[[]ledger.Line]{}, (*call).ledger},

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/admin"
 	"github.com/sluice-ai/sluice/gateway/ledger"
 	"github.com/sluice-ai/sluice/gateway/store"
@@ -128,7 +129,7 @@ func TestFilesOwnTheirTenants(t *testing.T) {
 			t.Errorf("%+v", x)
 		}
 		for _, r := range o.server.Routes() {
-			if r.Action == "" || r.About != "one" || strings.Contains(r.Path, "families") {
+			if r.Action == "" || r.About != "one" || strings.Contains(r.Path, "families") || ofCache(r) {
 				continue
 			}
 			path := strings.NewReplacer("{tenant}", "filed", "{key}", "ci").Replace(strings.TrimPrefix(r.Path, "/admin/v1/"))
@@ -447,12 +448,43 @@ func (l lame) Version(context.Context) (int, int, error) { return 0, 0, l.err }
 
 func (l lame) Note(context.Context, store.Entry) error { return l.err }
 
+// ofCache says whether a route is about what is kept of a tenant's answers, which is in no store, whosever the tenant is.
+func ofCache(r admin.Route) bool { return strings.Contains(r.Path, "/cache/") }
+
+func TestCache(t *testing.T) {
+	o := open(t)
+	d := data[gateway.CacheDecision](t, o.ask(200, "GET", "tenants/filed/cache/decisions/req_1", ""))
+	if d.Result != "semantic" || len(d.Candidates) != 2 || d.Candidates[1].Refused != "guard:numbers" || !d.At.Equal(noon) {
+		t.Errorf("%+v", d)
+	}
+	o.fails(404, "not_found", "GET", "tenants/acme/cache/decisions/req_2", "")
+	o.fails(404, "not_found", "POST", "tenants/acme/cache/decisions/req_2/reject", "")
+	o.ask(200, "POST", "tenants/acme/cache/decisions/req_1/reject", "")
+	f := func(body string, answers int, object string) {
+		t.Helper()
+		if p := data[admin.Purged](t, o.ask(200, "POST", "tenants/acme/cache/purge", body)); p.Answers != answers {
+			t.Errorf("%s: %+v", body, p)
+		}
+		if all := o.entries(); all[len(all)-1].Object != object || all[len(all)-1].Tenant != "acme" {
+			t.Errorf("%s: %+v", body, all[len(all)-1])
+		}
+	}
+	f("", 2, "all")
+	f(`{"model":"m","tag":"t","id":"ans_1"}`, 2, "model=m tag=t id=ans_1")
+	f(`{"model":"none"}`, 0, "model=none")
+	o.fails(400, "invalid_json", "POST", "tenants/acme/cache/purge", `{"modal":"m"}`)
+	none := open(t, func(o *admin.Options) { o.Cache, o.Store = nil, nil })
+	none.fails(503, "cache_unavailable", "POST", "tenants/acme/cache/purge", "")
+	alone := open(t, func(o *admin.Options) { o.Store = nil })
+	alone.ask(200, "POST", "tenants/acme/cache/purge", "")
+}
+
 func TestWithoutAStore(t *testing.T) {
 	none := open(t, func(o *admin.Options) {
 		o.Store, o.Files, o.Meters, o.Journal, o.Nodes, o.Apply = nil, nil, nil, nil, nil, nil
 	})
 	for _, r := range none.server.Routes() {
-		if r.About != "one" && r.About != "some" {
+		if r.About != "one" && r.About != "some" || ofCache(r) {
 			continue
 		}
 		path := strings.NewReplacer("{tenant}", "acme", "{key}", "ci", "{family}", "f", "{id}", ledger.NewID(noon).String()).Replace(strings.TrimPrefix(r.Path, "/admin/v1/"))

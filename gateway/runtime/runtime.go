@@ -136,6 +136,18 @@ func (r *Runtime) Number() int {
 	return r.number
 }
 
+// Cache is the present generation's; nil if it has none.
+func (r *Runtime) Cache() gateway.Cache {
+	if g := r.current.Load(); g != nil {
+		for _, p := range g.plugins {
+			if c, ok := p.Plugin.(gateway.Cache); ok {
+				return c
+			}
+		}
+	}
+	return nil
+}
+
 // ReplyBytes counts the bytes of providers' replies that are held.
 func (r *Runtime) ReplyBytes() int64 { return r.budget.Held() }
 

@@ -132,7 +132,13 @@ func TestCacheSemantic(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 	}
-	if a := s.ask(c, question(false, "What is the capital of Spain?")); a.header.Get("X-Sluice-Cache") != "miss" {
+	why := func(a answer) string {
+		return get(t, c, "http://"+s.AdminAddress().String()+"/admin/v1/tenants/acme/cache/decisions/"+a.header.Get("X-Request-Id"), "").body
+	}
+	if a := s.ask(c, question(false, "What is the capital of Spain?")); !strings.Contains(why(a), `"result": "miss"`) || !strings.Contains(why(a), `"answer": "ans_`) {
+		t.Errorf("%+v: %s", a, why(a))
+	}
+	if a := s.ask(c, question(false, "What is the capital of Italy?")); a.header.Get("X-Sluice-Cache") != "miss" {
 		t.Errorf("%+v", a)
 	}
 	select {
