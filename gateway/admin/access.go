@@ -56,11 +56,8 @@ type Token struct {
 	Expires time.Time   // zero: never
 }
 
-// local is whom a request of the same machine is from while there are no tokens, remote one from elsewhere.
-const (
-	local  = "local"
-	remote = "remote"
-)
+// local is whom a request of the same machine is from while there are no tokens.
+const local = "local"
 
 // caller is who asks.
 type caller struct {
@@ -76,8 +73,8 @@ func (c *caller) all() bool { return len(c.tenants) == 0 }
 // sees says whether a tenant is one of the caller's.
 func (c *caller) sees(id tenant.ID) bool { return c.all() || slices.Contains(c.tenants, id) }
 
-// authenticate finds out who asks. Without tokens it is whoever is on the same machine, who may do everything, or somebody
-// else, who may look; what a proxy passes on comes from somebody else.
+// authenticate finds out who asks. Without tokens it is whoever is on the same machine, who may do everything. Somebody
+// else may do nothing; what a proxy passes on comes from somebody else.
 func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (*caller, error) {
 	peer := peerOf(r)
 	address := peer.String()
@@ -89,7 +86,7 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (*caller, 
 		if peer.IsLoopback() && r.Header["X-Forwarded-For"] == nil && r.Header["Forwarded"] == nil {
 			return &caller{local, Admin, nil, address}, nil
 		}
-		return &caller{remote, Viewer, nil, address}, nil
+		return nil, &apiError{http.StatusForbidden, "no_tokens", "From another machine, or through a proxy, this takes a token, and there are none yet: \"sluice keys token\" makes one for admin.tokens."}
 	}
 	scheme, credential, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || credential == "" {

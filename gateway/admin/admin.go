@@ -4,7 +4,7 @@
 //
 // Everything it does is a row of the table in routes.go. /metrics, /livez and /readyz ask nobody who he is. The rest is for who
 // has a token ("Authorization: Bearer …") of the role that its row says; a token for some tenants sees no others. As long as
-// there are no tokens, whoever is on the same machine may do everything, and all others may look.
+// there are no tokens, whoever is on the same machine may do everything, and nobody else anything.
 //
 // What the API makes is kept in the store, each change together with its entry in the audit, in one transaction. Tenants of files
 // can be seen and not changed: that is 409 file_owned, with the file. Answers are {"data": …} with "next" where a list goes on

@@ -187,10 +187,10 @@ func TestWithoutTokens(t *testing.T) {
 	f(admin.Admin, "From", "127.0.0.1:5")
 	f(admin.Admin, "From", "[::1]:5")
 	f(admin.Admin, "From", "[::ffff:127.0.0.1]:5")
-	f(admin.Viewer, "From", "192.0.2.9:5")
-	f(admin.Viewer, "From", "127.0.0.1:5", "X-Forwarded-For", "127.0.0.1")
-	f(admin.Viewer, "From", "127.0.0.1:5", "X-Forwarded-For", "")
-	f(admin.Viewer, "From", "127.0.0.1:5", "Forwarded", "for=127.0.0.1")
+	f(admin.Anyone, "From", "192.0.2.9:5")
+	f(admin.Anyone, "From", "127.0.0.1:5", "X-Forwarded-For", "127.0.0.1")
+	f(admin.Anyone, "From", "127.0.0.1:5", "X-Forwarded-For", "")
+	f(admin.Anyone, "From", "127.0.0.1:5", "Forwarded", "for=127.0.0.1")
 }
 
 // TestOtherSites asks for every route that changes something as the pages of other sites would, with an operator's own rights.
