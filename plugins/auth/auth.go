@@ -75,7 +75,7 @@ func New(h gateway.Host, c Config, l Lent) (*Plugin, error) {
 	if tokens == nil {
 		tokens = newMemory()
 	}
-	return &Plugin{host: h, who: who, oauth: &OAuth{who: who, tokens: tokens, c: c.Tokens, log: h.Log()}}, nil
+	return &Plugin{host: h, who: who, oauth: newOAuth(who, tokens, c.Tokens, h.Log())}, nil
 }
 
 // OAuth gives and takes back tokens with the same settings, for a transport that does not go through the chain.

@@ -38,13 +38,17 @@ type Failures struct {
 
 // TokenConfig are access and refresh tokens.
 type TokenConfig struct {
-	// Access is how long an access token is good.
+	// Access is how long an access token is good. It ends at once with the key that it was given for, but not before its time
+	// when only its refresh token is taken back.
 	Access time.Duration `yaml:"access"`
 	// Refresh is how long new access tokens can be had without the key, however often.
 	Refresh time.Duration `yaml:"refresh"`
 	// Grace is for how long a refresh token that was used may come again from the same client, as it does if an answer is lost
 	// or two pages ask at once. Later it is taken for stolen.
 	Grace time.Duration `yaml:"grace"`
+	// PerMinute is how many times in a minute a key is given tokens, each time for one end user or page. It may be given all of
+	// a minute's at once.
+	PerMinute int `yaml:"per_minute" jsonschema:"minimum=1,maximum=1000000"`
 	// Issuer is the name that access tokens have in "iss".
 	Issuer string `yaml:"issuer"`
 }
@@ -85,7 +89,7 @@ const leastPepper = 16
 func defaults() Config {
 	return Config{
 		Failures: Failures{Burst: 20, Every: 6 * time.Second},
-		Tokens:   TokenConfig{Access: 10 * time.Minute, Refresh: 720 * time.Hour, Grace: 10 * time.Second, Issuer: "sluice"},
+		Tokens:   TokenConfig{Access: 10 * time.Minute, Refresh: 720 * time.Hour, Grace: 10 * time.Second, PerMinute: 600, Issuer: "sluice"},
 	}
 }
 
@@ -138,6 +142,8 @@ func (t *TokenConfig) validate() error {
 		return wrong("tokens.refresh", "tokens.refresh must be from tokens.access to ten years", "")
 	case t.Grace < 0 || t.Grace > time.Minute:
 		return wrong("tokens.grace", "tokens.grace must be from 0s to 1m", "")
+	case t.PerMinute < 1 || t.PerMinute > 1_000_000:
+		return wrong("tokens.per_minute", "tokens.per_minute must be from 1 to 1000000", "")
 	case t.Issuer == "":
 		return wrong("tokens.issuer", "tokens.issuer is empty", "")
 	}

@@ -68,6 +68,13 @@ func expired(at time.Time) *gateway.Error {
 	return invalid("The API key expired at " + at.UTC().Format(time.RFC3339) + ". The gateway's operator issues new ones.")
 }
 
+func tooManyGrants(wait time.Duration) *gateway.Error {
+	return &gateway.Error{
+		Status: 429, Type: gateway.TypeRateLimit, Code: "rate_limit_exceeded", Origin: gateway.OriginClient, RetryAfter: wait,
+		Message: "This key was given as many tokens as it may be in a minute. Use a refresh token, or wait.",
+	}
+}
+
 func tooMany(wait time.Duration) *gateway.Error {
 	return &gateway.Error{
 		Status: 429, Type: gateway.TypeRateLimit, Code: "too_many_failed_authentications", Origin: gateway.OriginClient, RetryAfter: wait,

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/sluice-ai/sluice/gateway"
 )
 
 // limiter bounds how often an address may fail. It needs nobody else, and no more memory than its table: who is pushed out of
@@ -82,6 +84,17 @@ func (l *limiter) look(who block, credential uint64, now time.Time) (wait time.D
 		return time.Duration(max(r.full+l.every-r.used-l.burst*l.every, 0)), false
 	}
 	return 0, false
+}
+
+// blockOfKey lets a key be counted like an address.
+func blockOfKey(d gateway.Digest) block { return block(d.Sum[:len(block{})]) }
+
+// take takes one from who has any left; else it says how long it must wait.
+func (l *limiter) take(who block, now time.Time) (wait time.Duration) {
+	if wait, _ = l.look(who, 0, now); wait == 0 {
+		l.failed(who, now)
+	}
+	return wait
 }
 
 // mend undoes what a clock that was set back has done.

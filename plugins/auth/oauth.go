@@ -30,8 +30,14 @@ import (
 type OAuth struct {
 	who    *Authenticator
 	tokens store.Tokens
+	grants *limiter // of keys
 	c      TokenConfig
 	log    *zap.Logger
+}
+
+func newOAuth(who *Authenticator, tokens store.Tokens, c TokenConfig, log *zap.Logger) *OAuth {
+	perMinute := Failures{Burst: c.PerMinute, Every: time.Minute / time.Duration(c.PerMinute)}
+	return &OAuth{who: who, tokens: tokens, grants: newLimiter(perMinute), c: c, log: log}
 }
 
 // storeTime is how long the store may take.
@@ -156,6 +162,9 @@ func (c *call) grant(ctx context.Context) (*answer, *gateway.Tenant, error) {
 	scope, err := parseScope(asks.key.Allow, c.Params.Get("scope"))
 	if err != nil {
 		return nil, whose, err
+	}
+	if wait := c.grants.take(blockOfKey(asks.digest), c.now); wait > 0 {
+		return nil, whose, tooManyGrants(wait)
 	}
 	f := store.Family{
 		ID: c.who.own.grant(whose.ID, asks.digest), Key: asks.key.Name, User: user, Scope: scope,

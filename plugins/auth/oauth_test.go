@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -443,6 +444,34 @@ func (brokenStore) Rotate(context.Context, tenant.ID, store.Turn) (store.Turned,
 
 func (brokenStore) RevokeFamily(context.Context, tenant.ID, string, store.Entry) error {
 	return errDown
+}
+
+// One key is not given tokens without end, nor does it take another's.
+func TestTokensAMinute(t *testing.T) {
+	c := settings()
+	c.Tokens.PerMinute = 60
+	p, host := gatewaytest.Build(t, auth.Spec(), c)
+	o := p.(*auth.Plugin).OAuth()
+	f := func(k string, want time.Duration) {
+		t.Helper()
+		_, _, err := o.Token(t.Context(), &auth.Request{
+			Params: url.Values{"grant_type": {"client_credentials"}, "client_secret": {k}}, Header: gatewaytest.Fields(), Directory: directory(nil),
+		})
+		if want == 0 && err == nil {
+			return
+		}
+		if e, ok := errors.AsType[*gateway.Error](err); !ok || e.Status != 429 || e.RetryAfter != want {
+			t.Errorf("%s: %v", k, err)
+		}
+	}
+	for range 60 {
+		f(plain, 0)
+	}
+	f(plain, time.Second)
+	f(peppered, 0)
+	host.SetNow(start.Add(1500 * time.Millisecond))
+	f(plain, 0)
+	f(plain, 500*time.Millisecond)
 }
 
 // Without a pepper there are no tokens: the transport says so.
