@@ -336,7 +336,7 @@ func distance(a, b string) int {
 		last[j] = int8(j) //nolint:gosec // at most 30
 	}
 	for i := 1; i <= len(a); i++ {
-		next[0] = int8(i) //nolint:gosec // at most 30
+		next[0] = int8(i)
 		for j := 1; j <= len(b); j++ {
 			cost := int8(1)
 			if a[i-1] == b[j-1] {
@@ -344,7 +344,7 @@ func distance(a, b string) int {
 			}
 			next[j] = min(last[j]+1, next[j-1]+1, last[j-1]+cost)
 			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				next[j] = min(next[j], before[j-2]+1)
+				next[j] = min(next[j], before[j-2]+1) //nolint:gosec // j is above 1
 			}
 		}
 		before, last = last, next

@@ -86,24 +86,12 @@ func (t *Text) build(in []piece, titled bool) {
 	t.Tokens = make([]Token, 0, len(in))
 	for i := 0; i < len(in); i++ {
 		p := &in[i]
-		if q, n, ok := quantity(in, i); ok {
-			q.Token = len(t.Tokens)
-			t.Quantities = append(t.Quantities, q)
-			t.add(Token{Surface: p.s, Lemma: p.s, Weight: numberWeight, Kind: Number, Start: p.start, End: in[i+n-1].end})
-			i += n - 1
-			continue
-		}
-		if q, ok := period(in, i); ok {
-			q.Token = len(t.Tokens)
-			t.Quantities = append(t.Quantities, q)
-		}
 		if isNegation(p.s) {
 			t.Negations++
 		}
-		if one(p.s) && i+1 < len(in) {
-			if _, ok := period(in, i+1); ok {
-				continue // the unit stands for both
-			}
+		if n := t.count(in, i); n > 0 {
+			i += n - 1
+			continue
 		}
 		k := Token{Surface: p.s, Lemma: p.s, Start: p.start, End: p.end}
 		switch w, isFunction := function[p.s]; {
@@ -122,6 +110,27 @@ func (t *Text) build(in []piece, titled bool) {
 		}
 		t.add(k)
 	}
+}
+
+// count reads a number or date at i and returns how many pieces it takes.
+func (t *Text) count(in []piece, i int) int {
+	q, n, ok := quantity(in, i)
+	if ok {
+		q.Token = len(t.Tokens)
+		t.Quantities = append(t.Quantities, q)
+		t.add(Token{Surface: in[i].s, Lemma: in[i].s, Weight: numberWeight, Kind: Number, Start: in[i].start, End: in[i+n-1].end})
+		return n
+	}
+	if one(in[i].s) && i+1 < len(in) {
+		if _, ok := period(in, i+1); ok {
+			return 1 // the unit stands for both
+		}
+	}
+	if q, ok := period(in, i); ok {
+		q.Token = len(t.Tokens)
+		t.Quantities = append(t.Quantities, q)
+	}
+	return 0
 }
 
 // lookUp finds a word in the vocabulary. The plural of a word that it does not have loses its s.

@@ -145,9 +145,8 @@ func (c *scanner) word(s string, i, end int) int {
 	j := i
 	for j < end {
 		r, n := utf8.DecodeRuneInString(s[j:])
-		k := scriptOf(r)
 		switch {
-		case k == Han || k == Kana || k == Thai: // written without spaces: each letter is a word
+		case unspaced(r):
 			if j == i {
 				j += n
 			}
@@ -155,15 +154,9 @@ func (c *scanner) word(s string, i, end int) int {
 			return j
 		case unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r):
 		case (r == '\'' || r == '’') && letterAt(s, j+n):
-		case r == '.' && letterAt(s, j+n):
-			if !abbreviation(s, i, j) {
-				c.add(i, j, false)
-				return j + n
-			}
+		case r == '.' && letterAt(s, j+n) && abbreviation(s, i, j):
 		case (r == '+' || r == '#') && j == i+1: // C++, C#
-			for j < end && (s[j] == '+' || s[j] == '#') {
-				j++
-			}
+			j += len(s[j:end]) - len(strings.TrimLeft(s[j:end], "+#"))
 			c.add(i, j, false)
 			return j
 		default:
@@ -174,6 +167,12 @@ func (c *scanner) word(s string, i, end int) int {
 	}
 	c.add(i, j, false)
 	return j
+}
+
+// unspaced says that a letter is of a script without spaces: each letter is a word.
+func unspaced(r rune) bool {
+	k := scriptOf(r)
+	return k == Han || k == Kana || k == Thai
 }
 
 // number takes digits with what separates them: "1,000", "3.5", "10:30".

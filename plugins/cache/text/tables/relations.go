@@ -44,7 +44,7 @@ func relations(n *net, moby map[string][]string, v *vocabulary) []pair {
 	pairs := make([]pair, 0, len(r.found))
 	for k, s := range r.found {
 		if s >= least[k[2]] {
-			pairs = append(pairs, pair{k[0], k[1], byte(k[2]), byte(math.Round(s * 15))})
+			pairs = append(pairs, pair{k[0], k[1], byte(k[2]), byte(math.Round(s * 15))}) //nolint:gosec // a kind
 		}
 	}
 	slices.SortFunc(pairs, func(x, y pair) int {
