@@ -83,35 +83,42 @@ func TestChargeOfAnEarlierWindow(t *testing.T) {
 	})
 }
 
-// A ledger that takes longer than exchanges wait is asked once, and what is charged meanwhile counts once: whether the answer has
-// it or not.
+// A ledger that takes longer than exchanges wait is asked once. What is charged meanwhile counts, for a budget that refuses even if
+// the ledger has it already.
 func TestSlowLedger(t *testing.T) {
 	const dollar = int64(tenant.Dollar)
-	asked := 0
-	o := meter.Options{Spent: func(ctx context.Context, _ tenant.ID, of []meter.Account) ([]map[string]int64, error) {
-		asked++
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-		return []map[string]int64{{"a": 4 * dollar}}, nil // of which 3 before there was the budget
-	}}
-	bubble(t, o, func(t *testing.T, m *meter.Meters) {
-		acme := m.Tenant("acme")
-		budget := []tenant.Budget{{Per: tenant.Month, Amount: 10 * tenant.Dollar}}
-		p := meter.Purse{Whose: ann}
-		acme.Purse(&p, budget)
-		acme.Charged(&ann, clock.Now(), dollar) // is written down when the ledger is asked
-		for range 20 {
-			if r, ok := p.Reserve(t.Context(), 1); ok || r.What != meter.Unavailable {
-				t.Fatalf("%t, %+v", ok, r)
+	f := func(mode tenant.Mode, knows, spent int64) {
+		t.Helper()
+		asked := 0
+		o := meter.Options{Spent: func(ctx context.Context, _ tenant.ID, of []meter.Account) ([]map[string]int64, error) {
+			asked++
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+				return nil, ctx.Err()
 			}
-		}
-		acme.Charged(&ann, clock.Now(), dollar) // is not
-		pause(time.Second)
-		if got := p.Affordable(t.Context()); got != 5*dollar || asked != 1 {
-			t.Errorf("%d are affordable, the ledger was asked %d times", got, asked)
-		}
-	})
+			return []map[string]int64{{"a": knows}}, nil
+		}}
+		bubble(t, o, func(t *testing.T, m *meter.Meters) {
+			acme := m.Tenant("acme")
+			p := meter.Purse{Whose: ann}
+			acme.Purse(&p, []tenant.Budget{{Per: tenant.Month, Mode: mode, Amount: 10 * tenant.Dollar}})
+			acme.Charged(&ann, clock.Now(), dollar) // is written down when the ledger is asked
+			for range 10 {
+				if r, ok := p.Reserve(t.Context(), 1); ok != (mode == tenant.Warn) {
+					t.Fatalf("%t, %+v", ok, r)
+				}
+				p.Settle(1, 0)
+				p.Spent(t.Context(), tenant.Scope{}, tenant.Month) // asks
+			}
+			acme.Charged(&ann, clock.Now(), dollar) // may be, or not
+			pause(time.Second)
+			if got := p.Spent(t.Context(), tenant.Scope{}, tenant.Month); got != spent || asked != 1 {
+				t.Errorf("%s: %d are spent of %d, the ledger was asked %d times", mode, got, knows, asked)
+			}
+		})
+	}
+	f(tenant.Strict, 4*dollar, 5*dollar)
+	f(tenant.Strict, 5*dollar, 6*dollar)
+	f(tenant.Warn, 5*dollar, 5*dollar)
 }

@@ -107,8 +107,9 @@ func (t *Tenant) answer(q *question, spent []map[string]int64, err error) {
 	}
 }
 
-// learn takes over what the ledger knows of an account: all that this node had counted when it was asked, and more if the budget
-// is a new one, or counted for nobody for a while.
+// learn takes over what the ledger knows of an account. It has all that this node had counted when it was asked, and of what was
+// charged since nobody knows: that counts in any case where it may not be missed, which is next to nothing, because such a
+// budget allows nothing yet. One that only warns has been counting, and mostly all of that is in the ledger.
 func (t *Tenant) learn(a *account, spent map[string]int64, counted int64) {
 	a.seeds.asked, a.seeds.others = true, nil // the pool may not have answered to the last ones
 	others := int64(0)
@@ -123,6 +124,9 @@ func (t *Tenant) learn(a *account, spent map[string]int64, counted int64) {
 		return
 	}
 	a.seeds.own = true
+	if a.warns {
+		counted = a.spent
+	}
 	more := max(spent[t.meters.o.Node]-counted, 0)
 	a.used, a.spent = plus(a.used, more), plus(a.spent, more)
 	a.alert.skip(plus(a.spent, a.others))
