@@ -183,17 +183,17 @@ func TestDecodedRequestIsCounted(t *testing.T) {
 	check := func(most int64, fits bool) {
 		t.Helper()
 		a := newAccount(most)
-		var held int64
+		var held atomic.Int64
 		f := newFake(t, nil, func(c net.Conn, k int) bool {
-			held = a.held.Load()
+			held.Store(a.held.Load())
 			return say(whole("200 OK", message))(c, k)
 		})
 		r := attempt(t, claude(t, f, nil), atWith(t, "chat.completions", a.body(ask), "", ""), "claude-x")
 		if fits != (r.err == nil) || !fits && codeOf(r.err) != gateway.CodeBusy || a.held.Load() != 0 {
 			t.Errorf("of %d: %v, %d bytes are counted at the end", most, r.err, a.held.Load())
 		}
-		if asked := len(f.seen()) > 0; asked != fits || asked && held < 300*n {
-			t.Errorf("of %d: %d bytes were counted", most, held)
+		if asked := len(f.seen()) > 0; asked != fits || asked && held.Load() < 300*n {
+			t.Errorf("of %d: %d bytes were counted", most, held.Load())
 		}
 	}
 	check(8<<20, true)

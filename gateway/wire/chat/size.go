@@ -8,7 +8,7 @@ const (
 	callBytes     = 64
 	citationBytes = 80
 	toolBytes     = 110
-	memberBytes   = 50
+	memberBytes   = 80
 	textBytes     = 16 // of a text in a list; what an allocation of a few bytes takes
 )
 

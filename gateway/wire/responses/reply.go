@@ -315,9 +315,12 @@ func (it *item) lacksArguments() bool {
 	return it.kind == callItem && it.call.Kind == chat.Function && it.text.empty() && it.status == completed
 }
 
-// nameItem gives the i-th item of a response an id, if it has none.
+// nameItem gives the i-th item of a response an id, if it has none, and a call one by which it can be answered.
 func nameItem(it *item, response string, i int) {
 	if it.id == "" {
 		it.id = it.prefix() + strings.TrimPrefix(response, responsePrefix) + "_" + strconv.Itoa(i)
+	}
+	if it.kind == callItem && it.call.ID == "" {
+		it.call.ID = it.id
 	}
 }
