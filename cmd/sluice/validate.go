@@ -47,6 +47,9 @@ With -o json the result is one object on standard output:
 		}
 		loader := config.NewLoader(config.Options{Path: path, Plugins: app.Prototypes(), Endpoints: app.Endpoints(), Check: runtime.Check})
 		cfg, err := loader.Load()
+		if err == nil {
+			err = app.Check(cfg)
+		}
 		if output == "json" {
 			return writeVerdict(c, verdict{File: path, Warnings: loader.Warnings()}, cfg, err)
 		}

@@ -112,6 +112,25 @@ func withoutRivals(c *config.Config, files int) (faults []string) {
 	return faults
 }
 
+// Check reports identity providers of tenants' files that would not count, because of those of the gateway file. A gateway that
+// runs goes on without them, and says so where it tells of its health. The error is config.Problems.
+func Check(c *config.Config) error {
+	s := issuersOf(c)
+	var problems config.Problems
+	for _, t := range c.Tenants.List {
+		if t.JWT == nil {
+			continue
+		}
+		if err := s.operators(t.JWT); err != nil {
+			problems = append(problems, config.Problem{File: t.File, Path: "jwt", Message: err.Error(), Hint: "it would not count"})
+		}
+	}
+	if problems == nil {
+		return nil
+	}
+	return problems
+}
+
 // check says what is wrong with a tenant that is to be in the store: on its own, and with an identity provider that it does not have
 // there yet.
 func (a *App) check(t store.Tenant) error {
