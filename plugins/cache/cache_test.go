@@ -328,6 +328,27 @@ func TestPurge(t *testing.T) {
 	r.expect(other, "exact: answer 3")
 }
 
+// Answers with a tag are purged together.
+func TestTags(t *testing.T) {
+	r := newRig(t, nil)
+	a := ask{body: chatBody("A?"), header: []string{"X-Sluice-Cache-Tags", " docs, v2 ,," + strings.Repeat("x", 65) + strings.Repeat(",t", 20)}}
+	b := ask{body: chatBody("B?"), header: []string{"X-Sluice-Cache-Tags", "docs"}}
+	for _, q := range []ask{a, b, {body: chatBody("C?")}} {
+		r.serve(q)
+	}
+	f := func(tag string, taken int) {
+		t.Helper()
+		if got := r.plugin.Purge(gateway.CachePurge{Tenant: "acme", Tag: tag}); got != taken {
+			t.Errorf("%q: %d taken", tag, got)
+		}
+	}
+	f("doc", 0)
+	f(strings.Repeat("x", 65), 0)
+	f("v2", 1)
+	f("docs", 1)
+	r.expect(ask{body: chatBody("C?")}, "exact: answer 3")
+}
+
 // What is in memory is bounded.
 func TestBounded(t *testing.T) {
 	r := newRig(t, func(c *cache.Config) { c.Exact.MaxSize, c.MaxAnswer = 1<<20, 1<<16 })

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway"
@@ -21,7 +22,28 @@ type control struct {
 const (
 	cacheControl = "Cache-Control" // RFC 9111, section 5.2.1
 	header       = "x-sluice-cache"
+	tagsHeader   = "x-sluice-cache-tags"
 )
+
+// Bounds of tags.
+const (
+	mostTags   = 8
+	longestTag = 64 // bytes
+)
+
+// tagsOf reads the tags that a caller gives an answer, divided by commas, so that all answers with one can be purged. What is
+// too much, or too long, is left out.
+func tagsOf(h gateway.Header) (tags []string) {
+	if h == nil {
+		return nil
+	}
+	for tag := range strings.SplitSeq(string(h.Get(tagsHeader)), ",") {
+		if tag = strings.TrimSpace(tag); tag != "" && len(tag) <= longestTag && len(tags) < mostTags {
+			tags = append(tags, strings.Clone(tag))
+		}
+	}
+	return tags
+}
 
 // controlOf reads what a request says in Cache-Control and x-sluice-cache. What is not known there says nothing.
 func controlOf(h gateway.Header) control {

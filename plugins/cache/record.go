@@ -18,6 +18,7 @@ const mostShared = 8 << 20
 // record asks, and records what is answered. f is who waits for it; nil: nobody.
 func (l *lookup) record(f *flight) error {
 	h, x := l.h, l.x
+	l.tags = tagsOf(x.Request.Header)
 	h.metrics.results[missed].Inc()
 	l.note(words[ledger.Attempt], "", nil)
 	if err := h.next.Serve(x); err != nil {
