@@ -73,8 +73,8 @@ func (c *class) reckon(b Bound) {
 			offline.add(s.weight, s.same)
 		}
 	}
-	// Certainty that it is too bold, not merely a lack of certainty that it is not.
-	c.refuted = offline.n >= 10 && offline.lower(certain) > b.MaxWrong
+	// It must be likely that it is too bold: that it is not is never certain.
+	c.refuted = offline.n >= 10 && offline.lower(likely) > b.MaxWrong
 	// What the offline calibration serves counts against the bound, whatever its score.
 	for i := range all {
 		if all[i].offline && !c.refuted {
