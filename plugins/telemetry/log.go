@@ -70,6 +70,9 @@ func (r *record) describe(to line) error {
 	if x.Request.Stream() {
 		to.AddBool("stream", true)
 	}
+	if x.Replay != nil {
+		to.AddString("cache", x.Replay.How.String())
+	}
 	if e := r.err; e != nil {
 		if x.Client.IsValid() {
 			to.AddString("client", x.Client.String())
