@@ -26,7 +26,7 @@ func newMeaning(c *Config, h gateway.Host) (*semantic.Semantic, error) {
 		return nil, nil //nolint:nilnil // it is off
 	}
 	wrong := float64(s.MaxWrong)
-	p, err := policy.New(policy.Config{Bound: policy.Bound{MaxWrong: wrong, Offline: certain(wrong), Judged: s.Judge.Model != ""}})
+	p, err := policy.New(policy.Config{Bound: policy.Bound{MaxWrong: wrong, Offline: policy.Offline(wrong), Judged: s.Judge.Model != ""}})
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
@@ -35,11 +35,6 @@ func newMeaning(c *Config, h gateway.Host) (*semantic.Semantic, error) {
 		Shadow: s.Mode == modeShadow, Now: h.Now,
 	}), nil
 }
-
-// certain is the verifier's probability from which an answer is given before anything was judged. The bound is on the share of
-// wrong answers among all that are given, most of which are more certain than the least: so the least may be less certain than
-// the bound. Four times is a choice, not a measurement; what is measured is what a judge has seen.
-func certain(wrong float64) float64 { return max(1-4*wrong, 0.5) }
 
 // tenantShare is how much of the index one tenant may have.
 const tenantShare = 0.5
