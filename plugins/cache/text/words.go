@@ -2,6 +2,7 @@ package text
 
 import (
 	"bytes"
+	"cmp"
 	"compress/flate"
 	_ "embed"
 	"encoding/binary"
@@ -121,41 +122,42 @@ func unpack(packed []byte, byHand string) (*vocabulary, error) {
 			v.vectors[i*vectorDim+d] = int8(x) //nolint:gosec // was one
 		}
 	}
-	links = v.byHand(byHand, links)
-	v.link(links)
+	v.link(merge(links, v.byHand(byHand)))
 	return v, nil
 }
 
 func (v *vocabulary) readWords(r *reader, n int) {
-	order := make([]string, n)
+	var letters strings.Builder
+	starts := make([]uint32, n+1) // in alphabetical order
 	var s []byte
-	for i := range order {
+	for i := range n {
 		shared, rest := int(r.b[0]), int(r.b[1])
 		r.take(2)
 		s = append(s[:shared], r.take(rest)...)
-		order[i] = string(s)
-	}
-	var letters strings.Builder
-	for _, s := range order {
-		b := r.take(3)
-		i := uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16
-		v.start[i], v.length[i] = uint32(letters.Len()), uint8(len(s)) //nolint:gosec // short
-		letters.WriteString(s)
+		letters.Write(s)
+		starts[i+1] = uint32(letters.Len()) //nolint:gosec // a megabyte
 	}
 	v.letters = letters.String()
+	for k := range n {
+		b := r.take(3)
+		i := uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16
+		v.start[i], v.length[i] = starts[k], uint8(starts[k+1]-starts[k]) //nolint:gosec // short
+	}
 	for i := range n {
-		v.insert(Word(i + 1))
+		v.insert(Word(i + 1)) //nolint:gosec // small
 	}
 }
 
-// A link is a pair of numbers of words and how they are related.
+// A link is a pair of numbers of words, the smaller one first, and how they are related.
 type link struct {
 	a, b uint32
 	what uint8
 }
 
+func (l link) compare(o link) int { return cmp.Or(cmp.Compare(l.a, o.a), cmp.Compare(l.b, o.b)) }
+
 func (v *vocabulary) readLinks(r *reader, n int) []link {
-	links := make([]link, n, 2*n+4096)
+	links := make([]link, n)
 	a, at := 0, 0
 	for i := range links {
 		if d := r.uvarint(); d != 0 {
@@ -173,72 +175,101 @@ func (v *vocabulary) readLinks(r *reader, n int) []link {
 	return links
 }
 
-// link builds the lists of neighbours.
-func (v *vocabulary) link(links []link) {
-	for _, l := range links {
-		links = append(links, link{l.b, l.a, l.what})
+// merge puts two sorted lists together.
+func merge(x, y []link) []link {
+	out := make([]link, 0, len(x)+len(y))
+	for len(x) > 0 && len(y) > 0 {
+		if x[0].compare(y[0]) <= 0 {
+			out, x = append(out, x[0]), x[1:]
+		} else {
+			out, y = append(out, y[0]), y[1:]
+		}
 	}
+	return append(append(out, x...), y...)
+}
+
+// link builds the lists of neighbours of sorted links. They come out sorted: first those with smaller numbers, in
+// order, and then those with larger ones.
+func (v *vocabulary) link(links []link) {
 	v.first = make([]uint32, len(v.start)+1)
 	for _, l := range links {
 		v.first[l.a+1]++
+		v.first[l.b+1]++
 	}
 	for i := range len(v.start) {
 		v.first[i+1] += v.first[i]
 	}
-	v.other = make([]uint32, len(links))
-	v.what = make([]uint8, len(links))
-	slices.SortFunc(links, func(x, y link) int { return int(x.b) - int(y.b) })
+	v.other = make([]uint32, 2*len(links))
+	v.what = make([]uint8, 2*len(links))
 	next := slices.Clone(v.first)
+	for _, l := range links {
+		v.other[next[l.b]], v.what[next[l.b]] = l.a, l.what
+		next[l.b]++
+	}
 	for _, l := range links {
 		v.other[next[l.a]], v.what[next[l.a]] = l.b, l.what
 		next[l.a]++
 	}
 }
 
-// byHand adds the lines of synonyms.txt: "a, b, c" mean the same, "a | b | c" never do. Words that are not there yet
-// are added.
-func (v *vocabulary) byHand(s string, links []link) []link {
+// byHand reads synonyms.txt: "a, b, c" mean the same, "a | b | c" never do. Words that are not there yet are added.
+func (v *vocabulary) byHand(s string) []link {
+	type group struct {
+		words []string
+		what  uint8
+	}
+	var groups []group
+	var unknown []string
 	for line := range strings.Lines(s) {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		sep, what := ", ", uint8(Alike)<<4|15
+		g := group{strings.Split(line, ", "), uint8(Alike)<<4 | 15}
 		if strings.Contains(line, "|") {
-			sep, what = " | ", uint8(Opposite)<<4|15
+			g = group{strings.Split(line, " | "), uint8(Opposite)<<4 | 15}
 		}
-		var group []uint32
-		for w := range strings.SplitSeq(line, sep) {
-			group = append(group, v.add(w))
+		for _, w := range g.words {
+			if v.lemma(w) == 0 {
+				unknown = append(unknown, w)
+			}
 		}
-		for i, a := range group {
-			for _, b := range group[i+1:] {
-				if a != b {
-					links = append(links, link{a, b, what})
+		groups = append(groups, g)
+	}
+	v.extend(unknown)
+	var links []link
+	for _, g := range groups {
+		for i, a := range g.words {
+			for _, b := range g.words[i+1:] {
+				if x, y := uint32(v.lemma(a)-1), uint32(v.lemma(b)-1); x != y {
+					links = append(links, link{min(x, y), max(x, y), g.what})
 				}
 			}
 		}
 	}
+	slices.SortFunc(links, link.compare)
 	return links
 }
 
-// add returns the number of the base form of a word, which is added if need be.
-func (v *vocabulary) add(s string) uint32 {
-	if w := v.lemma(s); w != 0 {
-		return uint32(w) - 1
+// extend adds words, each of which may be there several times.
+func (v *vocabulary) extend(unknown []string) {
+	slices.Sort(unknown)
+	unknown = slices.Compact(unknown)
+	at := len(v.letters)
+	v.letters += strings.Join(unknown, "")
+	for _, s := range unknown {
+		i := len(v.start)
+		v.start = append(v.start, uint32(at))      //nolint:gosec // small
+		v.length = append(v.length, uint8(len(s))) //nolint:gosec // short
+		v.weight = append(v.weight, .85)
+		v.pos = append(v.pos, Noun<<4)
+		v.base = append(v.base, uint32(i)) //nolint:gosec // small
+		for k := range v.over {
+			v.over[k] = append(v.over[k], 0)
+		}
+		v.insert(Word(i + 1)) //nolint:gosec // small
+		at += len(s)
 	}
-	i := uint32(len(v.start)) //nolint:gosec // small
-	v.start = append(v.start, uint32(len(v.letters)))
-	v.length = append(v.length, uint8(len(s))) //nolint:gosec // short
-	v.letters += s
-	v.weight = append(v.weight, .85)
-	v.pos = append(v.pos, Noun<<4)
-	v.base = append(v.base, i)
-	for k := range v.over {
-		v.over[k] = append(v.over[k], 0)
-	}
-	v.insert(Word(i + 1))
-	return i
 }
 
 func (v *vocabulary) text(w Word) string {
