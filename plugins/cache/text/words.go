@@ -7,6 +7,7 @@ import (
 	_ "embed"
 	"encoding/binary"
 	"io"
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -214,41 +215,46 @@ func (v *vocabulary) link(links []link) {
 
 // byHand reads synonyms.txt: "a, b, c" mean the same, "a | b | c" never do. Words that are not there yet are added.
 func (v *vocabulary) byHand(s string) []link {
-	type group struct {
-		words []string
-		what  uint8
-	}
-	var groups []group
 	var unknown []string
-	for line := range strings.Lines(s) {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		g := group{strings.Split(line, ", "), uint8(Alike)<<4 | 15}
-		if strings.Contains(line, "|") {
-			g = group{strings.Split(line, " | "), uint8(Opposite)<<4 | 15}
-		}
-		for _, w := range g.words {
+	for group := range groups(s) {
+		for _, w := range group {
 			if v.lemma(w) == 0 {
 				unknown = append(unknown, w)
 			}
 		}
-		groups = append(groups, g)
 	}
 	v.extend(unknown)
 	var links []link
-	for _, g := range groups {
-		for i, a := range g.words {
-			for _, b := range g.words[i+1:] {
+	for group, kind := range groups(s) {
+		for i, a := range group {
+			for _, b := range group[i+1:] {
 				if x, y := uint32(v.lemma(a)-1), uint32(v.lemma(b)-1); x != y {
-					links = append(links, link{min(x, y), max(x, y), g.what})
+					links = append(links, link{min(x, y), max(x, y), uint8(kind)<<4 | 15})
 				}
 			}
 		}
 	}
 	slices.SortFunc(links, link.compare)
 	return links
+}
+
+// groups are the lines of synonyms.txt.
+func groups(s string) iter.Seq2[[]string, Relation] {
+	return func(yield func([]string, Relation) bool) {
+		for line := range strings.Lines(s) {
+			line = strings.TrimSpace(line)
+			if line == "" || line[0] == '#' {
+				continue
+			}
+			group, kind := strings.Split(line, ", "), Alike
+			if strings.Contains(line, "|") {
+				group, kind = strings.Split(line, " | "), Opposite
+			}
+			if !yield(group, kind) {
+				return
+			}
+		}
+	}
 }
 
 // extend adds words, each of which may be there several times.
