@@ -34,7 +34,7 @@ func shareOf(k, n int) interval {
 	mid := p + z*z/(2*m)
 	half := z * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
 	of := 100 / (1 + z*z/m)
-	return interval{100 * p, of * (mid - half), of * (mid + half), n}
+	return interval{100 * p, max(of*(mid-half), 0), min(of*(mid+half), 100), n}
 }
 
 // served is what a threshold does to a set of pairs.
@@ -144,8 +144,11 @@ func measurePairs(sets map[string][]pair) ([]served, error) {
 		for _, name := range names(sets) {
 			all := scoreAll(sets[name], score)
 			for _, allowed := range []float64{0.01, 0.05, 0.20} {
-				for fixed, on := range map[string][]scored{"development part": onDev, "hindsight": all} {
-					r := served{Set: name, Method: method, Threshold: fix(on, allowed), Fixed: fixed, Allowed: 100 * allowed}
+				for _, on := range []struct {
+					name string
+					set  []scored
+				}{{"development part", onDev}, {"hindsight", all}} {
+					r := served{Set: name, Method: method, Threshold: fix(on.set, allowed), Fixed: on.name, Allowed: 100 * allowed}
 					r.Right, r.Wrong, r.OfServed = apply(all, r.Threshold)
 					rows = append(rows, r)
 				}

@@ -69,7 +69,7 @@ func strange(q *text.Text, found []index.Match, answer uint64) (share, heaviest 
 // literal compares words as they were written, small ones too: "my name" is not "your name". It returns the share of the
 // question's words that no wording has that was found and leads to answer, the same of its pairs of neighbours, and the
 // share of the nearest wording's words that the question does not have.
-func literal(question []uint32, found []index.Match, answer uint64) (unsaid, unheard, missing float64) {
+func literal(question []uint32, found []index.Match, answer uint64) (unsaid, unheard, lost float64) {
 	var words, pairs, newWords, newPairs float64
 	for _, w := range question {
 		switch w & kinds {
@@ -85,22 +85,22 @@ func literal(question []uint32, found []index.Match, answer uint64) (unsaid, unh
 			}
 		}
 	}
+	return newWords / max(words, 1), newPairs / max(pairs, 1), missing(question, found, answer)
+}
+
+// missing is the share of the words of the nearest wording that leads to answer that the question does not have.
+func missing(question []uint32, found []index.Match, answer uint64) float64 {
 	var theirs, lost float64
-	for i := range found {
-		if found[i].Answer != answer {
-			continue
-		}
-		for _, w := range found[i].Words {
-			if w&kinds == isWord {
-				theirs++
-				if !slices.Contains(question, w) {
-					lost++
-				}
+	nearest := slices.IndexFunc(found, func(m index.Match) bool { return m.Answer == answer })
+	for _, w := range found[nearest].Words {
+		if w&kinds == isWord {
+			theirs++
+			if !slices.Contains(question, w) {
+				lost++
 			}
 		}
-		break
 	}
-	return newWords / max(words, 1), newPairs / max(pairs, 1), lost / max(theirs, 1)
+	return lost / max(theirs, 1)
 }
 
 func said(word uint32, found []index.Match, answer uint64) bool {
