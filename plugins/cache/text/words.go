@@ -37,7 +37,6 @@ const (
 	Related                  // stand together in a thesaurus, or one meaning is near the other
 	Alike                    // mean the same wherever people ask
 	Opposite                 // never mean the same, though a dictionary may say so: "today" and "tomorrow"
-	relations
 )
 
 // vocabulary is the unpacked table. Words are known by number, the most frequent one first; a Word is one more.
@@ -145,7 +144,7 @@ func (v *vocabulary) readWords(r *reader, n int) {
 		v.start[i], v.length[i] = starts[k], uint8(starts[k+1]-starts[k]) //nolint:gosec // short
 	}
 	for i := range n {
-		v.insert(Word(i + 1)) //nolint:gosec // small
+		v.insert(Word(i + 1))
 	}
 }
 
