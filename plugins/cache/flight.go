@@ -287,21 +287,27 @@ func (s *follower) Next() (gateway.Event, error) {
 		}
 		s.batch.Reset()
 		s.pull()
-		if !s.batch.Empty() || s.err != nil {
-			continue
-		}
-		if c := s.reader.Waits(); c != nil {
-			select {
-			case <-c:
-			case <-x.Context().Done():
-			}
-		}
-		if s.reader.Beaten() && x.Idle != nil {
-			if err := x.Idle(); err != nil {
+		if s.batch.Empty() && s.err == nil {
+			if err := s.wait(); err != nil {
 				return gateway.Event{}, err
 			}
 		}
 	}
+}
+
+// wait waits until there may be more, and passes the leader's heartbeats on.
+func (s *follower) wait() error {
+	x := s.l.x
+	if c := s.reader.Waits(); c != nil {
+		select {
+		case <-c:
+		case <-x.Context().Done():
+		}
+	}
+	if s.reader.Beaten() && x.Idle != nil {
+		return x.Idle()
+	}
+	return nil
 }
 
 // pull takes what has been said since.

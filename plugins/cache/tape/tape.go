@@ -5,7 +5,6 @@ package tape
 import (
 	"bytes"
 	"errors"
-	"slices"
 	"sync"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
@@ -222,11 +221,4 @@ func (r *Reader) Beaten() bool {
 	was := r.beats
 	r.beats = r.t.beats
 	return was != r.beats
-}
-
-// Trim gives back what was allocated ahead, once the tape has ended.
-func (t *Tape) Trim() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text, t.runs = slices.Clip(t.text), slices.Clip(t.runs)
 }

@@ -82,7 +82,6 @@ func TestLent(t *testing.T) {
 	if tp.Runs() != 1 {
 		t.Errorf("%d runs", tp.Runs())
 	}
-	tp.Trim()
 	if got := read(tp.Reader()); len(got) != 3003+3 {
 		t.Errorf("%d bytes", len(got))
 	}
