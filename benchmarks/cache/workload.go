@@ -52,7 +52,7 @@ func heavy(n int, r *rand.Rand) ([]query, error) {
 	}
 	r.Shuffle(len(topics), func(i, j int) { topics[i], topics[j] = topics[j], topics[i] })
 	topics = topics[:min(len(topics), 150)]
-	zipf := rand.NewZipf(r, 1.1, 4, uint64(len(topics)-1))
+	zipf := rand.NewZipf(r, 1.1, 4, uint64(len(topics)-1)) //nolint:gosec // not negative
 	var all []query
 	for range n {
 		t := topics[zipf.Uint64()]

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -51,17 +52,9 @@ With -o json: [{"seq", "at", "tenant", "who", "role", "address", "action", "obje
 			return err
 		}
 		defer api.close()
-		list := []admin.Change{}
-		for len(list) < lines {
-			query.Set("limit", strconv.Itoa(min(lines-len(list), 1000)))
-			page, next, err := ask[[]admin.Change](c.Context(), api, errand{http.MethodGet, "audit", query, nil})
-			if err != nil {
-				return err
-			}
-			if list = append(list, page...); next == "" {
-				break
-			}
-			query.Set("after", next)
+		list, err := changes(c.Context(), api, query, lines)
+		if err != nil {
+			return err
 		}
 		s := sheet{head: []string{"AT", "WHO", "ROLE", "ADDRESS", "ACTION", "TENANT", "OBJECT"}}
 		for i := range list {
@@ -71,4 +64,21 @@ With -o json: [{"seq", "at", "tenant", "who", "role", "address", "action", "obje
 		return s.write(c.OutOrStdout(), f.output, list)
 	}
 	return c
+}
+
+// changes asks for entries, page after page.
+func changes(ctx context.Context, api *adminClient, query url.Values, most int) ([]admin.Change, error) {
+	list := []admin.Change{}
+	for len(list) < most {
+		query.Set("limit", strconv.Itoa(min(most-len(list), 1000)))
+		page, next, err := ask[[]admin.Change](ctx, api, errand{http.MethodGet, "audit", query, nil})
+		if err != nil {
+			return nil, err
+		}
+		if list = append(list, page...); next == "" {
+			break
+		}
+		query.Set("after", next)
+	}
+	return list, nil
 }

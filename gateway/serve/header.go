@@ -1,6 +1,10 @@
 package serve
 
-import "github.com/sluice-ai/sluice/gateway"
+import (
+	"slices"
+
+	"github.com/sluice-ai/sluice/gateway"
+)
 
 var (
 	_ gateway.Begins = header{}
@@ -17,7 +21,7 @@ func (h header) Join(name string) (all []byte) {
 		if n++; n == 1 {
 			all = value
 		} else {
-			all = append(append(all[:len(all):len(all)], ", "...), value...)
+			all = append(append(slices.Clip(all), ", "...), value...)
 		}
 	}
 	return all

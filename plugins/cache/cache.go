@@ -10,6 +10,7 @@ package cache
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -293,7 +294,7 @@ func (l *lookup) bypass(why string) error {
 // mark says in the head of a reply what the cache has done.
 func mark(x *gateway.Exchange, what string) {
 	if r := x.Reply; r != nil {
-		r.Header = append(r.Header[:len(r.Header):len(r.Header)], gateway.Field{Name: header, Value: what})
+		r.Header = append(slices.Clip(r.Header), gateway.Field{Name: header, Value: what})
 	}
 }
 

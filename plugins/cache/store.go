@@ -41,7 +41,7 @@ func (i *item) size() uint32 {
 	for k := range i.events {
 		n += len(i.events[k].Data) + 40
 	}
-	return uint32(min(n, 1<<31)) //nolint:gosec // bounded
+	return uint32(min(n, 1<<31))
 }
 
 // store holds answers under their exact keys, and what was rendered of them under those of the requests' bytes. What is rarely

@@ -27,8 +27,8 @@ func fill(v reflect.Value, n *int64) {
 			v.Set(reflect.ValueOf(time.UnixMilli(*n).UTC()))
 			return
 		}
-		for i := range v.NumField() {
-			fill(v.Field(i), n)
+		for _, field := range v.Fields() {
+			fill(field, n)
 		}
 	case reflect.Slice:
 		if v.Type().Elem().Kind() == reflect.Uint8 {

@@ -18,7 +18,7 @@ func encode(vector []float32) code {
 	}
 	x := buf[:n]
 	for i, v := range vector {
-		x[i] = v * flip(uint64(i)) //nolint:gosec // an index
+		x[i] = v * flip(uint64(i))
 	}
 	for half := 1; half < n; half *= 2 {
 		for i := 0; i < n; i += 2 * half {
@@ -44,7 +44,7 @@ func flip(i uint64) float32 {
 	z := (i + 1) * 0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return float32(int64(z>>62&2) - 1) //nolint:gosec // 0 or 2
+	return float32(int64(z>>62&2) - 1)
 }
 
 // quantise appends a vector in eight bits a number, and returns the scale that makes its length 1 again.

@@ -315,7 +315,7 @@ func TestUnevenVectors(t *testing.T) {
 	}
 	for i, v := range sparse {
 		probe := slices.Clone(v)
-		probe[r.IntN(dim)] += 1
+		probe[r.IntN(dim)]++
 		m := a.Search(key(1), probe, 1, nil)
 		if len(m) != 1 || float64(m[0].Cosine) < cosine(probe, v)-0.01 {
 			t.Fatalf("entry %d at cosine %g: found %v", i, cosine(probe, v), m)

@@ -131,7 +131,7 @@ func (l *loader) line(topic, at, line string) {
 		return
 	}
 	mark, text, ok := strings.Cut(line, " ")
-	if !ok || len(mark) != 1 || !strings.Contains("=+-", mark) {
+	if !ok || mark != "=" && mark != "+" && mark != "-" {
 		l.fail(at, "want a line that starts with '= ', '+ ', '- ' or '#', or an empty one")
 		return
 	}

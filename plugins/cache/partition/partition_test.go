@@ -48,8 +48,8 @@ func paths(t reflect.Type, at string) (list []string) {
 	if t.Kind() != reflect.Struct {
 		return []string{at}
 	}
-	for i := range t.NumField() {
-		list = append(list, paths(t.Field(i).Type, strings.TrimPrefix(at+"."+t.Field(i).Name, "."))...)
+	for field := range t.Fields() {
+		list = append(list, paths(field.Type, strings.TrimPrefix(at+"."+field.Name, "."))...)
 	}
 	return list
 }

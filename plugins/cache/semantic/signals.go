@@ -130,7 +130,7 @@ func wordsOf(t *text.Text) []uint32 {
 	for _, r := range t.Raw {
 		switch {
 		case unicode.IsLetter(r) || unicode.IsDigit(r):
-			h = (h ^ uint32(unicode.ToLower(r))) * prime
+			h = (h ^ uint32(unicode.ToLower(r))) * prime //nolint:gosec // not negative
 		case r == '\'' || r == '’': // "what's" is a word
 		case h != basis:
 			all = append(all, h&^kinds|isWord, (last*31^h)&^kinds|isPair)
@@ -154,5 +154,5 @@ func hashLemma(s string) uint32 {
 	for i := range len(s) {
 		h = (h ^ uint32(s[i])) * prime
 	}
-	return h&^kinds | isLemma
+	return h &^ kinds // with isLemma, which is 0
 }
