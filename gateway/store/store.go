@@ -144,6 +144,9 @@ type Turn struct {
 	Client    string        // who asks: only the same one is given the successor again
 	Now       time.Time     // by the clock of the caller
 	Grace     time.Duration // for how long Old may come again
+
+	// Agrees says whether the family is good for what is asked: if not, all stays as it is. nil: it is.
+	Agrees func(*Family) bool
 }
 
 // Rotation says what came of a Turn.
@@ -157,6 +160,7 @@ const (
 	Reused                   // it was replaced before: somebody else has it. The family was revoked now, and that was audited
 	Revoked                  // the family was revoked before
 	Expired                  // the family's time is over
+	Declined                 // Turn.Agrees said no
 )
 
 // Turned is the answer to a Turn. The family is known but with Unknown.

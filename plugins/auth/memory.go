@@ -94,6 +94,8 @@ func (m *memory) Rotate(_ context.Context, id tenant.ID, t store.Turn) (store.Tu
 		return store.Turned{Rotation: store.Revoked, Family: f.Family}, nil
 	case !t.Now.Before(f.Expires):
 		return store.Turned{Rotation: store.Expired, Family: f.Family}, nil
+	case token.at.IsZero() && t.Agrees != nil && !t.Agrees(&f.Family):
+		return store.Turned{Rotation: store.Declined, Family: f.Family}, nil
 	case token.at.IsZero():
 		if m.tokens.Contains(tokenID{id, t.Next}) {
 			return store.Turned{}, store.ErrConflict

@@ -224,6 +224,10 @@ func (c *call) refresh(ctx context.Context) (*answer, *gateway.Tenant, error) {
 func (c *call) rotate(ctx context.Context, whose *gateway.Tenant, token []byte, asks *client, v *visit) (*store.Family, string, error) {
 	next := key.NewRefresh(string(whose.ID))
 	turn := c.turn(token, next, asks)
+	turn.Agrees = func(f *store.Family) bool { // a token that was asked for too much is still good
+		_, err := parseScope(words(f.Scope), c.Params.Get("scope"))
+		return err == nil
+	}
 	turned, err := c.tokens.Rotate(ctx, whose.ID, turn)
 	if err != nil {
 		return nil, "", storeOut(err)
@@ -241,6 +245,8 @@ func (c *call) rotate(ctx context.Context, whose *gateway.Tenant, token []byte, 
 		c.log.Warn("a refresh token came a second time, so its family is revoked",
 			zap.String("tenant", string(whose.ID)), zap.String("key", turned.Family.Key))
 		return nil, "", v.end(errGrant, "reuse")
+	case store.Declined:
+		return nil, "", errScope
 	case store.Unknown, store.Revoked, store.Expired:
 	}
 	return nil, "", v.end(errGrant, "refresh")

@@ -372,6 +372,23 @@ func TestAccessToken(t *testing.T) {
 	}
 }
 
+// Who asks for more than was granted is told so, and can still ask for less: nobody has stolen anything.
+func TestRefreshForTooMuch(t *testing.T) {
+	k := newDesk(t, auth.Lent{})
+	a := k.get("grant_type=client_credentials&scope=o3&client_secret=" + ciKey)
+	for n := range 3 {
+		status, reply, _ := k.post("oauth.token", "grant_type=refresh_token&scope=gpt-4.1&refresh_token="+a.Refresh+"&client_secret="+ciKey)
+		if status != 400 || !strings.Contains(reply, `"invalid_scope"`) {
+			t.Errorf("%d %s", status, reply)
+		}
+		k.host.SetNow(start.Add(time.Duration(n+1) * time.Minute)) // beyond the grace
+	}
+	b := k.get("grant_type=refresh_token&refresh_token=" + a.Refresh + "&client_secret=" + ciKey)
+	if b.Scope != "o3" || b.Refresh == a.Refresh {
+		t.Errorf("%+v", b)
+	}
+}
+
 // Attacks on our own tokens, by whoever has one, and not the pepper.
 func TestAccessTokenAttacks(t *testing.T) {
 	k := newDesk(t, auth.Lent{})

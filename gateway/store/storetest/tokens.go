@@ -84,6 +84,10 @@ func testRotate(t *testing.T, s store.Store, _ Harness) {
 	turned(t, s, "acme", store.Turn{Old: token(31), Next: token(33), Client: "thief"}, store.Reused)
 
 	must(t, s.Grant(ctx, "acme", family("f4", "ci"), token(41)))
+	no := func(*store.Family) bool { return false }
+	for range 2 { // it stays as it was
+		turned(t, s, "acme", store.Turn{Old: token(41), Next: token(42), Agrees: no}, store.Declined)
+	}
 	turned(t, s, "acme", store.Turn{Old: token(41), Next: token(42), Now: noon.Add(time.Hour)}, store.Expired)
 	turned(t, s, "acme", store.Turn{Old: token(41), Next: token(42), Now: noon.Add(time.Hour - time.Microsecond)}, store.Rotated)
 }

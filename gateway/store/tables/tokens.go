@@ -77,6 +77,8 @@ func (s Store) turn(ctx context.Context, tx Tx, id tenant.ID, t store.Turn) (sto
 		return store.Turned{Rotation: store.Repeated, Family: f, Sealed: sealed}, nil
 	case !used.IsZero():
 		return store.Turned{Rotation: store.Reused, Family: f}, nil
+	case t.Agrees != nil && !t.Agrees(&f):
+		return store.Turned{Rotation: store.Declined, Family: f}, nil
 	}
 	_, err = tx.Exec(ctx, "UPDATE tokens SET used = $3, client = $4, sealed = $5 WHERE tenant = $1 AND digest = $2",
 		string(id), t.Old[:], s.Time(t.Now), text(t.Client), t.Sealed)
