@@ -25,6 +25,7 @@ type Spec struct {
 	Overrides   []string     `json:"overrides,omitempty"`
 	Limits      TenantLimits `json:"limits,omitzero"`
 	Budgets     []Budget     `json:"budgets,omitempty"`
+	Cache       CacheRules   `json:"cache,omitzero"`
 	CORS        CORS         `json:"cors,omitzero"`
 	JWT         *JWT         `json:"jwt,omitempty"`
 }
@@ -71,6 +72,12 @@ type Budget struct {
 	Of        string `json:"of,omitempty"`
 	WarnAt    []Text `json:"warn_at,omitempty"`
 	Downgrade string `json:"downgrade,omitempty"`
+}
+
+// CacheRules say what is kept of a tenant's answers.
+type CacheRules struct {
+	Scope    string `json:"scope,omitempty"`
+	Semantic *bool  `json:"semantic,omitempty"`
 }
 
 // CORS says which web pages may call.

@@ -9,9 +9,16 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/sluice-ai/sluice/config"
+	"github.com/sluice-ai/sluice/gateway/meter"
 )
 
 // The example of the Standard Webhooks specification.
@@ -83,3 +90,46 @@ func TestDeliver(t *testing.T) {
 		t.Error("delivered after the end")
 	}
 }
+
+// A receiver that is away keeps no alert from the log and the metric, nor from being sent beside the others.
+func TestTellerOfADeadReceiver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seen, logs := observer.New(zap.WarnLevel)
+		counter := func() prometheus.Counter { return prometheus.NewCounter(prometheus.CounterOpts{Name: "n"}) }
+		dead := &hook{url: "http://x.invalid", retries: 8, pause: time.Second, now: time.Now, client: &http.Client{Transport: nobody{}}}
+		tell := teller{log: zap.New(seen), marks: counter(), untold: counter(), receiver: dead, now: time.Now}
+		ctx, cancel := context.WithCancel(t.Context())
+		alerts := make(chan meter.Alert)
+		done := make(chan struct{})
+		go func() { tell.run(ctx, alerts); close(done) }()
+		for range mostDeliveries + 6 {
+			alerts <- meter.Alert{Tenant: "acme", At: 5000}
+		}
+		synctest.Wait()
+		if n := logs.FilterMessage("a budget has passed a mark").Len(); n != mostDeliveries+6 || valueOf(tell.marks) != mostDeliveries+6 {
+			t.Errorf("%d of %d are in the log", n, mostDeliveries+6)
+		}
+		if n := valueOf(tell.untold); n != 6 {
+			t.Errorf("%v were too many, want 6", n)
+		}
+		<-time.After(time.Hour) // all have given up
+		alerts <- meter.Alert{Tenant: "acme", At: 8000}
+		synctest.Wait()
+		if n := valueOf(tell.untold); n != mostDeliveries+6 {
+			t.Errorf("%v were not delivered, want %d", n, mostDeliveries+6)
+		}
+		cancel()
+		<-done
+	})
+}
+
+func valueOf(c prometheus.Counter) float64 {
+	var m dto.Metric
+	_ = c.Write(&m) // it cannot fail
+	return m.GetCounter().GetValue()
+}
+
+// nobody is where no request arrives.
+type nobody struct{}
+
+func (nobody) RoundTrip(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }

@@ -8,10 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/zap"
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/meter"
@@ -47,7 +45,10 @@ func newPlugin(h gateway.Host, meters *meter.Meters, c Config) (*Plugin, error) 
 	marks := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "sluice_budget_alerts_total", Help: "Marks of budgets that were passed.",
 	})
-	for _, collector := range []prometheus.Collector{p.refused, marks} {
+	untold := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "sluice_budget_alerts_undelivered_total", Help: "Marks of budgets that the receiver of alerts did not take.",
+	})
+	for _, collector := range []prometheus.Collector{p.refused, marks, untold} {
 		if err := h.Metrics().Register(collector); err != nil {
 			return nil, fmt.Errorf("quota: %w", err)
 		}
@@ -59,7 +60,7 @@ func newPlugin(h gateway.Host, meters *meter.Meters, c Config) (*Plugin, error) 
 			return nil, fmt.Errorf("quota: alerts.secret %w", err)
 		}
 	}
-	t := teller{log: h.Log(), marks: marks, receiver: receiver, now: h.Now}
+	t := teller{log: h.Log(), marks: marks, untold: untold, receiver: receiver, now: h.Now}
 	h.Go(func(ctx context.Context) { t.run(ctx, meters.Alerts()) })
 	return p, nil
 }
@@ -160,43 +161,4 @@ func estimate(x *gateway.Exchange, asks []meter.Ask) int64 {
 		n += answer * choices(&x.Request)
 	}
 	return n
-}
-
-// teller tells of the marks that budgets pass: in the log, in a metric, and to a receiver.
-type teller struct {
-	log      *zap.Logger
-	marks    prometheus.Counter
-	receiver *hook // nil: none
-	now      func() time.Time
-}
-
-func (t *teller) run(ctx context.Context, alerts <-chan meter.Alert) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case a := <-alerts:
-			t.tell(ctx, &a)
-		}
-	}
-}
-
-func (t *teller) tell(ctx context.Context, a *meter.Alert) {
-	t.marks.Inc()
-	whose := zap.String("tenant", string(a.Tenant))
-	share := float64(a.At) / 10_000
-	t.log.Warn("a budget has passed a mark", whose, zap.Stringer("of", a.Scope), zap.Stringer("per", a.Per),
-		zap.Float64("share", share), zap.Stringer("budget_usd", a.Amount), zap.Stringer("spent_usd", a.Spent))
-	if t.receiver == nil {
-		return
-	}
-	now := t.now().UTC()
-	_, until := a.Per.Window(now)
-	err := t.receiver.deliver(ctx, &event{Type: "budget.threshold", Timestamp: now, Data: passed{
-		Tenant: string(a.Tenant), Of: a.Scope.String(), Per: a.Per.String(), From: a.Window, Until: until,
-		Threshold: share, Budget: a.Amount.String(), Spent: a.Spent.String(),
-	}})
-	if err != nil {
-		t.log.Error("nobody could be told that a budget has passed a mark", whose, zap.Error(err))
-	}
 }
