@@ -2,8 +2,8 @@ package runtime
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway/health"
@@ -24,6 +24,7 @@ type Fleet interface {
 
 // finding is what a probe has found out, and what nodes tell each other of it.
 type finding struct {
+	ID      string    // of the probe
 	At      time.Time // when it began, by the clock of the node that asked
 	Outcome health.Outcome
 	All     bool // it is the same for all targets of the key, whatever their models
@@ -33,69 +34,66 @@ type finding struct {
 const look = 50 * time.Millisecond
 
 // find probes, unless another node of the fleet has just done so or is about to: then it waits for what that one finds out, and
-// false says that nothing came of it. If the fleet cannot be asked, each node probes for itself.
+// false says that nothing came of it. If the fleet cannot be asked, each node probes for itself. due says that it is time for one
+// of the probes that are made all the time, and not for a trial.
 func (b *prober) find(ctx context.Context, due bool) (finding, bool) {
 	fleet := b.probing.r.o.Fleet
 	if fleet == nil || fleet.Nodes() < 2 {
-		return b.askNow(ctx), true
+		return b.askNow(ctx)
 	}
-	// The next node that is due comes after nine tenths of Every at the earliest; a trial is wanted sooner.
-	job, hold := b.shared, b.Every*4/5
-	if !due {
+	if f, ok := b.heard(ctx); ok {
+		return f, true
+	}
+	job, hold := b.shared, b.hold()
+	if !due { // it is wanted sooner
 		job, hold = b.shared+":trial", min(b.Timeout, b.Every)
 	}
-	if f, ok := b.heard(ctx, hold); ok {
-		return f, true
-	}
-	mine, err := fleet.Lease(ctx, job, hold)
-	if mine || err != nil {
-		f := b.askNow(ctx)
-		if !stopped(ctx) {
+	if mine, err := fleet.Lease(ctx, job, hold); mine || err != nil {
+		f, ok := b.askNow(ctx)
+		if ok {
 			b.tell(ctx, f)
 		}
-		return f, true
+		return f, ok
 	}
+	limited, stop := context.WithTimeout(ctx, b.Timeout)
+	defer stop()
 	tick := time.NewTicker(look)
 	defer tick.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-limited.Done():
 			return finding{}, false
 		case <-tick.C:
-			if f, ok := b.heard(ctx, hold); ok {
+			if f, ok := b.heard(limited); ok {
 				return f, true
 			}
 		}
 	}
 }
 
-// stopped says that the prober was stopped, so that what came of its question says nothing.
-func stopped(ctx context.Context) bool { return errors.Is(context.Cause(ctx), context.Canceled) }
+// hold is for how long the next probe is another's: the next node comes after nine tenths of Every at the earliest.
+func (b *prober) hold() time.Duration { return b.Every * 4 / 5 }
 
-// heard is what another node has found out no longer than some time ago, if this one does not know it yet.
-func (b *prober) heard(ctx context.Context, lately time.Duration) (f finding, ok bool) {
+// heard is what another node has found out lately, if this one does not know it yet. What is new is told by its ID, and what is
+// late by Redis, which forgets it, because the clocks of nodes differ.
+func (b *prober) heard(ctx context.Context) (f finding, ok bool) {
 	text, err := b.probing.r.o.Fleet.Read(ctx, b.shared)
-	if err != nil || text == "" || json.Unmarshal([]byte(text), &f) != nil {
+	if err != nil || text == "" || json.Unmarshal([]byte(text), &f) != nil || f.ID == b.known {
 		return f, false
 	}
-	now := time.Now()
-	if !f.At.After(b.told) || now.Sub(f.At) > lately+b.Timeout {
-		return f, false
-	}
-	b.told = f.At
-	f.Outcome.Began = min(clock.At(f.At), clock.Now())
+	b.known = f.ID
+	now := clock.Now()
+	f.Outcome.Began = max(min(clock.At(f.At), now), now.Add(-b.hold()-b.Timeout))
 	return f, true
 }
 
 // tell leaves a note of what was found out. That it cannot be left costs the others a probe each.
 func (b *prober) tell(ctx context.Context, f finding) {
-	f.At = f.Outcome.Began.Time()
-	b.told = f.At
+	f.ID, f.At = rand.Text(), f.Outcome.Began.Time()
+	b.known = f.ID
 	text, err := json.Marshal(f)
 	if err != nil {
 		return
 	}
-	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.Timeout)
-	defer cancel()
-	_ = b.probing.r.o.Fleet.Note(short, b.shared, string(text), b.Every+b.Timeout)
+	_ = b.probing.r.o.Fleet.Note(ctx, b.shared, string(text), b.hold())
 }

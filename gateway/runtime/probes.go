@@ -122,8 +122,8 @@ type prober struct {
 	secret  string
 	stop    context.CancelFunc
 	news    chan struct{}
-	shared  string    // the name that the key's probes have in the fleet
-	told    time.Time // when the last probe began that this node knows of
+	shared  string // the name that the key's probes have in the fleet
+	known   string // the last probe there that this node knows of
 }
 
 // run probes at random moments, Every apart on average, and, if it asks what callers ask, when a target that is open would be
@@ -178,10 +178,8 @@ func (b *prober) probe(ctx context.Context, due bool) {
 	if len(b.targets(clock.Now())) == 0 {
 		return
 	}
-	limited, stop := context.WithTimeout(ctx, b.Timeout)
-	defer stop()
-	found, ok := b.find(limited, due)
-	if !ok || ctx.Err() != nil {
+	found, ok := b.find(ctx, due)
+	if !ok {
 		return
 	}
 	o := found.Outcome
@@ -206,19 +204,21 @@ func (b *prober) probe(ctx context.Context, due bool) {
 	}
 }
 
-// askNow makes the request, counts it, and notes when it began.
-func (b *prober) askNow(ctx context.Context) (f finding) {
+// askNow makes the request, counts it, and notes when it began; false says that the prober was stopped meanwhile.
+func (b *prober) askNow(ctx context.Context) (f finding, ok bool) {
+	limited, stop := context.WithTimeout(ctx, b.Timeout)
+	defer stop()
 	began := clock.Now()
-	f.Outcome, f.All = b.ask(ctx)
+	f.Outcome, f.All = b.ask(limited)
 	f.Outcome.Began = began
-	if stopped(ctx) {
-		return f
+	if ctx.Err() != nil {
+		return f, false
 	}
 	b.probing.counts.probed(b.id.Provider, f.Outcome.Verdict)
 	if f.Outcome.Verdict == health.Neutral {
 		b.probing.r.o.Log.Warn("a probe says nothing", zap.String("provider", b.id.Provider), zap.String("key", b.id.Key), zap.String("reason", f.Outcome.Reason))
 	}
-	return f
+	return f, true
 }
 
 // ask makes the request. all says that its outcome is the same for all targets of the key, whatever their models.
