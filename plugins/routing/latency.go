@@ -248,8 +248,8 @@ type scouted struct {
 }
 
 // scoutless is how often others are chosen before what was measured fades, and in which it then fades to a third: a target
-// that takes twice as long as the best gets a request in 170. Of several others each gets so many.
-const scoutless = 100
+// that takes twice as long as the best gets a request in 210. Of several others each gets so many.
+const scoutless = 125
 
 // believe is what to believe of a candidate, in seconds; 0 if nothing was measured.
 func (s *scouted) believe(now gateway.Instant, c *candidate, whole bool, others int) float64 {
