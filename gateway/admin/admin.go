@@ -20,7 +20,10 @@
 //	GET  /admin/v1/events                  changes of targets; as SSE if that is accepted
 //	GET  /admin/v1/tenants                 of files and of the store; ?after= &limit=
 //	POST /admin/v1/tenants                 {"id": …} and what a tenant file has, but keys, credentials and references
-//	PUT  /admin/v1/tenants/ID              the same; If-Match: "REVISION" keeps from undoing what another did. Also DELETE
+//	PUT  /admin/v1/tenants/ID              the same, in place of all that was said; whether it is disabled stays, unless it is said.
+//	                                       It takes If-Match: "REVISION", the ETag of GET, or *
+//	DELETE /admin/v1/tenants/ID            what the store has of it, keys and refresh tokens too; its rows stay, so the store never
+//	                                       gives its id again. Of a tenant that a file defines as well, the file's stays
 //	PUT  /admin/v1/tenants/ID/disabled     true or false: whether all of the tenant's keys and tokens are refused
 //	GET  /admin/v1/tenants/ID/limits       as configured, and as they stand on this node; also budgets. PUT replaces them
 //	POST /admin/v1/tenants/ID/keys         {"name", "expires", "models", "limits"}; the answer has the key, once. GET lists

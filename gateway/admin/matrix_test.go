@@ -115,7 +115,7 @@ func TestMatrix(t *testing.T) {
 				path, body := o.request(r, id, n)
 				before := len(o.entries())
 				address := fmt.Sprintf("198.51.%d.%d", n/250, n%250) // each its own, so that none fails too often
-				a := o.from(who, r.Method, path, body, "From", address+":9")
+				a := o.from(who, r.Method, path, body, "From", address+":9", "If-Match", "*")
 				where := fmt.Sprintf("%s %s by %q", r.Method, path, who)
 				if wanted := want(r, who, id); a.status/100*100 != wanted/100*100 || wanted != 200 && a.status != wanted {
 					t.Errorf("%s: %d %s, want %d", where, a.status, a.body, wanted)
@@ -175,7 +175,7 @@ func TestWithoutTokens(t *testing.T) {
 		for _, r := range o.server.Routes() {
 			n++
 			path, body := o.request(r, "acme", n)
-			a := o.from("", r.Method, path, body, header...)
+			a := o.from("", r.Method, path, body, append(header, "If-Match", "*")...)
 			if ok := a.status < 300; ok != (r.Role <= role) || !ok && a.status != 403 {
 				t.Errorf("%v: %s %s: %d %s", header, r.Method, path, a.status, a.body)
 			}

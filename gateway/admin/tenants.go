@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -227,7 +228,14 @@ func (c *call) createTenant() error {
 	if t.Spec, err = specFrom(id, m); err != nil {
 		return err
 	}
-	return c.put(s, t, "", http.StatusCreated)
+	err = c.put(s, t, "", http.StatusCreated)
+	if !errors.Is(err, store.ErrConflict) {
+		return err
+	}
+	if _, gone := s.Tenant(c.ctx, id); errors.Is(gone, store.ErrNotFound) {
+		return &apiError{http.StatusConflict, "deleted", "A tenant " + strconv.Quote(string(id)) + " was deleted. What it used stays in the ledger under this id, so nobody else gets it: choose another."}
+	}
+	return &apiError{http.StatusConflict, "conflict", "There is a tenant " + strconv.Quote(string(id)) + " already: PUT changes it."}
 }
 
 // put checks a tenant, keeps it, and answers with it. before is the spec that it replaces.
@@ -241,32 +249,48 @@ func (c *call) put(s store.Store, t store.Tenant, before string, status int) (er
 	return changed(c, t.ID, string(t.ID), status, c.tenantOf(&t, lineOf(&t, nil)))
 }
 
-// change replaces the spec of the tenant that the path names, if it is of the revision that the client has seen.
-func (c *call) change(m members, merge func(old, said members) members) error {
+// change replaces the spec of the tenant that the path names, if it is of the revision that the client has seen. Who replaces the
+// whole must say which.
+func (c *call) change(whole bool, merge func(old members) members) error {
 	s, t, err := c.mine()
 	if err != nil {
 		return err
 	}
-	if match := strings.Trim(c.r.Header.Get("If-Match"), `" `); match != "" && match != "*" && match != strconv.FormatInt(t.Revision, 10) {
-		return &apiError{http.StatusPreconditionFailed, "changed_meanwhile", "The tenant has been changed since; its revision is " + strconv.FormatInt(t.Revision, 10) + "."}
+	revision := strconv.FormatInt(t.Revision, 10)
+	switch match := strings.Trim(c.r.Header.Get("If-Match"), `" `); {
+	case match == "" && whole:
+		return &apiError{http.StatusPreconditionRequired, "if_match_required", "This replaces the whole tenant, its limits and budgets too. Send If-Match: \"" + revision +
+			"\" (the ETag of GET) to replace what you have seen, or If-Match: * for whatever is there. PUT …/limits, …/budgets and …/disabled change a part."}
+	case match != "" && match != "*" && match != revision:
+		return &apiError{http.StatusPreconditionFailed, "changed_meanwhile", "The tenant has been changed since; its revision is " + revision + "."}
 	}
 	before := sum(t.Spec)
 	var old members
 	if err := json.Unmarshal(t.Spec, &old); err != nil || old == nil {
 		old = members{}
 	}
-	if t.Spec, err = specFrom(t.ID, merge(old, m)); err != nil {
+	if t.Spec, err = specFrom(t.ID, merge(old)); err != nil {
 		return err
 	}
 	return c.put(s, t, before, http.StatusOK)
 }
 
+// changeTenant replaces all that is said of a tenant. Whether it is disabled stays, unless that is said: a program that keeps
+// tenants must not undo by its next run what an operator did in an emergency.
 func (c *call) changeTenant() error {
-	m := members{}
-	if err := c.body(&m); err != nil {
+	said := members{}
+	if err := c.body(&said); err != nil {
 		return err
 	}
-	return c.change(m, func(_, said members) members { return said })
+	if said == nil {
+		return invalidJSON("null is no tenant")
+	}
+	return c.change(true, func(old members) members {
+		if _, ok := said["disabled"]; !ok && old["disabled"] != nil {
+			said["disabled"] = old["disabled"]
+		}
+		return said
+	})
 }
 
 // changing replaces one member of the spec.
@@ -276,15 +300,24 @@ func changing(member string) func(*call) error {
 		if err := c.body(&said); err != nil {
 			return err
 		}
-		return c.change(nil, func(old, _ members) members {
+		return c.change(false, func(old members) members {
 			old[member] = said
 			return old
 		})
 	}
 }
 
+// deleteTenant takes away what the store has of a tenant, its keys and refresh tokens. If a file defines it, too, that one stays, and
+// is no longer there twice.
 func (c *call) deleteTenant() error {
-	s, t, err := c.mine()
+	s, err := c.store()
+	if err != nil {
+		return cmp.Or(c.unowned(c.tenant()), err)
+	}
+	t, err := s.Tenant(c.ctx, c.tenant())
+	if errors.Is(err, store.ErrNotFound) {
+		return cmp.Or(c.unowned(c.tenant()), noTenant(c.tenant()))
+	}
 	if err != nil {
 		return err
 	}

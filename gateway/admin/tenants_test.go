@@ -28,7 +28,9 @@ func TestTenants(t *testing.T) {
 	if want := `{"budgets":[{"usd":0.1,"per":"day"}],"id":"new","member_of_tomorrow":7,"name":"New","version":1}`; string(kept.Spec) != want {
 		t.Errorf("%s", kept.Spec)
 	}
-	o.fails(409, "conflict", "POST", "tenants", `{"id":"new"}`)
+	if a := o.fails(409, "conflict", "POST", "tenants", `{"id":"new"}`); !strings.Contains(a.body, "already: PUT changes it") {
+		t.Errorf("%s", a.body)
+	}
 
 	// Only who has seen the last change may make the next.
 	changed := o.ask(200, "PUT", "tenants/new", `{"name":"Newer"}`, "If-Match", made.header.Get("ETag"))
@@ -51,9 +53,73 @@ func TestTenants(t *testing.T) {
 	o.ask(200, "DELETE", "tenants/new", "")
 	o.fails(404, "not_found", "GET", "tenants/new", "")
 	o.fails(404, "not_found", "DELETE", "tenants/new", "")
-	o.fails(409, "conflict", "POST", "tenants", `{"id":"new"}`) // whose rows would it have?
+	if a := o.fails(409, "deleted", "POST", "tenants", `{"id":"new"}`); !strings.Contains(a.body, "was deleted") { // whose rows would it have?
+		t.Errorf("%s", a.body)
+	}
 	if e := o.entries(); e[len(e)-1].Action != "tenant.delete" || e[len(e)-1].After != "" || !strings.HasPrefix(e[len(e)-1].Before, "sha256:") {
 		t.Errorf("%+v", e)
+	}
+}
+
+// Nobody loses a budget that he has not seen, or enables by the way what another has disabled.
+func TestWholeTenants(t *testing.T) {
+	o := open(t)
+	tag := o.ask(200, "GET", "tenants/acme", "").header.Get("ETag")
+	before, err := o.store.Tenant(t.Context(), "acme")
+	o.must(err)
+	a := o.fails(428, "if_match_required", "PUT", "tenants/acme", `{"name":"Without budgets"}`)
+	if !strings.Contains(a.body, strings.ReplaceAll(tag, `"`, `\"`)) || !strings.Contains(a.body, "If-Match: *") {
+		t.Errorf("%s", a.body)
+	}
+	after, err := o.store.Tenant(t.Context(), "acme")
+	o.must(err)
+	if string(after.Spec) != string(before.Spec) || after.Revision != before.Revision {
+		t.Errorf("%s", after.Spec)
+	}
+	f := func(disabled bool, method, path, body string) {
+		t.Helper()
+		x := data[admin.Tenant](t, o.ask(200, method, path, body, "If-Match", "*"))
+		if x.Disabled != disabled {
+			t.Errorf("%s %s: %+v", path, body, x)
+		}
+	}
+	f(true, "PUT", "tenants/acme/disabled", "true")
+	f(true, "PUT", "tenants/acme", `{"name":"By a tool"}`)
+	f(false, "PUT", "tenants/acme", `{"disabled":false}`)
+	f(false, "PUT", "tenants/acme", `{"name":"By a tool"}`)
+	f(true, "PUT", "tenants/acme", `{"disabled":true}`)
+	for _, body := range []string{"", "null", "[]", "7"} {
+		o.fails(400, "invalid_json", "PUT", "tenants/acme", body, "If-Match", "*")
+	}
+	o.fails(404, "not_found", "PUT", "tenants/nobody", `{}`)
+	o.fails(409, "file_owned", "PUT", "tenants/filed", `{}`)
+}
+
+// What the store has of a tenant that a file defines can be taken away, and does not come back without the file.
+func TestDeleteWhatIsThereTwice(t *testing.T) {
+	present := files{}
+	o := open(t, func(o *admin.Options) { o.Files = present })
+	o.must(o.store.Grant(t.Context(), "acme", store.Family{ID: "f", Key: "ci", Created: noon, Expires: noon.AddDate(99, 0, 0)}, [32]byte{1}))
+	present["acme"] = admin.FileTenant{Tenant: store.Tenant{ID: "acme", Spec: []byte(`{"name":"Of the file"}`)}, File: "tenants/acme.yaml"}
+	if x := data[admin.Tenant](t, o.ask(200, "GET", "tenants/acme", "")); !x.Twice {
+		t.Errorf("%+v", x)
+	}
+	o.ask(200, "DELETE", "tenants/acme", "")
+	if e := o.entries(); e[len(e)-1].Action != "tenant.delete" || e[len(e)-1].Object != "acme" {
+		t.Errorf("%+v", e)
+	}
+	if x := data[admin.Tenant](t, o.ask(200, "GET", "tenants/acme", "")); x.Twice || x.Spec.Name != "Of the file" {
+		t.Errorf("%+v", x)
+	}
+	o.fails(409, "file_owned", "DELETE", "tenants/acme", "")
+	delete(present, "acme")
+	o.fails(404, "not_found", "GET", "tenants/acme", "")
+	o.fails(404, "not_found", "DELETE", "tenants/acme", "")
+	if n, err := o.store.RevokeFamilies(t.Context(), "acme", "ci", o.entry()); err != nil || n != 0 {
+		t.Errorf("%d families are left: %v", n, err)
+	}
+	if a := o.ask(200, "GET", "tenants/bolt/keys", ""); !strings.Contains(a.body, `"ci"`) {
+		t.Errorf("%s", a.body)
 	}
 }
 
@@ -109,7 +175,7 @@ func TestTenantsThatAreRefused(t *testing.T) {
 	f(400, "invalid_tenant", `{"id":"x","name":"\u0024{file:/etc/passwd}"}`)
 	f(400, "invalid_tenant", `{"id":"x","cors":{"origins":["https://${env:HOME}"]}}`)
 	f(413, "too_large", `{"id":"x","name":"`+strings.Repeat("x", 300<<10)+`"}`)
-	o.fails(400, "invalid_tenant", "PUT", "tenants/acme", `{"id":"bolt"}`)
+	o.fails(400, "invalid_tenant", "PUT", "tenants/acme", `{"id":"bolt"}`, "If-Match", "*")
 	o.fails(400, "invalid_query", "GET", "tenants?lmit=1", "")
 	o.fails(400, "invalid_query", "GET", "tenants?limit=0", "")
 	o.fails(404, "not_found", "PUT", "tenants/nobody", `{}`)
@@ -129,7 +195,7 @@ func TestFilesOwnTheirTenants(t *testing.T) {
 			t.Errorf("%+v", x)
 		}
 		for _, r := range o.server.Routes() {
-			if r.Action == "" || r.About != "one" || strings.Contains(r.Path, "families") || ofCache(r) {
+			if r.Action == "" || r.About != "one" || strings.Contains(r.Path, "families") || ofCache(r) || twice && r.Action == "tenant.delete" {
 				continue
 			}
 			path := strings.NewReplacer("{tenant}", "filed", "{key}", "ci").Replace(strings.TrimPrefix(r.Path, "/admin/v1/"))
