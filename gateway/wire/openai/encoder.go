@@ -262,7 +262,7 @@ func (e *encoder) end(dst *chat.Batch) {
 	if e.asked && e.usage.Provenance != chat.Unknown {
 		dst.Event("")
 		dst.Buf = append(append(dst.Buf, e.head...), `],"usage":`...)
-		dst.Buf = appendUsage(dst.Buf, e.usage)
+		dst.Buf = AppendUsage(dst.Buf, e.usage)
 		if e.usage.Tier != "" {
 			dst.Buf = shape.AppendString(append(dst.Buf, `,"service_tier":`...), e.usage.Tier)
 		}

@@ -119,7 +119,7 @@ func (f *follower) End(dst *chat.Batch, u *chat.Usage) bool {
 	f.over = true
 	if f.usage && u.Provenance != chat.Unknown {
 		dst.Event("")
-		dst.Buf = shape.With(dst.Buf, f.chunk, shape.Member{Key: "choices", Value: "[]"}, shape.Member{Key: "usage", Value: string(appendUsage(nil, *u))})
+		dst.Buf = shape.With(dst.Buf, f.chunk, shape.Member{Key: "choices", Value: "[]"}, shape.Member{Key: "usage", Value: string(AppendUsage(nil, *u))})
 	}
 	dst.Event("")
 	dst.Buf = append(dst.Buf, "[DONE]"...)

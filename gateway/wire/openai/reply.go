@@ -34,7 +34,7 @@ func AppendReply(dst []byte, q *chat.Request, r *chat.Reply) []byte {
 	w.shut(']')
 	if r.Usage.Provenance != chat.Unknown {
 		w.key("usage")
-		w.b = appendUsage(w.b, r.Usage)
+		w.b = AppendUsage(w.b, r.Usage)
 	}
 	w.text("service_tier", r.ServiceTier)
 	w.shut('}')

@@ -122,8 +122,8 @@ func move(from, to *int64, n int64) {
 	*from, *to = *from-n, *to+n
 }
 
-// appendUsage writes usage as OpenAI has it. Audio and images are left out where there are none, as elsewhere.
-func appendUsage(dst []byte, u chat.Usage) []byte {
+// AppendUsage writes usage as OpenAI has it. Audio and images are left out where there are none, as elsewhere.
+func AppendUsage(dst []byte, u chat.Usage) []byte {
 	n := func(key string, n int64) {
 		dst = strconv.AppendInt(append(dst, key...), n, 10)
 	}
