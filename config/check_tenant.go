@@ -11,6 +11,7 @@ import (
 type tenantChecker struct {
 	src    *source
 	tenant *Tenant
+	stored string // the id of one that is for the store; "": it is of a file
 }
 
 func (c *tenantChecker) fail(path, hint, format string, args ...any) {
@@ -21,6 +22,7 @@ func (c *tenantChecker) fail(path, hint, format string, args ...any) {
 
 func (c *tenantChecker) all() {
 	c.id()
+	c.foreign()
 	c.keys()
 	c.patterns("models.allow", c.tenant.Models.Allow)
 	c.patterns("models.deny", c.tenant.Models.Deny)
@@ -36,8 +38,23 @@ func (c *tenantChecker) id() {
 	switch {
 	case id == Deny:
 		c.fail("id", "", "the id %q is taken: tenants.anonymous has a meaning for it", Deny)
-	case id != "" && id != stem:
+	case c.stored != "" && id != c.stored:
+		c.fail("id", "leave it out", "the id %q is not that of the tenant, %q", id, c.stored)
+	case c.stored == "" && id != "" && id != stem:
 		c.fail("id", "rename one of them", "the id %q is not the file's name, %q", id, stem)
+	}
+}
+
+// foreign refuses what a tenant of the store cannot have.
+func (c *tenantChecker) foreign() {
+	if c.stored == "" {
+		return
+	}
+	if c.src.has("keys") {
+		c.fail("keys", "take them out, and make keys with sluice keys create", "keys have no place here: the store has them apart")
+	}
+	if c.src.has("credentials") {
+		c.fail("credentials", "make the tenant a file", "credentials have no place here: the store keeps no providers' keys")
 	}
 }
 

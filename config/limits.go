@@ -98,9 +98,12 @@ func (c *tenantChecker) budget(at string, b *Budget) {
 	switch {
 	case err != nil:
 		c.fail(at+".of", "", "%s.of: %s", at, err)
-	case scope.Kind == tenant.OfModel && (scope.Name == tenant.Each || !printable(scope.Name)):
-		c.fail(at+".of", "name one model", "%s.of: %q is not one model", at, b.Of)
-	case scope.Kind == tenant.OfKey && scope.Name != tenant.Each && !slices.ContainsFunc(c.tenant.Keys, func(k TenantKey) bool { return k.Name == scope.Name }):
+	case scope.Kind == tenant.OfModel && scope.Name == tenant.Each:
+		c.fail(at+".of", "write tenant, for all models together, or a budget of model:NAME for each one; model:gpt-* is for all of those together",
+			"%s.of: no budget is for each model by itself", at)
+	case scope.Kind == tenant.OfModel && !printable(scope.Name):
+		c.fail(at+".of", nameHint, "%s.of: %q is not the name of a model, or a pattern", at, b.Of)
+	case c.stored == "" && scope.Kind == tenant.OfKey && scope.Name != tenant.Each && !slices.ContainsFunc(c.tenant.Keys, func(k TenantKey) bool { return k.Name == scope.Name }):
 		c.fail(at+".of", "", "%s.of: the tenant has no key %q", at, scope.Name)
 	}
 	for i, share := range b.WarnAt {

@@ -41,7 +41,7 @@ func TestLimits(t *testing.T) {
 		t/acme.yaml:3:56: budgets[1].usd is missing`)
 	f("models: {deny: [big]}\nbudgets: [{usd: 1, per: day, of: 'key:b'}, {usd: 1, per: day, of: each_model}, {usd: 1, per: day, warn_at: [80%, 50%, 0]}, {usd: 1, per: day, downgrade: big}]\n", `
 		t/acme.yaml:4:34: budgets[0].of: the tenant has no key "b"
-		t/acme.yaml:4:67: budgets[1].of: "each_model" is not one model; name one model
+		t/acme.yaml:4:67: budgets[1].of: no budget is for each model by itself; write tenant, for all models together, or a budget of model:NAME for each one; model:gpt-* is for all of those together
 		t/acme.yaml:4:114: budgets[2].warn_at[1]: 50% is not more than what is before it; write rising shares, such as [50%, 80%]
 		t/acme.yaml:4:119: budgets[2].warn_at[2]: 0% is not more than what is before it; write rising shares, such as [50%, 80%]
 		t/acme.yaml:4:154: budgets[3].downgrade has no effect without warn_at; add warn_at: its last share is where the downgrade begins`)

@@ -7,20 +7,21 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// ParseTenant reads a tenant that is not from a file but was given to the admin API: what a tenant file would hold, as JSON, which
-// is YAML, too. Version and id need not be there. References to the environment and to files are refused: whoever may make
-// tenants must not be able to read the gateway's secrets. The error is of type Problems, with places in the text.
-func ParseTenant(id string, text []byte) (*Tenant, error) {
+// ParseTenant reads a tenant for the store: what a tenant file would hold, as YAML or JSON, but for keys and credentials, which the
+// store has apart or not at all. Version and id need not be there. References to the environment and to files are refused: whoever
+// may make tenants must not be able to read the gateway's secrets. The error is of type Problems, with places in the text, which
+// they call file.
+func ParseTenant(id, file string, text []byte) (*Tenant, error) {
 	tenant := &Tenant{Version: 1, ID: id, File: "store"}
 	tenant.SetDefaults()
 	refs := newReferences(".", newDisk(stamps{}), false)
 	refs.refused = true
-	src := newSource(id+".yaml", text, refs)
+	src := newSource(file, text, refs)
 	if src.parse() {
 		give(src.root, "version", "1")
 		give(src.root, "id", id)
 		newDecoder(src, shapes{}).value(src.root, reflect.ValueOf(tenant).Elem(), "", nil)
-		(&tenantChecker{src, tenant}).all()
+		(&tenantChecker{src, tenant, id}).all()
 	}
 	problems, _ := src.finish()
 	if len(problems) > 0 {

@@ -111,7 +111,7 @@ func (t *tenantSet) decode(f *tenantFile) (*source, *Tenant) {
 		if src.foreign(tenant.Version) {
 			tenant = nil
 		} else {
-			(&tenantChecker{src, tenant}).all()
+			(&tenantChecker{src, tenant, ""}).all()
 		}
 	}
 	f.used, f.files = refs.used, refs.files

@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -73,7 +74,7 @@ func TestWholeTenants(t *testing.T) {
 	}
 	after, err := o.store.Tenant(t.Context(), "acme")
 	o.must(err)
-	if string(after.Spec) != string(before.Spec) || after.Revision != before.Revision {
+	if !bytes.Equal(after.Spec, before.Spec) || after.Revision != before.Revision {
 		t.Errorf("%s", after.Spec)
 	}
 	f := func(disabled bool, method, path, body string) {

@@ -137,7 +137,7 @@ func (a *App) check(t store.Tenant) error {
 	if err := desk.Check(t); err != nil {
 		return err
 	}
-	wanted, err := config.ParseTenant(string(t.ID), t.Spec)
+	wanted, err := config.ParseTenant(string(t.ID), string(t.ID)+".yaml", t.Spec)
 	if err != nil || wanted.JWT == nil || a.made.claims(t.ID, wanted.JWT) {
 		return err
 	}

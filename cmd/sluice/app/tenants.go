@@ -145,7 +145,7 @@ func less(good *config.Tenant, now *store.Tenant) *config.Tenant {
 
 // parse makes of what the store holds what a file would.
 func parse(t *store.Tenant) (*config.Tenant, error) {
-	c, err := config.ParseTenant(string(t.ID), t.Spec)
+	c, err := config.ParseTenant(string(t.ID), string(t.ID)+".yaml", t.Spec)
 	if err != nil {
 		return nil, err
 	}

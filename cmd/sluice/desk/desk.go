@@ -95,7 +95,7 @@ func FromYAML(text []byte) ([]byte, error) {
 
 // Check says what is wrong with a tenant of the store, by the rules of files.
 func Check(t store.Tenant) error {
-	if _, err := config.ParseTenant(string(t.ID), t.Spec); err != nil {
+	if _, err := config.ParseTenant(string(t.ID), string(t.ID)+".yaml", t.Spec); err != nil {
 		return err
 	}
 	for i := range t.Keys {

@@ -51,7 +51,7 @@ budgets: [{usd: 0.5, per: day, warn_at: [50%, 0.8]}]
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := config.ParseTenant("made", []byte(`{}`))
+	made, err := config.ParseTenant("made", "made.yaml", []byte(`{}`))
 	if err != nil {
 		t.Fatal(err)
 	}
