@@ -39,6 +39,7 @@ type Attempt struct {
 	ID        ledger.ID  // of its row; zero if nobody watches
 	Prompt    int64      // tokens of the prompt, by an estimate
 	Said      int64      // tokens of the answer that have passed so far, by an estimate
+	Noted     int64      // of them, those that outlast the process; set by ledger
 	MaxTokens int64      // what the answer is limited to; 0: as the caller asked
 	Reserved  int64      // picodollars that were reserved for it
 	Capped    bool       // no more than that is charged

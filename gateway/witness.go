@@ -38,6 +38,39 @@ type Replay struct {
 // Watch adds a witness. There is room for two without an allocation.
 func (x *Exchange) Watch(w Witness) { x.witnesses = append(x.witnesses, w) }
 
+// Listener hears how a reply comes: whoever keeps count beyond the life of the process.
+type Listener interface {
+	// Heard hears that the reply's next event was given to whoever pulls it, on their goroutine: [Attempt.Said] of the last
+	// attempt has grown.
+	Heard(x *Exchange)
+}
+
+// Listen has somebody hear of each event of the reply, which there is. There is room for one without an allocation.
+func (x *Exchange) Listen(l Listener) {
+	h := &x.heard
+	if h.Stream != nil {
+		h = new(heard)
+	}
+	*h = heard{x.Reply.Stream, x, l}
+	x.Reply.Stream = h
+}
+
+// heard is a stream that somebody listens to.
+type heard struct {
+	Stream
+	x *Exchange
+	l Listener
+}
+
+// Next implements Stream.
+func (h *heard) Next() (Event, error) {
+	ev, err := h.Stream.Next()
+	if err == nil {
+		h.l.Heard(h.x)
+	}
+	return ev, err
+}
+
 // Begin asks the witnesses whether an attempt may be sent, and tells them of it. If not, what was taken for the attempt is given
 // back, and it is as if it had not been. For forward, directly before the attempt is sent.
 func (x *Exchange) Begin(a *Attempt) error {

@@ -24,10 +24,10 @@ func TestAllocations(t *testing.T) {
 	if n := testing.AllocsPerRun(200, func() {
 		r.ID[15]++
 		end.ID = r.ID
-		if err := j.Intend(&r); err != nil {
+		if err := j.Intend(&r, each); err != nil {
 			t.Fatal(err)
 		}
-		j.Renew(r.ID, 7)
+		j.Said(r.ID, 7)
 		j.Seal(&end)
 	}); n != 0 {
 		t.Errorf("%v allocations for an attempt", n)
@@ -47,8 +47,8 @@ func BenchmarkAttempt(b *testing.B) {
 			for b.Loop() {
 				r.ID = ledger.NewID(r.At)
 				end.ID = r.ID
-				err := j.Intend(&r)
-				for ; errors.Is(err, ledger.ErrFull); err = j.Intend(&r) { // the disk is another matter
+				err := j.Intend(&r, each)
+				for ; errors.Is(err, ledger.ErrFull); err = j.Intend(&r, each) { // the disk is another matter
 					b.StopTimer()
 					flush(b, j, nowhere{})
 					b.StartTimer()
@@ -64,6 +64,25 @@ func BenchmarkAttempt(b *testing.B) {
 	f("mapped, not synced", ledger.SyncOff, true)
 	f("written", ledger.Sync(5*time.Millisecond), false)
 	f("always", ledger.SyncAlways, true)
+}
+
+// BenchmarkSaid is what one note of a stream costs, among others that are open.
+func BenchmarkSaid(b *testing.B) {
+	o := ledger.Defaults()
+	o.Node = "n1"
+	j, _ := open(b, b.TempDir(), o)
+	ids := make([]ledger.ID, 1000)
+	for i := range ids {
+		r := row()
+		if err := j.Intend(&r, each); err != nil {
+			b.Fatal(err)
+		}
+		ids[i] = r.ID
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		j.Said(ids[i%len(ids)], int64(i))
+	}
 }
 
 func BenchmarkRow(b *testing.B) {

@@ -75,10 +75,16 @@ func (r *Row) Append(b []byte) []byte {
 
 // Decode reads what Append wrote; what a later version wrote behind it is left out. The error is [ErrFormat].
 func (r *Row) Decode(b []byte) error {
+	_, err := r.decode(b)
+	return err
+}
+
+// decode says as well what stands behind the row.
+func (r *Row) decode(b []byte) (rest string, err error) {
 	*r = Row{}
 	d := decoder{b: b}
 	if d.byte() != rowVersion {
-		return ErrFormat
+		return "", ErrFormat
 	}
 	*r = Row{Kind: Kind(d.byte()), Outcome: Outcome(d.byte()), Attempt: d.byte()}
 	r.Flags = Flags(binary.LittleEndian.Uint16(d.take(2)))
@@ -104,9 +110,9 @@ func (r *Row) Decode(b []byte) error {
 	r.Usage.Tier = d.text(boundWord)
 	if d.bad {
 		*r = Row{}
-		return ErrFormat
+		return "", ErrFormat
 	}
-	return nil
+	return d.rest, nil
 }
 
 // append writes the price at the end of b.

@@ -26,7 +26,7 @@ func TestDiskFull(t *testing.T) {
 	dir, m := t.TempDir(), &memory{}
 	j, _ := open(t, dir, small())
 	begun := row()
-	if err := j.Intend(&begun); err != nil { // it makes a spare segment
+	if err := j.Intend(&begun, each); err != nil { // it makes a spare segment
 		t.Fatal(err)
 	}
 	all := []ledger.Row{pass(t, j)}
@@ -34,7 +34,7 @@ func TestDiskFull(t *testing.T) {
 	err := error(nil)
 	for err == nil {
 		r := row()
-		if err = j.Intend(&r); err == nil {
+		if err = j.Intend(&r, each); err == nil {
 			r = done(r)
 			j.Seal(&r)
 			all = append(all, r)
@@ -52,19 +52,19 @@ func TestDiskFull(t *testing.T) {
 	left := row()
 	limit(before.Cur)
 	j, _ = open(t, dir, small())
-	if err := j.Intend(&left); err != nil {
+	if err := j.Intend(&left, each); err != nil {
 		t.Fatal(err)
 	}
 	shut(t, j)
 	limit(64 << 10) // it is full from the beginning
 	j, r := open(t, dir, small())
 	next := row()
-	if err := j.Intend(&next); !errors.Is(err, ledger.ErrFull) || r.Unknown != 1 || !j.Standing().Full {
+	if err := j.Intend(&next, each); !errors.Is(err, ledger.ErrFull) || r.Unknown != 1 || !j.Standing().Full {
 		t.Errorf("%v, %+v, %+v", err, r, j.Standing())
 	}
 	flush(t, j, m)
 	limit(before.Cur)
-	for err := j.Intend(&next); err != nil; err = j.Intend(&next) { // it notices within a second
+	for err := j.Intend(&next, each); err != nil; err = j.Intend(&next, each) { // it notices within a second
 		if !errors.Is(err, ledger.ErrFull) {
 			t.Fatal(err)
 		}
@@ -82,7 +82,7 @@ func TestDiskFails(t *testing.T) {
 	o.Sync = ledger.SyncOff
 	j, _ := open(t, dir, o)
 	r := row()
-	if err := j.Intend(&r); err != nil {
+	if err := j.Intend(&r, each); err != nil {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "*.wal"))
@@ -95,14 +95,14 @@ func TestDiskFails(t *testing.T) {
 		}
 	}
 	next := row()
-	if err := j.Intend(&next); err == nil || errors.Is(err, ledger.ErrFull) {
+	if err := j.Intend(&next, each); err == nil || errors.Is(err, ledger.ErrFull) {
 		t.Error(err)
 	}
 	r = done(r)
 	if j.Seal(&r) {
 		t.Error("a row is said to be written")
 	}
-	j.Renew(r.ID, 1)
+	j.Said(r.ID, 1)
 	if err := j.Flush(t.Context(), &memory{}); err == nil {
 		t.Error("nothing is read, and nobody complains")
 	}

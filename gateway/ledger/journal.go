@@ -109,10 +109,11 @@ type place struct {
 	at int64
 }
 
-// Intend writes down that an attempt is about to be made, and sets room aside for its seal. An error prevents the attempt:
-// [ErrFull] if there is no room, [ErrClosed], [ErrNobody], or what the disk says. With [SyncAlways] it returns when the intent is durable.
-// The row's Node is the journal's.
-func (j *Journal) Intend(r *Row) error {
+// Intend writes down that an attempt is about to be made, and sets room aside for its seal. If nothing more is heard of it, the row
+// holds as it is, with what each token adds that [Journal.Said] has told of. An error prevents the attempt: [ErrFull] if there is
+// no room, [ErrClosed], [ErrNobody], or what the disk says. With [SyncAlways] it returns when the intent is durable. The row's Node
+// is the journal's.
+func (j *Journal) Intend(r *Row, each Each) error {
 	if r.Tenant == "" {
 		return ErrNobody
 	}
@@ -121,7 +122,9 @@ func (j *Journal) Intend(r *Row) error {
 	if err := j.await(mostRecord, 1); err != nil {
 		return err
 	}
-	at := j.appendRow(intentRecord, r)
+	r.Node = j.o.Node
+	j.buf = each.append(r.Append(j.buf[:0]))
+	at := j.append(intentRecord, j.buf)
 	if j.failed != nil {
 		return j.failed
 	}
@@ -138,16 +141,16 @@ func (j *Journal) Intend(r *Row) error {
 	return nil
 }
 
-// Renew notes what is reserved by now for an attempt that was intended, in picodollars. If nothing more is heard of it, that
-// is what is charged.
-func (j *Journal) Renew(id ID, reserved int64) {
+// Said notes how many tokens of the answer to an attempt that was intended have passed by now. It is one word that is stored, so
+// a stream may tell of itself every now and then.
+func (j *Journal) Said(id ID, tokens int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	p, is := j.open[id]
 	if !is || j.closed || j.failed != nil {
 		return
 	}
-	if j.fail(p.in.raise(p.at, reserved)); j.failed == nil {
+	if j.fail(p.in.note(p.at, tokens)); j.failed == nil {
 		j.touched()
 	}
 }
@@ -164,7 +167,7 @@ func (j *Journal) seal(r *Row) bool {
 	if _, is := j.open[r.ID]; !is || j.closed {
 		return false
 	}
-	if j.appendRow(sealRecord, r); j.failed != nil {
+	if j.appendSeal(r); j.failed != nil {
 		return false // the intent remains, for the next process
 	}
 	j.close(r.ID)
@@ -198,7 +201,7 @@ func (j *Journal) Put(r *Row) error {
 	if err := j.await(mostRecord, 0); err != nil {
 		return err
 	}
-	if j.appendRow(sealRecord, r); j.failed != nil {
+	if j.appendSeal(r); j.failed != nil {
 		return j.failed
 	}
 	j.count()
@@ -311,13 +314,14 @@ func (j *Journal) Close() error {
 	return errors.Join(append(errs, j.lock.Close())...)
 }
 
-// appendRow writes a row that there is room for, and says where. If it fails, failed is set.
-func (j *Journal) appendRow(kind byte, r *Row) place {
+// appendSeal writes a row as it will be for ever. There is room for it.
+func (j *Journal) appendSeal(r *Row) {
 	r.Node = j.o.Node
 	j.buf = r.Append(j.buf[:0])
-	return j.append(kind, j.buf)
+	j.append(sealRecord, j.buf)
 }
 
+// append writes a record that there is room for, and says where. If it fails, failed is set.
 func (j *Journal) append(kind byte, payload []byte) place {
 	n := recordLength(len(payload))
 	if (j.active == nil || j.active.free() < n) && !j.begin() {

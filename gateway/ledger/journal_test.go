@@ -103,13 +103,17 @@ func (m *memory) count() int {
 	return len(m.rows)
 }
 
-// row is an attempt as it is intended: with the charge that holds if nothing more is heard of it.
+// each is what each token of the tests' answers adds.
+var each = ledger.Each{Cost: 20, Charge: 30}
+
+// row is an attempt as it is intended: with what holds if nothing more is heard of it.
 func row() ledger.Row {
 	at := time.Now().UTC().Truncate(0)
 	return ledger.Row{
 		ID: ledger.NewID(at), At: at, Tenant: "acme", Key: "ci", User: "u-17", Request: "req_01J9ZQ4YB7Q2V6K3", Endpoint: "chat.completions",
 		Dialect: "openai", Asked: "gpt-4.1", Model: "gpt-4.1", Provider: "openai", Account: "main", Target: "gpt-4.1-2025-04-14",
 		Attempt: 1, Flags: ledger.Stream, Price: 7, Reserved: 5_000, Charge: 1_000,
+		Usage: chat.Usage{Input: 50, Provenance: chat.Aborted}, Cost: catalog.Cost{Picodollars: 900, Known: true},
 	}
 }
 
@@ -126,7 +130,7 @@ func done(r ledger.Row) ledger.Row {
 func pass(t testing.TB, j *ledger.Journal) ledger.Row {
 	t.Helper()
 	r := row()
-	if err := j.Intend(&r); err != nil {
+	if err := j.Intend(&r, each); err != nil {
 		t.Fatal(err)
 	}
 	r = done(r)
@@ -176,7 +180,7 @@ func TestJournal(t *testing.T) {
 		}
 		one, two, refused, cached := pass(t, j), row(), row(), row()
 		for _, r := range []*ledger.Row{&two, &refused} {
-			if err := j.Intend(r); err != nil {
+			if err := j.Intend(r, each); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -198,14 +202,14 @@ func TestJournal(t *testing.T) {
 		if s := j.Standing(); s.Open != 0 || s.Waiting != 0 {
 			t.Errorf("%+v", s)
 		}
-		if err := errors.Join(j.Intend(&ledger.Row{}), j.Put(&ledger.Row{})); !errors.Is(err, ledger.ErrNobody) {
+		if err := errors.Join(j.Intend(&ledger.Row{}, each), j.Put(&ledger.Row{})); !errors.Is(err, ledger.ErrNobody) {
 			t.Error(err)
 		}
 		shut(t, j)
 		if n := segments(t, dir); n != 0 {
 			t.Errorf("%d segments remain", n)
 		}
-		if err := j.Intend(&two); !errors.Is(err, ledger.ErrClosed) {
+		if err := j.Intend(&two, each); !errors.Is(err, ledger.ErrClosed) {
 			t.Error(err)
 		}
 		j.Seal(&two)
@@ -220,22 +224,24 @@ func TestRecovery(t *testing.T) {
 	forms(t, func(t *testing.T, o ledger.Options) {
 		dir, m := t.TempDir(), &memory{}
 		j, _ := open(t, dir, o)
-		one, unknown, renewed := pass(t, j), row(), row()
-		for _, r := range []*ledger.Row{&unknown, &renewed} {
-			if err := j.Intend(r); err != nil {
+		one, unknown, began, unpriced := pass(t, j), row(), row(), row()
+		unpriced.Cost = catalog.Cost{Why: catalog.NoPrice}
+		for _, r := range []*ledger.Row{&unknown, &began, &unpriced} {
+			if err := j.Intend(r, each); err != nil {
 				t.Fatal(err)
 			}
 		}
-		j.Renew(renewed.ID, 9_000)
-		j.Renew(renewed.ID, 20_000)
-		j.Renew(one.ID, 20_000)
+		j.Said(began.ID, 9)
+		j.Said(began.ID, 21)
+		j.Said(unpriced.ID, 2)
+		j.Said(one.ID, 20_000)
 		shut(t, j)
 		j.Seal(&unknown)
 
 		for range 2 { // the second finds what the first has written
 			var r ledger.Recovery
 			j, r = open(t, dir, o)
-			if r.Rows != 3 || j.Standing().Open != 0 || j.Standing().Waiting != 3 {
+			if r.Rows != 4 || j.Standing().Open != 0 || j.Standing().Waiting != 4 {
 				t.Errorf("%+v, %+v", r, j.Standing())
 			}
 			shut(t, j)
@@ -243,12 +249,9 @@ func TestRecovery(t *testing.T) {
 		j, _ = open(t, dir, o)
 		pass := pass(t, j)
 		flush(t, j, m)
-		const step = 1 << 15
-		renewed.Reserved, renewed.Charge = step, step // in steps, but never less
-		for _, r := range []*ledger.Row{&unknown, &renewed} {
-			r.Cost.Why = catalog.NoUsage
-		}
-		expect(t, m, one, unknown, renewed, pass)
+		began.Usage.Output, began.Cost.Picodollars, began.Charge = 21, 900+21*20, 1_000+21*30
+		unpriced.Usage.Output, unpriced.Charge = 2, 1_060
+		expect(t, m, one, unknown, began, unpriced, pass)
 	})
 }
 
@@ -290,18 +293,18 @@ func TestSegments(t *testing.T) {
 		long := make([]ledger.Row, 50)
 		for i := range long {
 			long[i] = row()
-			if err := j.Intend(&long[i]); err != nil {
+			if err := j.Intend(&long[i], each); err != nil {
 				t.Fatal(err)
 			}
 		}
-		j.Renew(long[7].ID, 1<<40)
-		const each = 3000
+		j.Said(long[7].ID, 1<<20)
+		const passes = 3000
 		var full atomic.Int64
 		for range 4 {
 			all.Go(func() {
-				for range each {
+				for range passes {
 					r := row()
-					for err := j.Intend(&r); err != nil; err = j.Intend(&r) {
+					for err := j.Intend(&r, each); err != nil; err = j.Intend(&r, each) {
 						if full.Add(1); !errors.Is(err, ledger.ErrFull) {
 							t.Error(err)
 							return
@@ -317,7 +320,7 @@ func TestSegments(t *testing.T) {
 		}
 		all.Wait()
 		flush(t, j, m)
-		if n := m.count(); n != 4*each || segments(t, dir) > 4 || full.Load() > each {
+		if n := m.count(); n != 4*passes || segments(t, dir) > 4 || full.Load() > passes {
 			t.Errorf("%d rows, %d segments, %d times full", n, segments(t, dir), full.Load())
 		}
 		for i := range long[8:] {
@@ -333,7 +336,7 @@ func TestSegments(t *testing.T) {
 			t.Errorf("%d attempts are unknown", r.Unknown)
 		}
 		flush(t, j, m)
-		if n := m.count(); n != 4*each+50 || m.rows[long[7].ID].Charge != 1<<40 || m.rows[long[6].ID].Charge != 1_000 {
+		if n := m.count(); n != 4*passes+50 || m.rows[long[7].ID].Charge != 1_000+30<<20 || m.rows[long[6].ID].Charge != 1_000 {
 			t.Errorf("%d rows, %+v", n, m.rows[long[7].ID])
 		}
 	})
@@ -349,7 +352,7 @@ func TestFull(t *testing.T) {
 		err := error(nil)
 		for n := 0; err == nil; n++ {
 			r := row()
-			if err = j.Intend(&r); err != nil {
+			if err = j.Intend(&r, each); err != nil {
 				break
 			}
 			if n%10 == 0 {
@@ -364,7 +367,7 @@ func TestFull(t *testing.T) {
 			t.Errorf("%v after %d rows and %d open in %d segments: %+v", err, len(all), len(begun), segments(t, dir), j.Standing())
 		}
 		for _, r := range begun {
-			j.Renew(r.ID, 77)
+			j.Said(r.ID, 77)
 			r = done(r)
 			r.Request = strings.Repeat("x", 64) // longer than they were
 			j.Seal(&r)
@@ -392,14 +395,14 @@ func TestCarryWhenFull(t *testing.T) {
 	long := make([]ledger.Row, 300)
 	for i := range long {
 		long[i] = row()
-		if err := j.Intend(&long[i]); err != nil {
+		if err := j.Intend(&long[i], each); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 3 {
 		for {
 			r := row()
-			if err := j.Intend(&r); err != nil {
+			if err := j.Intend(&r, each); err != nil {
 				break
 			}
 			r = done(r)

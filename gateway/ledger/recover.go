@@ -11,9 +11,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-
-	"github.com/sluice-ai/sluice/gateway/catalog"
-	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
 // Recovery is what an earlier process left in a journal.
@@ -23,9 +20,9 @@ type Recovery struct {
 }
 
 // Open takes a journal's directory, which is made if there is none, for this process. Attempts whose end an earlier one did not
-// see become rows with the outcome [Unknown], whose charge is that of their intent, or what was renewed. They are written
-// before Open returns, unless there is no room on the disk: then no attempt can be made before they are. It returns
-// [ErrLocked] if another process has the journal.
+// see become rows with the outcome [Unknown]: as they were intended, with what had been said by then. They are written before Open
+// returns, unless there is no room on the disk: then no attempt can be made before they are. It returns [ErrLocked] if another
+// process has the journal.
 func Open(dir string, o Options) (_ *Journal, r Recovery, err error) {
 	if o.Segment < 1<<20 || o.MaxSize < 3*o.Segment {
 		return nil, r, errors.New("ledger: a segment has 1 MiB at least, and a journal three of them")
@@ -185,8 +182,7 @@ func (j *Journal) sealLeft() error {
 }
 
 // row is what is written of an attempt of which nothing is known but its intent.
-func (p place) row() (Row, error) {
-	var r Row
+func (p place) row() (r Row, err error) {
 	head, err := p.in.read(p.at, p.at+recordHead)
 	if err != nil {
 		return r, err
@@ -196,13 +192,12 @@ func (p place) row() (Row, error) {
 	if err != nil {
 		return r, err
 	}
-	if err := r.Decode(b[recordHead:]); err != nil {
+	rest, err := r.decode(b[recordHead:])
+	if err != nil {
 		return r, err
 	}
-	r.Outcome, r.Usage, r.Cost = Unknown, chat.Usage{}, catalog.Cost{Why: catalog.NoUsage}
-	if renewed := amount(binary.LittleEndian.Uint64(b[8:])); renewed > 0 {
-		r.Reserved, r.Charge = renewed, renewed
-	}
+	r.Outcome = Unknown
+	eachOf(rest).add(&r, tokens(binary.LittleEndian.Uint64(b[8:])))
 	return r, nil
 }
 

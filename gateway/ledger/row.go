@@ -43,7 +43,7 @@ type Row struct {
 	Usage    chat.Usage   // its Tier: 24
 	Price    uint64       // version of the prices that Cost is worked out with, see [Price]; 0: none
 	Cost     catalog.Cost // what the provider takes from the operator
-	Reserved int64        // picodollars that were reserved for it; 0: nothing
+	Reserved int64        // picodollars that were reserved for it, of one that is Unknown at its beginning; 0: nothing
 	Charge   int64        // picodollars that the tenant pays; never negative
 	Saved    int64        // picodollars that an answer from the cache would have cost; 0 if that is not known
 }
@@ -74,7 +74,7 @@ type Outcome uint8
 
 // Outcomes. The numbers are in journals and stores: they do not change.
 const (
-	Unknown  Outcome = iota // the gateway died before it knew
+	Unknown  Outcome = iota // the gateway died before it knew: what is in the row is an estimate
 	Complete                // all of the answer came
 	Refused                 // the provider answered with a status below 500 that is an error
 	Failed                  // it answered with 500 or above, with an error inside a 200, or with what is no answer

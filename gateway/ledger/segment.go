@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"iter"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -21,7 +22,7 @@ import (
 //
 //	0  uint32  length of the payload, and the kind in the highest byte; 0: there is no record (yet)
 //	4  uint32  CRC-32C of the payload, begun with the segment's key, the record's offset and the word before
-//	8  uint64  of an intent: what is reserved for it by now, see [raised]
+//	8  uint64  of an intent: how much of the answer has passed, see [noted]
 //	16 payload
 //
 // In memory that is mapped, the first word is stored last, in one go: a process that is killed has written a record or has
@@ -33,13 +34,13 @@ const (
 	recordAlign   = 64
 	recordHead    = 16
 	mostPayload   = 9 + 1 + boundID + 1 + boundModel + MostRates // of a price, the longest
-	// mostRecord is the room that a row takes at most.
-	mostRecord = (recordHead + MostRow + recordAlign - 1) / recordAlign * recordAlign
+	// mostRecord is the room that a row takes at most, also as an intent.
+	mostRecord = (recordHead + MostRow + mostEach + recordAlign - 1) / recordAlign * recordAlign
 )
 
 // Kinds of record.
 const (
-	intentRecord byte = 1 + iota // a row, as it is before the attempt
+	intentRecord byte = 1 + iota // a row, as it is before the attempt, and an Each
 	sealRecord                   // the row as it is after it
 	voidRecord                   // an id: the attempt was not made
 	priceRecord
@@ -216,9 +217,9 @@ func faulted(before bool, err *error) {
 	}
 }
 
-// raise notes in an intent what is reserved for it by now.
-func (s *segment) raise(at, reserved int64) (err error) {
-	word := raised(reserved)
+// note notes in an intent how many tokens of the answer have passed.
+func (s *segment) note(at, said int64) (err error) {
+	word := noted(said)
 	s.dirty.add(at, at+recordHead)
 	if s.mem == nil {
 		_, err := s.file.WriteAt(binary.LittleEndian.AppendUint64(nil, word), at+8)
@@ -229,24 +230,22 @@ func (s *segment) raise(at, reserved int64) (err error) {
 	return nil
 }
 
-// raised puts an amount and its check into one word, so that it is written in one go. The amount is rounded up to a
-// multiple of 32,768 picodollars, which are nobody's loss.
-func raised(picodollars int64) uint64 {
-	const step = 1 << 15
-	n := (uint64(max(picodollars, 0)) + step - 1) / step
-	return n<<16 | check(n)
+// noted puts a number of tokens and its check into one word, so that it is written in one go.
+func noted(tokens int64) uint64 {
+	n := uint64(min(max(tokens, 0), math.MaxUint32))
+	return n<<32 | check(n)
 }
 
-// amount is what raised made a word of; 0 if the word is another.
-func amount(word uint64) int64 {
-	n := word >> 16
-	if n >= 1<<48 || word&0xffff != check(n) {
+// tokens is what noted made a word of; 0 if the word is another.
+func tokens(word uint64) int64 {
+	n := word >> 32
+	if word&math.MaxUint32 != check(n) {
 		return 0
 	}
-	return int64(min(n<<15, 1<<63-1))
+	return int64(n)
 }
 
-func check(n uint64) uint64 { return (n * 0x9e3779b97f4a7c15) >> 48 }
+func check(n uint64) uint64 { return (n * 0x9e3779b97f4a7c15) >> 32 }
 
 // read is the part of the segment between two offsets. Mapped, it is the segment's own memory.
 func (s *segment) read(from, to int64) ([]byte, error) {

@@ -275,8 +275,8 @@ func (j *Journal) carryOne(s *segment, id ID) (err error) {
 	if j.failed != nil {
 		return j.failed
 	}
-	if renewed := amount(binary.LittleEndian.Uint64(b[8:])); renewed > 0 {
-		if j.fail(to.in.raise(to.at, renewed)); j.failed != nil {
+	if said := tokens(binary.LittleEndian.Uint64(b[8:])); said > 0 {
+		if j.fail(to.in.note(to.at, said)); j.failed != nil {
 			return j.failed
 		}
 	}

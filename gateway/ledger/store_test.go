@@ -39,7 +39,7 @@ func TestStoreTwice(t *testing.T) {
 		want += pass(t, j).Charge
 	}
 	left := row()
-	if err := j.Intend(&left); err != nil {
+	if err := j.Intend(&left, each); err != nil {
 		t.Fatal(err)
 	}
 	if err := j.Flush(t.Context(), &doubtful{Store: s}); err == nil {

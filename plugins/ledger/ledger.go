@@ -78,7 +78,9 @@ func (p *Plugin) Wrap(next gateway.Handler) gateway.Handler {
 		if err := next.Serve(x); err != nil {
 			return err
 		}
-		w.renews(x)
+		if x.Reply.Kind == gateway.Events && !x.Request.Endpoint.Free {
+			x.Listen(w)
+		}
 		return nil
 	})
 }

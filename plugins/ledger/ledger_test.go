@@ -237,39 +237,47 @@ func (r *rig) anew() {
 	r.t.Cleanup(r.host.Close)
 }
 
-// 21: what is charged for an attempt of which nothing was heard any more is what was reserved, but no more than a prompt and the
-// beginning of an answer; or what was renewed by then.
+// 21: what holds for an attempt of which nothing was heard any more: its prompt and what had passed of its answer, in steps, and
+// all that was reserved for it if no more than that can be charged.
 func TestCrash(t *testing.T) {
-	f := func(name string, q reserving, renew int64, tell func(r *rig), want string) {
+	f := func(name string, q reserving, events int, tell func(r *rig), want string, before ...act) {
 		t.Helper()
 		r := newRig(t)
 		r.request.Body = askStream
+		r.before = func(x *gateway.Exchange) { x.Watch(&q) }
 		if tell != nil {
 			tell(r)
 		}
-		r.before = func(x *gateway.Exchange) { x.Watch(&q) }
-		crash := stream{events: 3, at: func(x *gateway.Exchange, a *gateway.Attempt, n int) {
-			switch n {
-			case 1:
-				a.Reserved += renew
-			case 2: // the journal is given up as it is, which is as if the process were killed
+		crash := stream{events: 99, at: func(_ *gateway.Exchange, _ *gateway.Attempt, n int) {
+			if n == events { // the journal is given up as it is, which is as if the process were killed
 				if err := r.journal.Close(); err != nil {
 					t.Error(err)
 				}
 			}
 		}}
-		r.serve(crash.act)
+		r.serve(append(before, crash.act)...)
 		r.open()
 		if got := told(r.rows()); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
-	f("nothing reserved", reserving{}, 0, nil, "1 unknown: unknown 0+0, unknown, 0")
-	f("a little", reserving{reserve: 1e6}, 0, nil, "1 unknown: unknown 0+0, unknown, 0.000001")
-	f("the worst case", reserving{reserve: 1e12, capped: true}, 0, nil, "1 unknown: unknown 0+0, unknown, 0.00532 capped") // 20 and 256 tokens
-	f("renewed", reserving{reserve: 2 << 20}, 1<<20, nil, "1 unknown: unknown 0+0, unknown, 0.000003145728")
-	f("free", reserving{reserve: 1e6}, 0, func(r *rig) { r.request.Endpoint.Free = true }, "1 unknown: unknown 0+0, unknown, 0")
-	f("no price", reserving{reserve: 1e6}, 0, func(r *rig) { r.known = nil }, "1 unknown: unknown 0+0, unknown, 0.000001")
+	f("nothing said", reserving{}, 0, nil, "1 unknown: aborted 20+0, 0.0002, 0.0002")
+	f("less than a step", reserving{}, 21, nil, "1 unknown: aborted 20+0, 0.0002, 0.0002")
+	f("a step", reserving{}, 22, nil, "1 unknown: aborted 20+66, 0.00152, 0.00152")
+	f("more", reserving{}, 65, nil, "1 unknown: aborted 20+132, 0.00284, 0.00284")
+	f("metered", reserving{reserve: 1e9}, 22, nil, "1 unknown: aborted 20+66, 0.00152, 0.00152")
+	f("strict", reserving{reserve: 1e10, capped: true}, 22, nil, "1 unknown: aborted 20+66, 0.00152, 0.01 capped")
+	f("free", reserving{reserve: 1e6}, 22, func(r *rig) { r.request.Endpoint.Free = true }, "1 unknown: unknown 0+0, 0, 0")
+	f("no price", reserving{}, 22, func(r *rig) { r.known = nil }, "1 unknown: aborted 20+66, unknown, 0")
+	f("a guess", reserving{reserve: 1e6}, 22, func(r *rig) { r.known = nil }, "1 unknown: aborted 20+66, unknown, 0.000001")
+	f("the tenant's own account", reserving{}, 22, func(r *rig) {
+		r.before = func(x *gateway.Exchange) {
+			target := x.Plan.Targets[0]
+			r.tenant.Own = map[string]*gateway.Own{target.Provider: {Via: target.Via, Health: target.Health}}
+		}
+	}, "1 unknown: aborted 20+66, 0.00152, 0 own")
+	f("the rest of another's", reserving{}, 22, func(r *rig) { r.options.Recover, r.options.Max = true, 2 },
+		"1 cut: aborted 20+2, 0.00024, 0.00024 delivered; 2 unknown: aborted 20+66, 0.00152, 0.00132 resumed", stream{events: 2, end: errCut}.act)
 }
 
 // A row says more than its money.

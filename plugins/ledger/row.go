@@ -10,10 +10,6 @@ import (
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
-// firstPiece is how many tokens of an answer are charged of which nothing was heard any more: as many as are paid for at the
-// beginning of a metered stream.
-const firstPiece = 256
-
 // describe fills what is known of an attempt when it begins.
 func describe(r *rows.Row, x *gateway.Exchange, a *gateway.Attempt) {
 	who(r, x)
@@ -46,17 +42,32 @@ func flag(is bool, f rows.Flags) rows.Flags {
 	return 0
 }
 
-// unheard is what is charged for an attempt of which nothing is heard after it began: what was reserved for it, but no more
-// than its prompt and the beginning of an answer cost.
-func unheard(x *gateway.Exchange, a *gateway.Attempt) int64 {
-	if a.Reserved <= 0 || a.Own || x.Request.Endpoint.Free {
-		return 0
+// prospect fills what holds of an attempt if nothing more is heard of it than what passes of its answer, and says what each token of
+// that adds. The estimate is what it costs as far as anybody knows, and so it is charged, but that under a strict budget all of
+// what was reserved may have been used, and that what cannot be priced is worth what somebody has reserved for it.
+func prospect(r *rows.Row, x *gateway.Exchange, a *gateway.Attempt) (each rows.Each) {
+	if x.Request.Endpoint.Free {
+		r.Cost.Known = true
+		return each
 	}
-	c := a.Known.Cost(chat.Usage{Input: a.Prompt, Output: firstPiece, Provenance: chat.Estimated}, "", a.Start.Time())
-	if !c.Known {
-		return a.Reserved
+	u := chat.Usage{Input: a.Prompt, Provenance: chat.Estimated}
+	r.Cost = a.Known.Cost(u, "", a.Start.Time())
+	r.Usage = chat.Usage{Input: a.Prompt, Provenance: chat.Aborted}
+	u.Output++
+	if more := a.Known.Cost(u, "", a.Start.Time()); more.Known && r.Cost.Known { // an embedding has no price for an answer
+		each.Cost = more.Picodollars - r.Cost.Picodollars
 	}
-	return min(a.Reserved, c.Picodollars)
+	switch {
+	case a.Own:
+	case a.Capped, !r.Cost.Known:
+		r.Charge = a.Reserved
+	default:
+		each.Charge = each.Cost
+		if r.Flags&rows.Resumed == 0 { // whose prompt was the gateway's to repeat
+			r.Charge = r.Cost.Picodollars
+		}
+	}
+	return each
 }
 
 // conclude fills how an attempt ended. err is what ended the exchange, if the attempt is its last.

@@ -16,7 +16,10 @@ type witness struct {
 	prices prices
 }
 
-var _ gateway.Witness = (*witness)(nil)
+var (
+	_ gateway.Witness  = (*witness)(nil)
+	_ gateway.Listener = (*witness)(nil)
+)
 
 // Begin implements gateway.Witness: what is not written down is not sent, unless nobody charges for it.
 func (w *witness) Begin(x *gateway.Exchange, a *gateway.Attempt) error {
@@ -26,8 +29,8 @@ func (w *witness) Begin(x *gateway.Exchange, a *gateway.Attempt) error {
 	var r rows.Row
 	describe(&r, x, a)
 	r.Price = w.version(a.Known)
-	r.Charge = unheard(x, a)
-	err := w.journal.Intend(&r)
+	each := prospect(&r, x, a)
+	err := w.journal.Intend(&r, each)
 	switch {
 	case err == nil:
 		return nil
@@ -91,35 +94,15 @@ func last(x *gateway.Exchange) *gateway.Attempt {
 	return nil
 }
 
-// renews has the journal hear of what is reserved while a stream comes, if more is reserved by and by.
-func (w *witness) renews(x *gateway.Exchange) {
-	if a := last(x); a != nil && a.Reserved > 0 && !a.Capped && x.Reply != nil && x.Reply.Kind == gateway.Events {
-		x.Reply.Stream = &renewed{Stream: x.Reply.Stream, journal: w.journal, x: x, of: a, reserved: a.Reserved}
-	}
-}
+// step is after how many tokens of an answer the journal is told again. So much of a stream may be missing in what a crash leaves.
+const step = 64
 
-// renewed is a stream for which more is reserved while it comes.
-type renewed struct {
-	gateway.Stream
-	journal  *rows.Journal
-	x        *gateway.Exchange
-	of       *gateway.Attempt
-	reserved int64
-}
-
-// Next implements gateway.Stream.
-func (r *renewed) Next() (gateway.Event, error) {
-	ev, err := r.Stream.Next()
-	a := last(r.x)
-	if a != r.of { // it goes on with another
-		r.of, r.reserved = a, a.Reserved
-		return ev, err
+// Heard implements gateway.Listener.
+func (w *witness) Heard(x *gateway.Exchange) {
+	if a := last(x); a != nil && a.Said >= a.Noted+step {
+		a.Noted = a.Said
+		w.journal.Said(a.ID, a.Said)
 	}
-	if a.Reserved > r.reserved {
-		r.reserved = a.Reserved
-		r.journal.Renew(a.ID, a.Reserved)
-	}
-	return ev, err
 }
 
 var (
