@@ -250,6 +250,9 @@ func (a *adminClient) do(ctx context.Context, e errand) (*http.Response, error) 
 	}
 	request.URL.RawQuery = e.query.Encode()
 	request.Header.Set("User-Agent", "sluice/"+buildVersion())
+	if e.method == http.MethodPut {
+		request.Header.Set("If-Match", "*") // who gives a command means whatever is there
+	}
 	if a.token != "" {
 		request.Header.Set("Authorization", "Bearer "+a.token)
 	}

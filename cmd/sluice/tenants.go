@@ -1,31 +1,31 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-ai/sluice/cmd/sluice/desk"
+	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway/admin"
 )
 
 func newTenants() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "tenants",
-		Short: "Show tenants, and add, disable or enable those of the store",
+		Short: "Show tenants, and add, change, disable or delete those of the store",
 		Example: `  sluice tenants list --config configs/sluice.yaml
   sluice tenants show acme
-  sluice tenants add acme --name "Acme Corp"`,
-	}, newTenantsList(), newTenantsShow(), newTenantsAdd(), newTenantsDisable(), newTenantsEnable())
+  sluice tenants set acme --file acme.yaml`,
+	}, newTenantsList(), newTenantsShow(), newTenantsAdd(), newTenantsSet(), newTenantsDisable(), newTenantsEnable(), newTenantsDelete())
 }
 
 func newTenantsDisable() *cobra.Command {
@@ -177,16 +177,20 @@ in it. With the output budgets or limits it shows how those stand instead: what 
 	return c
 }
 
+// specHelp says in help pages what a file may say of a tenant of the store.
+const specHelp = `
+The file, or with "-" standard input, holds what a tenant file says, in YAML or JSON, but for keys, credentials and
+references to the environment or to files. Mistakes are told with line and column (exit code 3).
+`
+
 func newTenantsAdd() *cobra.Command {
 	var f adminFlags
 	var name, file string
 	c := &cobra.Command{
 		Use:   "add TENANT",
 		Short: "Add a tenant to the store",
-		Long: `Add a tenant to the store. What a tenant file would say of it, but for keys, credentials and references to the
-environment or to files, may come from a file in YAML or JSON, or with "-" from standard input. To make a tenant of a
-file, write tenants/ID.yaml instead.
-` + whereHelp + `
+		Long: `Add a tenant to the store. To make a tenant of a file, write tenants/ID.yaml instead.
+` + specHelp + whereHelp + `
 
 It prints what tenants show prints.`,
 		Example: `  sluice tenants add acme --name "Acme Corp" --config configs/sluice.yaml
@@ -197,9 +201,12 @@ It prints what tenants show prints.`,
 	c.Flags().StringVar(&name, "name", "", "`name` for people")
 	c.Flags().StringVarP(&file, "file", "f", "", "`file` with what a tenant file says, or -")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		spec, err := readSpec(c, file)
-		if err != nil {
-			return err
+		spec := map[string]json.RawMessage{}
+		if file != "" {
+			var err error
+			if spec, err = readSpec(c, args[0], file); err != nil {
+				return err
+			}
 		}
 		spec["id"] = text(args[0])
 		if name != "" {
@@ -219,20 +226,98 @@ It prints what tenants show prints.`,
 	return c
 }
 
+func newTenantsSet() *cobra.Command {
+	var f adminFlags
+	var file string
+	c := &cobra.Command{
+		Use:   "set TENANT --file FILE",
+		Short: "Make a tenant of the store what a file says",
+		Long: `Make a tenant of the store what a file says: it is added, or all that was said of it is replaced, limits and budgets
+too. Its keys stay, and so does whether it is disabled, unless the file says it.
+` + specHelp + whereHelp + `
+
+It prints what tenants show prints.`,
+		Example: `  sluice tenants set acme --file acme.yaml --config configs/sluice.yaml
+  sluice tenants set acme --file - --admin 127.0.0.1:9090 < acme.yaml`,
+		Args: cobra.ExactArgs(1),
+	}
+	f.add(c, "json")
+	c.Flags().StringVarP(&file, "file", "f", "", "`file` with what a tenant file says, or -")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if file == "" {
+			return wrongUse("say in --file what the tenant is to be")
+		}
+		spec, err := readSpec(c, args[0], file)
+		if err != nil {
+			return err
+		}
+		spec["id"] = text(args[0])
+		api, err := f.open(c)
+		if err != nil {
+			return err
+		}
+		defer api.close()
+		t, _, err := ask[admin.Tenant](c.Context(), api, errand{http.MethodPut, "tenants/" + url.PathEscape(args[0]), nil, spec})
+		if refused, ok := errors.AsType[*refusedError](err); ok && refused.status == http.StatusNotFound {
+			t, _, err = ask[admin.Tenant](c.Context(), api, errand{http.MethodPost, "tenants", nil, spec})
+		}
+		if err != nil {
+			return err
+		}
+		return writeJSON(c.OutOrStdout(), t)
+	}
+	return c
+}
+
+func newTenantsDelete() *cobra.Command {
+	var f adminFlags
+	c := &cobra.Command{
+		Use:   "delete TENANT",
+		Short: "Delete a tenant of the store, with its keys",
+		Long: `Delete what the store has of a tenant, with its keys and refresh tokens. It cannot be undone: what it used stays
+in the ledger under its id, so the store never gives that id again. To refuse its keys for a while, disable it.
+
+Of a tenant that a file defines as well, the file's stays, and is no longer there twice. One of a file alone is
+deleted by removing the file.
+` + whereHelp,
+		Example: `  sluice tenants delete acme --config configs/sluice.yaml
+  sluice tenants delete acme --admin 127.0.0.1:9090`,
+		Args: cobra.ExactArgs(1),
+	}
+	f.add(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		api, err := f.open(c)
+		if err != nil {
+			return err
+		}
+		defer api.close()
+		path := "tenants/" + url.PathEscape(args[0])
+		t, _, err := ask[admin.Tenant](c.Context(), api, errand{http.MethodGet, path, nil, nil})
+		if err != nil {
+			return err
+		}
+		if _, _, err := ask[admin.Done](c.Context(), api, errand{http.MethodDelete, path, nil, nil}); err != nil {
+			return err
+		}
+		c.PrintErrf("The tenant %s is deleted from the store, with its keys.\n", args[0])
+		if t.Twice {
+			c.PrintErrf("The one of %s stays.\n", t.File)
+		}
+		return nil
+	}
+	return c
+}
+
 func text(s string) json.RawMessage {
 	b, _ := json.Marshal(s) // of a text: it does not fail
 	return b
 }
 
-// readSpec reads the members of a tenant from a file.
-func readSpec(c *cobra.Command, file string) (map[string]json.RawMessage, error) {
-	spec := map[string]json.RawMessage{}
-	if file == "" {
-		return spec, nil
-	}
+// readSpec reads the members of a tenant of the store from a file. The error is of type config.Problems if there are mistakes in it.
+func readSpec(c *cobra.Command, id, file string) (spec map[string]json.RawMessage, err error) {
 	var body []byte
-	var err error
 	if file == "-" {
+		file = "standard input"
 		body, err = io.ReadAll(io.LimitReader(c.InOrStdin(), 1<<20))
 	} else {
 		body, err = os.ReadFile(file) //nolint:gosec // the operator names it
@@ -240,11 +325,11 @@ func readSpec(c *cobra.Command, file string) (map[string]json.RawMessage, error)
 	if err != nil {
 		return nil, err
 	}
+	if _, err := config.ParseTenant(id, file, body); err != nil {
+		return nil, err
+	}
 	if body, err = desk.FromYAML(body); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	if err := json.NewDecoder(bytes.NewReader(body)).Decode(&spec); err != nil || spec == nil {
-		return nil, fmt.Errorf("%s does not say what a tenant file says", strings.Replace(file, "-", "standard input", 1))
-	}
-	return spec, nil
+	return spec, json.Unmarshal(body, &spec)
 }

@@ -197,7 +197,11 @@ func (c *call) rotateKey() error {
 	answer := NewKey{Key: keyOf(k), Secret: secret}
 	answer.Used = nil // the old one was
 	if end := now.Add(grace); grace > 0 && (old.Expires.IsZero() || old.Expires.After(now)) {
-		old.Name, old.Revision = tenant.Replaced(old.Name, now), 0
+		name := old.Name
+		for at := now; find(t.Keys, old.Name) != nil; at = at.Add(time.Millisecond) { // it may have been rotated just now
+			old.Name = tenant.Replaced(name, at)
+		}
+		old.Revision = 0
 		if old.Expires.IsZero() || end.Before(old.Expires) {
 			old.Expires = end
 		}

@@ -235,7 +235,7 @@ func (c *call) createTenant() error {
 	if _, gone := s.Tenant(c.ctx, id); errors.Is(gone, store.ErrNotFound) {
 		return &apiError{http.StatusConflict, "deleted", "A tenant " + strconv.Quote(string(id)) + " was deleted. What it used stays in the ledger under this id, so nobody else gets it: choose another."}
 	}
-	return &apiError{http.StatusConflict, "conflict", "There is a tenant " + strconv.Quote(string(id)) + " already: PUT changes it."}
+	return &apiError{http.StatusConflict, "conflict", "There is a tenant " + strconv.Quote(string(id)) + " already; change that one."}
 }
 
 // put checks a tenant, keeps it, and answers with it. before is the spec that it replaces.

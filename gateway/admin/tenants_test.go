@@ -8,6 +8,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway"
@@ -29,7 +30,7 @@ func TestTenants(t *testing.T) {
 	if want := `{"budgets":[{"usd":0.1,"per":"day"}],"id":"new","member_of_tomorrow":7,"name":"New","version":1}`; string(kept.Spec) != want {
 		t.Errorf("%s", kept.Spec)
 	}
-	if a := o.fails(409, "conflict", "POST", "tenants", `{"id":"new"}`); !strings.Contains(a.body, "already: PUT changes it") {
+	if a := o.fails(409, "conflict", "POST", "tenants", `{"id":"new"}`); !strings.Contains(a.body, "already; change that one") {
 		t.Errorf("%s", a.body)
 	}
 
@@ -336,6 +337,18 @@ func TestKeys(t *testing.T) {
 	if slow.log.FilterMessageSnippet("not yet in effect").Len() != 2 {
 		t.Errorf("%v", slow.log.All())
 	}
+}
+
+// A key that is rotated twice within a moment leaves two that still work.
+func TestRotationsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := open(t)
+		o.ask(200, "POST", "tenants/acme/keys/ci/rotate", "")
+		o.ask(200, "POST", "tenants/acme/keys/ci/rotate", "")
+		if list := data[[]admin.Key](t, o.ask(200, "GET", "tenants/acme/keys", "")); len(list) != 3 {
+			t.Errorf("%+v", list)
+		}
+	})
 }
 
 // Disabling a tenant leaves everything else as it is.
