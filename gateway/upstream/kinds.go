@@ -24,8 +24,8 @@ type Kind struct {
 	Common  chat.Target
 	Quirks  Quirks
 	Prefill Prefill
-	// MidSystem is how the names of the models begin that take a system message in the middle of a conversation. For others it
-	// moves to the front; what OpenAI's dialect is spoken with gets it where it is.
+	// MidSystem is how the names of Claude's models begin that take a system message in the middle of a conversation. For
+	// others it moves to the front; who else takes none there says Common.SystemFirst.
 	MidSystem []string
 }
 
@@ -88,6 +88,7 @@ func (k *Kind) describe(t *chat.Target) {
 	t.TopK = t.TopK || c.TopK
 	t.JoinText = t.JoinText || c.JoinText
 	t.NoDeveloper = t.NoDeveloper || c.NoDeveloper
+	t.SystemFirst = t.SystemFirst || c.SystemFirst
 	t.NoThoughts = t.NoThoughts || c.NoThoughts
 	t.NoCustomTools = t.NoCustomTools || c.NoCustomTools
 	t.NoAllowedTools = t.NoAllowedTools || c.NoAllowedTools
@@ -128,6 +129,9 @@ var newLimit = [2]string{"max_completion_tokens", "max_tokens"}
 // kinds is the table. Its sources are the providers' own documents and SDKs, as of November 2026. What a provider has is
 // what it documents under OpenAI's or Anthropic's paths and in their shapes; what it refuses stands in the issues named. Responses are left out where they
 // keep nothing (Groq, OpenRouter, Ollama): translated, they can be continued.
+//
+// SystemFirst is where templates of models decide what a conversation may be: those of Qwen and Mistral refuse a second system
+// message, which every request of Codex and Claude Code has (litellm#39282, vllm#41114, ollama#17774, spring-ai#2380).
 var kinds = []Kind{
 	{
 		Name: "openai", Auth: bearer, Speaks: chatCompletions,
@@ -169,7 +173,7 @@ var kinds = []Kind{
 		// their own.
 		Name: "mistral", Auth: bearer, Speaks: chatCompletions,
 		Native: slices.Concat([]string{"chat.completions", "embeddings", "moderations", "audio.transcriptions"}, documents),
-		Common: chat.Target{NoDeveloper: true, NoThoughts: true, NoCustomTools: true, NoAllowedTools: true},
+		Common: chat.Target{NoDeveloper: true, SystemFirst: true, NoThoughts: true, NoCustomTools: true, NoAllowedTools: true},
 		Quirks: Quirks{
 			Rename: [][2]string{newLimit, {"seed", "random_seed"}, {"dimensions", "output_dimension"}},
 			Refused: []string{
@@ -213,13 +217,13 @@ var kinds = []Kind{
 	},
 	{ // docs.together.ai/docs/inference/openai-compatibility; together-python, chat_completions.py; openai-dotnet#267: eos
 		Name: "together", Auth: bearer, Speaks: chatCompletions, Native: slices.Concat(textual, pictures[:1], speech),
-		Common: chat.Target{Signer: chat.Nobody, TopK: true, NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true},
+		Common: chat.Target{Signer: chat.Nobody, TopK: true, NoDeveloper: true, SystemFirst: true, NoCustomTools: true, NoAllowedTools: true},
 		Quirks: Quirks{Rename: [][2]string{newLimit}, Repair: true},
 	},
 	{ // docs.fireworks.ai/tools-sdks: openai-compatibility, anthropic-compatibility, and the guide to Responses
 		Name: "fireworks", Auth: bearer, Speaks: chatCompletions,
 		Native: slices.Concat(textual, []string{"responses.create", "responses.retrieve", "responses.delete", "messages"}),
-		Common: chat.Target{Signer: chat.Nobody, TopK: true, NoCustomTools: true, NoAllowedTools: true},
+		Common: chat.Target{Signer: chat.Nobody, TopK: true, SystemFirst: true, NoCustomTools: true, NoAllowedTools: true},
 		Quirks: Quirks{Rename: [][2]string{newLimit}},
 	},
 	{ // docs.cohere.com/docs/compatibility-api; that it takes no stream_options: strandsagents.com, "Cohere"
@@ -231,7 +235,7 @@ var kinds = []Kind{
 		// ollama/ollama openai/openai.go: there is max_tokens only, each part of a content becomes a message, and roles are
 		// the template's. Newer ones have Messages too: who wants that names it in "endpoints".
 		Name: "ollama", Auth: bearer, Speaks: chatCompletions, Native: textual,
-		Common:  chat.Target{Signer: chat.Nobody, JoinText: true, NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true},
+		Common:  chat.Target{Signer: chat.Nobody, JoinText: true, NoDeveloper: true, SystemFirst: true, NoCustomTools: true, NoAllowedTools: true},
 		Quirks:  Quirks{Rename: [][2]string{newLimit}},
 		Prefill: PrefillPlain,
 	},
@@ -242,14 +246,14 @@ var kinds = []Kind{
 		Native: slices.Concat(textual, []string{
 			"responses.create", "responses.retrieve", "responses.cancel", "audio.transcriptions", "audio.translations",
 		}),
-		Common:  chat.Target{Signer: chat.Nobody, TopK: true, NoDeveloper: true, NoCustomTools: true, NoAllowedTools: true},
+		Common:  chat.Target{Signer: chat.Nobody, TopK: true, NoDeveloper: true, SystemFirst: true, NoCustomTools: true, NoAllowedTools: true},
 		Prefill: PrefillFinal,
 	},
 	{Name: "tei", Auth: bearer, Native: []string{"embeddings"}}, // text-embeddings-inference, router/src/http/server.rs
 	{ // nobody knows which
 		Name: "openai-compatible", Auth: bearer, Speaks: chatCompletions,
 		Native: slices.Concat(textual, []string{"moderations"}, pictures, speech, documents, batches),
-		Common: chat.Target{NoCustomTools: true, NoAllowedTools: true},
+		Common: chat.Target{SystemFirst: true, NoCustomTools: true, NoAllowedTools: true},
 		Quirks: Quirks{Repair: true},
 	},
 }

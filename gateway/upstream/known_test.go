@@ -195,3 +195,27 @@ func TestMidSystem(t *testing.T) {
 	check("claude-haiku-4-5", false)
 	check("m", false)
 }
+
+// Who runs templates of models gets all instructions in one message in front; others where they stand.
+func TestSystemFirst(t *testing.T) {
+	f := newFake(t, nil, say(whole("200 OK", answer)))
+	check := func(kind string, first bool) {
+		t.Helper()
+		f.forget()
+		const ask = `{"model":"m","max_tokens":9,"system":"a","messages":[{"role":"user","content":"hi"},{"role":"system","content":"b"}]}`
+		p := speaker(t, f, kind, false)
+		if r := pull(at(t, "messages", ask, "", ""), &gateway.Target{Provider: "fake", Model: "m", Via: p.WithKey("k")}); r.err != nil {
+			t.Fatal(r.err)
+		}
+		const apart = `{"role":"user","content":"hi"},{"role":"system","content":"b"}]`
+		if body := f.seen()[0].body; strings.Contains(body, apart) == first || first && strings.Count(body, `"system"`) != 1 {
+			t.Errorf("%s: %s", kind, body)
+		}
+	}
+	for _, kind := range []string{"openai", "azure", "gemini", "groq", "deepseek", "xai", "cohere"} {
+		check(kind, false)
+	}
+	for _, kind := range []string{"mistral", "together", "ollama", "vllm", "openai-compatible"} {
+		check(kind, true)
+	}
+}

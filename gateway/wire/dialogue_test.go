@@ -156,6 +156,7 @@ var options = map[string]func(t *chat.Target, value string){
 	"topk":       func(t *chat.Target, _ string) { t.TopK = true },
 	"jointext":   func(t *chat.Target, _ string) { t.JoinText = true },
 	"nodev":      func(t *chat.Target, _ string) { t.NoDeveloper = true },
+	"sysfirst":   func(t *chat.Target, _ string) { t.SystemFirst = true },
 	"nothoughts": func(t *chat.Target, _ string) { t.NoThoughts = true },
 	"nocustom":   func(t *chat.Target, _ string) { t.NoCustomTools = true },
 	"noallowed":  func(t *chat.Target, _ string) { t.NoAllowedTools = true },

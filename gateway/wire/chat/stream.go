@@ -148,6 +148,7 @@ type Target struct {
 	TopK           bool   // takes top_k, which OpenAI refuses
 	JoinText       bool   // contents of several texts must be one string
 	NoDeveloper    bool   // does not know the role developer: system instead
+	SystemFirst    bool   // refuses instructions behind anything else: all of them are one system message in front
 	NoThoughts     bool   // refuses the reasoning of earlier turns
 	NoCustomTools  bool   // knows functions only: custom tools become some, see WithoutCustom
 	NoAllowedTools bool   // tool_choice cannot allow some of the tools: the others are not offered

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -11,10 +12,13 @@ import (
 // come with the next one, or with one of their own behind the results.
 func (w *requestWriter) messages() {
 	w.list("messages")
+	if w.t.SystemFirst {
+		w.instructions()
+	}
 	for i := range w.q.Messages {
 		m := &w.q.Messages[i]
-		if len(m.Parts) > 0 && w.silent(m) {
-			continue // which is refused by some
+		if len(m.Parts) > 0 && w.silent(m) || w.t.SystemFirst && instructs(m) {
+			continue // some refuse what says nothing; what instructs stands in front
 		}
 		switch m.Role {
 		case chat.RoleTool:
@@ -31,6 +35,25 @@ func (w *requestWriter) messages() {
 		w.refuse("messages", "says nothing that this provider can read")
 	}
 	w.shut(']')
+}
+
+// instructs says whether a message holds instructions.
+func instructs(m *chat.Message) bool {
+	return m.Role == chat.RoleSystem || m.Role == chat.RoleDeveloper
+}
+
+// instructions writes all that there are as one message.
+func (w *requestWriter) instructions() {
+	all := chat.Message{Role: chat.RoleSystem}
+	for i := range w.q.Messages {
+		if m := &w.q.Messages[i]; instructs(m) && !w.silent(m) {
+			all.Name = cmp.Or(all.Name, m.Name)
+			all.Parts = append(all.Parts, m.Parts...)
+		}
+	}
+	if len(all.Parts) > 0 {
+		w.turn(elsewhere, &all)
+	}
 }
 
 // silent says whether nothing would be left of a message for the target. The result of a call is never left out.
