@@ -317,7 +317,8 @@ func (st *stream) mended() bool {
 }
 
 // errorBody is an error reply in the shape that the dialect's clients look for, {"error":{…}}: that of one who imitates
-// OpenAI's (Gemini's list, xAI's text, Mistral's object), put into it. What has that shape, or says nothing, is as it was.
+// OpenAI's (Gemini's list, xAI's text, Mistral's object), put into it, and so is one with bytes that are no UTF-8. What has that
+// shape, or says nothing, is as it was.
 func (st *stream) errorBody(data []byte) []byte {
 	d := st.r.dialect
 	if !st.r.native || d != wire.OpenAI && d != wire.Responses {

@@ -143,7 +143,9 @@ func (d *decoder) start(dst []chat.Piece, v []byte) []chat.Piece {
 		}
 		d.call = chat.ToolCall{}
 		d.call.ID, _ = peek.String(id)
-		d.call.ID = plainID(d.call.ID)
+		if d.call.ID = plainID(d.call.ID); d.call.ID == "" {
+			d.call.ID = d.head.CallID(d.calls)
+		}
 		d.call.Name, _ = peek.String(name)
 		d.calls++
 		return append(dst, chat.Piece{Kind: chat.PieceCall, Index: d.calls - 1, Call: &d.call})

@@ -107,6 +107,7 @@ func DecodeReply(body []byte) (*chat.Reply, error) {
 	if c.Finish = finishOf(reason); reason == stopRefusal {
 		refuse(&c.Message, details)
 	}
+	r.NameCalls()
 	return r, nil
 }
 

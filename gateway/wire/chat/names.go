@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -19,7 +20,7 @@ func Shorten(q *Request, ids int) *Request {
 		if ids == 0 || len(id) <= ids {
 			return id
 		}
-		return MadeID(id)
+		return madeID(id)
 	}
 	s := revised(q, func(t Tool) (Tool, bool) {
 		long := t.Kind != Hosted && len(t.Name) > MaxToolName
@@ -59,9 +60,31 @@ func shortName(name string) string {
 	return strings.ToValidUTF8(name[:MaxToolName-digits-1], "") + "_" + hash(name)[:digits]
 }
 
-// MadeID is an id of a call that is made of a text which tells it from all others: always the same, and of 31 bytes. OpenAI
+// CallID is for the n-th call of a reply to which its provider gives no id, as some who imitate others do. Callers tell the
+// calls of a whole conversation apart by it, so it is made of what tells replies apart.
+func (h *Head) CallID(n int) string {
+	return madeID(h.ID + "_" + strconv.FormatInt(h.Created, 10) + "_" + strconv.Itoa(n))
+}
+
+// NameCalls gives ids to those of a reply's calls that have none, see CallID.
+func (r *Reply) NameCalls() {
+	for i := range r.Choices {
+		n := 0
+		parts := r.Choices[i].Message.Parts
+		for k := range parts {
+			if c := parts[k].Call; c != nil {
+				if c.ID == "" {
+					c.ID = r.CallID(n)
+				}
+				n++
+			}
+		}
+	}
+}
+
+// madeID is an id of a call that is made of a text which tells it from all others: always the same, and of 31 bytes. OpenAI
 // has refused more than 40.
-func MadeID(of string) string { return "call_" + hash(of) }
+func madeID(of string) string { return "call_" + hash(of) }
 
 // hash is 128 bits of a text's SHA-256, in 26 digits and small letters.
 func hash(text string) string {

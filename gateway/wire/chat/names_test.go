@@ -37,7 +37,7 @@ func TestShorten(t *testing.T) {
 	if c.Name != short || m.Name != short || s.Choice.Only[1] != short || s.Choice.Only[0] != "f" || s.Messages[1].Parts[0].Text != "x" {
 		t.Errorf("call %+v, result %+v, choice %+v", c, m, s.Choice)
 	}
-	if c.ID != m.CallID || len(c.ID) != 31 || c.ID != chat.MadeID(call.ID) {
+	if c.ID != m.CallID || len(c.ID) != 31 || c.ID != chat.Shorten(q, 40).Messages[1].Calls()[0].ID {
 		t.Errorf("call %q, result %q", c.ID, m.CallID)
 	}
 	if q.Tools[0].Name != longName || *q.Messages[1].Parts[1].Call != call || q.Messages[2].CallID != call.ID || q.Choice.Only[1] != longName {

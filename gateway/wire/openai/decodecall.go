@@ -67,7 +67,7 @@ func (d *decoder) called(a *answer, f *callFragment) {
 		c.told, c.place = true, a.told
 		a.told++
 		if !c.given {
-			c.id = madeID(&d.head, n)
+			c.id = d.head.CallID(n)
 		}
 		name, _ := peek.String(f.name)
 		d.calls = append(d.calls, chat.ToolCall{ID: c.id, Kind: f.kind, Name: name})

@@ -3,7 +3,6 @@ package openai
 import (
 	"bytes"
 	"errors"
-	"strconv"
 
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
@@ -42,7 +41,7 @@ func DecodeReply(body []byte) (*chat.Reply, error) {
 	var failed error
 	peek.Elements(m.choices, func(val []byte) bool {
 		c := chat.Choice{Index: len(r.Choices)}
-		failed = readChoice(val, &c, &r.Head)
+		failed = readChoice(val, &c)
 		r.Choices = append(r.Choices, c)
 		return failed == nil
 	})
@@ -52,6 +51,7 @@ func DecodeReply(body []byte) (*chat.Reply, error) {
 	case len(r.Choices) == 0:
 		return nil, ErrMalformed
 	}
+	r.NameCalls()
 	if p := lastText(r.Choices[0].Message.Parts); p != nil && len(p.Citations) == 0 {
 		p.Citations = cited
 	}
@@ -90,9 +90,9 @@ func lastText(parts []chat.Part) *chat.Part {
 	return nil
 }
 
-// readChoice reads one of choices. What the reply is called is for calls that have no id.
-func readChoice(v []byte, c *chat.Choice, reply *chat.Head) error {
-	d := answerReader{reply: reply}
+// readChoice reads one of choices.
+func readChoice(v []byte, c *chat.Choice) error {
+	var d answerReader
 	var message, reason, logprobs []byte
 	peek.Each(v, func(key, val []byte) bool {
 		switch string(key) {
@@ -180,7 +180,6 @@ func finishReason(reason []byte, called bool) (chat.FinishReason, *chat.Error) {
 
 // answerReader gathers the members of an assistant's message as providers write it.
 type answerReader struct {
-	reply                    *chat.Head
 	content, blocks, details []chat.Part
 	calls, images            []chat.Part
 	reasoning, refusal       string
@@ -212,7 +211,7 @@ func (d *answerReader) member(key, v []byte) bool {
 		})
 	case "function_call": // deprecated
 		d.malformed = d.malformed || !shape.Maybe(v, "{")
-		p := chat.Part{Kind: chat.PartCall, Call: &chat.ToolCall{ID: madeID(d.reply, 0)}}
+		p := chat.Part{Kind: chat.PartCall, Call: new(chat.ToolCall)}
 		if called(v, p.Call); p.Call.Name != "" {
 			d.calls = append(d.calls, p)
 		}
@@ -291,13 +290,9 @@ func (d *answerReader) call(v []byte) {
 		}
 		return true
 	})
-	if p.Call.Name == "" {
-		return
+	if p.Call.Name != "" {
+		d.calls = append(d.calls, p)
 	}
-	if p.Call.ID == "" {
-		p.Call.ID = madeID(d.reply, len(d.calls))
-	}
-	d.calls = append(d.calls, p)
 }
 
 // called reads arguments as text, also where they are an object (Mistral).
@@ -315,12 +310,6 @@ func called(v []byte, c *chat.ToolCall) {
 		}
 		return true
 	})
-}
-
-// madeID is for the n-th call of a reply to which its provider gives no id, as some who imitate OpenAI do. Callers tell the calls
-// of a whole conversation apart by it, so it is made of what tells replies apart.
-func madeID(reply *chat.Head, n int) string {
-	return chat.MadeID(reply.ID + "_" + strconv.FormatInt(reply.Created, 10) + "_" + strconv.Itoa(n))
 }
 
 func citations(v []byte) []chat.Citation {

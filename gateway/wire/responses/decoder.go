@@ -284,7 +284,11 @@ func (d *decoder) added(dst []chat.Piece, e *event) []chat.Piece {
 func (d *decoder) called(dst []chat.Piece, it *progress, c *chat.ToolCall) []chat.Piece {
 	it.call = d.calls
 	d.calls++
-	return append(dst, chat.Piece{Kind: chat.PieceCall, Index: it.call, Call: &chat.ToolCall{ID: c.ID, Kind: c.Kind, Name: c.Name}})
+	begun := chat.ToolCall{ID: c.ID, Kind: c.Kind, Name: c.Name}
+	if begun.ID == "" {
+		begun.ID = d.head.CallID(it.call)
+	}
+	return append(dst, chat.Piece{Kind: chat.PieceCall, Index: it.call, Call: &begun})
 }
 
 // done ends an item. What was not said in pieces is said now, and so are signatures.

@@ -117,6 +117,7 @@ func DecodeReply(body []byte) (*chat.Reply, error) {
 		return nil, ErrMalformed
 	}
 	r.Choices = []chat.Choice{{Message: m, Finish: a.finish(calls)}}
+	r.NameCalls()
 	return r, nil
 }
 
