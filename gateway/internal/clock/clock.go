@@ -1,4 +1,4 @@
-// Package clock is the monotonic clock of the hot path.
+// Package clock is the monotonic clock of the hot path, and what the time of day is by it.
 package clock
 
 import (
@@ -17,12 +17,7 @@ var epoch = time.Now()
 func Now() Instant { return nonzero(time.Since(epoch)) }
 
 // At turns a time into an Instant; 0 for the zero time.
-func At(t time.Time) Instant {
-	if t.IsZero() {
-		return 0
-	}
-	return nonzero(t.Sub(epoch))
-}
+func At(t time.Time) Instant { return system.At(t) }
 
 func nonzero(d time.Duration) Instant {
 	if d == 0 {
@@ -32,12 +27,7 @@ func nonzero(d time.Duration) Instant {
 }
 
 // Time is the moment as wall clock time with a monotonic reading; the zero time for 0.
-func (i Instant) Time() time.Time {
-	if i == 0 {
-		return time.Time{}
-	}
-	return epoch.Add(time.Duration(i))
-}
+func (i Instant) Time() time.Time { return system.Time(i) }
 
 // Add is the moment d later.
 func (i Instant) Add(d time.Duration) Instant { return i + Instant(d) }
