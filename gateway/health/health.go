@@ -97,6 +97,8 @@ type Outcome struct {
 	Whole bool
 	// Cheap says that it is of a probe that did not ask what callers ask, see [Target.Probed].
 	Cheap bool
+	// Unreachable says that nothing was heard of the provider, which may be the fault of the node that asked. Of probes only.
+	Unreachable bool
 }
 
 // Settings say when a target counts as ill. Zero means the default of a field.

@@ -35,7 +35,9 @@ func (t *Target) Probed(now clock.Instant, o Outcome) {
 	}
 	switch o.Verdict {
 	case OK:
-		t.probeSucceeded(now, o)
+		if t.machine.failed == 0 || began >= t.machine.failed { // what was so before is no news: another node may have asked
+			t.probeSucceeded(now, o)
+		}
 	case Failed:
 		if !o.Cheap || t.current() <= Suspect && !t.succeeds(now) {
 			t.probeFailed(now, o)

@@ -43,6 +43,19 @@ func TestProbesAndRequestsAgree(t *testing.T) {
 	p.is(health.Open)
 }
 
+// Of what another node has found out one may hear late: that it was well before it failed says nothing.
+func TestASuccessFromBeforeIsNoNews(t *testing.T) {
+	p := start(t, health.Settings{})
+	before := p.now
+	p.pass(time.Second)
+	p.try(4, health.Failed)
+	p.is(health.Suspect)
+	p.Probed(p.now, health.Outcome{Verdict: health.OK, Began: before, First: time.Second})
+	p.is(health.Suspect)
+	p.try(1, health.Failed)
+	p.is(health.Open)
+}
+
 func TestACheapProbeTakesBackItsOwnFailuresOnly(t *testing.T) {
 	p := start(t, health.Settings{})
 	p.probe(health.Failed, 0)

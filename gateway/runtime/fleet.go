@@ -18,14 +18,14 @@ type Fleet interface {
 	Lease(ctx context.Context, name string, d time.Duration) (bool, error)
 	// Note leaves something for the others to read.
 	Note(ctx context.Context, name, text string, keep time.Duration) error
-	// Read is what was left; "" if there is nothing.
-	Read(ctx context.Context, name string) (string, error)
+	// Read is what was left, and for how long it stays; "" if there is nothing.
+	Read(ctx context.Context, name string) (text string, left time.Duration, err error)
 }
 
 // finding is what a probe has found out, and what nodes tell each other of it.
 type finding struct {
-	ID      string    // of the probe
-	At      time.Time // when it began, by the clock of the node that asked
+	ID      string        // of the probe
+	Took    time.Duration // from its beginning until it was told
 	Outcome health.Outcome
 	All     bool // it is the same for all targets of the key, whatever their models
 }
@@ -34,26 +34,41 @@ type finding struct {
 const look = 50 * time.Millisecond
 
 // find probes, unless another node of the fleet has just done so or is about to: then it waits for what that one finds out, and
-// false says that nothing came of it. If the fleet cannot be asked, each node probes for itself. due says that it is time for one
-// of the probes that are made all the time, and not for a trial.
+// false says that nothing came of it. If the fleet cannot be asked, each node probes for itself, and so it does if another could
+// not reach the provider: it may be alone in that. due says that it is time for one of the probes that are made all the time, and
+// not for a trial.
 func (b *prober) find(ctx context.Context, due bool) (finding, bool) {
-	fleet := b.probing.r.o.Fleet
-	if fleet == nil || fleet.Nodes() < 2 {
+	if fleet := b.probing.r.o.Fleet; fleet == nil || fleet.Nodes() < 2 {
 		return b.askNow(ctx)
 	}
-	if f, ok := b.heard(ctx); ok {
-		return f, true
-	}
-	job, hold := b.shared, b.hold()
-	if !due { // it is wanted sooner
-		job, hold = b.shared+":trial", min(b.Timeout, b.Every)
-	}
-	if mine, err := fleet.Lease(ctx, job, hold); mine || err != nil {
-		f, ok := b.askNow(ctx)
-		if ok {
+	f, mine, ok := b.share(ctx, due)
+	switch {
+	case mine:
+		if f, ok = b.askNow(ctx); ok {
 			b.tell(ctx, f)
 		}
-		return f, ok
+	case ok && f.Outcome.Unreachable:
+		return b.askNow(ctx)
+	}
+	return f, ok
+}
+
+// share is what another node has found out or is about to. It may be this one's turn.
+func (b *prober) share(ctx context.Context, due bool) (f finding, mine, ok bool) {
+	job, hold, fresh := b.shared, b.hold(), b.hold()+b.Timeout
+	if !due { // it is wanted sooner, and of what was so before the target opened nobody wants to know
+		hold = min(b.Timeout, b.Every)
+		job, fresh = b.shared+":trial", min(hold, b.open()/2)
+	}
+	f, ok, err := b.heard(ctx, fresh)
+	if ok {
+		return f, false, true
+	}
+	if err == nil {
+		mine, err = b.probing.r.o.Fleet.Lease(ctx, job, hold)
+	}
+	if mine || err != nil {
+		return f, true, false
 	}
 	limited, stop := context.WithTimeout(ctx, b.Timeout)
 	defer stop()
@@ -62,10 +77,10 @@ func (b *prober) find(ctx context.Context, due bool) (finding, bool) {
 	for {
 		select {
 		case <-limited.Done():
-			return finding{}, false
+			return f, false, false
 		case <-tick.C:
-			if f, ok := b.heard(limited); ok {
-				return f, true
+			if f, ok, _ = b.heard(limited, fresh); ok {
+				return f, false, true
 			}
 		}
 	}
@@ -74,22 +89,40 @@ func (b *prober) find(ctx context.Context, due bool) (finding, bool) {
 // hold is for how long the next probe is another's: the next node comes after nine tenths of Every at the earliest.
 func (b *prober) hold() time.Duration { return b.Every * 4 / 5 }
 
-// heard is what another node has found out lately, if this one does not know it yet. What is new is told by its ID, and what is
-// late by Redis, which forgets it, because the clocks of nodes differ.
-func (b *prober) heard(ctx context.Context) (f finding, ok bool) {
-	text, err := b.probing.r.o.Fleet.Read(ctx, b.shared)
-	if err != nil || text == "" || json.Unmarshal([]byte(text), &f) != nil || f.ID == b.known {
-		return f, false
+// open is for how long the target that opened last has been open; at least, if none is, a probe's time.
+func (b *prober) open() time.Duration {
+	now, least := clock.Now(), b.Timeout
+	for _, t := range b.targets(now) {
+		if s := t.Snapshot(now); s.State == health.Open {
+			least = min(least, now.Sub(clock.At(s.Since)))
+		}
 	}
-	b.known = f.ID
-	now := clock.Now()
-	f.Outcome.Began = max(min(clock.At(f.At), now), now.Add(-b.hold()-b.Timeout))
-	return f, true
+	return least
 }
 
-// tell leaves a note of what was found out. That it cannot be left costs the others a probe each.
+// heard is what another node has found out, with a probe that is no older than fresh, if this one does not know it yet. How old
+// it is follows from when Redis will forget it, because the clocks of nodes differ.
+func (b *prober) heard(ctx context.Context, fresh time.Duration) (f finding, ok bool, err error) {
+	text, left, err := b.probing.r.o.Fleet.Read(ctx, b.shared)
+	if err != nil || text == "" || json.Unmarshal([]byte(text), &f) != nil || f.ID == b.known {
+		return f, false, err
+	}
+	ago := max(b.hold()-left, 0)
+	if ago+f.Took > fresh {
+		return f, false, nil
+	}
+	b.known = f.ID
+	o := &f.Outcome
+	o.Began = clock.Now().Add(-ago - f.Took)
+	if o.After > 0 { // since then
+		o.After = max(o.After-ago, 1)
+	}
+	return f, true, nil
+}
+
+// tell leaves a note of what was found out. If it cannot be left, the others go without this time.
 func (b *prober) tell(ctx context.Context, f finding) {
-	f.ID, f.At = rand.Text(), f.Outcome.Began.Time()
+	f.ID, f.Took = rand.Text(), clock.Since(f.Outcome.Began)
 	b.known = f.ID
 	text, err := json.Marshal(f)
 	if err != nil {

@@ -75,7 +75,7 @@ func (p *probing) start(id health.ID, entry *provider) *prober {
 		}
 	}
 	// Nodes that are configured differently ask for themselves.
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %d", id.Provider, id.Key, b.Path, b.Model, version(&entry.config, b.secret)))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %v %d", id.Provider, id.Key, b.Path, b.Model, b.Every, version(&entry.config, b.secret)))
 	b.shared = fmt.Sprintf("probe:%x", sum[:8])
 	var ctx context.Context
 	ctx, b.stop = context.WithCancel(p.ctx)
@@ -229,8 +229,8 @@ func (b *prober) ask(ctx context.Context) (o health.Outcome, all bool) {
 	name := upstream.ProbeEndpoint(b.p.serves)
 	for _, e := range serve.Endpoints() {
 		if e.Name == name {
-			o, unreachable := upstream.Ask(ctx, &e, &gateway.Target{Provider: b.id.Provider, Key: b.id.Key, Model: b.Model, Via: b.p.key(b.secret)})
-			return o, unreachable || o.Verdict == health.Refused || o.Verdict == health.Spent
+			o := upstream.Ask(ctx, &e, &gateway.Target{Provider: b.id.Provider, Key: b.id.Key, Model: b.Model, Via: b.p.key(b.secret)})
+			return o, o.Unreachable || o.Verdict == health.Refused || o.Verdict == health.Spent
 		}
 	}
 	return health.Outcome{Reason: "the provider has no endpoint for a probe of a model; write a path"}, false

@@ -38,7 +38,8 @@ func until(t *testing.T, what string, holds func() bool) {
 type probed struct {
 	*httptest.Server
 	status atomic.Int64
-	broken atomic.Bool // whatever is no question answers 500
+	after  atomic.Pointer[string] // Retry-After
+	broken atomic.Bool            // whatever is no question answers 500
 	mu     sync.Mutex
 	asked  map[string]int // by key and path
 	body   string         // the last
@@ -67,6 +68,9 @@ func newProbed(t *testing.T) *probed {
 		}
 		if p.broken.Load() {
 			status = 500
+		}
+		if after := p.after.Load(); after != nil {
+			w.Header().Set("Retry-After", *after)
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)

@@ -32,7 +32,7 @@ func (p *Provider) Probe(ctx context.Context, path, key string) health.Outcome {
 	}
 	reply, err := client.Do(request)
 	if err != nil {
-		return health.Outcome{Verdict: health.Failed, Reason: trouble(err)}
+		return health.Outcome{Verdict: health.Failed, Reason: trouble(err), Unreachable: true}
 	}
 	defer reply.Body.Close()
 	if _, err := io.Copy(io.Discard, io.LimitReader(reply.Body, mostProbed)); err != nil {
@@ -103,14 +103,13 @@ func ProbeEndpoint(serves map[string]bool) string {
 }
 
 // Ask asks a target's model for one token, in a stream, or where e is embeddings for one of those; whatever language the provider
-// speaks, the sender translates. Unreachable says that the model had no part in a failure. It ends with ctx; its deadline
-// must be set.
-func Ask(ctx context.Context, e *gateway.Endpoint, t *gateway.Target) (o health.Outcome, unreachable bool) {
+// speaks, the sender translates. It ends with ctx; its deadline must be set.
+func Ask(ctx context.Context, e *gateway.Endpoint, t *gateway.Target) (o health.Outcome) {
 	x := &gateway.Exchange{Directory: gateway.NewDirectory(gateway.Entries{}), Caller: gateway.Caller{Tenant: &gateway.Tenant{ID: "probe"}}}
 	x.Init("probe", e, noHeader{}, question(e, t.Model))
 	defer context.AfterFunc(ctx, func() { x.Cancel(context.Cause(ctx)) })()
 	if err := x.Request.Open(); err != nil {
-		return health.Outcome{Reason: err.Error()}, false
+		return health.Outcome{Reason: err.Error()}
 	}
 	a := x.Attempting(t)
 	a.Tells(t.Health)
@@ -134,10 +133,10 @@ func Ask(ctx context.Context, e *gateway.Endpoint, t *gateway.Target) (o health.
 	if errors.Is(err, io.EOF) {
 		err = nil
 	} else {
-		o, _ = judgeError(err)
+		o = judgeError(err)
 	}
 	x.End(err)
-	return o, false
+	return o
 }
 
 // judge says what a status means, whichever request it answers.
@@ -159,19 +158,19 @@ func judge(status int) health.Outcome {
 }
 
 // judgeError says what it means that there was no answer, or no end of it.
-func judgeError(err error) (o health.Outcome, unreachable bool) {
+func judgeError(err error) health.Outcome {
 	var e *gateway.Error
 	switch {
 	case !errors.As(err, &e):
-		return health.Outcome{Verdict: health.Failed, Reason: trouble(err)}, false
+		return health.Outcome{Verdict: health.Failed, Reason: trouble(err)}
 	case e.Origin != gateway.OriginUpstream: // a question that the provider has no place for
-		return health.Outcome{Reason: e.Code}, false
+		return health.Outcome{Reason: e.Code}
 	}
-	o = health.Outcome{Verdict: health.Failed, Reason: e.Code, After: e.RetryAfter}
+	o := health.Outcome{Verdict: health.Failed, Reason: e.Code, After: e.RetryAfter, Unreachable: e.Code == gateway.CodeUnreachable}
 	if e.Status == http.StatusTooManyRequests {
 		o.Verdict = health.Limited
 	}
-	return o, e.Code == gateway.CodeUnreachable
+	return o
 }
 
 // trouble names a failure without the URL, which a provider's key may be in.

@@ -203,8 +203,8 @@ func TestAskJudges(t *testing.T) {
 		p := probing(t, kind, s.URL+"/v1", nil)
 		k, _ := upstream.KindOf(kind)
 		e := gatewaytest.Endpoint(upstream.ProbeEndpoint(k.Serves()), "")
-		o, unreachable := upstream.Ask(soon(t), e, &gateway.Target{Provider: "p", Key: "main", Model: "m", Via: p.WithKey("secret")})
-		if o.Verdict != want || unreachable || (o.First > 0) != (want == health.OK) || want == health.Limited && o.After != 3*time.Second {
+		o := upstream.Ask(soon(t), e, &gateway.Target{Provider: "p", Key: "main", Model: "m", Via: p.WithKey("secret")})
+		if o.Verdict != want || o.Unreachable || (o.First > 0) != (want == health.OK) || want == health.Limited && o.After != 3*time.Second {
 			t.Errorf("%s %d: %+v, want %v", kind, status, o, want)
 		}
 		if o.Verdict == health.OK && o.Whole != (kind == "tei") {
@@ -230,13 +230,13 @@ func TestAskJudges(t *testing.T) {
 	f("openai", 500, object, refused, health.Failed)
 
 	nobody := probing(t, "openai", "http://127.0.0.1:1", nil)
-	if o, unreachable := upstream.Ask(soon(t), gatewaytest.Chat(), &gateway.Target{Provider: "p", Model: "m", Via: nobody.WithKey("")}); o.Verdict != health.Failed || !unreachable {
+	if o := upstream.Ask(soon(t), gatewaytest.Chat(), &gateway.Target{Provider: "p", Model: "m", Via: nobody.WithKey("")}); o.Verdict != health.Failed || !o.Unreachable {
 		t.Errorf("nobody there: %+v", o)
 	}
 	hanging := probing(t, "openai", "http://"+newFake(t, nil, func(net.Conn, int) bool { return true }).l.Addr().String(), nil)
 	ctx, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer stop()
-	if o, unreachable := upstream.Ask(ctx, gatewaytest.Chat(), &gateway.Target{Provider: "p", Model: "m", Via: hanging.WithKey("")}); o.Verdict != health.Failed || o.Reason != "no answer in time" || unreachable {
+	if o := upstream.Ask(ctx, gatewaytest.Chat(), &gateway.Target{Provider: "p", Model: "m", Via: hanging.WithKey("")}); o.Verdict != health.Failed || o.Reason != "no answer in time" || o.Unreachable {
 		t.Errorf("a provider that does not answer: %+v", o)
 	}
 	if name := upstream.ProbeEndpoint(map[string]bool{"files.list": true}); name != "" {

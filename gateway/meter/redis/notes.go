@@ -15,16 +15,29 @@ func (p *Pool) Note(ctx context.Context, name, text string, keep time.Duration) 
 	return err
 }
 
-// Read is what a node has left under a name; "" if there is nothing.
-func (p *Pool) Read(ctx context.Context, name string) (string, error) {
+// Read is what a node has left under a name, and for how long it stays, by Redis's clock; "" if there is nothing.
+func (p *Pool) Read(ctx context.Context, name string) (text string, left time.Duration, err error) {
 	result, err := p.exec(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
 		return c.Do(ctx, c.B().Get().Key(notePrefix+name).Build())
 	})
 	if rueidis.IsRedisNil(err) {
-		return "", nil
+		return "", 0, nil
 	}
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
-	return result.ToString()
+	if text, err = result.ToString(); err != nil {
+		return "", 0, err
+	}
+	result, err = p.exec(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
+		return c.Do(ctx, c.B().Pttl().Key(notePrefix+name).Build())
+	})
+	if err != nil {
+		return "", 0, err
+	}
+	ms, err := result.AsInt64()
+	if err != nil || ms < 0 { // it has gone meanwhile
+		return "", 0, err
+	}
+	return text, time.Duration(ms) * time.Millisecond, nil
 }
