@@ -131,6 +131,11 @@ func (c *checker) server() {
 		}
 	}
 	checkOrigins("server.cors", s.CORS, c.fail)
+	c.positive("server.websocket.grace", int64(s.WebSocket.Grace))
+	c.positive("server.websocket.keep", int64(s.WebSocket.Keep))
+	if w := s.WebSocket; w.KeepAll < w.Keep {
+		c.fail("server.websocket.keep_all", "", "server.websocket.keep_all (%s) is less than server.websocket.keep (%s)", w.KeepAll, w.Keep)
+	}
 }
 
 // leastMemory is for one answer of ordinary length: none may have more than an eighth of all.

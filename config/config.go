@@ -117,6 +117,26 @@ type Server struct {
 	TLS TLS `yaml:"tls,omitempty"`
 	// CORS says which web pages may call.
 	CORS CORS `yaml:"cors,omitempty"`
+	// WebSocket bounds what is asked over WebSockets.
+	WebSocket WebSocket `yaml:"websocket"`
+}
+
+// WebSocket bounds what is asked over WebSockets, at /v1/chat/completions. Pages may open one from the gateway's own origin, and
+// from those of server.cors and of the tenant's cors. A message may be as large as max_body.
+type WebSocket struct {
+	// Enabled answers upgrades. Without it they get status 426, and clients send a POST instead.
+	Enabled bool `yaml:"enabled"`
+	// MessagesPerMinute bounds what one connection may send. 0: no limit.
+	MessagesPerMinute int `yaml:"messages_per_minute" jsonschema:"minimum=0"`
+	// MaxExchanges bounds the exchanges of one connection at a time.
+	MaxExchanges int `yaml:"max_exchanges" jsonschema:"minimum=1"`
+	// Grace is for how long an exchange goes on without its connection, and its answer is kept behind its end, for a client that
+	// comes back.
+	Grace time.Duration `yaml:"grace"`
+	// Keep bounds how much of one answer is kept for that.
+	Keep Bytes `yaml:"keep"`
+	// KeepAll bounds what is kept of all answers together.
+	KeepAll Bytes `yaml:"keep_all"`
 }
 
 // TLS names a certificate and its key. Both or neither.
@@ -343,6 +363,9 @@ func (c *Config) SetDefaults() {
 		IdleTimeout:         75 * time.Second,
 		WriteTimeout:        30 * time.Second,
 		Heartbeat:           15 * time.Second,
+		WebSocket: WebSocket{
+			Enabled: true, MessagesPerMinute: 600, MaxExchanges: 32, Grace: 2 * time.Minute, Keep: 1 << 20, KeepAll: 64 << 20,
+		},
 	}
 	c.Chain = []string{"telemetry", "ledger", "auth", "quota", "cache", "routing"}
 	c.Retries = Retries{

@@ -46,6 +46,7 @@ models: [{name: demo, targets: [{provider: a}]}]
 			Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:9090", DrainTimeout: time.Minute,
 			MaxHead: 4 << 10, MaxBody: 32 << 20, MaxForm: 512 << 20, MaxInFlightBody: 1 << 30, MaxInFlightResponse: 1 << 30,
 			ReadTimeout: 30 * time.Second, IdleTimeout: 75 * time.Second, WriteTimeout: 30 * time.Second, Heartbeat: 15 * time.Second,
+			WebSocket: config.WebSocket{Enabled: true, MessagesPerMinute: 600, MaxExchanges: 32, Grace: 2 * time.Minute, Keep: 1 << 20, KeepAll: 64 << 20},
 		},
 		Providers: []config.Provider{
 			provider(config.Provider{
@@ -102,6 +103,7 @@ server:
   max_connections_per_ip: 4
   tls: {cert: c.pem, key: k.pem}
   cors: {origins: ["*"]}
+  websocket: {enabled: false, messages_per_minute: 0, max_exchanges: 1, grace: 1s, keep: 2KiB, keep_all: 3KiB}
 providers:
   - name: a
     type: openai
@@ -184,6 +186,7 @@ cors: {origins: ["https://acme.example"]}
 			Listen: "[::1]:0", DrainDelay: 5 * time.Second, MaxHead: 64 << 10, MaxBody: 1000, MaxForm: 2000, MaxInFlightBody: 1e6, MaxInFlightResponse: 64 << 20, ReadTimeout: 90 * time.Second,
 			IdleTimeout: 2 * time.Second, WriteTimeout: 3 * time.Second, MaxConnectionsPerIP: 4,
 			TLS: config.TLS{Cert: "c.pem", Key: "k.pem"}, CORS: config.CORS{Origins: []string{"*"}},
+			WebSocket: config.WebSocket{MaxExchanges: 1, Grace: time.Second, Keep: 2 << 10, KeepAll: 3 << 10},
 		},
 		Providers: []config.Provider{
 			{
@@ -256,8 +259,8 @@ cors: {origins: ["https://acme.example"]}
 		t.Error(diff)
 	}
 	expect(t, warnings, `
-		gateway.yaml:25:24: providers[0].keys[0].key is written out; keep secrets out of files: use ${env:NAME} or ${file:/path}
-		gateway.yaml:60:10: plugin cache is not in the chain: its settings do nothing`)
+		gateway.yaml:26:24: providers[0].keys[0].key is written out; keep secrets out of files: use ${env:NAME} or ${file:/path}
+		gateway.yaml:61:10: plugin cache is not in the chain: its settings do nothing`)
 	if p := opt.Plugins["cache"].(*lax); p.Mode != "soft" || p.Opt.Size != 9 || p.Extra != nil {
 		t.Errorf("loading changed the prototype: %+v", p)
 	}

@@ -166,6 +166,11 @@ func TestServer(t *testing.T) {
 		gateway.yaml:4:24: server.read_timeout must be more than 0
 		gateway.yaml:4:41: server.idle_timeout must be more than 0
 		gateway.yaml:4:59: server.write_timeout must be more than 0`)
+	f("websocket: {grace: 0, keep: 0, max_exchanges: 0}", `
+		gateway.yaml:4:29: server.websocket.grace must be more than 0
+		gateway.yaml:4:38: server.websocket.keep must be more than 0
+		gateway.yaml:4:56: server.websocket.max_exchanges: "0" is less than 1`)
+	f("websocket: {keep_all: 1KiB}", `gateway.yaml:4:32: server.websocket.keep_all (1KiB) is less than server.websocket.keep (1MiB)`)
 	f("tls: {cert: server.pem}", `gateway.yaml:4:15: server.tls needs both cert and key`)
 	f("tls: {cert: server.pem, key: none.key}", `gateway.yaml:4:39: server.tls.key: "none.key" cannot be read: no such file or directory`)
 	f(`cors: {origins: ["*", "https://a.example", "https://a.example/", app.example]}`, `

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -25,6 +26,13 @@ func (f HandlerFunc) Serve(x *Exchange) error { return f(x) }
 // belongs to a plugin lives in it and what belongs to a generation in the handler. A plugin that implements io.Closer
 // is closed when the last generation that uses it has drained.
 type Plugin interface{ Wrap(next Handler) Handler }
+
+// Admitter is a plugin that says who asks without an exchange: for a transport that lets a caller in before it asks for anything,
+// as WebSockets do. What it then asks for is authenticated all the same.
+type Admitter interface {
+	// Admit is the caller whose credential the headers carry; client is where the connection comes from. The error is an *Error.
+	Admit(ctx context.Context, h Header, client netip.Addr, d *Directory) (Caller, error)
+}
 
 // Chain builds the handler of a generation: the first plugin sees the exchange first.
 func Chain(innermost Handler, plugins ...Plugin) Handler {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -187,10 +188,23 @@ type Generation struct {
 	closeErr error
 }
 
-var _ serve.Generation = (*Generation)(nil)
+var (
+	_ serve.Generation = (*Generation)(nil)
+	_ gateway.Admitter = (*Generation)(nil)
+)
 
 // Directory implements serve.Generation.
 func (g *Generation) Directory() *gateway.Directory { return g.directory }
+
+// Admit implements gateway.Admitter, with the plugin of the chain that does. Without one it is nobody, and the chain decides.
+func (g *Generation) Admit(ctx context.Context, h gateway.Header, client netip.Addr, d *gateway.Directory) (gateway.Caller, error) {
+	for _, p := range g.plugins {
+		if a, ok := p.Plugin.(gateway.Admitter); ok {
+			return a.Admit(ctx, h, client, d)
+		}
+	}
+	return gateway.Caller{}, nil
+}
 
 // Release implements serve.Generation.
 func (g *Generation) Release() {

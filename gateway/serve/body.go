@@ -41,8 +41,8 @@ func (k *call) load(most int64, enough func([]byte) bool) ([]byte, error) {
 	if k.c.background != nil {
 		defer k.watchAgain()
 	}
-	if !k.s.o.Guard.Allow(k.priority()) {
-		return nil, errShort
+	if err := k.s.Allow(k.Caller.Tenant); err != nil {
+		return nil, err
 	}
 	declared := k.ctx.Request.Header.ContentLength()
 	if int64(declared) > most {
@@ -83,14 +83,6 @@ func (k *call) load(most int64, enough func([]byte) bool) ([]byte, error) {
 		}
 		_ = k.c.SetReadDeadline(k.Start.Time().Add(k.s.o.ReadTimeout + time.Duration(size)*time.Second/slowest))
 	}
-}
-
-// priority is the caller's. A body is read behind auth, so it is known.
-func (k *call) priority() admission.Priority {
-	if t := k.Caller.Tenant; t != nil {
-		return t.Priority
-	}
-	return admission.Normal
 }
 
 // room makes room for more of the body, but not for more than one byte too many, which tells that it is too large.
@@ -180,16 +172,36 @@ func (k *call) lend(size int) error {
 }
 
 // Take implements gateway.Counted.
-func (k *call) Take(n int64) error {
-	if k.s.inFlight.Add(n) > k.s.o.MaxInFlight {
-		k.s.inFlight.Add(-n)
+func (k *call) Take(n int64) error { return k.s.Take(n) }
+
+// Give implements gateway.Counted.
+func (k *call) Give(n int64) { k.s.Give(n) }
+
+// Take counts n bytes among those of all requests' bodies; each needs a Give. The error, an *Error, says that there would be too
+// many: then they are not counted.
+func (s *Server) Take(n int64) error {
+	if s.inFlight.Add(n) > s.o.MaxInFlight {
+		s.inFlight.Add(-n)
 		return errBusy
 	}
 	return nil
 }
 
-// Give implements gateway.Counted.
-func (k *call) Give(n int64) { k.s.inFlight.Add(-n) }
+// Give takes back what Take has counted.
+func (s *Server) Give(n int64) { s.inFlight.Add(-n) }
+
+// Allow refuses the body of a tenant's request while memory is short; nobody's is like a tenant's of normal priority. The
+// error is an *Error.
+func (s *Server) Allow(t *gateway.Tenant) error {
+	p := admission.Normal
+	if t != nil {
+		p = t.Priority
+	}
+	if !s.o.Guard.Allow(p) {
+		return errShort
+	}
+	return nil
+}
 
 // unreadBody says whether the client may still be sending: fasthttp then closes the connection.
 func (k *call) unreadBody() bool { return hasBody(&k.ctx.Request.Header) && !k.complete }

@@ -82,6 +82,10 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	}
 	path, query := splitTarget(ctx.Request.Header.RequestURI())
 	endpoints, param := s.router.find(path)
+	if wantsSocket(ctx, path, endpoints) {
+		s.upgrade(ctx, query, endpoints)
+		return
+	}
 	endpoint := pick(endpoints, &ctx.Request.Header)
 	if endpoint == nil || endpoint.Policy == gateway.Closed {
 		s.refuse(ctx, s.noEndpoint(ctx, endpoints))
@@ -97,7 +101,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	if endpoint.Body != gateway.NoBody {
 		body = k
 	}
-	k.Init(newID(), endpoint, header{&ctx.Request.Header}, body)
+	k.Init(NewID(), endpoint, header{&ctx.Request.Header}, body)
 	k.Directory, k.Client = k.generation.Directory(), k.c.ip
 	if !ctx.Request.Header.IsHTTP11() {
 		k.Request.NoStream = errHTTP10
@@ -277,9 +281,9 @@ func (k *call) panicked(r any) error {
 	return fmt.Errorf("panic: %v", r)
 }
 
-// newID mints a request id: 96 random bits, so that it is unique among all processes. Nobody needs it to be hard to guess.
+// NewID mints a request id: 96 random bits, so that it is unique among all processes. Nobody needs it to be hard to guess.
 // It is no counter, because all cores would wait for each other's turn at it.
-func newID() string {
+func NewID() string {
 	var b [28]byte
 	copy(b[:], "req_")
 	hexDigits(b[4:12], uint64(rand.Uint32())) //nolint:gosec // see above

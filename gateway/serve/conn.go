@@ -52,6 +52,7 @@ type conn struct {
 	quit       atomic.Bool // the server drains: do not wait for another request
 	gone       atomic.Bool
 	closed     atomic.Bool
+	hands      atomic.Int32 // whose it is: ours until it becomes a WebSocket
 
 	lines  lineEnds
 	linger bool    // a refusal left the request's body unread: see close
@@ -108,6 +109,9 @@ func (c *conn) finish(err error) {
 
 // Write implements net.Conn.
 func (c *conn) Write(b []byte) (int, error) {
+	if c.hands.Load() != ours {
+		return c.TCPConn.Write(b)
+	}
 	if c.corked && c.ending == nil {
 		return c.hold(b)
 	}
@@ -213,6 +217,9 @@ func near(armed, want gateway.Instant, span time.Duration) bool {
 
 // SetReadDeadline only notes the deadline: fasthttp sets two for each request, and mostly no read follows that waits.
 func (c *conn) SetReadDeadline(t time.Time) error {
+	if c.hands.Load() != ours {
+		return c.TCPConn.SetReadDeadline(t)
+	}
 	c.wantRead.Store(int64(gateway.At(t)))
 	if c.reading.Load() {
 		return c.TCPConn.SetReadDeadline(t)
@@ -221,7 +228,12 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 }
 
 // SetWriteDeadline is fasthttp's; each write has one of its own.
-func (c *conn) SetWriteDeadline(time.Time) error { return nil }
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	if c.hands.Load() != ours {
+		return c.TCPConn.SetWriteDeadline(t)
+	}
+	return nil
+}
 
 // SetDeadline implements net.Conn.
 func (c *conn) SetDeadline(t time.Time) error {
@@ -232,6 +244,12 @@ func (c *conn) SetDeadline(t time.Time) error {
 
 // Read implements net.Conn.
 func (c *conn) Read(b []byte) (int, error) {
+	switch c.hands.Load() {
+	case handing:
+		return 0, errDrained
+	case handedOver:
+		return c.TCPConn.Read(b)
+	}
 	c.settle()
 	if c.l.encrypted {
 		return c.read(b)

@@ -105,7 +105,7 @@ func render(ctx *fasthttp.RequestCtx, id string, d *wire.Dialect, e *gateway.Err
 	if d == wire.OAuth {
 		secret(h)
 	}
-	return d.AppendError(nil, said(e, id))
+	return d.AppendError(nil, Said(e, id))
 }
 
 // challenge says how to authenticate: of a token that is no good, that it is that (RFC 6750, section 3.1), and where tokens are
@@ -129,8 +129,8 @@ func secret(h *fasthttp.ResponseHeader) {
 	h.SetCanonical(hPragma, noCache)
 }
 
-// said is what a caller is told of an error.
-func said(e *gateway.Error, id string) chat.Error {
+// Said is what a caller is told of an error.
+func Said(e *gateway.Error, id string) chat.Error {
 	return chat.Error{Message: e.Message, Type: e.Type, Param: e.Param, Code: e.Code, Status: e.Status, RequestID: id}
 }
 

@@ -75,6 +75,12 @@ type secure struct {
 // Read implements net.Conn.
 func (s secure) Read(b []byte) (int, error) {
 	c := s.c
+	switch c.hands.Load() {
+	case handing:
+		return 0, errDrained
+	case handedOver:
+		return s.Conn.Read(b)
+	}
 	at, err := c.lines.before(b, c.l.maxHead, !c.active.Load())
 	if err != nil {
 		return 0, err

@@ -60,6 +60,7 @@ type Server struct {
 	l           *listener
 	inFlight    atomic.Int64 // bytes of request bodies
 	draining    atomic.Bool
+	sockets     Sockets // nil: there are none
 	metrics     metrics
 }
 
@@ -84,6 +85,7 @@ func New(g Generations, ln net.Listener, o Options) *Server {
 		NoDefaultContentType:         true,
 		LazyRequestTime:              true,
 		ConnState:                    connState,
+		KeepHijackedConns:            true, // a WebSocket outlives the handler that begins it
 		SecureErrorLogMessage:        true,
 		Logger:                       log.New(io.Discard, "", 0),
 	}
@@ -141,6 +143,12 @@ func (s *Server) Drain(ctx context.Context) (cut int) {
 	s.draining.Store(true)
 	_ = s.l.Close()
 	s.l.each((*conn).stopIdle)
+	sockets := make(chan int, 1)
+	if s.sockets != nil {
+		go func() { sockets <- s.sockets.Drain(ctx) }()
+	} else {
+		sockets <- 0
+	}
 	for ctx.Err() == nil && !s.l.wait(10*time.Millisecond) {
 	}
 	s.l.each(func(c *conn) {
@@ -149,6 +157,7 @@ func (s *Server) Drain(ctx context.Context) (cut int) {
 			k.Cancel(gateway.ErrDrain)
 		}
 	})
+	cut += <-sockets
 	if !s.l.wait(finalGrace) {
 		s.l.each(func(c *conn) { _ = c.TCPConn.Close() })
 		s.l.wait(finalGrace)
@@ -217,7 +226,7 @@ func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 // refuse answers what never became an exchange.
 func (s *Server) refuse(ctx *fasthttp.RequestCtx, e *gateway.Error) {
 	s.metrics.refused.WithLabelValues(e.Code).Inc()
-	id := newID()
+	id := NewID()
 	if ce := s.o.Log.Check(zap.DebugLevel, "refused"); ce != nil {
 		ce.Write(zap.String("id", id), zap.Int("status", e.Status), zap.String("code", e.Code), zap.Error(e.Err))
 	}

@@ -181,23 +181,28 @@ func (k *call) appendFailure(b []byte, err error) []byte {
 	if k.Reply.Kind == gateway.Bytes {
 		return b
 	}
-	if k.Err() != nil {
-		err = k.Cause()
-	}
-	e := gateway.AsError(err)
-	var known *gateway.Error
-	if !errors.As(err, &known) && e.Status == 500 {
-		e = &gateway.Error{
-			Type: gateway.TypeServer, Code: gateway.CodeBroken,
-			Message: "The provider's stream broke off: this answer is incomplete.",
-		}
-	}
+	e := Failure(&k.Exchange, err)
 	k.delivering.Store(true)
 	failure := k.Reply.Failure
 	if failure == nil {
 		failure = k.dialect.AppendFailure
 	}
-	return failure(b, said(e, k.ID))
+	return failure(b, Said(e, k.ID))
+}
+
+// Failure is what a caller is told of the error that cut a stream short.
+func Failure(x *gateway.Exchange, err error) *gateway.Error {
+	if x.Err() != nil {
+		err = x.Cause()
+	}
+	e := gateway.AsError(err)
+	if known := (*gateway.Error)(nil); !errors.As(err, &known) && e.Status == 500 {
+		return &gateway.Error{
+			Type: gateway.TypeServer, Code: gateway.CodeBroken,
+			Message: "The provider's stream broke off: this answer is incomplete.",
+		}
+	}
+	return e
 }
 
 // beat writes a comment into a silent stream. It runs inside Next, on this goroutine and between two events.

@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"net/netip"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,7 +47,10 @@ type Plugin struct {
 	oauth *OAuth
 }
 
-var _ gateway.Plugin = (*Plugin)(nil)
+var (
+	_ gateway.Plugin   = (*Plugin)(nil)
+	_ gateway.Admitter = (*Plugin)(nil)
+)
 
 // New makes the plugin. Its settings are valid.
 func New(h gateway.Host, c Config, l Lent) (*Plugin, error) {
@@ -80,6 +84,11 @@ func New(h gateway.Host, c Config, l Lent) (*Plugin, error) {
 
 // OAuth gives and takes back tokens with the same settings, for a transport that does not go through the chain.
 func (p *Plugin) OAuth() *OAuth { return p.oauth }
+
+// Admit implements gateway.Admitter.
+func (p *Plugin) Admit(ctx context.Context, h gateway.Header, client netip.Addr, d *gateway.Directory) (gateway.Caller, error) {
+	return p.who.Authenticate(ctx, h, client, d)
+}
 
 // Wrap implements gateway.Plugin.
 func (p *Plugin) Wrap(next gateway.Handler) gateway.Handler {

@@ -23,6 +23,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/meter/redis"
 	"github.com/sluice-ai/sluice/gateway/runtime"
 	"github.com/sluice-ai/sluice/gateway/serve"
+	"github.com/sluice-ai/sluice/gateway/serve/socket"
 	"github.com/sluice-ai/sluice/plugins"
 )
 
@@ -159,6 +160,13 @@ func (a *App) listen(registry *prometheus.Registry) error {
 		}
 	}
 	a.server = serve.New(a.runtime, a.api, o) // last: it begins to watch
+	if w := s.WebSocket; w.Enabled {
+		socket.Attach(a.server, a.runtime, socket.Options{
+			MaxMessage: int64(s.MaxBody), Messages: w.MessagesPerMinute, AtOnce: w.MaxExchanges,
+			Grace: w.Grace, Keep: int64(w.Keep), KeepAll: int64(w.KeepAll), ReadTimeout: s.ReadTimeout, WriteTimeout: s.WriteTimeout,
+			Log: a.o.Log.Named("socket"), Metrics: registry,
+		})
+	}
 	return nil
 }
 
