@@ -66,6 +66,9 @@ func (c *tenantChecker) keys() {
 			continue
 		}
 		first[k.Name] = i
+		if strings.HasPrefix(k.Name, "(") {
+			c.fail(fmt.Sprintf("keys[%d].name", i), "take the parentheses out", "key %q: names in parentheses are for callers without a key", k.Name)
+		}
 		c.patterns(fmt.Sprintf("keys[%d].models", i), k.Models)
 	}
 }

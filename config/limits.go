@@ -103,7 +103,7 @@ func (c *tenantChecker) budget(at string, b *Budget) {
 			"%s.of: no budget is for each model by itself", at)
 	case scope.Kind == tenant.OfModel && !printable(scope.Name):
 		c.fail(at+".of", nameHint, "%s.of: %q is not the name of a model, or a pattern", at, b.Of)
-	case c.stored == "" && scope.Kind == tenant.OfKey && scope.Name != tenant.Each && !slices.ContainsFunc(c.tenant.Keys, func(k TenantKey) bool { return k.Name == scope.Name }):
+	case scope.Kind == tenant.OfKey && !c.hasKey(scope.Name):
 		c.fail(at+".of", "", "%s.of: the tenant has no key %q", at, scope.Name)
 	}
 	for i, share := range b.WarnAt {
@@ -117,6 +117,15 @@ func (c *tenantChecker) budget(at string, b *Budget) {
 	if d := b.Downgrade; d != "" && !allowed(&c.tenant.Models, d) {
 		c.fail(at+".downgrade", "", "%s.downgrade: the tenant may not use %q", at, d)
 	}
+}
+
+// hasKey says whether a budget of keys can be of that name. Which keys a tenant of the store has is not known here.
+func (c *tenantChecker) hasKey(name string) bool {
+	switch name {
+	case tenant.Each, tenant.Token, tenant.Anonymous:
+		return true
+	}
+	return c.stored != "" || slices.ContainsFunc(c.tenant.Keys, func(k TenantKey) bool { return k.Name == name })
 }
 
 // allowed says whether rules allow a model.

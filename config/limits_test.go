@@ -33,6 +33,8 @@ func TestLimits(t *testing.T) {
 		t/acme.yaml:3:103: limits.models[1].model is missing`)
 	f("budgets: [{usd: 250, per: month, mode: strict, warn_at: [50%, 80%], downgrade: demo}, {usd: 0.5, per: day, of: each_user}]\n", ``)
 	f("keys: [{name: a, digest: '"+digest("a")+"', models: ['gpt-*'], limits: {concurrent: 1}}]\nbudgets: [{usd: 1, per: total, of: 'key:a'}]\n", ``)
+	f("budgets: [{usd: 1, per: day, of: 'key:(token)'}, {usd: 1, per: day, of: 'key:(anonymous)'}, {usd: 1, per: day, of: each_key}]\n", ``)
+	f("keys: [{name: '(token)', digest: '"+digest("a")+"'}]\n", `t/acme.yaml:3:15: key "(token)": names in parentheses are for callers without a key; take the parentheses out`)
 	f("budgets: [{usd: 1e3, per: year, mode: hard, of: team}, {per: day}]\n", `
 		t/acme.yaml:3:17: budgets[0].usd: "1e3" is not an amount in dollars: a number such as 250 or 0.50, with 6 decimals at most, from 0 to 9000000
 		t/acme.yaml:3:27: budgets[0].per: "year" is not one of day, week, month, total

@@ -17,7 +17,7 @@ import (
 // Caller is who asks. Its zero value is nobody: every use of a missing tenant fails, none means "anyone".
 type Caller struct {
 	Tenant  *Tenant
-	Key     string        // the name of the key, never its value; "" for an anonymous caller
+	Key     string        // the name of the key, never its value; or tenant.Token, tenant.Anonymous
 	User    string        // the end user, if the credential names one; what a request says of its user is not believed
 	Allow   []Pattern     // what the credential restricts the models to, beside the tenant's own rules; empty: nothing more
 	Limits  tenant.Limits // of the credential

@@ -5,6 +5,14 @@ import (
 	"time"
 )
 
+// Names that callers without a key have in place of its name: in limits and budgets of keys, in the ledger and in logs. No key is
+// called so. All tokens of identity providers are one, because a provider names as many users as it likes: what each of them may
+// spend is no bound, unless there is one for each user.
+const (
+	Token     = "(token)"     // an identity provider's
+	Anonymous = "(anonymous)" // no credential
+)
+
 // replaced is what the name of a key that was replaced ends with: when that was, in UTC. Parsing takes fractions of a second.
 const replaced = "20060102T150405"
 

@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/gatewaytest"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 	"github.com/sluice-ai/sluice/plugins/auth"
 	"github.com/sluice-ai/sluice/plugins/auth/key"
 )
@@ -154,7 +155,7 @@ func TestAuth(t *testing.T) {
 	// Without a key.
 	for _, headers := range [][]string{nil, {"Authorization", ""}, {"Authorization", "  ", "x-api-key", ""}} {
 		c, err := ask(directory(guests), headers)
-		if err != nil || c.Tenant != guests || c.Key != "" {
+		if err != nil || c.Tenant != guests || c.Key != tenant.Anonymous {
 			t.Errorf("%q: %+v, %v", headers, c, err)
 		}
 		c, err = ask(directory(nil), headers)

@@ -11,6 +11,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 	"github.com/sluice-ai/sluice/plugins/auth/key"
 )
 
@@ -79,7 +80,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, h gateway.Header, clie
 		return gateway.Caller{}, bad
 	case k == nil:
 		if t := d.Anonymous(); t != nil {
-			return gateway.Caller{Tenant: t}, nil
+			return gateway.Caller{Tenant: t, Key: tenant.Anonymous}, nil
 		}
 		return gateway.Caller{}, errMissing
 	}

@@ -265,7 +265,7 @@ func (v *accepted) describe(claims jwt.MapClaims) (ok bool) {
 	if err != nil || exp == nil {
 		return false
 	}
-	v.until, v.caller.Expires = exp.Add(leeway), exp.Time
+	v.until, v.caller.Expires, v.caller.Key = exp.Add(leeway), exp.Time, tenant.Token
 	if names.User != "" {
 		if v.caller.User, ok = claims[names.User].(string); !ok || v.caller.User == "" || !isName(v.caller.User) {
 			return false

@@ -31,7 +31,7 @@ func TestToken(t *testing.T) {
 		t.Helper()
 		for range 2 { // the second time it is remembered
 			c := b.accepted(token)
-			if c.Tenant != want.Tenant || c.Key != "" || c.User != want.User || !slices.Equal(c.Allow, want.Allow) || c.Limits != want.Limits || !c.Expires.Equal(want.Expires) {
+			if c.Tenant != want.Tenant || c.Key != tenant.Token || c.User != want.User || !slices.Equal(c.Allow, want.Allow) || c.Limits != want.Limits || !c.Expires.Equal(want.Expires) {
 				t.Errorf("%+v", c)
 			}
 		}

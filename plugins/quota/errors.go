@@ -58,6 +58,12 @@ func refused(r *meter.Refusal) *gateway.Error {
 func of(s tenant.Scope) string {
 	switch s.Kind {
 	case tenant.OfKey:
+		switch s.Name {
+		case tenant.Token:
+			return "all tokens of your identity provider"
+		case tenant.Anonymous:
+			return "all callers without a key"
+		}
 		return "the key \"" + s.Name + "\""
 	case tenant.OfUser:
 		return "the user \"" + s.Name + "\""

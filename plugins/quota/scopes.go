@@ -63,17 +63,14 @@ func (r *record) asks(to []meter.Ask) []meter.Ask {
 			to = append(to, meter.Ask{Scope: tenant.Scope{Kind: kind, Name: name}, Limits: l})
 		}
 	}
-	ofKey, ofUser, key := t.EachKey, t.EachUser, tenant.KeyName(c.Key)
-	switch {
-	case key != "": // also of tokens that came from it, whatever user they name
-		ofKey = ofKey.Within(c.Limits)
-	case c.User != "":
+	ofKey, ofUser := t.EachKey, t.EachUser
+	if c.Key == tenant.Token && c.User != "" {
 		ofUser = ofUser.Within(c.Limits)
-	default: // a token that names nobody
-		key, ofKey = "(token)", c.Limits
+	} else { // also of tokens that came from a key, whatever user they name
+		ofKey = ofKey.Within(c.Limits)
 	}
 	add(tenant.OfTenant, "", t.Limits)
-	add(tenant.OfKey, key, ofKey)
+	add(tenant.OfKey, tenant.KeyName(c.Key), ofKey)
 	add(tenant.OfUser, c.User, ofUser)
 	if i := slices.IndexFunc(t.EachModel, func(m gateway.ModelLimits) bool { return m.Models.Match(r.model()) }); i >= 0 {
 		name := r.model()

@@ -7,12 +7,40 @@ import (
 	"testing/synctest"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/gatewaytest"
 	"github.com/sluice-ai/sluice/gateway/meter"
 	"github.com/sluice-ai/sluice/gateway/tenant"
 )
 
 // named is a request for a model.
 func named(model string) string { return strings.Replace(whole, `"m"`, `"`+model+`"`, 1) }
+
+// Callers without a key count together as one, in limits and in budgets, whatever users an identity provider names.
+func TestWithoutAKey(t *testing.T) {
+	eachKey := []tenant.Budget{{Scope: tenant.Scope{Kind: tenant.OfKey, Name: tenant.Each}, Per: tenant.Day, Mode: tenant.Strict, Amount: tenant.USD(price(100, 200))}}
+	f := func(t *testing.T, who *gateway.Tenant, refusal string) {
+		s := newSite(t, who, nil, map[string]gateway.Sender{"m": &model{says: 100, prompt: 5}})
+		g := func(key string, allowed int, users ...string) {
+			t.Helper()
+			for i, user := range users {
+				x := s.ask(whole, key, user)
+				a := gatewaytest.Serve(x, s.handler)
+				e := a.Error()
+				if i < allowed && e != nil || i >= allowed && (e == nil || e.Code != refusal) {
+					t.Errorf("%d of %s %q: %v", i, key, user, e)
+				} else if e != nil && key == tenant.Token && !strings.Contains(e.Message, "all tokens of your identity provider") {
+					t.Error(e.Message)
+				}
+			}
+		}
+		g("a", 2, "", "", "", "")
+		g(tenant.Token, 2, "ann", "", "bob", "ann", "zoe", "")
+		g(tenant.Anonymous, 2, "", "", "")
+		g("b", 2, "", "", "")
+	}
+	synctest.Test(t, func(t *testing.T) { f(t, &gateway.Tenant{EachKey: tenant.Limits{Requests: 2}}, "rate_limit_exceeded") })
+	synctest.Test(t, func(t *testing.T) { f(t, &gateway.Tenant{Budgets: eachKey}, "insufficient_quota") })
+}
 
 // Models that a budget's pattern describes are paid for from one amount.
 func TestBudgetOfAPattern(t *testing.T) {
