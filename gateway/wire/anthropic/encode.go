@@ -87,7 +87,7 @@ func (e *requestWriter) request() {
 	if e.q.User != "" {
 		e.key("metadata")
 		e.raw("{")
-		e.text("user_id", e.q.User)
+		e.text("user_id", userID(e.q.User))
 		e.raw("}")
 	}
 	e.tier()
@@ -95,6 +95,17 @@ func (e *requestWriter) request() {
 	e.dropRest()
 	e.extra()
 	e.raw("}")
+}
+
+// userID is the name of a user as the API takes it: what looks like an address or a telephone number is refused (litellm#10106),
+// and so is what has more than 256 bytes.
+func userID(user string) string {
+	const most = 256
+	named := func(r rune) bool { return 'a' <= r|0x20 && r|0x20 <= 'z' }
+	if len(user) > most || strings.Contains(user, "@") || !strings.ContainsFunc(user, named) {
+		return chat.Pseudonym(user)
+	}
+	return user
 }
 
 // refuseMeaning refuses what cannot be left out.

@@ -86,6 +86,19 @@ func (r *Reply) NameCalls() {
 // has refused more than 40.
 func madeID(of string) string { return "call_" + hash(of) }
 
+// ShortUser is the name of a user as OpenAI takes it: of more than 64 bytes, as Claude Code sends it, a pseudonym is made
+// (bifrost PR 1000).
+func ShortUser(user string) string {
+	const most = 64
+	if len(user) <= most {
+		return user
+	}
+	return Pseudonym(user)
+}
+
+// Pseudonym stands for a user whose name a provider refuses. It is always the same, and of 31 bytes.
+func Pseudonym(user string) string { return "user_" + hash(user) }
+
 // hash is 128 bits of a text's SHA-256, in 26 digits and small letters.
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))

@@ -304,7 +304,7 @@ func (w *requestWriter) delivery() {
 			w.b = append(w.b, `{"include_usage":true}`...)
 		}
 	}
-	w.text("user", q.User)
+	w.text("user", chat.ShortUser(q.User))
 	w.text("prompt_cache_key", q.CacheKey)
 	switch q.ServiceTier {
 	case "standard_only": // Anthropic

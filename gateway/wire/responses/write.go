@@ -263,7 +263,7 @@ var shared = map[string]string{
 // rest writes what is left.
 func (w *writer) rest() {
 	q := w.q
-	w.text(`,"user":`, q.User)
+	w.text(`,"user":`, chat.ShortUser(q.User))
 	w.text(`,"prompt_cache_key":`, q.CacheKey)
 	switch {
 	case q.ServiceTier == "standard_only": // Anthropic
