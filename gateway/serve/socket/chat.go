@@ -218,21 +218,24 @@ func (chatSpeech) event(b []byte, x *exchange, seq int64, ev gateway.Event) ([]b
 func (chatSpeech) done(b []byte, x *exchange, seq int64) ([]byte, bool) {
 	b = append(append(append(b, `{"type":"chat.done","id":"`...), x.name.id...), `","seq":`...)
 	b = append(append(strconv.AppendInt(b, seq, 10), `,"request_id":"`...), x.ID...)
+	usage, provider, model := x.Usage, "", ""
+	if n := len(x.Attempts()); n > 0 {
+		provider, model = x.Attempts()[n-1].Provider, x.Attempts()[n-1].Model
+	} else if r := x.Replay; r != nil {
+		usage, provider, model = r.Usage, r.Provider, r.Name
+	}
 	b = append(b, `","usage":`...)
-	if x.Usage.Provenance == chat.Unknown {
+	if usage.Provenance == chat.Unknown {
 		b = append(b, "null"...)
 	} else {
-		b = openai.AppendUsage(b, x.Usage)
+		b = openai.AppendUsage(b, usage)
 	}
-	provider, model, cost := "", "", "null"
-	if n := len(x.Attempts()); n > 0 {
-		a := x.Attempts()[n-1]
-		provider, model = a.Provider, a.Model
-		if c := x.Cost(); c.Known {
-			cost = c.USD()
-		}
+	b = append(b, `,"cost":`...)
+	if c := x.Cost(); c.Known {
+		b = c.AppendUSD(b)
+	} else {
+		b = append(b, "null"...)
 	}
-	b = append(append(b, `,"cost":`...), cost...)
 	b = appendText(append(b, `,"provider":`...), provider)
 	b = appendText(append(b, `,"model":`...), model)
 	return append(appendText(append(b, `,"cache":`...), cached(x.Reply)), '}'), true
