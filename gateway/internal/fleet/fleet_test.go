@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -187,6 +188,26 @@ func get(ctx context.Context, url, token string) (status int, body string, err e
 	return do(q)
 }
 
+// read reads the answer of a stream as it comes, and takes one from made for each word.
+func (n *node) read(ctx context.Context, key, body string, made <-chan struct{}) error {
+	q, err := n.question(ctx, key, body)
+	if err != nil {
+		return err
+	}
+	r, err := client.Do(q)
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close()
+	lines := bufio.NewScanner(r.Body)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), `"`+word+`"`) {
+			<-made
+		}
+	}
+	return lines.Err()
+}
+
 func do(q *http.Request) (status int, body string, err error) {
 	r, err := client.Do(q)
 	if err != nil {
@@ -228,14 +249,22 @@ func (a *answer) code() string {
 func (n *node) ask(ctx context.Context, key, body string) (a answer) {
 	began := time.Now()
 	defer func() { a.took = time.Since(began) }()
-	q, err := http.NewRequestWithContext(ctx, http.MethodPost, n.url+"/v1/chat/completions", strings.NewReader(body))
+	q, err := n.question(ctx, key, body)
 	if err != nil {
 		return answer{err: err}
 	}
-	q.Header.Set("Authorization", "Bearer "+key)
-	q.Header.Set("Content-Type", "application/json")
 	status, text, err := do(q)
 	return answer{status: status, body: text, err: err}
+}
+
+func (n *node) question(ctx context.Context, key, body string) (*http.Request, error) {
+	q, err := http.NewRequestWithContext(ctx, http.MethodPost, n.url+"/v1/chat/completions", strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	q.Header.Set("Authorization", "Bearer "+key)
+	q.Header.Set("Content-Type", "application/json")
+	return q, nil
 }
 
 // chat asks for an answer of at most 16 tokens.
@@ -252,10 +281,12 @@ func stream(content string) string {
 type row struct {
 	Request, Outcome, Provenance, Node string
 	Input, Output, Charge, Reserved    int64
+	Tenant                             string
+	Cost                               int64 // -1 if it is not known
 }
 
 const rowColumns = "request, outcome, COALESCE(rest->>'provenance', 'unknown'), rest->>'node', COALESCE(CAST(rest->>'input' AS BIGINT), 0), " +
-	"COALESCE(CAST(rest->>'output' AS BIGINT), 0), charge, COALESCE(CAST(rest->>'reserved' AS BIGINT), 0)"
+	"COALESCE(CAST(rest->>'output' AS BIGINT), 0), charge, COALESCE(CAST(rest->>'reserved' AS BIGINT), 0), tenant, COALESCE(cost, -1)"
 
 // rows reads the ledger in PostgreSQL.
 func (s *site) rows() []row {

@@ -27,15 +27,39 @@ func rounds(t *testing.T, usual int) int {
 	return n
 }
 
-// TestKill kills a gateway under load at any moment, again and again. What the provider has seen is in the ledger, once.
+// strict is a tenant whose budget must not be exceeded.
+const strict = "strict"
+
+// TestKill kills a gateway under load at any moment, again and again. What the provider has seen is in the ledger, once, and what it
+// has made of answers that nobody heard the end of is charged, whatever budgets there are.
 func TestKill(t *testing.T) {
 	s := newSite(t)
-	s.tenant("acme", keyOf("ci", callerKey)+"budgets: [{usd: 9000000, per: total, mode: metered}]\n")
+	var keys []string
+	for _, mode := range []string{"none", "warn", "metered", strict} {
+		keys = append(keys, callerKey+mode)
+		budgets := ""
+		if mode != "none" {
+			budgets = "budgets: [{usd: 9000000, per: total, mode: " + mode + "}]\n"
+		}
+		s.tenant(mode, keyOf("ci", callerKey+mode)+budgets)
+	}
 	n := s.start("n1")
-	s.killed(n, rounds(t, 20))
+	s.killed(n, rounds(t, 20), keys...)
 	n.Stop() // what is in the journal goes into the store
 	all := s.settled(func() []row { return sqliteRows(t, filepath.Join(n.dir, "ledger.db")) })
 	s.unknown(all, rounds(t, 20), workers)
+	heard := map[string]int64{}
+	for i := range all {
+		if all[i].Outcome == "unknown" {
+			heard[all[i].Tenant] += all[i].Output
+		}
+	}
+	t.Logf("tokens that were heard of unknown answers: %v", heard)
+	for _, key := range keys {
+		if mode := key[len(callerKey):]; heard[mode] == 0 {
+			t.Errorf("%s: nothing was heard of any answer: the test proves nothing", mode)
+		}
+	}
 }
 
 // TestKillFleet does the same to one of three nodes with a Redis and a PostgreSQL, while the others serve on.
@@ -50,9 +74,9 @@ func TestKillFleet(t *testing.T) {
 	done := make(chan struct{})
 	var work sync.WaitGroup
 	for _, n := range nodes[1:] {
-		work.Go(func() { s.load(n, done) })
+		work.Go(func() { s.load(n, done, callerKey) })
 	}
-	s.killed(nodes[0], times)
+	s.killed(nodes[0], times, callerKey)
 	close(done)
 	work.Wait()
 	for _, n := range nodes {
@@ -68,7 +92,7 @@ func TestKillStrict(t *testing.T) {
 	s.database()
 	s.shared = "redis://" + startRedis(t)
 	const budget, times = 120_000_000_000_000, 4
-	s.tenant("acme", keyOf("ci", callerKey)+"budgets: [{usd: 120, per: total, mode: strict}]\n")
+	s.tenant(strict, keyOf("ci", callerKey)+"budgets: [{usd: 120, per: total, mode: strict}]\n")
 	nodes := s.nodes("n1", "n2", "n3")
 	s.warm(nodes, callerKey)
 	var work sync.WaitGroup
@@ -105,13 +129,13 @@ func TestKillStrict(t *testing.T) {
 const workers = 16
 
 // killed kills a node so many times, each after a while of load, and starts it again.
-func (s *site) killed(n *node, times int) {
+func (s *site) killed(n *node, times int, keys ...string) {
 	s.t.Helper()
 	r := rand.New(rand.NewPCG(uint64(os.Getpid()), 1))
 	s.t.Logf("seed %d", os.Getpid())
 	for range times {
 		done, over := make(chan struct{}), make(chan struct{})
-		go func() { defer close(over); s.load(n, done) }()
+		go func() { defer close(over); s.load(n, done, keys...) }()
 		<-time.After(time.Duration(r.Int64N(int64(400 * time.Millisecond))))
 		n.Kill()
 		close(done)
@@ -121,12 +145,13 @@ func (s *site) killed(n *node, times int) {
 }
 
 // load has workers ask a node, some for streams and some of whom leave, until done is closed.
-func (s *site) load(n *node, done <-chan struct{}) {
+func (s *site) load(n *node, done <-chan struct{}, keys ...string) {
 	var work sync.WaitGroup
 	for w := range workers {
+		key, first := keys[w%len(keys)], w/len(keys)
 		work.Go(func() {
-			bodies := []string{chat("hello"), stream("20 tokens, 1ms each"), chat("16 tokens, 1ms each"), stream("hello")}
-			for i := w; ; i++ {
+			bodies := []string{chat("hello"), stream("20 tokens, 1ms each"), "", chat("16 tokens, 1ms each"), ""}
+			for i := first; ; i++ {
 				select {
 				case <-done:
 					return
@@ -136,7 +161,12 @@ func (s *site) load(n *node, done <-chan struct{}) {
 				if i%8 == 7 {
 					ctx, cancel = context.WithTimeout(s.t.Context(), 10*time.Millisecond)
 				}
-				n.ask(ctx, callerKey, bodies[i%len(bodies)])
+				if body := bodies[i%len(bodies)]; body != "" {
+					n.ask(ctx, key, body)
+				} else {
+					content, made := s.provider.reader(500)
+					_ = n.read(ctx, key, stream(content), made) // it may break off
+				}
 				cancel()
 			}
 		})
@@ -144,17 +174,40 @@ func (s *site) load(n *node, done <-chan struct{}) {
 	work.Wait()
 }
 
-// unknown says that no more rows are without an end than requests were under way.
+// step is how many tokens of a stream may pass before the journal hears of them, and estimate what one that was said is taken for.
+const (
+	step     = 64
+	estimate = int64(len(said)+3) / 4
+)
+
+// unknown says that no more rows are without an end than requests were under way, and that those are charged for what is known:
+// under a strict budget all that was reserved, which is never less than what the provider has made, and else the prompt and what
+// was heard, which is at most a step less than that.
 func (s *site) unknown(all []row, times, atOnce int) {
 	s.t.Helper()
+	lines := map[string]line{}
+	for _, l := range s.provider.log() {
+		lines[l.id] = l
+	}
 	outcomes := map[string]int{}
 	for i := range all {
-		outcomes[all[i].Outcome]++
-		if all[i].Charge < 0 || all[i].Outcome == "unknown" && all[i].Charge > all[i].Reserved {
-			s.t.Errorf("%+v", all[i])
+		r := &all[i]
+		if outcomes[r.Outcome]++; r.Outcome != "unknown" {
+			continue
+		}
+		var made, prompt int64
+		if l := lines[r.Request]; l.made != nil {
+			made, prompt = l.made.Load(), l.input
+		}
+		right := r.Charge == r.Cost
+		if r.Tenant == strict {
+			right = r.Charge == r.Reserved && r.Charge >= (prompt+made)*price
+		}
+		if !right || r.Cost != (r.Input+r.Output)*price || r.Input == 0 || r.Output > made*estimate || made-r.Output >= step+ahead || r.Provenance != "aborted" {
+			s.t.Errorf("%d tokens were made: %+v", made, *r)
 		}
 	}
-	s.t.Logf("%d kills, %d requests at the provider, rows: %v", times, len(s.provider.log()), outcomes)
+	s.t.Logf("%d kills, %d requests at the provider, rows: %v", times, len(lines), outcomes)
 	if outcomes["unknown"] > times*atOnce {
 		s.t.Errorf("%d rows have no end after %d kills of %d requests each", outcomes["unknown"], times, atOnce)
 	}
@@ -178,7 +231,7 @@ func sqliteRows(t *testing.T, path string) (all []row) {
 	defer list.Close()
 	for list.Next() {
 		var r row
-		if err := list.Scan(&r.Request, &r.Outcome, &r.Provenance, &r.Node, &r.Input, &r.Output, &r.Charge, &r.Reserved); err != nil {
+		if err := list.Scan(&r.Request, &r.Outcome, &r.Provenance, &r.Node, &r.Input, &r.Output, &r.Charge, &r.Reserved, &r.Tenant, &r.Cost); err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, r)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -17,8 +18,9 @@ import (
 // nobody kills: what is written down is the truth.
 type provider struct {
 	*httptest.Server
-	mu    sync.Mutex
-	lines []line
+	mu      sync.Mutex
+	lines   []line
+	readers []chan struct{}
 }
 
 // line is one request.
@@ -28,6 +30,7 @@ type line struct {
 	key           string
 	content       string // of its last message
 	input, output int64  // tokens that it is charged for, if all of the answer is read
+	made          *atomic.Int64
 }
 
 // price is what a token costs, in picodollars: 1000 USD for a million.
@@ -48,8 +51,22 @@ func (p *provider) log() []line {
 	return slices.Clone(p.lines)
 }
 
-// said is a token of every answer.
-const said = "CANARY-answer-2b9e"
+// said is a token of every answer, and word of those for readers.
+const (
+	said = "CANARY-answer-2b9e"
+	word = "word"
+)
+
+// ahead is how many words are made for a reader that were not read.
+const ahead = 8
+
+// reader asks for words that are made as they are read: the content of the question, and what is to be taken from for each word.
+func (p *provider) reader(words int) (content string, made <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.readers = append(p.readers, make(chan struct{}, ahead))
+	return fmt.Sprintf("%d words for %d", words, len(p.readers)-1), p.readers[len(p.readers)-1]
+}
 
 // question is what the provider understands of a request. Its user says how long the answer would be: "40 tokens, 2ms each".
 type question struct {
@@ -77,7 +94,10 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		l.content, l.input, l.output = q.Messages[len(q.Messages)-1].Content, 40, 16
 	}
 	var each time.Duration
+	reader := -1
 	_, _ = fmt.Sscanf(l.content, "%d tokens, %v each", &l.output, &each) // or as it is
+	_, _ = fmt.Sscanf(l.content, "%d words for %d", &l.output, &reader)
+	l.made = new(atomic.Int64)
 	status := http.StatusOK
 	_, _ = fmt.Sscanf(l.content, "refuse %d", &status)
 	for _, most := range []int64{q.MaxTokens, q.Limit} {
@@ -87,6 +107,10 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	p.mu.Lock()
 	p.lines = append(p.lines, l)
+	var words chan<- struct{}
+	if reader >= 0 {
+		words = p.readers[reader]
+	}
 	p.mu.Unlock()
 	switch {
 	case status != http.StatusOK: // and tell everything; what callers have to mend themselves is told to them as it is
@@ -99,11 +123,12 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case l.content == "":
 		p.thing(w, r, l.key)
 	case q.Stream:
-		l.stream(w, r, each)
+		l.stream(w, r, each, words)
 	default:
 		if !wait(r, each*time.Duration(l.output)) {
 			return
 		}
+		l.made.Store(l.output)
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprintf(w, `{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":%q,"choices":[{"index":0,"message":{"role":"assistant","content":"`+said+`"},"finish_reason":"stop"}],"usage":%s}`, q.Model, l.usage())
 	}
@@ -119,14 +144,26 @@ func (l *line) usage() string {
 	return fmt.Sprintf(`{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}`, l.input, l.output, l.input+l.output)
 }
 
-func (l *line) stream(w http.ResponseWriter, r *http.Request, each time.Duration) {
+func (l *line) stream(w http.ResponseWriter, r *http.Request, each time.Duration, words chan<- struct{}) {
+	text := said
+	if words != nil {
+		text = word
+	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	event := func(choices, more string) {
 		fmt.Fprintf(w, "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[%s]%s}\n\n", choices, more)
 		_ = http.NewResponseController(w).Flush() // whoever has left is noticed below
 	}
 	for range l.output {
-		event(`{"index":0,"delta":{"content":"`+said+`"},"finish_reason":null}`, "")
+		if words != nil {
+			select {
+			case words <- struct{}{}:
+			case <-r.Context().Done():
+				return
+			}
+		}
+		l.made.Add(1)
+		event(`{"index":0,"delta":{"content":"`+text+`"},"finish_reason":null}`, "")
 		if !wait(r, each) {
 			return
 		}
