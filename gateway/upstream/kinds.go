@@ -27,6 +27,9 @@ type Kind struct {
 	// MidSystem is how the names of Claude's models begin that take a system message in the middle of a conversation. For
 	// others it moves to the front; who else takes none there says Common.SystemFirst.
 	MidSystem []string
+	// CallsInResponses is how the names of the models begin that refuse functions beside thoughts at chat completions. What is
+	// translated goes to Responses then.
+	CallsInResponses []string
 }
 
 // Quirks are how a provider departs from OpenAI's dialect, as far as requests and replies must be changed that are in this
@@ -123,6 +126,9 @@ var (
 	batches   = []string{"batches.create", "batches.list", "batches.retrieve", "batches.cancel"}
 )
 
+// callsInResponses are OpenAI's models from GPT-5.4 on: pipecat#4043, LibreChat#14231. Those from 5.6 on think by default.
+var callsInResponses = []string{"gpt-5.4", "gpt-5.5", "gpt-5.6", "gpt-6"}
+
 // newLimit is for providers that know the limit of a completion by its old name only.
 var newLimit = [2]string{"max_completion_tokens", "max_tokens"}
 
@@ -137,12 +143,12 @@ var kinds = []Kind{
 		Name: "openai", Auth: bearer, Speaks: chatCompletions,
 		Native: slices.Concat(textual, stored, []string{"moderations"}, pictures, speech, documents, batches),
 		// Chat completions know no thoughts, Responses do. Longer ids were refused: langgenius/dify#28987, agno#5382.
-		Common: chat.Target{NoThoughts: true, MaxCallID: 40, CacheMarks: breakpoint},
+		Common: chat.Target{NoThoughts: true, MaxCallID: 40, CacheMarks: breakpoint}, CallsInResponses: callsInResponses,
 	},
 	{ // learn.microsoft.com, "Azure OpenAI in Microsoft Foundry Models v1 API"; openai-node azure.ts
 		Name: "azure", Auth: apiKey, Speaks: chatCompletions,
 		Native: slices.Concat(textual, stored, pictures[:2], speech, documents, batches),
-		Common: chat.Target{NoThoughts: true, MaxCallID: 40, CacheMarks: breakpoint},
+		Common: chat.Target{NoThoughts: true, MaxCallID: 40, CacheMarks: breakpoint}, CallsInResponses: callsInResponses,
 	},
 	{
 		Name: "azure-classic", Auth: apiKey, Speaks: chatCompletions,

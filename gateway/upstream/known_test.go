@@ -196,6 +196,35 @@ func TestMidSystem(t *testing.T) {
 	check("m", false)
 }
 
+// Models that refuse functions beside thoughts at chat completions are asked at Responses for what is translated.
+func TestCallsInResponses(t *testing.T) {
+	const (
+		tools  = `,"tools":[{"name":"f","input_schema":{"type":"object"}}]`
+		hosted = `,"tools":[{"type":"web_search_20250305","name":"web_search"}]`
+		called = `{"id":"resp_1","object":"response","status":"completed","model":"m","output":[{"type":"function_call","id":"fc_1","call_id":"call_1","name":"f","arguments":"{}","status":"completed"}]}`
+	)
+	check := func(kind, model, members, reply, path, stop string) {
+		t.Helper()
+		f := newFake(t, nil, say(whole("200 OK", reply)))
+		p := speaker(t, f, kind, false)
+		x := at(t, "messages", `{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"}]`+members+`}`, "", "")
+		r := pull(x, &gateway.Target{Provider: "fake", Model: model, Via: p.WithKey("k")})
+		if r.err != nil {
+			t.Fatal(r.err)
+		}
+		if seen := f.seen()[0]; !strings.Contains(seen.head, path+" HTTP/1.1") || field(t, r.events[0], "stop_reason") != stop {
+			t.Errorf("%s, %s, %s: %s, %s", kind, model, members, seen.head, r.events)
+		}
+	}
+	check("openai", "gpt-5.6-sol", tools, called, "/responses", `"tool_use"`)
+	check("azure", "gpt-6-luna", tools, called, "/responses", `"tool_use"`)
+	check("openai", "gpt-5.6-sol", "", answer, "/chat/completions", `"end_turn"`)
+	check("openai", "gpt-5.6-sol", hosted, answer, "/chat/completions", `"end_turn"`)
+	check("openai", "gpt-4.1", tools, answer, "/chat/completions", `"end_turn"`)
+	check("azure-classic", "gpt-5.6-sol", tools, answer, "/chat/completions", `"end_turn"`)
+	check("openai-compatible", "gpt-5.6-sol", tools, answer, "/chat/completions", `"end_turn"`)
+}
+
 // Who runs templates of models gets all instructions in one message in front; others where they stand.
 func TestSystemFirst(t *testing.T) {
 	f := newFake(t, nil, say(whole("200 OK", answer)))

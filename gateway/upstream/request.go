@@ -15,6 +15,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/internal/buf"
 	"github.com/sluice-ai/sluice/gateway/wire"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/peek"
 )
 
@@ -40,6 +41,8 @@ type route struct {
 	noted    bool   // the provider keeps the answer, and only its id is remembered
 
 	converses bool // the answer is a conversation's, whose least is known
+
+	calls *route // of a translation to chat completions: where functions are called, see Kind.CallsInResponses; or nil
 
 	// forwarded are the request headers that pass to the provider when the caller sent them, with what is sent otherwise.
 	// Everything else stays here.
@@ -85,9 +88,28 @@ func (k *Kind) routes(c *Config) map[string]*route {
 		r.noted = r.native && e.Name == createResponse
 		r.answer = slices.Contains(stored[:4], e.Name)
 		r.forwarded = forwarded(at.Dialect)
+		r.calls = k.calls(r, endpoints)
 		table[e.Name] = r
 	}
 	return table
+}
+
+// calls is the route of a translation to chat completions that goes to Responses instead; nil if there is none.
+func (k *Kind) calls(r *route, endpoints []gateway.Endpoint) *route {
+	i := slices.IndexFunc(endpoints, func(e gateway.Endpoint) bool { return e.Name == createResponse })
+	if i < 0 || r.native || r.endpoint != chatCompletions || !slices.Contains(k.Native, createResponse) {
+		return nil
+	}
+	c := *r
+	c.dialect, c.endpoint, c.path = wire.ByName(endpoints[i].Dialect), createResponse, endpoints[i].Forward
+	return &c
+}
+
+// callsInResponses says whether the provider's chat completions refuse a request that Responses take. Tools that another
+// provider runs are left out there, and refused here.
+func (k *Kind) callsInResponses(q *chat.Request, model string) bool {
+	return len(q.Tools) > 0 && !slices.ContainsFunc(q.Tools, func(t chat.Tool) bool { return t.Kind == chat.Hosted }) &&
+		slices.ContainsFunc(k.CallsInResponses, func(name string) bool { return strings.HasPrefix(model, name) })
 }
 
 func forwarded(dialect string) []gateway.Field {

@@ -63,7 +63,7 @@ func (s *sender) Send(x *gateway.Exchange, at *gateway.Target, a *gateway.Attemp
 	if err := s.translate(&t, x, r, a); err != nil {
 		return nil, err
 	}
-	return s.send(x, a, r, &t)
+	return s.send(x, a, t.r, &t)
 }
 
 // isDots says whether an id, or the name of a deployment, would lead out of its place in a path (RFC 3986, section 5.2.4).

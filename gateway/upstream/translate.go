@@ -17,6 +17,7 @@ import (
 // neutral form to the provider's dialect, the reply back to the caller's.
 type translation struct {
 	from, to *wire.Dialect // the caller's and the provider's
+	r        *route        // to the provider
 	q        *chat.Request // what was asked, with the conversation that it continues
 	own      *chat.Request // without that conversation
 	body     *[]byte       // of the request to the provider; lent
@@ -31,7 +32,10 @@ func (s *sender) translate(t *translation, x *gateway.Exchange, r *route, a *gat
 	if err != nil {
 		return err
 	}
-	t.from, t.to, t.own = wire.ByName(x.Request.Endpoint.Dialect), r.dialect, q
+	if t.r = r; r.calls != nil && s.p.c.Kind.callsInResponses(q, a.Model) {
+		t.r = r.calls
+	}
+	t.from, t.to, t.own = wire.ByName(x.Request.Endpoint.Dialect), t.r.dialect, q
 	// It is there already: many small things hold several times what they took in the body. But no more requests are read at
 	// a time than there are processors, and the rest of the way is long.
 	if err := t.take(&x.Request, q.Size()); err != nil {
@@ -58,7 +62,7 @@ func (s *sender) translate(t *translation, x *gateway.Exchange, r *route, a *gat
 		return s.impossible(err)
 	}
 	if x.Request.Begun() != nil {
-		if !s.p.prefills(r, a, *t.body) {
+		if !s.p.prefills(t.r, a, *t.body) {
 			return s.impossible(errPrefill)
 		}
 		t.begun(&s.p.c.Kind)
