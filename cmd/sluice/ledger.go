@@ -257,7 +257,7 @@ func writeReport(c *cobra.Command, output string, r *admin.Report) error {
 			return err
 		}
 	} else {
-		c.Printf("%s, charges of %s USD, %d unknown after a crash", count(int(r.Rows), "row"), r.Charge, r.Unknown)
+		c.Printf("%s, charges of %s USD, %d unknown after a crash (estimated)", count(int(r.Rows), "row"), r.Charge, r.Unknown)
 		if r.From != nil && r.To != nil {
 			c.Printf(", from %s to %s", r.From.UTC().Format(time.DateOnly), r.To.UTC().AddDate(0, 0, -1).Format(time.DateOnly))
 		}

@@ -136,7 +136,7 @@ type Report struct {
 	From    *time.Time `json:"from,omitempty"` // what was looked at: whole days that have rows
 	To      *time.Time `json:"to,omitempty"`
 	Rows    int64      `json:"rows"`
-	Unknown int64      `json:"unknown"` // rows that were written after a crash, in place of what was lost
+	Unknown int64      `json:"unknown"` // rows that were written after a crash, in place of what was lost: an estimate
 	Charge  string     `json:"charge_usd"`
 	Wrong   []string   `json:"wrong"`
 	Entries int64      `json:"entries"` // of the audit that were looked at; 0 if it is for one tenant

@@ -50,7 +50,7 @@ func testUsage(t *testing.T, s store.Store, _ Harness) {
 	sound(t, s, 4)
 }
 
-func testSpent(t *testing.T, s store.Store, _ Harness) {
+func testSpent(t *testing.T, s store.Store, h Harness) {
 	other := row(noon.Add(24*time.Hour), 10)
 	other.Node, other.Key, other.User, other.Model = "n2", "app", "", "gpt-4o-mini"
 	own := row(noon, 0) // which costs nothing is in no spend
@@ -84,6 +84,12 @@ func testSpent(t *testing.T, s store.Store, _ Harness) {
 	got, err := s.Spent(t.Context(), "acme", nil)
 	must(t, err)
 	same(t, "no windows", len(got), 0)
+
+	// An earlier version wrote down a key that was replaced apart from its successor: nothing is wrong with that.
+	sound(t, s, 5)
+	h.Exec(t, s, "UPDATE spends SET charge = 1 WHERE tenant = 'acme' AND kind = 1 AND name = 'ci'")
+	h.Exec(t, s, "INSERT INTO spends (tenant, kind, name, day, node, charge) SELECT tenant, kind, '"+old.Key+"', day, node, 2 FROM spends WHERE tenant = 'acme' AND kind = 1 AND name = 'ci'")
+	sound(t, s, 5)
 }
 
 // testMostMoney has more money than there is: sums stop at the most that they hold, and nothing is held up.

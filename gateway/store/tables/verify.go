@@ -172,7 +172,11 @@ func (s Store) spendsOf(ctx context.Context, tx Tx, w store.Whose, at time.Time)
 		k := spend{day: at.Unix()}
 		err := scan(&whose, &kind, &k.scope.Name, &k.node, &charge)
 		k.tenant, k.scope.Kind = tenant.ID(whose), tenant.ScopeKind(kind) //nolint:gosec // as it was written
-		spends[k] = tenant.USD(charge)
+		// An earlier version wrote down a key that was replaced apart from its successor.
+		if k.scope.Kind == tenant.OfKey {
+			k.scope.Name = tenant.KeyName(k.scope.Name)
+		}
+		spends[k] = spends[k].Plus(tenant.USD(charge))
 		return err
 	})
 	return spends, err
