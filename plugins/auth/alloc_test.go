@@ -12,7 +12,7 @@ import (
 )
 
 func TestAllocs(t *testing.T) {
-	p, _ := gatewaytest.Build(t, auth.Spec(), settings())
+	p, _ := gatewaytest.Build(t, auth.Spec(auth.Lent{}), settings())
 	reached := false
 	next := gateway.HandlerFunc(func(*gateway.Exchange) error { reached = true; return nil })
 	f := func(h gateway.Handler, d *gateway.Directory, want float64, pass bool, headers ...string) {
@@ -44,7 +44,7 @@ func TestAllocs(t *testing.T) {
 	// Failures, and then refusals without a look, which make an error that says when to come again.
 	settings := settings()
 	settings.Failures.Burst = 100_000
-	patient, _ := gatewaytest.Build(t, auth.Spec(), settings)
+	patient, _ := gatewaytest.Build(t, auth.Spec(auth.Lent{}), settings)
 	f(patient.Wrap(next), d, 0, false, "Authorization", "Bearer "+nobodys)
 	f(patient.Wrap(next), d, 0, false, "Authorization", "Bearer sluice_")
 }
@@ -62,7 +62,7 @@ func benchmark(b *testing.B, h gateway.Handler, d *gateway.Directory, credential
 }
 
 func BenchmarkAuth(b *testing.B) {
-	p, _ := gatewaytest.Build(b, auth.Spec(), settings())
+	p, _ := gatewaytest.Build(b, auth.Spec(auth.Lent{}), settings())
 	benchmark(b, p.Wrap(gateway.HandlerFunc(pass)), directory(nil), peppered)
 }
 

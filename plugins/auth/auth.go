@@ -32,11 +32,8 @@ type Lent struct {
 	Roots  *x509.CertPool // authorities of the servers that key sets come from; nil: the system's
 }
 
-// Spec describes the plugin "auth" for one node without a store.
-func Spec() gateway.Spec { return SpecWith(Lent{}) }
-
-// SpecWith describes the plugin "auth" with what it is lent.
-func SpecWith(l Lent) gateway.Spec {
+// Spec describes the plugin "auth" with what it is lent.
+func Spec(l Lent) gateway.Spec {
 	return gateway.Define("auth", defaults(), func(h gateway.Host, c Config) (gateway.Plugin, error) { return New(h, c, l) })
 }
 

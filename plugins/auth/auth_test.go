@@ -40,14 +40,14 @@ func directory(anonymous *gateway.Tenant) *gateway.Directory {
 }
 
 func settings() *auth.Config {
-	c := auth.Spec().Defaults().(*auth.Config)
+	c := auth.Spec(auth.Lent{}).Defaults().(*auth.Config)
 	c.Pepper = config.NewSecret(pepper)
 	return c
 }
 
 func TestConformance(t *testing.T) {
 	gatewaytest.Conformance(t, gatewaytest.Subject{
-		Spec: auth.Spec(), Config: settings(),
+		Spec: auth.Spec(auth.Lent{}), Config: settings(),
 		Request: gatewaytest.Request{Header: gatewaytest.Fields("Authorization", "Bearer "+peppered), Directory: directory(nil)},
 	})
 }
@@ -55,7 +55,7 @@ func TestConformance(t *testing.T) {
 const how = ` Send it as "Authorization: Bearer KEY", or in the header x-api-key.`
 
 func TestAuth(t *testing.T) {
-	p, host := gatewaytest.Build(t, auth.Spec(), settings())
+	p, host := gatewaytest.Build(t, auth.Spec(auth.Lent{}), settings())
 	script := &gatewaytest.Script{}
 	h := p.Wrap(script)
 	guests := &gateway.Tenant{ID: "guests"}
@@ -171,7 +171,7 @@ func TestAuth(t *testing.T) {
 
 // TestPolicy asks endpoints of each policy, with and without a key.
 func TestPolicy(t *testing.T) {
-	p, _ := gatewaytest.Build(t, auth.Spec(), settings())
+	p, _ := gatewaytest.Build(t, auth.Spec(auth.Lent{}), settings())
 	f := func(policy gateway.Policy, header gatewaytest.Header, status int, code, tenant string) {
 		t.Helper()
 		e := gatewaytest.Chat()
@@ -202,7 +202,7 @@ func TestPolicy(t *testing.T) {
 func TestPartial(t *testing.T) {
 	c := settings()
 	c.Failures.Burst = 2
-	p, _ := gatewaytest.Build(t, auth.Spec(), c)
+	p, _ := gatewaytest.Build(t, auth.Spec(auth.Lent{}), c)
 	f := func(k string, partial bool, status int) {
 		t.Helper()
 		d := gateway.NewDirectory(gateway.Entries{
@@ -232,7 +232,7 @@ func TestPartial(t *testing.T) {
 
 // TestBodyUnread makes sure that strangers are refused from the headers alone.
 func TestBodyUnread(t *testing.T) {
-	p, _ := gatewaytest.Build(t, auth.Spec(), nil)
+	p, _ := gatewaytest.Build(t, auth.Spec(auth.Lent{}), nil)
 	x := gatewaytest.New(t, gatewaytest.Request{Directory: directory(nil)})
 	if err := p.Wrap(&gatewaytest.Script{}).Serve(x); err == nil || x.Request.Body() != nil {
 		t.Errorf("%v, and the body was read: %v", err, x.Request.Body() != nil)
@@ -241,7 +241,7 @@ func TestBodyUnread(t *testing.T) {
 
 // TestWithoutPepper refuses keys that need one, and says so once for each generation.
 func TestWithoutPepper(t *testing.T) {
-	p, host := gatewaytest.Build(t, auth.Spec(), nil)
+	p, host := gatewaytest.Build(t, auth.Spec(auth.Lent{}), nil)
 	f := func(h gateway.Handler, k string, status, warnings int) {
 		t.Helper()
 		x := gatewaytest.New(t, gatewaytest.Request{Header: gatewaytest.Fields("x-api-key", k), Directory: directory(nil)})

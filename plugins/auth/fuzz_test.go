@@ -24,7 +24,7 @@ func FuzzAuthorization(f *testing.F) {
 	} {
 		f.Add([]byte(v))
 	}
-	p, _ := gatewaytest.Build(f, auth.Spec(), settings())
+	p, _ := gatewaytest.Build(f, auth.Spec(auth.Lent{}), settings())
 	handler := p.Wrap(gateway.HandlerFunc(func(*gateway.Exchange) error { return nil }))
 	authenticate := func(t *testing.T, h gatewaytest.Header, d *gateway.Directory) (gateway.Caller, error) {
 		x := gatewaytest.New(t, gatewaytest.Request{Header: h, Directory: d})

@@ -28,7 +28,7 @@ func from(t *testing.T, h gateway.Handler, d *gateway.Directory, address, forwar
 func pass(*gateway.Exchange) error { return nil }
 
 func TestFailures(t *testing.T) {
-	p, host := gatewaytest.Build(t, auth.Spec(), settings())
+	p, host := gatewaytest.Build(t, auth.Spec(auth.Lent{}), settings())
 	h, d := p.Wrap(gateway.HandlerFunc(pass)), directory(nil)
 	ok := func(address, credential string) {
 		t.Helper()
@@ -123,7 +123,7 @@ func TestFailures(t *testing.T) {
 
 // More than eight keys from one address: the ones that were used last are known.
 func TestManyKeys(t *testing.T) {
-	p, _ := gatewaytest.Build(t, auth.Spec(), settings())
+	p, _ := gatewaytest.Build(t, auth.Spec(auth.Lent{}), settings())
 	h := p.Wrap(gateway.HandlerFunc(pass))
 	keys := map[gateway.Digest]*gateway.Key{}
 	acme := &gateway.Tenant{ID: "acme"}
@@ -160,7 +160,7 @@ func TestForwardedInLines(t *testing.T) {
 	c := settings()
 	c.TrustedProxies = []string{"10.0.0.0/8"}
 	c.Failures.Burst = 3
-	p, _ := gatewaytest.Build(t, auth.Spec(), c)
+	p, _ := gatewaytest.Build(t, auth.Spec(auth.Lent{}), c)
 	h := p.Wrap(gateway.HandlerFunc(pass))
 	for i := range 5 {
 		x := gatewaytest.New(t, gatewaytest.Request{Directory: directory(nil)})
@@ -180,7 +180,7 @@ func TestForwardedInLines(t *testing.T) {
 func TestTrustedProxies(t *testing.T) {
 	c := settings()
 	c.TrustedProxies = []string{"10.0.0.0/8", "192.0.2.1", "2001:db8::/32"}
-	p, _ := gatewaytest.Build(t, auth.Spec(), c)
+	p, _ := gatewaytest.Build(t, auth.Spec(auth.Lent{}), c)
 	h, d := p.Wrap(gateway.HandlerFunc(pass)), directory(nil)
 	n := 0
 	f := func(same bool, address, forwarded string) { // whether it is the caller who is locked out

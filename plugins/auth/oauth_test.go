@@ -365,7 +365,7 @@ func TestAccessToken(t *testing.T) {
 	}
 	c := settings()
 	c.Pepper = configSecret("another secret, which is long enough")
-	foreign, _ := gatewaytest.Build(t, auth.Spec(), c)
+	foreign, _ := gatewaytest.Build(t, auth.Spec(auth.Lent{}), c)
 	x := gatewaytest.New(t, gatewaytest.Request{Header: gatewaytest.Fields("x-api-key", ci.Access), Directory: k.dir})
 	if err := foreign.Wrap(&gatewaytest.Script{}).Serve(x); err == nil || gateway.AsError(err).Status != 401 {
 		t.Errorf("%v", err)
@@ -467,7 +467,7 @@ func (brokenStore) RevokeFamily(context.Context, tenant.ID, string, store.Entry)
 func TestTokensAMinute(t *testing.T) {
 	c := settings()
 	c.Tokens.PerMinute = 60
-	p, host := gatewaytest.Build(t, auth.Spec(), c)
+	p, host := gatewaytest.Build(t, auth.Spec(auth.Lent{}), c)
 	o := p.(*auth.Plugin).OAuth()
 	f := func(k string, want time.Duration) {
 		t.Helper()
@@ -493,7 +493,7 @@ func TestTokensAMinute(t *testing.T) {
 
 // Without a pepper there are no tokens: the transport says so.
 func TestNoTokens(t *testing.T) {
-	p, _ := gatewaytest.Build(t, auth.Spec(), nil)
+	p, _ := gatewaytest.Build(t, auth.Spec(auth.Lent{}), nil)
 	x := gatewaytest.New(t, gatewaytest.Request{Endpoint: gatewaytest.Endpoint("oauth.token", ""), Directory: directory(nil)})
 	if err := p.Wrap(gateway.HandlerFunc(func(*gateway.Exchange) error { return errNobody })).Serve(x); !errors.Is(err, errNobody) {
 		t.Error(err)
