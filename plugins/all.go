@@ -8,6 +8,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/store"
 	"github.com/sluice-ai/sluice/plugins/auth"
 	"github.com/sluice-ai/sluice/plugins/cache"
+	"github.com/sluice-ai/sluice/plugins/cache/fleet"
 	"github.com/sluice-ai/sluice/plugins/ledger"
 	"github.com/sluice-ai/sluice/plugins/quota"
 	"github.com/sluice-ai/sluice/plugins/routing"
@@ -20,6 +21,7 @@ type Lent struct {
 	Meters  *meter.Meters
 	Journal *rows.Journal
 	Tokens  store.Tokens // nil: refresh tokens are kept in memory
+	Redis   fleet.Client // nil: caches are each node's own
 }
 
 // All are the plugins that a configuration can name, in the order of the default chain.
@@ -27,9 +29,9 @@ func All(l Lent) []gateway.Spec {
 	return []gateway.Spec{
 		telemetry.Spec(),
 		ledger.Spec(l.Journal),
-		auth.Spec(auth.Lent{Tokens: l.Tokens}),
+		auth.SpecWith(auth.Lent{Tokens: l.Tokens}),
 		quota.Spec(l.Meters),
-		cache.Spec(),
+		cache.Spec(l.Redis),
 		routing.Spec(),
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,27 +22,31 @@ import (
 	"github.com/sluice-ai/sluice/gateway/ledger"
 	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/plugins/cache/fleet"
 	"github.com/sluice-ai/sluice/plugins/cache/partition"
 	"github.com/sluice-ai/sluice/plugins/cache/semantic"
 	"github.com/sluice-ai/sluice/plugins/cache/text"
 )
 
-// Spec describes the plugin "cache".
-func Spec() gateway.Spec {
-	return gateway.Define("cache", Defaults(), func(h gateway.Host, c Config) (gateway.Plugin, error) { return New(h, c) })
+// Spec describes the plugin "cache"; redis is what the nodes of a fleet share, nil if there is only this one.
+func Spec(redis fleet.Client) gateway.Spec {
+	return gateway.Define("cache", Defaults(), func(h gateway.Host, c Config) (gateway.Plugin, error) { return New(h, c, redis) })
 }
 
 // Plugin is the cache.
 type Plugin struct {
 	c         Config
-	keys      *partition.Keys
+	keys      atomic.Pointer[partition.Keys]
 	store     *store
 	flights   flights
-	epochs    epochs
+	purges    purges
+	fleet     *fleet.Fleet // nil: what is kept is this node's alone
+	feeds     feeds
 	decisions *decisions
 	meaning   *semantic.Semantic // nil: only the same words are the same question
 	judge     *judge             // nil: nobody is asked what is not certain
 	metrics   *metrics
+	host      gateway.Host
 	log       *zap.Logger
 	now       func() time.Time
 }
@@ -49,10 +54,11 @@ type Plugin struct {
 var _ gateway.Plugin = (*Plugin)(nil)
 
 // New makes the plugin.
-func New(h gateway.Host, c Config) (*Plugin, error) {
+func New(h gateway.Host, c Config, redis fleet.Client) (*Plugin, error) {
 	var secret [32]byte
 	_, _ = rand.Read(secret[:]) // never fails
-	p := &Plugin{c: c, keys: partition.New(secret), log: h.Log(), now: h.Now}
+	p := &Plugin{c: c, host: h, log: h.Log(), now: h.Now}
+	p.keys.Store(partition.New(secret))
 	if !p.on() {
 		return p, nil
 	}
@@ -63,7 +69,8 @@ func New(h gateway.Host, c Config) (*Plugin, error) {
 	if p.decisions, err = newDecisions(); err != nil {
 		return nil, err
 	}
-	if p.meaning, err = newMeaning(&p.c, h); err != nil {
+	p.fleet = p.newFleet(redis)
+	if p.meaning, err = newMeaning(&p.c, h, p.changed); err != nil {
 		return nil, err
 	}
 	p.metrics = newMetrics(p.store)
@@ -73,6 +80,9 @@ func New(h gateway.Host, c Config) (*Plugin, error) {
 		}
 	}
 	p.judge = newJudge(p, h)
+	if p.fleet != nil {
+		h.Go(p.fleet.Run)
+	}
 	return p, nil
 }
 
@@ -125,11 +135,12 @@ func (h *handler) Serve(x *gateway.Exchange) error {
 	case len(x.Request.References()) > 0 || x.Request.Rest() != nil:
 		return l.bypass(whyReferences)
 	}
-	l.setting = partition.Setting{Class: "chat", Model: canonical, Family: h.family(m), Variant: variant(x), Versions: h.c.versions(), Epoch: h.epochs.of(t.ID)}
+	l.setting = partition.Setting{Class: "chat", Model: canonical, Family: h.family(m), Variant: variant(x), Versions: h.c.versions(), Epoch: h.purges.epoch(t.ID)}
 	if t.Cache.Scope == gateway.CacheUser {
 		l.setting.User = x.Caller.User
 	}
-	l.body = h.keys.Body(t.ID, &l.setting, e.Dialect, x.Request.Body())
+	l.keys = h.keys.Load()
+	l.body = l.keys.Body(t.ID, &l.setting, e.Dialect, x.Request.Body())
 	if !l.control.refresh {
 		if i := h.store.get(l.body, x.Caller.User, l.control.most); i != nil {
 			return l.give(i, ledger.Exact)
@@ -186,6 +197,7 @@ type lookup struct {
 	dialect   *wire.Dialect
 	control   control
 	setting   partition.Setting
+	keys      *partition.Keys
 	body      partition.Key // of the request's bytes
 	q         *chat.Request
 	parsed    *text.Text // the last thing that the user said, or its end; nil if there is none
@@ -207,7 +219,10 @@ func (l *lookup) serve() error {
 	}
 	h := l.h
 	if !l.control.refresh {
-		if done, err := l.find(); done {
+		if of, reply := l.held(); of != nil {
+			return l.giveExact(of, reply)
+		}
+		if done, err := l.fetchExact(); done {
 			return err
 		}
 		if done, err := l.similar(); done {
@@ -262,21 +277,21 @@ func (l *lookup) read() {
 	if len(q.Lost) > 0 { // something in it has no place in the neutral form: then all of its bytes count
 		setting.Variant += "\n" + string(l.body[:])
 	}
-	l.partition, l.text, l.single, _ = h.keys.Partition(x.Caller.Tenant.ID, &setting, q)
-	l.exact = h.keys.Exact(l.partition, l.text)
+	l.partition, l.text, l.single, _ = l.keys.Partition(x.Caller.Tenant.ID, &setting, q)
+	l.exact = l.keys.Exact(l.partition, l.text)
 }
 
-// find gives what is kept; false if nothing is.
-func (l *lookup) find() (bool, error) {
+// held is what this node has kept; nil if nothing is.
+func (l *lookup) held() (*kept, *chat.Reply) {
 	i := l.h.store.get(l.exact, l.x.Caller.User, l.control.most)
 	if i == nil {
-		return false, nil
+		return nil, nil
 	}
-	if i = l.render(i); i == nil {
-		return false, nil
+	a := l.h.store.read(l.exact, i)
+	if a == nil {
+		return nil, nil
 	}
-	l.note(words[ledger.Exact], "", i.of)
-	return true, l.give(i, ledger.Exact)
+	return i.of, &a.Reply
 }
 
 // bypass asks as though there were no cache.

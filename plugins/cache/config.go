@@ -22,6 +22,12 @@ type Config struct {
 	FreshTTL time.Duration `yaml:"fresh_ttl"`
 	// Tools keeps answers of exchanges in which tools are called, too.
 	Tools bool `yaml:"tools"`
+	// Shared keeps answers in the Redis of stores.shared, too, if there is one: what one node has learnt the others give, and identical
+	// requests at several nodes share one answer. Each is there for its ttl, sealed with the secret.
+	Shared bool `yaml:"shared"`
+	// Secret is what nodes that share answers have in common, at least 16 bytes. Without it they agree on one that is kept in Redis:
+	// then whoever can read that can read answers.
+	Secret config.Secret `yaml:"secret,omitempty"`
 	// Coalesce lets identical requests that come while the first is answered share its answer.
 	Coalesce bool `yaml:"coalesce"`
 	// Pace is the time between two pieces of an answer that is said again as a stream. 0: all at once.
@@ -82,7 +88,7 @@ func Defaults() Config {
 	return Config{
 		Exact:     Exact{MaxSize: 256 << 20},
 		Semantic:  Semantic{Mode: modeOff, MaxWrong: 0.01, Embedder: "builtin", MaxSize: 256 << 20, Judge: Judge{PerMinute: 60}},
-		MaxAnswer: 1 << 20, MaxTemperature: 1, FreshTTL: time.Minute, Coalesce: true,
+		MaxAnswer: 1 << 20, MaxTemperature: 1, FreshTTL: time.Minute, Coalesce: true, Shared: true,
 	}
 }
 
@@ -106,5 +112,10 @@ func (c *Config) Validate() error {
 	if c.Exact.MaxSize < c.MaxAnswer {
 		wrong("max_answer", "is more than exact.max_size", "an answer must fit")
 	}
+	if n := len(c.Secret.Reveal()); n > 0 && n < leastSecret {
+		wrong("secret", "is shorter than 16 bytes", "make one with: openssl rand -hex 32")
+	}
 	return errors.Join(errs...)
 }
+
+const leastSecret = 16

@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/gateway/wire/sse"
 	"github.com/sluice-ai/sluice/plugins/cache/answer"
+	"github.com/sluice-ai/sluice/plugins/cache/fleet"
 	"github.com/sluice-ai/sluice/plugins/cache/partition"
 	"github.com/sluice-ai/sluice/plugins/cache/tape"
 )
@@ -17,13 +18,14 @@ import (
 // flight is one question that is being answered, and who waits for it. The exchange that came first leads: it asks, on its own
 // goroutine as always. The others follow: those who want a stream read what has been said so far, and go on as it comes, each
 // in its own dialect and at its own pace; those who want a whole answer wait for it. If the leader's client leaves, the leader
-// goes on as long as anybody follows; if it fails, one of those who wait leads.
+// goes on as long as anybody follows; if it fails, one of those who wait leads. In a fleet the leader may be at another node, see
+// away, and other nodes may follow this one's, see feed.
 type flight struct {
 	of  *flights
 	key partition.Key
 
 	mu        sync.Mutex
-	leader    *gateway.Exchange // nil: somebody must lead
+	leader    *gateway.Exchange // nil: it is away, or somebody must lead
 	gone      bool              // the leader's client has left
 	followers int
 	failures  int
@@ -31,6 +33,10 @@ type flight struct {
 	kept      *kept         // what is known of the answer once it has begun; complete with reply
 	reply     *chat.Reply   // once it is complete
 	over      bool          // nobody may join
+	away      *away         // the leader at another node
+	token     uint64        // under which other nodes may follow this one's leader
+	fleet     *fleet.Fleet  // where it has a lease; nil: it has none
+	dead      fleet.Lease   // of a leader that is no more
 	changed   chan struct{} // closed at the next change; nil if nobody waits
 }
 
@@ -81,11 +87,27 @@ func (f *flight) remove() {
 	}
 }
 
+// change gives a channel, under the lock, that is closed at the next change.
+func (f *flight) change() <-chan struct{} {
+	if f.changed == nil {
+		f.changed = make(chan struct{})
+	}
+	return f.changed
+}
+
 func (f *flight) wake() {
 	if f.changed != nil {
 		close(f.changed)
 		f.changed = nil
 	}
+}
+
+// find is the flight of a key; nil if there is none.
+func (fs *flights) find(k partition.Key) *flight {
+	s := &fs.shards[k[0]&63]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.m[k]
 }
 
 // begin says that the leader's reply has begun as a stream.
@@ -104,6 +126,7 @@ func (f *flight) complete(x *gateway.Exchange, of *kept, r *chat.Reply) {
 	f.mu.Lock()
 	if f.leader == x {
 		f.kept, f.reply, f.over = of, r, true
+		f.release()
 		f.wake()
 	}
 	f.mu.Unlock()
@@ -118,15 +141,22 @@ func (f *flight) fail(x *gateway.Exchange) {
 		f.mu.Unlock()
 		return
 	}
-	f.leader, f.gone, f.tape, f.kept = nil, false, nil, nil
-	f.failures++
-	f.over = f.followers == 0 || f.failures >= mostFailures
-	over := f.over
-	f.wake()
+	f.leader, f.gone = nil, false
+	f.release()
+	over := f.failed()
 	f.mu.Unlock()
 	if over {
 		f.remove()
 	}
+}
+
+// failed takes note, under the lock, that there is no leader, and says whether it is over.
+func (f *flight) failed() bool {
+	f.tape, f.kept = nil, nil
+	f.failures++
+	f.over = f.followers == 0 || f.failures >= mostFailures
+	f.wake()
+	return f.over
 }
 
 // shields is asked when the leader's client leaves, see [gateway.Exchange.Shield].
@@ -151,7 +181,10 @@ func (f *flight) leave() {
 	leader := f.leader
 	alone := last && f.gone
 	empty := last && leader == nil && !f.over
-	f.over = f.over || empty
+	if f.over = f.over || empty; empty && f.away != nil {
+		close(f.away.over)
+		f.away = nil
+	}
 	f.mu.Unlock()
 	if leader != nil && alone {
 		leader.Cancel(gateway.ErrGone)
@@ -194,8 +227,16 @@ func (l *lookup) lead(f *flight) error {
 			f.fail(x)
 		}
 	}()
-	if done, err := l.find(); done { // somebody was quicker, between the look and the start
-		return err
+	of, reply := l.held() // somebody was quicker, between the look and the start
+	if of == nil {
+		if of, reply, waited = l.claim(f); waited {
+			return l.follow(f)
+		}
+	}
+	if of != nil {
+		waited = true
+		f.complete(x, of, reply)
+		return l.giveExact(of, reply)
 	}
 	if err := l.record(f); err != nil {
 		return err
@@ -220,7 +261,7 @@ func (l *lookup) follow(f *flight) error {
 			f.mu.Unlock()
 			f.leave()
 			return l.record(nil)
-		case f.leader == nil:
+		case f.leader == nil && f.away == nil:
 			f.leader = x
 			f.followers--
 			f.mu.Unlock()
@@ -231,10 +272,7 @@ func (l *lookup) follow(f *flight) error {
 			l.attach(f, t, of)
 			return nil
 		}
-		if f.changed == nil {
-			f.changed = make(chan struct{})
-		}
-		c := f.changed
+		c := f.change()
 		f.mu.Unlock()
 		select {
 		case <-c:

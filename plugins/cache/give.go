@@ -105,16 +105,12 @@ func (g *given) Ready() bool { return g.pace <= 0 || g.next == 0 || g.next >= le
 // Close implements gateway.Stream.
 func (g *given) Close() error { return nil }
 
-// render says an answer as this request wants it, and keeps that for who sends the same bytes again; nil if the answer is
-// damaged.
-func (l *lookup) render(i *item) *item {
-	a := l.h.store.read(l.exact, i)
-	if a == nil {
-		return nil
-	}
-	r := l.rendered(i.of, &a.Reply)
-	l.h.store.items.Set(l.body, r)
-	return r
+// giveExact answers with what is kept, and keeps how it was said for who sends the same bytes again.
+func (l *lookup) giveExact(of *kept, r *chat.Reply) error {
+	i := l.rendered(of, r)
+	l.h.store.items.Set(l.body, i)
+	l.note(words[ledger.Exact], "", of)
+	return l.give(i, ledger.Exact)
 }
 
 // rendered says a reply as this request wants it.

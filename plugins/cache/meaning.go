@@ -20,7 +20,7 @@ import (
 const longest = 2 << 10
 
 // newMeaning makes what finds questions that mean the same; nil if that is off.
-func newMeaning(c *Config, h gateway.Host) (*semantic.Semantic, error) {
+func newMeaning(c *Config, h gateway.Host, changed func(semantic.Change)) (*semantic.Semantic, error) {
 	s := &c.Semantic
 	if s.Mode == modeOff {
 		return nil, nil //nolint:nilnil // it is off
@@ -32,7 +32,7 @@ func newMeaning(c *Config, h gateway.Host) (*semantic.Semantic, error) {
 	}
 	return semantic.New(semantic.Config{
 		Embedder: embed.Builtin{}, Index: index.New(index.Config{MaxBytes: int64(s.MaxSize), MaxShare: tenantShare}), Policy: p,
-		Shadow: s.Mode == modeShadow, Now: h.Now,
+		Shadow: s.Mode == modeShadow, Now: h.Now, Changed: changed,
 	}), nil
 }
 
@@ -78,29 +78,32 @@ func (l *lookup) similar() (bool, error) {
 	if !d.Serve() {
 		return false, nil
 	}
-	i := h.store.byID(d.Hit.Answer, x.Caller.User, l.control.most)
-	if i == nil {
-		l.forget(d.Hit.Answer)
+	of, reply := l.byID(d.Hit.Answer)
+	if of == nil {
 		return false, nil
 	}
-	a := h.store.read(i.of.key, i)
-	if a == nil {
-		return false, nil
-	}
-	if err := l.give(l.rendered(i.of, &a.Reply), ledger.Semantic); err != nil {
+	if err := l.give(l.rendered(of, reply), ledger.Semantic); err != nil {
 		return true, err
 	}
-	l.note(words[ledger.Semantic], "", i.of)
+	l.note(words[ledger.Semantic], "", of)
 	x.Reply.Header = append(x.Reply.Header, gateway.Field{Name: "x-sluice-cache-score", Value: strconv.FormatFloat(d.Hit.Score, 'f', 3, 64)})
 	l.consult(d)
 	return true, nil
 }
 
-// forget removes an answer that is gone from the index, unless it is only too old for this caller.
-func (l *lookup) forget(id uint64) {
-	if l.h.store.byID(id, l.x.Caller.User, -1) == nil {
-		l.h.meaning.Forget(index.Key(l.partition), id)
+// byID finds an answer by its id. One that is gone is removed from the index; other nodes find that out themselves.
+func (l *lookup) byID(id uint64) (*kept, *chat.Reply) {
+	h, user := l.h, l.x.Caller.User
+	if i := h.store.byID(id, user, l.control.most); i != nil {
+		if a := h.store.read(i.of.key, i); a != nil {
+			return i.of, &a.Reply
+		}
 	}
+	of, reply, known := l.fetch(id)
+	if of == nil && known && h.store.byID(id, user, -1) == nil { // and not only too old for this caller
+		h.meaning.Apply(semantic.Change{Kind: semantic.Forgotten, Partition: index.Key(l.partition), Entry: index.Entry{Answer: id}})
+	}
+	return of, reply
 }
 
 // learn stores a question that was not answered from the cache, with the answer that it got.

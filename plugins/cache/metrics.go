@@ -28,6 +28,8 @@ type metrics struct {
 	decisions *prometheus.CounterVec
 	crowded   prometheus.Counter
 	judged    *prometheus.CounterVec
+	unshared  prometheus.Counter
+	followed  prometheus.Gauge
 	entries   prometheus.GaugeFunc
 	bytes     prometheus.GaugeFunc
 }
@@ -57,8 +59,10 @@ func newMetrics(s *store) *metrics {
 		judged: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sluice_cache_judged_total", Help: "Answers that the judge was to look at, by its verdict.",
 		}, []string{"verdict"}),
-		entries: gauge("sluice_cache_entries", "Answers and their renderings in memory.", func() float64 { return float64(s.items.EstimatedSize()) }),
-		bytes:   gauge("sluice_cache_bytes", "Memory that they take.", func() float64 { return float64(s.items.WeightedSize()) }),
+		unshared: counter("sluice_cache_unshared_total", "Answers and changes that other nodes were not told of: Redis was away for too long, or refused them."),
+		followed: prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_cache_followed", Help: "Answers that other nodes are told as they come."}),
+		entries:  gauge("sluice_cache_entries", "Answers and their renderings in memory.", func() float64 { return float64(s.items.EstimatedSize()) }),
+		bytes:    gauge("sluice_cache_bytes", "Memory that they take.", func() float64 { return float64(s.items.WeightedSize()) }),
 	}
 	for i, result := range [...]string{"miss", "exact", "semantic", "coalesced", "bypass"} {
 		m.results[i] = m.requests.WithLabelValues(result)
@@ -67,7 +71,7 @@ func newMetrics(s *store) *metrics {
 }
 
 func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.requests, m.bypasses, m.stored, m.unkept, m.saved, m.seconds, m.decisions, m.crowded, m.judged, m.entries, m.bytes}
+	return []prometheus.Collector{m.requests, m.bypasses, m.stored, m.unkept, m.saved, m.seconds, m.decisions, m.crowded, m.judged, m.unshared, m.followed, m.entries, m.bytes}
 }
 
 // decided counts a comparison.

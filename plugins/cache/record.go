@@ -3,12 +3,12 @@ package cache
 import (
 	"errors"
 	"io"
-	"math/rand/v2"
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/ledger"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/plugins/cache/answer"
+	"github.com/sluice-ai/sluice/plugins/cache/fleet"
 	"github.com/sluice-ai/sluice/plugins/cache/tape"
 )
 
@@ -161,15 +161,18 @@ func (r *recorder) source() *answer.Answer {
 // keep keeps an answer, if it is one to keep.
 func (l *lookup) keep(a *answer.Answer) *kept {
 	h := l.h
-	id := max(rand.Uint64(), 1) //nolint:gosec // unique, not secret
-	a.ID, a.At, a.Took = idOf(id), h.now().UTC(), gateway.Since(l.x.Start)
+	a.ID, a.At, a.Took = idOf(fleet.ID(l.exact)), h.now().UTC(), gateway.Since(l.x.Start)
 	a.Expires, a.Tags = a.At.Add(l.ttl), l.tags
 	if !answer.Kept(&a.Reply, h.c.Tools) || size(&a.Reply) > int(h.c.MaxAnswer) {
 		h.metrics.unkept.Inc()
-		return &kept{Answer: *a, usage: a.Reply.Usage, tier: a.Reply.ServiceTier}
+		return newKept(l.exact, a)
 	}
 	h.metrics.stored.Inc()
-	k := h.store.put(l.exact, a, id)
+	data := a.Append(nil)
+	k := h.store.put(l.exact, a, data)
+	if h.fleet != nil {
+		h.fleet.Put(k.id, valueOf(k, data), l.ttl)
+	}
 	if h.meaning != nil {
 		h.store.link(k)
 		l.learn(k)

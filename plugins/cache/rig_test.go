@@ -16,6 +16,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/plugins/cache"
 	"github.com/sluice-ai/sluice/plugins/cache/answer"
+	"github.com/sluice-ai/sluice/plugins/cache/fleet"
 )
 
 // provider is what stands behind the cache: it says which call it is, or what its test wants.
@@ -140,13 +141,19 @@ type rig struct {
 
 func newRig(t testing.TB, change func(*cache.Config)) *rig {
 	t.Helper()
+	return newRigOf(t, nil, change)
+}
+
+// newRigOf is a rig that shares what is in Redis.
+func newRigOf(t testing.TB, redis fleet.Client, change func(*cache.Config)) *rig {
+	t.Helper()
 	c := cache.Defaults()
 	c.Exact.TTL = 60 * 60e9
 	if change != nil {
 		change(&c)
 	}
 	r := &rig{t: t, provider: &provider{}, tenant: &gateway.Tenant{ID: "acme"}}
-	p, host := gatewaytest.Build(t, cache.Spec(), &c)
+	p, host := gatewaytest.Build(t, cache.Spec(redis), &c)
 	r.plugin, r.host = p.(*cache.Plugin), host
 	r.handler = p.Wrap(r.provider)
 	step := func(model string) [][]*gateway.Target { return [][]*gateway.Target{{{Provider: "p", Model: model}}} }

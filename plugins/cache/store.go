@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/plugins/cache/answer"
+	"github.com/sluice-ai/sluice/plugins/cache/fleet"
 	"github.com/sluice-ai/sluice/plugins/cache/partition"
 )
 
@@ -21,7 +22,12 @@ type kept struct {
 	usage         chat.Usage
 	tier          string
 	key           partition.Key
+	stored        bool        // it was one to keep
 	dropped       atomic.Bool // it was taken out: what was made of it is no answer either
+}
+
+func newKept(k partition.Key, a *answer.Answer) *kept {
+	return &kept{Answer: *a, id: fleet.ID(k), usage: a.Reply.Usage, tier: a.Reply.ServiceTier, key: k}
 }
 
 // item is what stands under one key: an answer, or one that was rendered for a request.
@@ -76,18 +82,23 @@ func (k *kept) isOf(caller string) bool {
 	return k.User == "" || owner == caller
 }
 
-// get finds what may be given to a caller who takes nothing older than most; negative: any age. What has expired is taken out.
+// get finds what may be given to a caller who takes nothing older than most; negative: any age.
 func (s *store) get(k partition.Key, caller string, most time.Duration) *item {
+	i := s.find(k)
+	if i == nil || !i.of.isOf(caller) || !i.of.Fresh(s.now(), most) {
+		return nil
+	}
+	return i
+}
+
+// find finds what stands under a key, whoever's it is. What has expired is taken out.
+func (s *store) find(k partition.Key) *item {
 	i, ok := s.items.GetIfPresent(k)
 	if !ok {
 		return nil
 	}
-	now := s.now()
-	switch {
-	case i.of.dropped.Load(), !i.of.Fresh(now, -1):
+	if i.of.dropped.Load() || !i.of.Fresh(s.now(), -1) {
 		s.items.Invalidate(k)
-		return nil
-	case !i.of.isOf(caller), !i.of.Fresh(now, most):
 		return nil
 	}
 	return i
@@ -105,10 +116,11 @@ func (s *store) byID(id uint64, caller string, most time.Duration) *item {
 	return nil
 }
 
-// put keeps an answer under its exact key. What was there before is dropped with all that was rendered of it.
-func (s *store) put(k partition.Key, a *answer.Answer, id uint64) *kept {
-	i := &item{of: &kept{Answer: *a, id: id, usage: a.Reply.Usage, tier: a.Reply.ServiceTier, key: k}, data: a.Append(nil)}
-	i.of.Reply = chat.Reply{}
+// put keeps an answer, of which data are the bytes, under its exact key. What was there before is dropped with all that was rendered
+// of it.
+func (s *store) put(k partition.Key, a *answer.Answer, data []byte) *kept {
+	i := &item{of: newKept(k, a), data: data}
+	i.of.stored, i.of.Reply = true, chat.Reply{}
 	if before, ok := s.items.Set(k, i); !ok && before != nil {
 		before.of.dropped.Store(true)
 	}

@@ -266,6 +266,9 @@ func (s *stores) lent() plugins.Lent {
 	if s.store != nil {
 		l.Tokens = s.store
 	}
+	if p, ok := s.pool.(*redis.Pool); ok {
+		l.Redis = p.Client
+	}
 	return l
 }
 

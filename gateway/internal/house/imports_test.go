@@ -46,6 +46,7 @@ gateway/console           -
 gateway/sim               gateway gateway/health gateway/admission gateway/tenant gateway/meter gateway/ledger gateway/store gateway/catalog gateway/wire/... gateway/internal/...
 gateway/runtime           gateway gateway/health gateway/admission gateway/tenant gateway/meter gateway/ledger gateway/store gateway/catalog gateway/wire/... gateway/internal/... gateway/serve gateway/forward gateway/upstream gateway/admin gateway/sim config
 gateway/gatewaytest       gateway gateway/health gateway/admission gateway/tenant gateway/meter gateway/ledger gateway/store gateway/catalog gateway/wire/... gateway/internal/... gateway/serve gateway/forward gateway/upstream gateway/sim
+gateway/gatewaytest/servers gateway/internal/servers
 
 plugins                   gateway gateway/tenant gateway/meter gateway/ledger gateway/store plugins/...
 plugins/routing/...       gateway gateway/health gateway/admission gateway/tenant gateway/wire/chat gateway/catalog config plugins/routing/... gateway/wire/openai gateway/wire/anthropic

@@ -42,9 +42,10 @@ func New(most int) *Tape { return &Tape{most: most} }
 func (t *Tape) Add(p *chat.Piece) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.over {
-		return false
-	}
+	return !t.over && t.add(p)
+}
+
+func (t *Tape) add(p *chat.Piece) bool {
 	t.held += len(p.Logprobs) + perRun
 	if len(t.text)+len(p.Text)+t.held > t.most {
 		t.end(ErrTooLong)
@@ -60,6 +61,46 @@ func (t *Tape) Add(p *chat.Piece) bool {
 	}
 	t.wake()
 	return true
+}
+
+// Place is where something stands on a tape, and on every copy of it.
+type Place struct {
+	Run int // number of the piece
+	At  int // bytes of text before it
+}
+
+// AddAt records a piece of another tape, of which this one is a copy, where it stands there; what is here already is left out. It is
+// false if something is missing before it, see Next, or as Add is.
+func (t *Tape) AddAt(p *chat.Piece, at Place) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	last := len(t.runs) - 1
+	switch {
+	case t.over || at.Run > last+1 || at.At > len(t.text):
+		return false
+	case at.Run > last:
+		return at.At == len(t.text) && t.add(p)
+	case at.Run < last || !t.runs[last].texts:
+		return true
+	}
+	known := len(t.text) - at.At
+	if known >= len(p.Text) {
+		return true
+	}
+	more := *p
+	more.Text = p.Text[known:]
+	return t.add(&more)
+}
+
+// Next is where AddAt goes on.
+func (t *Tape) Next() Place {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := len(t.runs)
+	if n > 0 && t.runs[n-1].texts { // there may come more of it
+		n--
+	}
+	return Place{n, len(t.text)}
 }
 
 // perRun is about how many bytes a piece takes beside its text.
@@ -144,6 +185,20 @@ func (t *Tape) Runs() int {
 // Reader reads from the beginning.
 func (t *Tape) Reader() *Reader { return &Reader{t: t} }
 
+// ReaderAt reads from a place, which Next has given of a copy.
+func (t *Tape) ReaderAt(p Place) *Reader {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := &Reader{t: t}
+	if p.Run >= 0 && p.Run < len(t.runs) {
+		run := &t.runs[p.Run]
+		r.run, r.begun, r.at = p.Run, run.texts, min(max(p.At, run.from), run.to)
+	} else if p.Run == len(t.runs) {
+		r.run = p.Run
+	}
+	return r
+}
+
 // Reader is one reader of a tape; one goroutine uses it.
 type Reader struct {
 	t     *Tape
@@ -152,7 +207,11 @@ type Reader struct {
 	begun bool
 	beats int
 	piece chat.Piece
+	place Place
 }
+
+// Place is where the piece stands that Read has given last.
+func (r *Reader) Place() Place { return r.place }
 
 // Read is what comes next, nil if there is nothing at present. It is valid until the next call.
 func (r *Reader) Read() *chat.Piece {
@@ -171,7 +230,7 @@ func (r *Reader) Read() *chat.Piece {
 			r.run, r.begun = r.run+1, false
 			continue
 		}
-		r.piece = now.piece
+		r.piece, r.place = now.piece, Place{r.run, r.at}
 		r.piece.Text = t.text[r.at:now.to:now.to]
 		if r.at = now.to; !now.texts {
 			r.run, r.begun = r.run+1, false
