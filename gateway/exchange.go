@@ -27,6 +27,7 @@ type Exchange struct {
 	Rates     Rates      // what is left of the caller's limits, for the headers of the reply; set by quota
 	Instead   string     // model that is asked instead of the one that the request names; set by quota
 	Lenient   bool       // who leaves before the first event pays nothing; set by ledger
+	Steps     []Step     // when which plugin's turn came, for who looks on; nil: nobody does
 
 	// Idle is set by the transport. A Stream whose Next blocks calls it at each beat, on the pulling goroutine, so
 	// that heartbeats fall between events by construction. Nil before the reply has begun.

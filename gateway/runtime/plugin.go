@@ -32,6 +32,11 @@ type plugin struct {
 
 var _ gateway.Host = (*plugin)(nil)
 
+// Wrap implements gateway.Plugin.
+func (p *plugin) Wrap(next gateway.Handler) gateway.Handler {
+	return gateway.Stepping(p.name, p.Plugin.Wrap(next))
+}
+
 // Log implements gateway.Host.
 func (p *plugin) Log() *zap.Logger { return p.log }
 

@@ -149,6 +149,18 @@ func (r *Runtime) Cache() gateway.Cache {
 	return nil
 }
 
+// Recent is the present generation's memory of exchanges; nil if none of its plugins has one.
+func (r *Runtime) Recent() gateway.Recent {
+	if g := r.current.Load(); g != nil {
+		for _, p := range g.plugins {
+			if m, ok := p.Plugin.(gateway.Recent); ok {
+				return m
+			}
+		}
+	}
+	return nil
+}
+
 // ReplyBytes counts the bytes of providers' replies that are held.
 func (r *Runtime) ReplyBytes() int64 { return r.budget.Held() }
 
@@ -269,10 +281,10 @@ func (r *Runtime) build(c *config.Config, old *Generation) (g *Generation, err e
 			return g, fmt.Errorf("plugin %s: %w", name, err)
 		}
 		g.plugins = append(g.plugins, p)
-		chain = append(chain, p.Plugin)
+		chain = append(chain, p)
 	}
 	g.forward = r.forwarder(c, old)
-	g.Handler = gateway.Chain(g.forward, chain...)
+	g.Handler = gateway.Chain(gateway.Stepping("forward", g.forward), chain...)
 	return g, nil
 }
 

@@ -135,6 +135,10 @@ func (t try) MarshalLogObject(to zapcore.ObjectEncoder) error {
 		to.AddBool("hedged", true)
 	}
 	addWait(to, a)
+	to.AddFloat64("at_ms", milliseconds(a.Start.Sub(t.r.x.Start)))
+	if a.First > 0 {
+		to.AddFloat64("first_ms", milliseconds(a.First))
+	}
 	if a.Err != nil {
 		if text := reason(gateway.AsError(a.Err)); text != "" {
 			to.AddString("error", text)

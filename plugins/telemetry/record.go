@@ -13,6 +13,7 @@ type record struct {
 	p *Plugin
 	x *gateway.Exchange
 
+	kept      bool  // to be remembered, however it ends
 	returned  bool  // the chain has returned, and not panicked
 	failed    error // what it returned
 	streaming bool  // counted in streams_active
@@ -41,6 +42,9 @@ func (r *record) end(err error) {
 	r.conclude(err)
 	m.observe(r)
 	r.write()
+	if r.kept || r.err != nil {
+		r.p.recent.add(r)
+	}
 }
 
 // last is the attempt that decided; nil if there was none.

@@ -38,22 +38,29 @@ func Spec() gateway.Spec {
 				return nil, fmt.Errorf("telemetry: %w", err)
 			}
 		}
-		return &Plugin{metrics: m, log: h.Log()}, nil
+		return &Plugin{metrics: m, recent: newRecent(), log: h.Log()}, nil
 	})
 }
 
 // Plugin records exchanges.
 type Plugin struct {
 	metrics *metrics
+	recent  *recent
 	log     *zap.Logger
 }
 
-var _ gateway.Plugin = (*Plugin)(nil)
+var (
+	_ gateway.Plugin = (*Plugin)(nil)
+	_ gateway.Recent = (*Plugin)(nil)
+)
 
 // Wrap implements gateway.Plugin.
 func (p *Plugin) Wrap(next gateway.Handler) gateway.Handler {
 	return gateway.HandlerFunc(func(x *gateway.Exchange) error {
-		r := &record{p: p, x: x}
+		r := &record{p: p, x: x, kept: p.recent.wants(x.Start)}
+		if r.kept {
+			x.Steps = make([]gateway.Step, 0, mostSteps)
+		}
 		p.metrics.exchanges.Inc()
 		x.OnEnd(r.end)
 		err := next.Serve(x)
