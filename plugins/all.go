@@ -29,7 +29,7 @@ func All(l Lent) []gateway.Spec {
 	return []gateway.Spec{
 		telemetry.Spec(),
 		ledger.Spec(l.Journal),
-		auth.SpecWith(auth.Lent{Tokens: l.Tokens}),
+		auth.Spec(auth.Lent{Tokens: l.Tokens}),
 		quota.Spec(l.Meters),
 		cache.Spec(l.Redis),
 		routing.Spec(),
