@@ -15,11 +15,11 @@ func Offline(maxWrong float64) float64 {
 
 // calibration is for other embedders, too: the verifier reads texts, and learns of the embedder by one number only.
 var calibration = [...]struct{ maxWrong, probability float64 }{
-	{0.20, 0.30},
+	{0.20, 0.26},
 	{0.10, 0.40},
-	{0.05, 0.50},
-	{0.02, 0.62},
-	{0.01, 0.72},
-	{0.005, 0.84},
-	{0.001, 0.95},
+	{0.05, 0.52},
+	{0.02, 0.67},
+	{0.01, 0.80},
+	{0.005, 0.89},
+	{0.001, 0.96},
 }

@@ -377,18 +377,12 @@ func Relate(a, b Word) (Relation, float32) {
 	return kind, strength
 }
 
-// Siblings says that two words are, in a frequent meaning, kinds of the same thing: "college" and "university".
-func Siblings(a, b Word) bool {
-	if a == 0 || b == 0 || a == b {
-		return false
+// Genus numbers what a word is a kind of in its most frequent meaning; 0 is nothing that is known.
+func Genus(w Word) uint32 {
+	if w == 0 {
+		return 0
 	}
-	v := words()
-	for k := range v.over {
-		if x := v.over[k][a-1]; x != 0 && (x == v.over[0][b-1] || x == v.over[1][b-1]) {
-			return true
-		}
-	}
-	return false
+	return words().over[0][w-1]
 }
 
 // Near returns the cosine of two words' vectors, which is 0 for words without one.

@@ -66,8 +66,14 @@ var signs = [featureCount]int8{
 	fNoun: 1, fAdjective: -1, fFresh: -1, fYesNo: -1, fHow: -1, fWhy: -1, fDefinite: -1, fPersons: -1, fWorstNoun: -1, fWorstVerb: -1, fBothLoose: -1, fSurface: 1,
 }
 
-// Features are the numbers that the model reads.
+// Features are the numbers that the model's trees ask for.
 type Features [featureCount]float32
+
+// Evidence is all that the model knows of a pair.
+type Evidence struct {
+	Features    Features
+	Differences Differences
+}
 
 // side sums up one text of a pair.
 type side struct {
@@ -91,7 +97,7 @@ type side struct {
 }
 
 // Extract compares two texts. It does not allocate.
-func Extract(a, b *text.Text, cosine float32) Features {
+func Extract(a, b *text.Text, cosine float32) (e Evidence) {
 	if a.Raw > b.Raw {
 		a, b = b, a // as in guard.Check
 	}
@@ -99,7 +105,7 @@ func Extract(a, b *text.Text, cosine float32) Features {
 	m.Align(a, b)
 	x := summarise(a, &m.A)
 	y := summarise(b, &m.B)
-	var f Features
+	f := &e.Features
 	f[fCosine] = cosine
 	f[fCoverMin], f[fCoverMax] = order(share(x.soft, x.mass), share(y.soft, y.mass))
 	f[fExactMin], f[fExactMax] = order(share(x.hard, x.mass), share(y.hard, y.mass))
@@ -135,12 +141,13 @@ func Extract(a, b *text.Text, cosine float32) Features {
 	if a.Question == b.Question {
 		f[fAsked] = float32(a.Question)
 	}
-	arrange(&f, &x, &y)
+	arrange(f, &x, &y)
 	f[fBigrams] = bigrams(&x, &y)
 	f[fTrigrams] = trigrams(a, b)
 	f[fSurface] = surface(a.Raw, b.Raw)
 	f[fVector], f[fRestVector] = vectors(&x, &y)
-	return f
+	differences(&e.Differences, a, b, &x, &y)
+	return e
 }
 
 func flag(b bool) float32 {

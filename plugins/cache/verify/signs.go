@@ -3,6 +3,9 @@ package verify
 // FeatureCount is how many numbers Features has.
 const FeatureCount = int(featureCount)
 
+// DifferenceKinds is how many weights a model has.
+const DifferenceKinds = differenceKinds
+
 // Cosine is the feature that is given from outside.
 const Cosine = int(fCosine)
 

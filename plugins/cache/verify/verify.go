@@ -2,7 +2,8 @@
 //
 // Two texts are put together word by word, and what fits and what does not is put into some forty numbers: weight that
 // is matched on either side, names, numbers, order, what stands in place of what. A sum of small trees turns them into
-// a probability. The trees obey what is known beforehand: more that matches never speaks against one answer.
+// log odds. The trees obey what is known beforehand: more that matches never speaks against one answer. To these, each
+// difference adds what its words have meant for other pairs.
 //
 // The weights are made by the program in the folder train from the pairs of questions in plugins/cache/pairs.
 package verify
@@ -35,6 +36,6 @@ func Score(a, b *text.Text, cosine float32) float64 {
 	if err != nil {
 		return 0 // serve nothing
 	}
-	f := Extract(a, b, cosine)
-	return m.Probability(&f)
+	e := Extract(a, b, cosine)
+	return m.Probability(&e)
 }

@@ -76,7 +76,7 @@ func TestSameTextIsSure(t *testing.T) {
 // More of what speaks for one answer must never lower the score, nor more of what speaks against it raise it.
 func TestModelObeysSigns(t *testing.T) {
 	a, b := text.Parse("How do I boil an egg in a microwave?"), text.Parse("what is a good way to cook eggs in microwaves")
-	f := verify.Extract(a, b, cosine(a, b))
+	e := verify.Extract(a, b, cosine(a, b))
 	m, err := verify.Default()
 	if err != nil {
 		t.Fatal(err)
@@ -84,11 +84,11 @@ func TestModelObeysSigns(t *testing.T) {
 	for i := range verify.FeatureCount {
 		last := 0.
 		for step := range 41 {
-			g := f
-			g[i] = float32(step-10) / 5
+			g := e
+			g.Features[i] = float32(step-10) / 5
 			p := m.Probability(&g)
 			if s := verify.Sign(i); step > 0 && s != 0 && float64(s)*(p-last) < -1e-9 {
-				t.Fatalf("feature %d of sign %d: %v at %v after %v", i, s, p, g[i], last)
+				t.Fatalf("feature %d of sign %d: %v at %v after %v", i, s, p, g.Features[i], last)
 			}
 			last = p
 		}
@@ -148,11 +148,12 @@ func TestModelBinary(t *testing.T) {
 	if err := back.UnmarshalBinary(b); err != nil {
 		t.Fatal(err)
 	}
-	var f verify.Features
-	for i := range f {
-		f[i] = float32(i%3) / 2
+	x, y := text.Parse("How do I fry an egg?"), text.Parse("how do i boil a free-range egg")
+	e := verify.Extract(x, y, .5)
+	for i := range e.Features {
+		e.Features[i] = float32(i%3) / 2
 	}
-	if x, y := m.Probability(&f), back.Probability(&f); x != y {
+	if x, y := m.Probability(&e), back.Probability(&e); x != y {
 		t.Errorf("%v after it was written and read, before %v", y, x)
 	}
 	for _, broken := range [][]byte{nil, b[:len(b)-1], append([]byte{255}, b[1:]...), append(b, 0)} {
@@ -161,7 +162,7 @@ func TestModelBinary(t *testing.T) {
 		}
 	}
 	feature := append([]byte(nil), b...)
-	feature[32] = 255
+	feature[40] = 255
 	if err := new(verify.Model).UnmarshalBinary(feature); err == nil {
 		t.Error("a feature that does not exist is read")
 	}

@@ -61,7 +61,7 @@ func boost(s []sample, trees int) *verify.Model {
 		m.Trees = append(m.Trees, t)
 		one := verify.Model{Trees: []verify.Tree{t}}
 		for i := range s {
-			raw[i] += one.Raw(&s[i].f)
+			raw[i] += one.Grown(&s[i].e.Features)
 		}
 	}
 	return m
@@ -74,7 +74,7 @@ func (g *grower) cut() {
 	for f := range g.cuts {
 		vals := make([]float32, len(g.s))
 		for i := range g.s {
-			vals[i] = g.s[i].f[f]
+			vals[i] = g.s[i].e.Features[f]
 		}
 		slices.Sort(vals)
 		for b := 1; b < bins; b++ {
@@ -85,7 +85,7 @@ func (g *grower) cut() {
 		}
 		g.bin[f] = make([]uint8, len(g.s))
 		for i := range g.s {
-			v := g.s[i].f[f]
+			v := g.s[i].e.Features[f]
 			g.bin[f][i] = uint8(sort.Search(len(g.cuts[f]), func(k int) bool { return g.cuts[f][k] >= v })) //nolint:gosec // below bins
 		}
 	}
@@ -206,7 +206,7 @@ func calibrate(m *verify.Model, s []sample) {
 	for range 50 {
 		var ga, gb, haa, hab, hbb float64
 		for i := range s {
-			x := m.Raw(&s[i].f)
+			x := m.Raw(&s[i].e)
 			p := 1 / (1 + math.Exp(-(a*x + b)))
 			y := 0.
 			if s[i].pair.Same {

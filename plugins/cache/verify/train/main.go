@@ -11,7 +11,6 @@ import (
 	"bufio"
 	"flag"
 	"fmt"
-	"hash/fnv"
 	"io/fs"
 	"log"
 	"os"
@@ -28,7 +27,7 @@ import (
 // A sample is a pair as the model sees it.
 type sample struct {
 	pair    pairs.Pair
-	f       verify.Features
+	e       verify.Evidence
 	refused string // the guard that refuses it
 	weight  float64
 }
@@ -97,7 +96,9 @@ func run(o options) error {
 func learn(ps []pairs.Pair, trees int) *verify.Model {
 	s := prepare(slices.Concat(ps, edits(ps), strangers(ps, 4)))
 	balance(s)
-	return boost(s, trees)
+	m := boost(s, trees)
+	weigh(m, s, apart(s, trees))
+	return m
 }
 
 // evaluate measures on files that nothing is learnt from.
@@ -122,9 +123,7 @@ func evaluate(m *verify.Model, o options) error {
 func crossValidate(ps []pairs.Pair, folds, trees int) {
 	parts := make([][]pairs.Pair, folds)
 	for _, p := range ps {
-		h := fnv.New32a()
-		_, _ = h.Write([]byte(p.Group))
-		k := int(h.Sum32()>>4) % folds
+		k := fold(p.Group+"/left out", folds) // other parts than those of apart
 		parts[k] = append(parts[k], p)
 	}
 	var own, mixed outcome
@@ -146,7 +145,7 @@ func prepare(ps []pairs.Pair) []sample {
 		a, b := text.Parse(p.A), text.Parse(p.B)
 		e.EmbedText(a, x)
 		e.EmbedText(b, y)
-		out[i] = sample{pair: p, f: verify.Extract(a, b, dot(x, y)), refused: guard.Check(a, b), weight: 1}
+		out[i] = sample{pair: p, e: verify.Extract(a, b, dot(x, y)), refused: guard.Check(a, b), weight: 1}
 	}
 	return out
 }

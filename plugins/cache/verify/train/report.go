@@ -32,9 +32,9 @@ func (o *outcome) add(m *verify.Model, s []sample) {
 	}
 	o.s = append(o.s, s...)
 	for i := range s {
-		raw := m.Raw(&s[i].f)
+		raw := m.Raw(&s[i].e)
 		o.plain = append(o.plain, raw)
-		o.cosine = append(o.cosine, float64(s[i].f[verify.Cosine]))
+		o.cosine = append(o.cosine, float64(s[i].e.Features[verify.Cosine]))
 		if s[i].refused != "" {
 			raw = math.Inf(-1)
 			c := o.refused[s[i].refused]
@@ -109,13 +109,13 @@ func wilson(k, n int) (lo, hi float64) {
 // ones that a guard refuses.
 func mistakes(m *verify.Model, s []sample, n int) {
 	sorted := slices.Clone(s)
-	slices.SortStableFunc(sorted, func(a, b sample) int { return cmp.Compare(m.Raw(&b.f), m.Raw(&a.f)) })
+	slices.SortStableFunc(sorted, func(a, b sample) int { return cmp.Compare(m.Raw(&b.e), m.Raw(&a.e)) })
 	wrong, missed, refused := 0, 0, 0
 	for i := range sorted {
 		p := &sorted[i]
 		show := func(mark string, count *int) {
 			if *count++; *count <= n {
-				log.Printf("  %s %.3f %s %s | %s", mark, m.Probability(&p.f), p.refused, p.pair.A, p.pair.B)
+				log.Printf("  %s %.3f %s %s | %s", mark, m.Probability(&p.e), p.refused, p.pair.A, p.pair.B)
 			}
 		}
 		switch {
