@@ -28,6 +28,7 @@ type account struct {
 	told   int64 // what of used it knows
 
 	touched clock.Instant
+	wall    *clock.Wall   // money: what its windows go by
 	from    clock.Instant // money: beginning of the window; 0: none
 	until   clock.Instant // money: end of the window; 0: none
 	alert   alert
@@ -93,7 +94,7 @@ func (a *account) line(n, slice int64) Line {
 	if a.id.Kind == Money {
 		l.Limit, l.Has = a.limit/int64(Nano), has/int64(Nano)
 		l.Used, l.Spent, l.Need, l.Want = nanos(used), nanos(a.spent), nanos(l.Need), nanos(want)
-		l.Until, l.Seeds = a.until.Time(), a.seeds.others
+		l.Until, l.Seeds = a.wall.Time(a.until), a.seeds.others
 	}
 	return l
 }
@@ -129,9 +130,9 @@ func (a *account) idle() bool {
 }
 
 // newMoney opens the account of a scope and period, in the window that now is in.
-func newMoney(of tenant.Scope, per tenant.Period) *account {
-	a := &account{id: Account{Kind: Money, Scope: of, Per: per}}
-	a.id.Window, a.from, a.until = windowAt(per)
+func newMoney(of tenant.Scope, per tenant.Period, wall *clock.Wall) *account {
+	a := &account{id: Account{Kind: Money, Scope: of, Per: per}, wall: wall}
+	a.find()
 	return a
 }
 
@@ -139,8 +140,7 @@ func newMoney(of tenant.Scope, per tenant.Period) *account {
 // one. Of that the node knows all that it has spent itself, which is nothing.
 func (a *account) turn() {
 	window := a.id.Window
-	a.id.Window, a.from, a.until = windowAt(a.id.Per)
-	if a.id.Window == window { // the wall clock was put back
+	if a.find(); a.id.Window == window { // the wall clock was put back
 		return
 	}
 	a.used, a.spent, a.has, a.low, a.told = 0, 0, 0, 0, 0
@@ -149,12 +149,21 @@ func (a *account) turn() {
 	a.alert.begin()
 }
 
-func windowAt(per tenant.Period) (start int64, from, until clock.Instant) {
-	begin, end := per.Window(time.Now())
-	if !begin.IsZero() {
-		start = begin.Unix()
+// set finds the window after the wall clock was set. In another one others have spent, and this node may have, too: it has to ask.
+func (a *account) set() {
+	window := a.id.Window
+	if a.turn(); a.id.Window != window {
+		a.seeds = seeds{}
 	}
-	return start, clock.At(begin), clock.At(end)
+}
+
+// find finds the window that now is in.
+func (a *account) find() {
+	begin, end := a.id.Per.Window(a.wall.Time(clock.Now()))
+	if a.id.Window = 0; !begin.IsZero() {
+		a.id.Window = begin.Unix()
+	}
+	a.from, a.until = a.wall.At(begin), a.wall.At(end)
 }
 
 // over says whether the window is.

@@ -27,7 +27,7 @@ func (l *link) heard(err error) {
 	}
 }
 
-// beat is the heart's: it keeps the pool informed until the Meters are closed.
+// beat is the heart's: it keeps the pool informed until the Meters are closed, and follows the wall clock.
 func (m *Meters) beat(ctx context.Context) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
@@ -36,6 +36,9 @@ func (m *Meters) beat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+		if m.o.Wall.Follow() {
+			m.everyone((*Tenant).set)
 		}
 		m.tell(ctx)
 		if m.link.up() {
@@ -53,6 +56,19 @@ func (m *Meters) beat(ctx context.Context) {
 
 // pause is how long a pool that failed is left alone, and half of what is between two calls for a tenant.
 const pause = 250 * time.Millisecond
+
+// set has the budgets of a tenant go by a wall clock that was set.
+func (t *Tenant) set() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range t.scopes {
+		for _, a := range s.money {
+			if a != nil {
+				a.set()
+			}
+		}
+	}
+}
 
 // beatAll has tenants call the pool: those that could not lately, or all that have something to tell. If there are none, the last
 // that had is made to call, so that a loss of the pool's memory is noticed.

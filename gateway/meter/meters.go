@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-ai/sluice/gateway/internal/clock"
 	"github.com/sluice-ai/sluice/gateway/tenant"
 )
 
@@ -26,6 +27,8 @@ type Options struct {
 	// Fault hears what an operator has to mend: that the ledger cannot be read, once in a row, or ErrStale. It is called
 	// under a tenant's lock and must not call back.
 	Fault func(id tenant.ID, err error)
+	// Wall is what windows of budgets go by; nil: the computer's clock. The heart follows it.
+	Wall *clock.Wall
 }
 
 // Meters are all meters of the process. They outlive what is configured.
@@ -65,6 +68,9 @@ func New(o Options) *Meters {
 	}
 	if o.Fault == nil {
 		o.Fault = func(tenant.ID, error) {}
+	}
+	if o.Wall == nil {
+		o.Wall = clock.System()
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	m := &Meters{

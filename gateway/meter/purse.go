@@ -44,7 +44,7 @@ func (t *Tenant) Purse(p *Purse, budgets []tenant.Budget) {
 		s := t.scope(b.Scope, now)
 		a := s.money[b.Per]
 		if a == nil {
-			a = newMoney(b.Scope, b.Per)
+			a = newMoney(b.Scope, b.Per, t.meters.o.Wall)
 			a.touched = now
 			s.money[b.Per] = a
 			t.purses++

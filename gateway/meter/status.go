@@ -62,7 +62,7 @@ func (a *account) status(now clock.Instant, up bool) Status {
 	}
 	switch a.id.Kind {
 	case Money:
-		s.Spent, s.Reserved, s.Until = plus(a.spent, a.others), a.used-a.spent, a.until.Time()
+		s.Spent, s.Reserved, s.Until = plus(a.spent, a.others), a.used-a.spent, a.wall.Time(a.until)
 	case Concurrent:
 		s.Reserved = a.used
 	}
