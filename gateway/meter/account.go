@@ -35,8 +35,9 @@ type account struct {
 	seeds   seeds
 	flow    bucket // of a rate, while the pool cannot be asked
 
-	active bool // the pool has to hear of it
-	shared bool // money: a share was taken in this outage
+	active    bool // the pool has to hear of it
+	shared    bool // money: a share was taken in this outage
+	forgotten bool // money: who comes back to it opens it again
 }
 
 // left is what is left of what was granted.
@@ -191,7 +192,9 @@ func (s *scope) rate(k Kind, limit int64) *account {
 	return a
 }
 
-// idle says that nothing is lost if the scope is forgotten.
+// idle says that nothing is lost if the scope is forgotten. Of money that is so when its window is over. Users are as many as
+// a tenant's identity provider makes up: what they have spent the pool has been told, and the ledger knows, who is asked when
+// they come back.
 func (s *scope) idle(now clock.Instant) bool {
 	for _, a := range s.rates {
 		if a != nil && (a.active || now.Sub(a.touched) < idleScope) {
@@ -199,7 +202,11 @@ func (s *scope) idle(now clock.Instant) bool {
 		}
 	}
 	for _, a := range s.money {
-		if a != nil && (a.active || !a.over(now) || now.Sub(a.touched) < idleScope) {
+		if a == nil {
+			continue
+		}
+		done := a.over(now) || s.is.Kind == tenant.OfUser && a.used == a.spent
+		if a.active || !done || now.Sub(a.touched) < idleScope {
 			return false
 		}
 	}

@@ -31,11 +31,11 @@ type alert struct {
 
 // watch follows the budget, which may have been edited. What is passed of the new thresholds is told again only if the pool's
 // lease on it is free.
-func (w *alert) watch(b *tenant.Budget) {
-	if w.amount == int64(b.Amount) && slices.Equal(w.marks, b.WarnAt) {
+func (w *alert) watch(amount int64, marks []int) {
+	if w.amount == amount && slices.Equal(w.marks, marks) {
 		return
 	}
-	w.amount, w.marks = int64(b.Amount), b.WarnAt
+	w.amount, w.marks = amount, marks
 	w.begin()
 }
 
@@ -106,14 +106,14 @@ func (m *Meters) tell(ctx context.Context) {
 	}
 }
 
-// lease asks whether an alert is this node's to tell. It holds for longer than the window does.
+// leaseTime is how long no other node tells an alert: longer than a window lasts, but for that of tenant.Total. Nodes that count
+// then know by the pool what was spent, and those that begin to count pass over what was told.
+const leaseTime = 32 * 24 * time.Hour
+
+// lease asks whether an alert is this node's to tell.
 func (m *Meters) lease(ctx context.Context, a *Alert) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.o.Wait)
 	defer cancel()
 	name := fmt.Sprintf("alert/%s/%s/%s/%d/%d/%d", a.Tenant, a.Scope, a.Per, a.Window.Unix(), a.Amount, a.At)
-	hold := 32 * 24 * time.Hour
-	if a.Per == tenant.Total {
-		hold = 10 * 366 * 24 * time.Hour
-	}
-	return m.o.Pool.Lease(ctx, name, hold)
+	return m.o.Pool.Lease(ctx, name, leaseTime)
 }

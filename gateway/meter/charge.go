@@ -46,7 +46,15 @@ func (t *Tenant) chargeScope(s *scope, began clock.Instant, pockets []pocket, pd
 		if a.from != 0 && began < a.from {
 			continue
 		}
-		a.spent = plus(a.spent, pd)
-		t.correct(a, pd)
+		t.spend(a, pd, pd)
+	}
+}
+
+// spend counts what is charged for good, and corrects what was used.
+func (t *Tenant) spend(a *account, pd, by int64) {
+	a.spent = plus(a.spent, pd)
+	t.correct(a, by)
+	if plus(a.spent, a.others) >= a.alert.next {
+		t.warn(a)
 	}
 }

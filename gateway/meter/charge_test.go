@@ -83,42 +83,63 @@ func TestChargeOfAnEarlierWindow(t *testing.T) {
 	})
 }
 
-// A ledger that takes longer than exchanges wait is asked once. What is charged meanwhile counts, for a budget that refuses even if
-// the ledger has it already.
+// A ledger that takes longer than exchanges wait is asked once. What ends meanwhile counts once, and what an earlier process has
+// spent is not forgotten over it.
 func TestSlowLedger(t *testing.T) {
 	const dollar = int64(tenant.Dollar)
-	f := func(mode tenant.Mode, knows, spent int64) {
+	f := func(mode tenant.Mode) {
 		t.Helper()
 		asked := 0
-		o := meter.Options{Spent: func(ctx context.Context, _ tenant.ID, of []meter.Account) ([]map[string]int64, error) {
+		books := new(till)
+		o := meter.Options{Spent: func(ctx context.Context, id tenant.ID, of []meter.Account, since time.Time) ([]map[string]int64, error) {
 			asked++
 			select {
 			case <-time.After(time.Second):
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}
-			return []map[string]int64{{"a": knows}}, nil
+			return books.spent(ctx, id, of, since)
 		}}
 		bubble(t, o, func(t *testing.T, m *meter.Meters) {
 			acme := m.Tenant("acme")
+			charged := func(pd int64) {
+				acme.Charged(&ann, clock.Now(), pd)
+				books.add(&ann, pd)
+			}
+			books.add(&ann, 7*dollar) // by an earlier process
+			pause(time.Second)
 			p := meter.Purse{Whose: ann}
-			acme.Purse(&p, []tenant.Budget{{Per: tenant.Month, Mode: mode, Amount: 10 * tenant.Dollar}})
-			acme.Charged(&ann, clock.Now(), dollar) // is written down when the ledger is asked
+			acme.Purse(&p, []tenant.Budget{{Per: tenant.Month, Mode: mode, Amount: 100 * tenant.Dollar}})
+			charged(dollar)
+			pause(time.Millisecond)
 			for range 10 {
 				if r, ok := p.Reserve(t.Context(), 1); ok != (mode == tenant.Warn) {
 					t.Fatalf("%t, %+v", ok, r)
 				}
 				p.Settle(1, 0)
 				p.Spent(t.Context(), tenant.Scope{}, tenant.Month) // asks
+				charged(5 * dollar)
 			}
-			acme.Charged(&ann, clock.Now(), dollar) // may be, or not
 			pause(time.Second)
-			if got := p.Spent(t.Context(), tenant.Scope{}, tenant.Month); got != spent || asked != 1 {
-				t.Errorf("%s: %d are spent of %d, the ledger was asked %d times", mode, got, knows, asked)
+			if got := p.Spent(t.Context(), tenant.Scope{}, tenant.Month); got != books.sum() || asked != 1 {
+				t.Errorf("%s: %d are spent, and %d by the ledger, which was asked %d times", mode, got, books.sum(), asked)
 			}
 		})
 	}
-	f(tenant.Strict, 4*dollar, 5*dollar)
-	f(tenant.Strict, 5*dollar, 6*dollar)
-	f(tenant.Warn, 5*dollar, 5*dollar)
+	f(tenant.Strict)
+	f(tenant.Warn)
+}
+
+// Marks are passed by what is charged without a purse, too, and told at once.
+func TestAlertOfACharge(t *testing.T) {
+	bubble(t, meter.Options{}, func(t *testing.T, m *meter.Meters) {
+		acme := m.Tenant("acme")
+		var p meter.Purse
+		acme.Purse(&p, []tenant.Budget{{Per: tenant.Month, Mode: tenant.Warn, Amount: 10 * tenant.Dollar, WarnAt: []int{5000}}})
+		acme.Charged(&ann, clock.Now(), int64(6*tenant.Dollar))
+		pause(300 * time.Millisecond) // a beat
+		if n := len(m.Alerts()); n != 1 {
+			t.Errorf("%d alerts", n)
+		}
+	})
 }

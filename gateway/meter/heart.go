@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"github.com/sluice-ai/sluice/gateway/internal/clock"
 )
 
 // link is the breaker between the node and the pool: after three failures in a row no exchange waits for the pool any more, and
@@ -41,6 +43,9 @@ func (m *Meters) beat(ctx context.Context) {
 			m.everyone((*Tenant).set)
 		}
 		m.tell(ctx)
+		if n%sweep == 0 {
+			m.forget()
+		}
 		if m.link.up() {
 			m.beatAll(n%2 == 0)
 			continue
@@ -56,6 +61,19 @@ func (m *Meters) beat(ctx context.Context) {
 
 // pause is how long a pool that failed is left alone, and half of what is between two calls for a tenant.
 const pause = 250 * time.Millisecond
+
+// sweep is how many beats there are between two looks for what can be forgotten: about a minute. New scopes look as well.
+const sweep = 240
+
+// forget has each tenant forget some of what nothing happens to.
+func (m *Meters) forget() {
+	now := clock.Now()
+	m.everyone(func(t *Tenant) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.forget(now, 256)
+	})
+}
 
 // set has the budgets of a tenant go by a wall clock that was set.
 func (t *Tenant) set() {

@@ -53,9 +53,17 @@ func (l *Local) Lease(ctx context.Context, name string, d time.Duration) (bool, 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := clock.Now()
-	maps.DeleteFunc(l.leases, func(_ string, until clock.Instant) bool { return now >= until })
-	if _, taken := l.leases[name]; taken {
+	if until, is := l.leases[name]; is && now < until {
 		return false, nil
+	}
+	looked := 0
+	for other, until := range l.leases { // so that there are never many in vain
+		if now >= until {
+			delete(l.leases, other)
+		}
+		if looked++; looked == 2 {
+			break
+		}
 	}
 	l.leases[name] = now.Add(d)
 	return true, nil
@@ -185,8 +193,10 @@ func (t *localTenant) forget(now clock.Instant) {
 	looked := 0
 	for id, a := range t.accounts {
 		idle := now.Sub(a.at)
-		if id.Kind == Money && a.until != 0 && now > a.until ||
-			id.Kind != Money && (idle > time.Minute && a.level >= 0 || idle > 24*time.Hour) {
+		switch {
+		case id.Kind != Money && (idle > time.Minute && a.level >= 0 || idle > 24*time.Hour),
+			id.Kind == Money && a.until != 0 && now > a.until,
+			id.Kind == Money && id.Scope.Kind == tenant.OfUser && idle > 2*idleScope: // its nodes have forgotten it, too
 			delete(t.accounts, id)
 		}
 		if looked++; looked == 2 {

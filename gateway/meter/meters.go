@@ -18,14 +18,16 @@ type Options struct {
 	// restarts gets back what the process before held and did not spend.
 	Node string
 	// Spent is what the ledger knows of accounts of money: for each, in picodollars, what each node has spent since its window
-	// began, and of this node all that is written down when it is asked. It is asked once for each account, beside the exchanges
-	// and for seconds at most, and again if the pool has lost its memory. nil: there is no ledger, and nothing was spent. While
-	// it fails, budgets that were not asked for before are Unavailable.
-	Spent func(ctx context.Context, id tenant.ID, of []Account) ([]map[string]int64, error)
+	// began. Of this node that is all that ended before it was asked, written down or shipped, and nothing that ended since,
+	// however long the answer takes. Of others it is what they have shipped: what waits in the journal of a node that does not
+	// count an account itself is missed until then. It is asked once for each account, beside the exchanges and for seconds
+	// at most, and again if the pool has lost its memory, or may have forgotten the account. nil: there is no ledger, and nothing
+	// was spent. While it fails, budgets that were not asked for before are Unavailable.
+	Spent func(ctx context.Context, id tenant.ID, of []Account, asked time.Time) ([]map[string]int64, error)
 	// Wait is how long the pool and the ledger are waited for; 0: 25 ms.
 	Wait time.Duration
-	// Fault hears what an operator has to mend: that the ledger cannot be read, once in a row, or ErrStale. It is called
-	// under a tenant's lock and must not call back.
+	// Fault hears what an operator has to look at: that the ledger cannot be read, once in a row, ErrStale, or ErrCrowded. It is
+	// called under a tenant's lock and must not call back.
 	Fault func(id tenant.ID, err error)
 	// Wall is what windows of budgets go by; nil: the computer's clock. The heart follows it.
 	Wall *clock.Wall

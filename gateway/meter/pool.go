@@ -51,6 +51,11 @@ const Nano = 1000 * tenant.USD(1)
 // rates.
 const NodeTimeout = 15 * time.Second
 
+// Remembered is for how long a pool keeps an account of money at least that nobody has drawn from. It may forget it then: nodes ask
+// the ledger before they draw from what they have not heard of for half as long. It is long, because what a node has spent is in
+// the ledger only when the node has shipped it. A pool in one process need not wait for that, and forgets users in hours.
+const Remembered = 48 * time.Hour
+
 // Settling is how long a pool that lost its memory only listens. Nodes come every half a second, so that each has
 // declared by then what it holds.
 const Settling = 1500 * time.Millisecond
@@ -123,7 +128,7 @@ type Line struct {
 	Has     int64     // what it may use, as far as it knows: it may do so without asking
 	Need    int64     // what it must have to go on; up to Has: nothing
 	Want    int64     // what it would like to have; less than Has: the rest is given back, and not used since the request left
-	Until   time.Time // Money: the window's end, after which the pool may forget the account; zero: never
+	Until   time.Time // Money: the window's end, after which the pool may forget the account; zero: see Remembered
 	// Seeds are what other nodes are known to have spent, from the ledger: for a pool that may know less. The higher counts.
 	Seeds []Seed
 }

@@ -41,17 +41,35 @@ func (t *Tenant) Purse(p *Purse, budgets []tenant.Budget) {
 		if hidden(budgets, i) {
 			continue
 		}
-		s := t.scope(b.Scope, now)
-		a := s.money[b.Per]
-		if a == nil {
-			a = newMoney(b.Scope, b.Per, t.meters.o.Wall)
-			a.touched = now
-			s.money[b.Per] = a
-			t.purses++
-		}
+		a := t.money(b.Scope, b.Per, now)
 		a.limit, a.warns = int64(b.Amount), b.Mode == tenant.Warn
-		a.alert.watch(b)
+		a.alert.watch(int64(b.Amount), b.WarnAt)
 		p.pockets = append(p.pockets, pocket{account: a, warns: a.warns})
+	}
+}
+
+// money finds or opens the account of a scope and period.
+func (t *Tenant) money(of tenant.Scope, per tenant.Period, now clock.Instant) *account {
+	s := t.scope(of, now)
+	a := s.money[per]
+	if a == nil {
+		a = newMoney(of, per, t.meters.o.Wall)
+		s.money[per] = a
+		t.purses++
+	}
+	a.touched = now
+	return a
+}
+
+// reopen opens accounts again that were forgotten, because nothing was reserved in them for long.
+func (p *Purse) reopen(now clock.Instant) {
+	for i := range p.pockets {
+		k := &p.pockets[i]
+		if old := k.account; old.forgotten {
+			k.account = p.tenant.money(old.id.Scope, old.id.Per, now)
+			k.account.limit, k.account.warns = old.limit, old.warns
+			k.account.alert.watch(old.alert.amount, old.alert.marks)
+		}
 	}
 }
 
@@ -100,6 +118,7 @@ func (p *Purse) reserve(ctx context.Context, pd int64, wait bool) (Refusal, bool
 	t := p.tenant
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	p.reopen(now)
 	for i := range p.pockets {
 		a := p.pockets[i].account
 		if a.over(now) {
@@ -138,6 +157,7 @@ func (p *Purse) Settle(reserved, charged int64) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	p.reopen(clock.Now())
 	t.charge(&p.Whose, p.began, p.pockets, charged)
 	for i := range p.pockets {
 		k := &p.pockets[i]
@@ -149,11 +169,7 @@ func (p *Purse) Settle(reserved, charged int64) {
 		out := min(reserved, k.out)
 		k.out -= out
 		charge := max(charged-max(reserved-out, 0), 0)
-		a.spent = plus(a.spent, charge)
-		t.correct(a, charge-out)
-		if plus(a.spent, a.others) >= a.alert.next {
-			t.warn(a)
-		}
+		t.spend(a, charge, charge-out)
 	}
 }
 
@@ -196,6 +212,7 @@ func (p *Purse) Spent(ctx context.Context, of tenant.Scope, per tenant.Period) i
 // meet asks the pool about accounts that it has said nothing of.
 func (p *Purse) meet(ctx context.Context) {
 	t := p.tenant
+	p.reopen(clock.Now())
 	if p.met(clock.Now()) {
 		return
 	}

@@ -6,13 +6,15 @@ import (
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway/internal/clock"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 )
 
 // seeds say what of an account of money the ledger was asked for.
 type seeds struct {
-	own    bool   // what this node had spent before is in account.used
-	asked  bool   // what others had spent is or was in others
-	others []Seed // for the pool, until it has answered
+	own    bool          // what this node had spent before is in account.used
+	asked  bool          // what others had spent is or was in others
+	when   clock.Instant // it was asked for last
+	others []Seed        // for the pool, until it has answered
 }
 
 // question is what the ledger is being asked of some accounts. It is asked beside the exchanges, which wait for milliseconds only:
@@ -21,6 +23,7 @@ type question struct {
 	of       []*account
 	ids      []Account // of them then: they may turn to the next window meanwhile
 	counted  []int64   // what of them was charged for good when it was asked
+	when     clock.Instant
 	answered chan struct{}
 }
 
@@ -31,12 +34,27 @@ const (
 	seedTime = 5 * time.Second
 )
 
+// doubt has the ledger asked again for accounts of money that the pool may have forgotten, with what other nodes have spent.
+func doubt(accounts []*account) {
+	now := clock.Now()
+	for _, a := range accounts {
+		keeps := Remembered / 2
+		if a.id.Scope.Kind == tenant.OfUser {
+			keeps = idleScope
+		}
+		if a.asOf != 0 && now.Sub(max(a.asOf, a.seeds.when)) > keeps {
+			a.seeds.asked = false
+		}
+	}
+}
+
 // seedLater says that the ledger has failed just now.
 func (t *Tenant) seedLater() bool { return t.seedAgain != 0 && clock.Now() < t.seedAgain }
 
 // seed asks the ledger what was spent of accounts before, by anyone. The tenant's lock is given up meanwhile. Without an answer
 // the accounts stay as they are, and nothing is drawn of them.
 func (t *Tenant) seed(ctx context.Context, accounts []*account) {
+	doubt(accounts)
 	for ctx.Err() == nil && !t.seedLater() {
 		q := t.asking
 		if q == nil {
@@ -63,7 +81,7 @@ func (t *Tenant) seed(ctx context.Context, accounts []*account) {
 
 // newQuestion is about those accounts that the ledger was not asked for; nil if it was for all.
 func newQuestion(accounts []*account) *question {
-	q := &question{answered: make(chan struct{})}
+	q := &question{answered: make(chan struct{}), when: clock.Now()}
 	for _, a := range accounts {
 		if a.id.Kind == Money && !a.seeds.asked {
 			q.of, q.ids, q.counted = append(q.of, a), append(q.ids, a.id), append(q.counted, a.spent)
@@ -79,7 +97,7 @@ func newQuestion(accounts []*account) *question {
 func (m *Meters) ask(t *Tenant, q *question) {
 	ctx, cancel := context.WithTimeout(m.life, seedTime)
 	defer cancel()
-	spent, err := m.o.Spent(ctx, t.id, q.ids)
+	spent, err := m.o.Spent(ctx, t.id, q.ids, q.when.Time())
 	if err == nil && len(spent) != len(q.ids) {
 		err = errShort
 	}
@@ -102,14 +120,14 @@ func (t *Tenant) answer(q *question, spent []map[string]int64, err error) {
 	t.seedAgain = 0
 	for i, a := range q.of {
 		if a.id == q.ids[i] && !a.seeds.asked { // nor turned to the next window meanwhile
+			a.seeds.when = q.when
 			t.learn(a, spent[i], q.counted[i])
 		}
 	}
 }
 
-// learn takes over what the ledger knows of an account. It has all that this node had counted when it was asked, and of what was
-// charged since nobody knows: that counts in any case where it may not be missed, which is next to nothing, because such a
-// budget allows nothing yet. One that only warns has been counting, and mostly all of that is in the ledger.
+// learn takes over what the ledger knows of an account. Of what this node has spent that is all it had counted when it asked, and
+// what was spent before it began to count. What was charged since is not in there.
 func (t *Tenant) learn(a *account, spent map[string]int64, counted int64) {
 	a.seeds.asked, a.seeds.others = true, nil // the pool may not have answered to the last ones
 	others := int64(0)
@@ -124,9 +142,6 @@ func (t *Tenant) learn(a *account, spent map[string]int64, counted int64) {
 		return
 	}
 	a.seeds.own = true
-	if a.warns {
-		counted = a.spent
-	}
 	more := max(spent[t.meters.o.Node]-counted, 0)
 	a.used, a.spent = plus(a.used, more), plus(a.spent, more)
 	a.alert.skip(plus(a.spent, a.others))

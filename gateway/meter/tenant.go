@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ type Tenant struct {
 	mu     sync.Mutex
 	scopes map[tenant.Scope]*scope
 	wild   []*scope   // of models that a pattern describes
+	users  int        // scopes of users
 	purses int        // accounts of money
 	active []*account // of which the pool has to hear
 	live   bool       // some are, or were a moment ago: the heart beats for it
@@ -29,6 +31,7 @@ type Tenant struct {
 	down       bool          // the last call failed: the heart tries again, and nobody else
 	asking     *question     // of the ledger; nil: none
 	seedAgain  clock.Instant // the ledger is not asked before
+	crowded    clock.Instant // when it was last told that there are too many users; 0: never
 }
 
 // Refusal says what was missing.
@@ -45,33 +48,73 @@ type Refusal struct {
 func (t *Tenant) scope(is tenant.Scope, now clock.Instant) *scope {
 	s := t.scopes[is]
 	if s == nil {
-		t.forget(now)
+		t.forget(now, 2) // so that there are never many in vain
 		s = &scope{is: is}
 		t.scopes[is] = s
-		if is.Kind == tenant.OfModel && tenant.Pattern(is.Name).Wild() {
+		switch {
+		case is.Kind == tenant.OfUser:
+			t.users++
+		case is.Kind == tenant.OfModel && tenant.Pattern(is.Name).Wild():
 			t.wild = append(t.wild, s)
 		}
 	}
 	return s
 }
 
-// forget drops scopes that nothing happens to. It looks at two for each new one, so that there are never many in vain.
-func (t *Tenant) forget(now clock.Instant) {
-	looked := 0
+// forget looks at some scopes, at random, and drops those that nothing happens to.
+func (t *Tenant) forget(now clock.Instant, some int) {
 	for is, s := range t.scopes {
-		if s.idle(now) {
-			delete(t.scopes, is)
-			t.wild = slices.DeleteFunc(t.wild, func(w *scope) bool { return w == s })
-			for _, a := range s.money {
-				if a != nil {
-					t.purses--
-				}
-			}
-		}
-		if looked++; looked == 2 {
+		if some--; some < 0 {
 			return
 		}
+		if s.idle(now) {
+			t.drop(is, s)
+		}
 	}
+}
+
+func (t *Tenant) drop(is tenant.Scope, s *scope) {
+	delete(t.scopes, is)
+	switch is.Kind {
+	case tenant.OfUser:
+		t.users--
+	case tenant.OfModel:
+		t.wild = slices.DeleteFunc(t.wild, func(w *scope) bool { return w == s })
+	}
+	for _, a := range s.money {
+		if a != nil {
+			a.forgotten = true
+			t.purses--
+		}
+	}
+}
+
+// Others is the name that users count under together when they are too many.
+const Others = "(others)"
+
+// MostUsers is how many users of a tenant are counted each by itself: those that came in the last hour.
+const MostUsers = 50_000
+
+// ErrCrowded tells that users count together who should not.
+var ErrCrowded = fmt.Errorf("more than %d users came within an hour: further ones share the limits and budgets of one, called %s", MostUsers, Others)
+
+// Counts is the name that a user counts under where each one counts by itself: its own, or Others if MostUsers are counted already.
+// What Others spend the ledger has under their own names: with their own accounts, later, they have what they spent.
+func (t *Tenant) Counts(user string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if user == "" || t.users < MostUsers || t.scopes[tenant.Scope{Kind: tenant.OfUser, Name: user}] != nil {
+		return user
+	}
+	now := clock.Now()
+	if t.forget(now, 16); t.users < MostUsers {
+		return user
+	}
+	if t.crowded == 0 || now.Sub(t.crowded) >= time.Hour {
+		t.crowded = now
+		t.meters.o.Fault(t.id, ErrCrowded)
+	}
+	return Others
 }
 
 // activate has the pool told of an account.

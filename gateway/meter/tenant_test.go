@@ -355,7 +355,7 @@ func TestSeeds(t *testing.T) {
 	var mended atomic.Bool
 	fails := errors.New("the ledger is locked")
 	o := meter.Options{
-		Spent: func(_ context.Context, id tenant.ID, of []meter.Account) ([]map[string]int64, error) {
+		Spent: func(_ context.Context, id tenant.ID, of []meter.Account, _ time.Time) ([]map[string]int64, error) {
 			asked.Add(1)
 			if !mended.Load() {
 				return nil, fails
@@ -469,7 +469,7 @@ func TestAlerts(t *testing.T) {
 
 // What the process before has told is not told again.
 func TestAlertsAfterRestart(t *testing.T) {
-	o := meter.Options{Spent: func(_ context.Context, _ tenant.ID, of []meter.Account) ([]map[string]int64, error) {
+	o := meter.Options{Spent: func(_ context.Context, _ tenant.ID, of []meter.Account, _ time.Time) ([]map[string]int64, error) {
 		return []map[string]int64{{"a": int64(6 * tenant.Dollar)}}, nil
 	}}
 	bubble(t, o, func(t *testing.T, m *meter.Meters) {

@@ -94,9 +94,9 @@ type Keys interface {
 	PutKeys(ctx context.Context, id tenant.ID, keys []Key, e Entry) (revision int64, err error)
 	// RevokeKey takes a key away, and the refresh tokens that came from it. ErrNotFound: there is none.
 	RevokeKey(ctx context.Context, id tenant.ID, name string, e Entry) error
-	// TouchKeys notes when keys were last used. Keys that are not there, and earlier times, are passed over; that is no change
-	// in the sense of Revision, nor of the audit.
-	TouchKeys(ctx context.Context, id tenant.ID, used map[string]time.Time) error
+	// TouchKeys notes when keys of tenants were last used, by their names, in one transaction. Keys that are not there, and
+	// earlier times, are passed over; that is no change in the sense of Revision, nor of the audit.
+	TouchKeys(ctx context.Context, used map[tenant.ID]map[string]time.Time) error
 }
 
 // Key is an API key, by its digest: nobody can read the key itself.
@@ -107,7 +107,7 @@ type Key struct {
 	Revision int64
 	Created  time.Time
 	Expires  time.Time // zero: never
-	Used     time.Time // last, as TouchKeys said; zero: never. PutKeys does not change it
+	Used     time.Time // last, as TouchKeys said, which may be a minute less; zero: never. PutKeys does not change it
 }
 
 // Tokens are refresh tokens, by digests that nobody can make without the server's secret. A family is what has come of one
@@ -300,12 +300,14 @@ type Upkeep interface {
 	// Migrate brings the schema to a version, 0: the newest. It never goes back.
 	Migrate(ctx context.Context, to int) error
 	// Prune deletes what is past, at most limit of each kind, oldest first, and says how many. Rollups and spends outlive the
-	// rows that they were made of.
+	// rows that they were made of. Spends are not deleted but folded: of a scope and node one line remains of all days that are
+	// past, so that what was spent in all is known for ever. Windows must begin later than that, or with the zero time.
 	Prune(ctx context.Context, p Past, limit int) (int, error)
 }
 
 // Past is what need not be kept: what is older than each time. A zero time keeps all.
 type Past struct {
 	Rows, Hours, Days, Entries time.Time
+	Spends                     time.Time // days that end before; Verify looks at later ones only
 	Families                   time.Time // that expired before
 }

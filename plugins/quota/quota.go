@@ -93,8 +93,9 @@ func (p *Plugin) serve(x *gateway.Exchange, next gateway.Handler) error {
 	r := &record{p: p, x: x}
 	r.hold.Outage, r.purse.Outage = p.outage()
 	r.purse.Whose = meter.Whose{Key: tenant.KeyName(x.Caller.Key), User: x.Caller.User}
-	r.find()
 	counts := p.meters.Tenant(t.ID)
+	r.user = counts.Counts(x.Caller.User)
+	r.find()
 	budgets := r.budgets()
 	counts.Purse(&r.purse, budgets)
 	budgets = r.downgrade(counts, budgets)

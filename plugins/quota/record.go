@@ -20,6 +20,7 @@ type record struct {
 	hold   meter.Hold
 	purse  meter.Purse
 	each   string             // what the model counts as in rules for each
+	user   string             // what the user counts as in rules for each
 	pays   bool               // it counts in budgets
 	mode   tenant.Mode        // of the strictest of them
 	leases [2]lease           // of the attempts that are under way, the last first

@@ -71,7 +71,7 @@ func (r *record) asks(to []meter.Ask) []meter.Ask {
 	}
 	add(tenant.OfTenant, "", t.Limits)
 	add(tenant.OfKey, tenant.KeyName(c.Key), ofKey)
-	add(tenant.OfUser, c.User, ofUser)
+	add(tenant.OfUser, r.user, ofUser)
 	if i := slices.IndexFunc(t.EachModel, func(m gateway.ModelLimits) bool { return m.Models.Match(r.model()) }); i >= 0 {
 		name := r.model()
 		if name != r.each {
@@ -93,7 +93,7 @@ func (r *record) budgets() []tenant.Budget {
 		case tenant.OfKey:
 			name, each = w.Key, w.Key
 		case tenant.OfUser:
-			name, each = w.User, w.User
+			name, each = w.User, r.user
 		case tenant.OfModel:
 			name, each = w.Model, r.each
 		}

@@ -35,7 +35,10 @@ type stores struct {
 	pool    meter.Pool
 	meters  *meter.Meters
 	publish func(context.Context, []ledger.Row) error // tells others of rows; nil: nobody is told
-	written flushes
+
+	written   *flushes
+	inquiries *inquiries
+	used      *lastUsed
 
 	work sync.WaitGroup
 	stop context.CancelFunc
@@ -43,7 +46,8 @@ type stores struct {
 
 // openStores opens what the configuration asks for. That a database or Redis cannot be reached is no error.
 func openStores(c *config.Config, log *zap.Logger) (s *stores, err error) {
-	s = &stores{config: c.Stores, log: log.Named("stores")}
+	s = newStores(log)
+	s.config = c.Stores
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	defer func() {
@@ -73,6 +77,11 @@ func openStores(c *config.Config, log *zap.Logger) (s *stores, err error) {
 		s.work.Go(func() { s.prune(ctx) })
 	}
 	return s, nil
+}
+
+// newStores are stores that are not open yet.
+func newStores(log *zap.Logger) *stores {
+	return &stores{log: log.Named("stores"), stop: func() {}, written: newFlushes(), inquiries: newInquiries(), used: &lastUsed{}}
 }
 
 // openLedger opens the journal and the store behind it.
@@ -178,7 +187,7 @@ func concealed(err error, address string) error {
 }
 
 func (s *stores) fault(id tenant.ID, err error) {
-	s.log.Error("what a tenant has spent cannot be counted", zap.String("tenant", string(id)), zap.Error(err))
+	s.log.Error("a tenant is not counted as it should be", zap.String("tenant", string(id)), zap.Error(err))
 }
 
 // pruneEvery is how often it is looked whether there is something to prune.
@@ -218,6 +227,15 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// spendsFor is for how many days it is known what was spent on each: as long as rows are kept, so that the two can be compared, and
+// longer than a month, the longest window of a budget that has an end. 0: for ever.
+func spendsFor(rows int) int {
+	if rows == 0 {
+		return 0
+	}
+	return max(rows, 35)
+}
+
 // past is what need not be kept.
 func (s *stores) past(now time.Time) store.Past {
 	before := func(days int) time.Time {
@@ -227,7 +245,10 @@ func (s *stores) past(now time.Time) store.Past {
 		return now.AddDate(0, 0, -days)
 	}
 	r := &s.config.Retention
-	return store.Past{Rows: before(r.Rows), Hours: before(r.Hours), Days: before(r.Days), Entries: before(r.Audit), Families: now.AddDate(0, 0, -1)}
+	return store.Past{
+		Rows: before(r.Rows), Hours: before(r.Hours), Days: before(r.Days), Entries: before(r.Audit), Families: now.AddDate(0, 0, -1),
+		Spends: before(spendsFor(r.Rows)),
+	}
 }
 
 // closing bounds how long a shutdown waits for stores.
@@ -238,10 +259,10 @@ func (s *stores) close() error {
 	var errs []error
 	ctx, cancel := context.WithTimeout(context.Background(), closing)
 	defer cancel()
+	s.stop() // first, because what waits for a store that does not answer ends with it
 	if s.meters != nil {
 		s.meters.Close(ctx)
 	}
-	s.stop()
 	s.work.Wait()
 	if s.journal != nil {
 		if s.store != nil {

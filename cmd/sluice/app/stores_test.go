@@ -84,7 +84,8 @@ func TestPublishing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var told []string
-	s := &stores{log: zap.NewNop(), journal: journal, store: kept, pool: meter.NewLocal(), stop: func() {}}
+	s := newStores(zap.NewNop())
+	s.journal, s.store, s.pool = journal, kept, meter.NewLocal()
 	s.publish = func(_ context.Context, rows []ledger.Row) error {
 		for i := range rows {
 			told = append(told, rows[i].User)
@@ -120,7 +121,8 @@ func TestSpent(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := &inserts{Store: kept}
-	s := &stores{log: zap.NewNop(), journal: journal, store: in, stop: func() {}}
+	s := newStores(zap.NewNop())
+	s.journal, s.store = journal, in
 	spend := func(model string, pd int64) {
 		t.Helper()
 		r := ledger.Row{ID: ledger.NewID(time.Now()), At: time.Now().UTC(), Tenant: "acme", Model: model, Charge: pd}
@@ -130,7 +132,7 @@ func TestSpent(t *testing.T) {
 	}
 	ask := func(name string, want int64) {
 		t.Helper()
-		got, err := s.askSpent(t.Context(), "acme", []meter.Account{{Kind: meter.Money, Per: tenant.Total, Scope: tenant.Scope{Kind: tenant.OfModel, Name: name}}})
+		got, err := s.askSpent(t.Context(), "acme", []meter.Account{{Kind: meter.Money, Per: tenant.Total, Scope: tenant.Scope{Kind: tenant.OfModel, Name: name}}}, time.Now())
 		if err != nil || len(got) != 1 || got[0][journal.Node()] != want {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
@@ -201,4 +203,44 @@ func TestPruneGoesOn(t *testing.T) {
 	f(200_500, 10*time.Millisecond, 2*time.Minute, 0, 1)
 	f(100_000, time.Second, 11*time.Minute-time.Second, 40_000, 1) // ten seconds for each thousand, at most a tenth of it work
 	f(100_000, time.Second, 19*time.Minute, 0, 2)
+}
+
+// What ends while the ledger is asked is counted by who asks, and is no part of the answer, even if it is in the store by then.
+func TestSpentWhenAsked(t *testing.T) {
+	journal, _, err := ledger.Open(t.TempDir(), ledger.Defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStores(zap.NewNop())
+	s.journal, s.store = journal, kept
+	put := func(pd int64) {
+		t.Helper()
+		r := ledger.Row{ID: ledger.NewID(time.Now()), At: time.Now().UTC(), Tenant: "acme", User: "ann", Charge: pd}
+		if err := journal.Put(&r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(7)
+	asked := time.Now()
+	for range 10 {
+		put(5)
+	}
+	before, err := s.askSpent(t.Context(), "acme", []meter.Account{
+		{Kind: meter.Money, Per: tenant.Total, Scope: tenant.Scope{Kind: tenant.OfUser, Name: "ann"}},
+		{Kind: meter.Money, Per: tenant.Total, Scope: tenant.Scope{Kind: tenant.OfUser, Name: "bob"}},
+	}, asked)
+	if err != nil || before[0][journal.Node()] != 7 || before[1][journal.Node()] != 0 {
+		t.Errorf("%v, %v", before, err)
+	}
+	got, err := s.askSpent(t.Context(), "acme", []meter.Account{{Kind: meter.Money, Per: tenant.Total}}, time.Now())
+	if err != nil || got[0][journal.Node()] != 57 {
+		t.Errorf("%v, %v", got, err)
+	}
+	if err := s.close(); err != nil {
+		t.Error(err)
+	}
 }

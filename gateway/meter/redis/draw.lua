@@ -2,8 +2,8 @@
 -- written, because a script that fails is not undone.
 --
 -- KEYS: the tenant's memory, its list of money accounts, the life of all memory, then an account for each line
--- ARGV: node, boot, seq, epoch; for each line: kind (r, c, m), limit, used, spent, has, need, want, until in Unix seconds
---       or 0, number of seeds, and for each seed a node and what it has spent
+-- ARGV: node, boot, seq, epoch; for each line: kind (r, c, m), limit, used, spent, has, need, want, number of
+--       seeds, and for each seed a node and what it has spent
 --
 -- memory   hash: epoch; born; lost, 1 if another memory was before; run, the process that remembers; n:NODE "seen boot seq"
 -- life     string: "run born", the process that remembers and since when. In a cluster it is the tenant's alone
@@ -16,6 +16,7 @@
 -- -1, and for each line total, remaining, spent, microseconds until remaining grows.
 local second, day = 1e6, 86400e6
 local settling, nodeTimeout, minute, long = 1.5 * second, 15 * second, 60 * second, 400 * day
+local remembered = 2 * day -- meter.Remembered
 
 local function text(n) return string.format('%.0f', n) end
 
@@ -52,11 +53,11 @@ local lines, arg = {}, 5
 for i = 1, #KEYS - 3 do
   local function number(k) return tonumber(ARGV[arg + k]) end
   local line = { key = KEYS[i + 3], kind = ARGV[arg], limit = number(1), used = number(2), spent = number(3), has = number(4),
-    need = number(5), want = number(6), ends = number(7), seeds = {} }
-  for s = 1, number(8) do
-    line.seeds[s] = { node = ARGV[arg + 7 + 2 * s], spent = number(8 + 2 * s) }
+    need = number(5), want = number(6), seeds = {} }
+  for s = 1, number(7) do
+    line.seeds[s] = { node = ARGV[arg + 6 + 2 * s], spent = number(7 + 2 * s) }
   end
-  arg = arg + 9 + 2 * #line.seeds
+  arg = arg + 8 + 2 * #line.seeds
   lines[i] = line
 end
 
@@ -81,9 +82,8 @@ do
   end
   for _, line in ipairs(lines) do
     if line.kind == 'm' then
-      local gone = tonumber(redis.call('ZSCORE', KEYS[2], line.key) or nil)
-      line.listed = gone and gone > now
-      if line.listed and redis.call('EXISTS', line.key) == 0 then known = false end
+      line.listed = tonumber(redis.call('ZSCORE', KEYS[2], line.key) or '0')
+      if line.listed > now and redis.call('EXISTS', line.key) == 0 then known = false end
     end
   end
 end
@@ -192,10 +192,9 @@ local function keepMoney(line)
   end
   redis.call('HSET', line.key, 'n:' .. node, text(line.total) .. ' ' .. text(line.spent),
     '=', text(line.others + line.total) .. ' ' .. text(line.spends))
-  local gone = now + long
-  if line.ends > 0 then gone = line.ends * second + 2 * day end
+  local gone = now + remembered
   redis.call('PEXPIREAT', line.key, text(gone / 1000))
-  if not line.listed then
+  if line.listed < gone - 60 * minute then
     redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', text(now))
     redis.call('ZADD', KEYS[2], text(gone - minute), line.key)
     redis.call('PEXPIRE', KEYS[2], text(long / 1000))

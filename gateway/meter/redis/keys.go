@@ -25,17 +25,13 @@ func call(r *meter.Request, cluster bool) (keys, args []string) {
 	}
 	keys = make([]string, 0, 3+len(r.Lines))
 	keys = append(keys, prefix+"e", prefix+"a", life)
-	args = make([]string, 0, 4+9*len(r.Lines))
+	args = make([]string, 0, 4+8*len(r.Lines))
 	args = append(args, r.Node, number(r.Boot), number(r.Seq), number(r.Epoch))
 	for i := range r.Lines {
 		l := &r.Lines[i]
 		keys = append(keys, prefix+account(l.Account))
-		until := int64(0)
-		if !l.Until.IsZero() {
-			until = l.Until.Unix()
-		}
 		args = append(args, letter(l.Account.Kind), number(l.Limit), number(l.Used), number(l.Spent), number(l.Has),
-			number(l.Need), number(l.Want), number(until), strconv.Itoa(len(l.Seeds)))
+			number(l.Need), number(l.Want), strconv.Itoa(len(l.Seeds)))
 		for _, s := range l.Seeds {
 			args = append(args, s.Node, number(s.Spent))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -403,12 +404,9 @@ func TestExpiry(t *testing.T) {
 	t.Parallel()
 	r := longUp(t)
 	a := newTalk(t, open(t, at(r), "a"), "acme", "a")
-	soon := time.Now().Add(time.Hour)
-	ends := month
-	ends.Window++
+	list, key := "sl:{acme}:a", "sl:{acme}:money:month:1793491200:tenant"
 	simple := meter.Account{Kind: meter.Requests}
-	a.get(meter.Line{Account: ends, Limit: 100, Want: 10, Until: soon},
-		meter.Line{Account: month, Limit: 100, Want: 10},
+	a.get(meter.Line{Account: month, Limit: 100, Want: 10},
 		meter.Line{Account: places, Limit: 100, Want: 10},
 		meter.Line{Account: simple, Limit: 100, Used: 400, Spent: 400, Want: 10})
 	f := func(key string, low, high time.Duration) {
@@ -419,13 +417,19 @@ func TestExpiry(t *testing.T) {
 		}
 	}
 	const day = 24 * time.Hour
-	f("sl:{acme}:money:month:1793491201:tenant", 2*day, 2*day+time.Hour)
-	f("sl:{acme}:money:month:1793491200:tenant", 399*day, 400*day)
+	f(key, meter.Remembered-time.Minute, meter.Remembered)
 	f("sl:{acme}:concurrent:key:ci", meter.NodeTimeout, 2*time.Minute)
 	f("sl:{acme}:requests:tenant", 4*time.Minute, 6*time.Minute) // until 300 have flowed in, and are 100 again
 	f("sl:{acme}:e", 399*day, 400*day)
-	f("sl:{acme}:a", 399*day, 400*day)
+	f(list, 399*day, 400*day)
 	f("sl:nodes", 0, meter.NodeTimeout)
+
+	// What is drawn from later is missed later, if it is gone before its time.
+	r.Do("ZADD", list, text(time.Now().Add(time.Hour).UnixMicro()), key)
+	a.get(meter.Line{Account: month, Limit: 100, Has: 10, Want: 10})
+	if missed, err := strconv.ParseInt(r.Do("ZSCORE", list, key), 10, 64); err != nil || time.Until(time.UnixMicro(missed)) < meter.Remembered-time.Hour {
+		t.Errorf("%d, %v", missed, err)
+	}
 }
 
 // text is numbers as Redis has them.

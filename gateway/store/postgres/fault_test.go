@@ -15,6 +15,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/ledger"
 	"github.com/sluice-ai/sluice/gateway/store"
 	"github.com/sluice-ai/sluice/gateway/store/postgres"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 )
 
 func row() ledger.Row {
@@ -209,7 +210,7 @@ func testDeadlock(t *testing.T, c *cluster, s *postgres.Store, database string) 
 	exec("UPDATE keys SET spec = '[1]' WHERE name = 'b'")
 	var all sync.WaitGroup
 	all.Go(func() {
-		if err := s.TouchKeys(t.Context(), "acme", map[string]time.Time{"a": at, "b": at}); err != nil {
+		if err := s.TouchKeys(t.Context(), map[tenant.ID]map[string]time.Time{"acme": {"a": at, "b": at}}); err != nil {
 			t.Error(err)
 		}
 	})

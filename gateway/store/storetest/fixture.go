@@ -24,7 +24,7 @@ func Fill(t *testing.T, s store.Store) {
 	}
 	turned(t, s, "acme", store.Turn{Old: token(1), Next: token(2), Sealed: []byte("two")}, store.Rotated)
 	must(t, s.RevokeFamily(ctx, "bolt", "f2", entry("family.revoke")))
-	must(t, s.TouchKeys(ctx, "acme", map[string]time.Time{"ci": noon}))
+	must(t, s.TouchKeys(ctx, map[tenant.ID]map[string]time.Time{"acme": {"ci": noon}}))
 	must(t, s.(ledger.PriceSink).InsertPrices(ctx, []ledger.Price{{Version: 1, Provider: "openai", Model: "gpt-5", Rates: []byte(`[]`)}}))
 }
 

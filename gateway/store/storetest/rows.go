@@ -362,7 +362,7 @@ func testNobody(t *testing.T, s store.Store, _ Harness) {
 		_, err = s.PutKeys(ctx, id, []store.Key{{Name: "k", Digest: "d", Spec: []byte(`{}`), Created: noon}}, e)
 		f("PutKeys", err)
 		f("RevokeKey", s.RevokeKey(ctx, id, "ci", e))
-		f("TouchKeys", s.TouchKeys(ctx, id, map[string]time.Time{"ci": noon}))
+		f("TouchKeys", s.TouchKeys(ctx, map[tenant.ID]map[string]time.Time{id: {"ci": noon}}))
 		f("Grant", s.Grant(ctx, id, family("f", "ci"), token(1)))
 		_, err = s.Rotate(ctx, id, store.Turn{Now: noon})
 		f("Rotate", err)

@@ -53,6 +53,7 @@ func Run(t *testing.T, h Harness) {
 	f("TwoTenants", testTwoTenants)
 	f("Nobody", testNobody)
 	f("Prune", testPrune)
+	f("Fold", testFold)
 	f("PruneEntries", testPruneEntries)
 	f("PruneFamilies", testPruneFamilies)
 	f("Tampering", testTampering)

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -154,6 +155,54 @@ func testPrune(t *testing.T, s store.Store, _ Harness) {
 	must(t, err)
 	same(t, "swept", n, 24+8+8)
 	same(t, "nothing to verify", sound(t, s, 0).From, time.Time{})
+}
+
+// testFold has days of spends become one line: all that was ever spent is known as before, and what of later days is, too.
+func testFold(t *testing.T, s store.Store, h Harness) {
+	ctx := t.Context()
+	days := func(n int) time.Time { return noon.Add(time.Duration(n) * 24 * time.Hour) }
+	var rows []ledger.Row
+	for i := range 40 { // four users, on two nodes, over ten days
+		r := row(days(i/4), int64(1+i))
+		r.User, r.Node = fmt.Sprint("u", i%4), fmt.Sprint("n", i%2)
+		rows = append(rows, r)
+	}
+	insert(t, s, rows...)
+	windows := []store.Window{{}, {From: days(6).Truncate(24 * time.Hour)}}
+	for i := range 4 {
+		user := tenant.Scope{Kind: tenant.OfUser, Name: fmt.Sprint("u", i)}
+		windows = append(windows, store.Window{Scope: user}, store.Window{Scope: user, From: days(6).Truncate(24 * time.Hour)})
+	}
+	spent := func() []map[string]tenant.USD {
+		t.Helper()
+		sums, err := s.Spent(ctx, "acme", windows)
+		must(t, err)
+		return sums
+	}
+	before := spent()
+	past := store.Past{Spends: days(6)}
+	lines := 0
+	for {
+		n, err := s.Prune(ctx, past, 7)
+		must(t, err)
+		if n == 0 {
+			break
+		}
+		lines += n
+		same(t, "spent", spent(), before)
+		sound(t, s, 16)
+	}
+	same(t, "folded", lines, 6*(2+2+4+2)) // of the tenant, the key and the model on each node, and of users
+	same(t, "verified from", sound(t, s, 16).From, days(6).Truncate(24*time.Hour))
+	insert(t, s, func() ledger.Row { r := row(days(1), 1000); r.User, r.Node = "u0", "n0"; return r }()) // after a long way
+	n, err := store.Sweep(ctx, s, past)
+	must(t, err)
+	same(t, "folded later", n, 4)
+	for _, i := range []int{0, 2} {
+		before[i]["n0"] += 1000
+	}
+	same(t, "spent", spent(), before)
+	h.Exec(t, s, "INSERT INTO meta (one, revision, entry, head, pruned) SELECT 1, 0, 0, head, pruned FROM meta WHERE (SELECT COUNT(*) FROM spends) <> 10 + 4 * 10") // fails if there are others
 }
 
 func testPruneEntries(t *testing.T, s store.Store, _ Harness) {

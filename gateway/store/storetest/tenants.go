@@ -82,7 +82,7 @@ func testChanged(t *testing.T, s store.Store, _ Harness) {
 	_, err := s.PutKeys(ctx, "bolt", []store.Key{{Name: "app", Digest: "d3", Spec: []byte(`{}`), Created: noon}}, entry("key.create"))
 	must(t, err)
 	added := changed(both, "bolt app ci")
-	must(t, s.TouchKeys(ctx, "acme", map[string]time.Time{"ci": noon}))
+	must(t, s.TouchKeys(ctx, map[tenant.ID]map[string]time.Time{"acme": {"ci": noon}}))
 	changed(added)
 	must(t, s.RevokeKey(ctx, "bolt", "ci", entry("key.revoke")))
 	must(t, s.DeleteTenant(ctx, "acme", entry("tenant.delete")))
@@ -134,17 +134,20 @@ func testTouch(t *testing.T, s store.Store, _ Harness) {
 	ctx := t.Context()
 	makeTenant(t, s, "acme", "d1")
 	makeTenant(t, s, "bolt", "d2")
+	makeTenant(t, s, "cone", "d3")
 	touch := func(at, want time.Time) {
 		t.Helper()
-		must(t, s.TouchKeys(ctx, "acme", map[string]time.Time{"ci": at, "gone": at}))
-		x, err := s.Tenant(ctx, "acme")
-		must(t, err)
-		same(t, "used", x.Keys[0].Used, want)
+		must(t, s.TouchKeys(ctx, map[tenant.ID]map[string]time.Time{"acme": {"ci": at, "gone": at}, "cone": {"ci": at}, "gone": {"ci": at}}))
+		for _, id := range []tenant.ID{"acme", "cone"} {
+			x, err := s.Tenant(ctx, id)
+			must(t, err)
+			same(t, "used", x.Keys[0].Used, want)
+		}
 	}
 	touch(noon, noon)
 	touch(noon.Add(-time.Minute), noon)
 	touch(noon.Add(time.Minute), noon.Add(time.Minute))
-	must(t, s.TouchKeys(ctx, "acme", nil))
+	must(t, s.TouchKeys(ctx, nil))
 
 	x, err := s.Tenant(ctx, "acme")
 	must(t, err)

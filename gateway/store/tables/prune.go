@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway/store"
+	"github.com/sluice-ai/sluice/gateway/tenant"
 )
 
 // Prune implements [store.Upkeep]. Each kind is a transaction of its own, so that none is long.
@@ -23,6 +24,7 @@ func (s Store) Prune(ctx context.Context, p store.Past, limit int) (int, error) 
 		{p.Days, func(tx Tx) (int64, error) {
 			return s.pruneSums(ctx, tx, sums{"usage_days", usageKey, "at", s.Time(p.Days), p.Days}, limit)
 		}},
+		{p.Spends, func(tx Tx) (int64, error) { return s.foldSpends(ctx, tx, p.Spends, limit) }},
 		{p.Entries, func(tx Tx) (int64, error) { return s.pruneEntries(ctx, tx, p.Entries, limit) }},
 		{p.Families, func(tx Tx) (int64, error) { return s.pruneFamilies(ctx, tx, p.Families, limit) }},
 	} {
@@ -66,6 +68,38 @@ func (s Store) pruneSums(ctx context.Context, tx Tx, o sums, limit int) (int64, 
 // and find others under its limit.
 func pruning(table, key, some string) string {
 	return "WITH past AS MATERIALIZED (" + some + ") DELETE FROM " + table + " WHERE (" + key + ") IN (SELECT " + key + " FROM past)"
+}
+
+// foldSpends adds lines of spends up in those of the day zero. Rows and spends of that time cannot be compared any more.
+func (s Store) foldSpends(ctx context.Context, tx Tx, past time.Time, limit int) (int64, error) {
+	past = past.UTC().Truncate(day)
+	var q query
+	q.add("SELECT tenant, kind, name, day, node, charge FROM spends WHERE day > ", s.Time(time.Unix(0, 0)), " AND day < ", s.Time(past),
+		" LIMIT ", limit, s.Lock("spends", true))
+	var lines [][]any
+	folded := map[spend]tenant.USD{}
+	err := q.run(ctx, tx, func(scan func(...any) error) error {
+		var kind, charge int64
+		var whose string
+		var at time.Time
+		var to spend
+		err := scan(&whose, &kind, &to.scope.Name, moment{&at}, &to.node, &charge)
+		to.tenant, to.scope.Kind = tenant.ID(whose), tenant.ScopeKind(kind) //nolint:gosec // as it was written
+		folded[to] = folded[to].Plus(tenant.USD(charge))
+		lines = append(lines, []any{whose, int16(kind), to.scope.Name, s.Time(at), to.node}) //nolint:gosec // as it was written
+		return err
+	})
+	if err != nil || len(lines) == 0 {
+		return 0, err
+	}
+	if err := tx.Many(ctx, addSpend+money("charge"), s.spendValues(folded)); err != nil {
+		return 0, err
+	}
+	if err := tx.Many(ctx, "DELETE FROM spends WHERE tenant = $1 AND kind = $2 AND name = $3 AND day = $4 AND node = $5", lines); err != nil {
+		return 0, err
+	}
+	_, err = tx.Exec(ctx, "UPDATE meta SET pruned = $1 WHERE pruned < $1", s.Time(past))
+	return int64(len(lines)), err
 }
 
 // pruneEntries deletes the oldest entries, and none behind one that is kept: the clocks of nodes differ, and the rest must be

@@ -196,12 +196,17 @@ func (s Store) RevokeKey(ctx context.Context, id tenant.ID, name string, e store
 }
 
 // TouchKeys implements [store.Keys].
-func (s Store) TouchKeys(ctx context.Context, id tenant.ID, used map[string]time.Time) error {
-	return s.writeOne(ctx, id, func(tx Tx) error {
-		var list [][]any
-		for _, name := range slices.Sorted(maps.Keys(used)) {
-			list = append(list, []any{string(id), name, s.Time(used[name])})
+func (s Store) TouchKeys(ctx context.Context, used map[tenant.ID]map[string]time.Time) error {
+	var list [][]any
+	for _, id := range slices.Sorted(maps.Keys(used)) {
+		if err := store.Check(id); err != nil {
+			return err
 		}
+		for _, name := range slices.Sorted(maps.Keys(used[id])) {
+			list = append(list, []any{string(id), name, s.Time(used[id][name])})
+		}
+	}
+	return s.Write(ctx, All, func(tx Tx) error {
 		return tx.Many(ctx, "UPDATE keys SET used = $3 WHERE tenant = $1 AND name = $2 AND (used IS NULL OR used < $3)", list)
 	})
 }
