@@ -1,7 +1,5 @@
 package catalog
 
-import "slices"
-
 // Model is what is known of one model at one kind of provider. It is shared and read-only. The methods of a nil Model
 // know nothing, so that the result of [Catalog.Lookup] needs no test.
 type Model struct {
@@ -107,22 +105,6 @@ func (m *Model) TakesSampling(effort string) Answer {
 		return No
 	default:
 		return Unknown
-	}
-}
-
-// TakesEffort answers whether the model takes an effort of reasoning: none, minimal, low, medium, high, xhigh or max.
-func (m *Model) TakesEffort(effort string) Answer {
-	switch {
-	case m == nil:
-		return Unknown
-	case m.no&Reasoning != 0:
-		return No
-	case len(m.Efforts) == 0:
-		return Unknown
-	case slices.Contains(m.Efforts, effort):
-		return Yes
-	default:
-		return No
 	}
 }
 

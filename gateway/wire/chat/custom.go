@@ -16,8 +16,8 @@ import (
 // CustomParameters is the schema of the arguments of a function that a custom tool becomes.
 const CustomParameters = `{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}`
 
-// CustomArguments are the arguments of that function that say a custom tool's input.
-func CustomArguments(input string) string { return `{"input":"` + string(escape(input)) + `"}` }
+// customArguments are the arguments of that function that say a custom tool's input.
+func customArguments(input string) string { return `{"input":"` + string(escape(input)) + `"}` }
 
 // WithoutCustom is q with functions in the place of custom tools and of their calls. It is q itself if there are none; else
 // it shares with q whatever is the same.
@@ -32,7 +32,7 @@ func WithoutCustom(q *Request) *Request {
 	}, func(m Message) (Message, bool) { return m, false }, func(c ToolCall) (ToolCall, bool) {
 		custom := c.Kind == Custom
 		if custom {
-			c.Kind, c.Arguments = Function, CustomArguments(c.Arguments)
+			c.Kind, c.Arguments = Function, customArguments(c.Arguments)
 		}
 		return c, custom
 	})
