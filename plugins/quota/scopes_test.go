@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/gatewaytest"
 	"github.com/sluice-ai/sluice/gateway/meter"
 	"github.com/sluice-ai/sluice/gateway/tenant"
+	"github.com/sluice-ai/sluice/plugins/quota"
 )
 
 // named is a request for a model.
@@ -40,6 +41,26 @@ func TestWithoutAKey(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) { f(t, &gateway.Tenant{EachKey: tenant.Limits{Requests: 2}}, "rate_limit_exceeded") })
 	synctest.Test(t, func(t *testing.T) { f(t, &gateway.Tenant{Budgets: eachKey}, "insufficient_quota") })
+}
+
+// What a batch costs nobody knows: strict budgets refuse it, and others as models without a price.
+func TestBatches(t *testing.T) {
+	f := func(mode tenant.Mode, unpriced, want string) {
+		t.Helper()
+		c := quota.Defaults()
+		c.Unpriced = unpriced
+		s := newSite(t, &gateway.Tenant{Budgets: []tenant.Budget{{Per: tenant.Day, Mode: mode, Amount: tenant.Dollar}}}, &c,
+			map[string]gateway.Sender{"unpriced": &model{says: 5}})
+		x := s.ask(named("unpriced"), "a", "")
+		x.Request.Endpoint.Name, x.Request.Endpoint.Decode = "batches.create", nil
+		if got := s.outcome(x); got != want {
+			t.Errorf("%s, unpriced %s: %s, want %s", mode, unpriced, got, want)
+		}
+	}
+	f(tenant.Strict, "allow", "not_in_strict_budgets")
+	f(tenant.Metered, "allow", "ok")
+	f(tenant.Metered, "deny", "model_has_no_price")
+	f(tenant.Warn, "deny", "ok")
 }
 
 // Models that a budget's pattern describes are paid for from one amount.
