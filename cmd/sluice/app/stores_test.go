@@ -244,3 +244,70 @@ func TestSpentWhenAsked(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// touches is a store that counts how often it is told when keys were used.
+type touches struct {
+	store.Store
+	told []map[tenant.ID]map[string]time.Time
+}
+
+func (k *touches) TouchKeys(_ context.Context, used map[tenant.ID]map[string]time.Time) error {
+	k.told = append(k.told, used)
+	return nil
+}
+
+// When keys were last used is told for all of them at once, and once a minute for each.
+func TestLastUsed(t *testing.T) {
+	k, l := &touches{}, &lastUsed{}
+	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	tell := func(after time.Duration, told int) {
+		t.Helper()
+		at := noon.Add(after)
+		rows := []ledger.Row{{Tenant: "acme", Key: "ci", At: at}, {Tenant: "acme", Key: "ci", At: at.Add(-time.Second)}, {Tenant: "bolt", Key: "ci", At: at}, {Tenant: "bolt", At: at}}
+		if err := l.tell(t.Context(), k, rows); err != nil || len(k.told) != told {
+			t.Fatalf("told %d times, %v", len(k.told), err)
+		}
+		if last := k.told[told-1]; len(last) != 2 || len(last["bolt"]) != 1 || noon.Add(after).Sub(last["acme"]["ci"]) >= time.Minute {
+			t.Errorf("%v", last)
+		}
+	}
+	tell(0, 1)
+	tell(59*time.Second, 1)
+	tell(time.Minute, 2)
+	tell(time.Hour, 3)
+}
+
+// hung is a store that takes no rows and does not say so.
+type hung struct{ store.Store }
+
+func (h hung) Insert(ctx context.Context, _ []ledger.Row) (int, error) {
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+func (h hung) Close() error { return nil }
+
+// A store that does not answer holds up a shutdown no longer than it may take.
+func TestShutdownBehindHungStore(t *testing.T) {
+	journal, _, err := ledger.Open(t.TempDir(), ledger.Defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStores(zap.NewNop())
+	ctx, stop := context.WithCancel(t.Context())
+	s.journal, s.store, s.pool, s.stop = journal, hung{}, meter.NewLocal(), stop
+	s.meters = meter.New(meter.Options{Pool: s.pool, Node: journal.Node(), Spent: s.spent()})
+	if err := journal.Put(&ledger.Row{ID: ledger.NewID(time.Now()), Tenant: "acme"}); err != nil {
+		t.Fatal(err)
+	}
+	s.work.Go(func() { s.journal.Ship(ctx, s.sink()) })
+	var p meter.Purse
+	s.meters.Tenant("acme").Purse(&p, []tenant.Budget{{Amount: tenant.Dollar}})
+	if _, ok := p.Reserve(t.Context(), 1); ok {
+		t.Error("nobody knows what was spent")
+	}
+	began := time.Now()
+	if err := s.close(); err != nil || time.Since(began) > closing+time.Second {
+		t.Errorf("after %s: %v", time.Since(began), err)
+	}
+}
