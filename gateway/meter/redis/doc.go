@@ -17,6 +17,9 @@
 // What it cannot guard against:
 //   - Two masters at once. While sentinels or a cluster have replaced a master that some nodes still reach, both grant. Such a
 //     master stops by itself in a cluster (cluster-node-timeout), and with sentinels if min-replicas-to-write is 1.
+//   - A node that is cut off for two days while nobody draws from an account of money: Redis forgets the account then
+//     (meter.Remembered), and what the node holds of it may be granted to others. The same goes for what a node has spent that was
+//     away for as long with rows in its journal.
 //   - A node that is cut off while Redis loses its memory and while the epoch begins. What it holds and has not shipped to the
 //     ledger may be granted to others: a slice at most, if the ledger is shared.
 package redis
