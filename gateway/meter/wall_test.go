@@ -1,6 +1,7 @@
 package meter_test
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -10,11 +11,23 @@ import (
 	"github.com/sluice-ai/sluice/gateway/tenant"
 )
 
-// Days end by the wall clock, also where it is set or stood for hours.
+// Days end by the wall clock, also where it is set or stood for hours. In the day that it says then counts what the ledger knows of.
 func TestWallClock(t *testing.T) {
 	const dollar = int64(tenant.Dollar)
 	var shift atomic.Int64
-	o := meter.Options{Wall: clock.NewWall(func() time.Time { return time.Now().Add(time.Duration(shift.Load())) })}
+	var spent atomic.Int64 // on the first of January, by this node
+	o := meter.Options{
+		Wall: clock.NewWall(func() time.Time { return time.Now().Add(time.Duration(shift.Load())) }),
+		Spent: func(_ context.Context, _ tenant.ID, of []meter.Account, _ time.Time) ([]map[string]int64, error) {
+			all := make([]map[string]int64, len(of))
+			for i, a := range of {
+				if all[i] = map[string]int64{}; time.Unix(a.Window, 0).UTC().Day() == 1 {
+					all[i]["a"] = spent.Load()
+				}
+			}
+			return all, nil
+		},
+	}
 	bubble(t, o, func(t *testing.T, m *meter.Meters) {
 		f := func(after, set time.Duration, day int, remain int64) {
 			t.Helper()
@@ -30,6 +43,9 @@ func TestWallClock(t *testing.T) {
 				t.Errorf("%s later, and set by %s: %+v", after, set, r)
 			}
 			p.Settle(dollar, dollar)
+			if day == 1 {
+				spent.Add(dollar)
+			}
 			s := m.Status("acme")[0]
 			if until := time.Date(2000, 1, day+1, 0, 0, 0, 0, time.UTC); s.Until.Sub(until).Abs() > time.Microsecond {
 				t.Errorf("%s later, and set by %s: the day ends at %s", after, set, s.Until)
@@ -40,5 +56,6 @@ func TestWallClock(t *testing.T) {
 		f(13*time.Hour, 0, 1, 8)        // 23:00
 		f(2*time.Hour, 0, 2, 10)        // 01:00, nine hours before the day ends by the other clock
 		f(time.Hour, 24*time.Hour, 3, 10)
+		f(time.Hour, -48*time.Hour, 1, 7)
 	})
 }
