@@ -9,9 +9,12 @@ import (
 )
 
 const (
-	// hedgeRatio is what the p99 of the first token may be of the least that it can be: a second attempt begins when the first
-	// has taken as long as 95 of 100 do, and then takes as long as the median.
+	// hedgeRatio is what the p99 of the first token should be of its p95. Where all quick answers take the same time that cannot
+	// be had by arithmetic, see the README: the limit stands, so that the miss is seen.
 	hedgeRatio = 1.3
+	// hedgeLeast is what it may be of the least that it can be there: a second attempt begins when the first has taken as long
+	// as 95 of 100 do, and then takes as long as the median.
+	hedgeLeast = 1.3
 	hedgeExtra = 6.0 // requests more than callers make, in percent
 	// An answer begins after 100 ms, the mock's 20 among them; of 100 requests 5 take 20 times as long.
 	bimodal = "latency 80ms, latency 1900ms 5%"
@@ -25,7 +28,8 @@ func hedgeFigures() []figure {
 		{"hedge.p50", "first token, ms", value("on.p50"), limit{}},
 		{"hedge.p95", "ms", value("on.p95"), limit{}},
 		{"hedge.p99", "ms", value("on.p99"), limit{}},
-		{"hedge.ratio", "p99 / (p95 + p50)", value("ratio"), limit{most: hedgeRatio}},
+		{"hedge.ratio", "p99 / p95", value("ratio"), limit{most: hedgeRatio}},
+		{"hedge.least", "p99 / (p95 + p50)", value("least"), limit{most: hedgeLeast}},
 		{"hedge.extra", "% requests", value("extra"), limit{most: hedgeExtra, added: true}},
 	}
 }
@@ -46,10 +50,10 @@ func hedge(ctx context.Context, b *bench, t test, s subject) (r row, err error) 
 			r.Failed = append(r.Failed, fmt.Sprintf("%d errors: %v %v", on.Errors+off.Errors, off.ErrorKinds, on.ErrorKinds))
 		}
 		first := on.Streams.FirstEvent
-		if ratio, best := first.P99/(first.P95+first.P50), r.Values["ratio"]; best == 0 || ratio < best {
-			r.Loads["on"], r.Values["extra"], r.Values["ratio"] = on, extra, ratio
+		if least, best := first.P99/(first.P95+first.P50), r.Values["least"]; best == 0 || least < best {
+			r.Loads["on"], r.Values["extra"], r.Values["least"], r.Values["ratio"] = on, extra, least, first.P99/first.P95
 		}
-		if r.Values["ratio"] <= hedgeRatio && r.Values["extra"] <= hedgeExtra {
+		if r.Values["least"] <= hedgeLeast && r.Values["extra"] <= hedgeExtra {
 			break
 		}
 	}
