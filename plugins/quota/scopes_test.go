@@ -87,6 +87,32 @@ func TestBudgetOfAPattern(t *testing.T) {
 	f(tenant.Each, map[string]string{"gpt-a": spent, "gpt-b": "ok", "o": "ok"})
 }
 
+// Users that are too many to be counted each by itself share the limits and the budget of one; who is named in a rule does not.
+func TestTooManyUsers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		user := func(name string) tenant.Scope { return tenant.Scope{Kind: tenant.OfUser, Name: name} }
+		s := newSite(t, &gateway.Tenant{
+			EachUser: tenant.Limits{Requests: 2},
+			Budgets:  []tenant.Budget{{Scope: user(tenant.Each), Amount: tenant.Dollar}, {Scope: user("vip"), Per: tenant.Day, Amount: tenant.Dollar}},
+		}, nil, map[string]gateway.Sender{"m": &model{says: 5, prompt: 5}})
+		for i := range meter.MostUsers {
+			s.meters.Tenant("acme").Purse(new(meter.Purse), []tenant.Budget{{Scope: user(fmt.Sprint(i)), Amount: tenant.Dollar}})
+		}
+		for i, want := range []string{"ok", "ok", "rate_limit_exceeded"} {
+			if got := s.outcome(s.ask(named("m"), "a", []string{"new", "vip", "other"}[i])); got != want {
+				t.Errorf("%d: %s, want %s", i, got, want)
+			}
+		}
+		counted := map[string]int{}
+		for _, st := range s.meters.Status("acme") {
+			counted[st.Account.Scope.Name]++
+		}
+		if counted["new"] != 0 || counted["other"] != 0 || counted["vip"] != 1 || counted[meter.Others] != 2 {
+			t.Errorf("%d, %d, %d, %d", counted["new"], counted["other"], counted["vip"], counted[meter.Others])
+		}
+	})
+}
+
 // Names behind a wildcard that nobody has heard of count together, so that callers who make them up fill no memory and get no
 // limits of their own. Those that the catalogue knows count each by itself.
 func TestMadeUpNames(t *testing.T) {
