@@ -121,11 +121,13 @@ type Server struct {
 	WebSocket WebSocket `yaml:"websocket"`
 }
 
-// WebSocket bounds what is asked over WebSockets, at /v1/chat/completions. Pages may open one from the gateway's own origin, and
+// WebSocket bounds what is asked over WebSockets, at /v1/chat/completions and /v1/responses. Pages may open one from the gateway's own origin, and
 // from those of server.cors and of the tenant's cors. A message may be as large as max_body.
 type WebSocket struct {
 	// Enabled answers upgrades. Without it they get status 426, and clients send a POST instead.
 	Enabled bool `yaml:"enabled"`
+	// Responses answers them at /v1/responses, too: OpenAI's WebSocket mode.
+	Responses bool `yaml:"responses"`
 	// MessagesPerMinute bounds what one connection may send. 0: no limit.
 	MessagesPerMinute int `yaml:"messages_per_minute" jsonschema:"minimum=0"`
 	// MaxExchanges bounds the exchanges of one connection at a time.
@@ -364,7 +366,7 @@ func (c *Config) SetDefaults() {
 		WriteTimeout:        30 * time.Second,
 		Heartbeat:           15 * time.Second,
 		WebSocket: WebSocket{
-			Enabled: true, MessagesPerMinute: 600, MaxExchanges: 32, Grace: 2 * time.Minute, Keep: 1 << 20, KeepAll: 64 << 20,
+			Enabled: true, Responses: true, MessagesPerMinute: 600, MaxExchanges: 32, Grace: 2 * time.Minute, Keep: 1 << 20, KeepAll: 64 << 20,
 		},
 	}
 	c.Chain = []string{"telemetry", "ledger", "auth", "quota", "cache", "routing"}

@@ -46,7 +46,7 @@ models: [{name: demo, targets: [{provider: a}]}]
 			Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:9090", DrainTimeout: time.Minute,
 			MaxHead: 4 << 10, MaxBody: 32 << 20, MaxForm: 512 << 20, MaxInFlightBody: 1 << 30, MaxInFlightResponse: 1 << 30,
 			ReadTimeout: 30 * time.Second, IdleTimeout: 75 * time.Second, WriteTimeout: 30 * time.Second, Heartbeat: 15 * time.Second,
-			WebSocket: config.WebSocket{Enabled: true, MessagesPerMinute: 600, MaxExchanges: 32, Grace: 2 * time.Minute, Keep: 1 << 20, KeepAll: 64 << 20},
+			WebSocket: config.WebSocket{Enabled: true, Responses: true, MessagesPerMinute: 600, MaxExchanges: 32, Grace: 2 * time.Minute, Keep: 1 << 20, KeepAll: 64 << 20},
 		},
 		Providers: []config.Provider{
 			provider(config.Provider{
@@ -103,7 +103,7 @@ server:
   max_connections_per_ip: 4
   tls: {cert: c.pem, key: k.pem}
   cors: {origins: ["*"]}
-  websocket: {enabled: false, messages_per_minute: 0, max_exchanges: 1, grace: 1s, keep: 2KiB, keep_all: 3KiB}
+  websocket: {enabled: false, responses: false, messages_per_minute: 0, max_exchanges: 1, grace: 1s, keep: 2KiB, keep_all: 3KiB}
 providers:
   - name: a
     type: openai

@@ -162,7 +162,7 @@ func (a *App) listen(registry *prometheus.Registry) error {
 	a.server = serve.New(a.runtime, a.api, o) // last: it begins to watch
 	if w := s.WebSocket; w.Enabled {
 		socket.Attach(a.server, a.runtime, socket.Options{
-			MaxMessage: int64(s.MaxBody), Messages: w.MessagesPerMinute, AtOnce: w.MaxExchanges,
+			Responses: w.Responses, MaxMessage: int64(s.MaxBody), Messages: w.MessagesPerMinute, AtOnce: w.MaxExchanges,
 			Grace: w.Grace, Keep: int64(w.Keep), KeepAll: int64(w.KeepAll), ReadTimeout: s.ReadTimeout, WriteTimeout: s.WriteTimeout,
 			Log: a.o.Log.Named("socket"), Metrics: registry,
 		})

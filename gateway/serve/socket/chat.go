@@ -35,6 +35,9 @@ type chatDialog struct{}
 func (*chatDialog) protocol() string    { return "chat" }
 func (*chatDialog) life() time.Duration { return 0 }
 func (*chatDialog) outlived() []byte    { return nil }
+func (*chatDialog) hungUp()             {}
+
+func (*chatDialog) refused(e *gateway.Error) []byte { return appendErrorMessage(nil, "", 0, e, "") }
 
 func (d *chatDialog) message(s *socket, m *message) {
 	asked, err := parse(*m.text)

@@ -47,7 +47,7 @@ type speech interface {
 	done(b []byte, x *exchange, seq int64) ([]byte, bool)
 	// failed adds the event that ends any other.
 	failed(b []byte, x *exchange, seq int64, e *gateway.Error) []byte
-	// ended is told that the exchange is over.
+	// ended is told that the last event is being written, or that nobody wants it.
 	ended(x *exchange)
 }
 
@@ -342,7 +342,6 @@ func (x *exchange) conclude(text func(b []byte, seq int64) ([]byte, bool)) {
 	}
 	s, silent := x.at, x.next == x.record.next()
 	x.mu.Unlock()
-	x.speaks.ended(x)
 	x.tell()
 	if silent && s != nil { // its last event was written before it was known that it is the last
 		x.delivered(s)
@@ -372,7 +371,7 @@ func (x *exchange) expire() {
 	}
 }
 
-// delivered is told that the last event was written to s.
+// delivered is told that the last event is being written to s.
 func (x *exchange) delivered(s *socket) {
 	x.mu.Lock()
 	mine := x.at == s
@@ -385,6 +384,7 @@ func (x *exchange) delivered(s *socket) {
 	}
 	x.mu.Unlock()
 	if mine {
+		x.speaks.ended(x)
 		s.leave(x)
 	}
 }
@@ -396,10 +396,14 @@ func (x *exchange) isOver() bool {
 	return x.over
 }
 
-// attach gives the exchange to a socket, which gets what came behind the event with that number.
+// attach gives the exchange to a socket, which gets what came behind the event with that number. What a client has asked for
+// before it reconnected may be read behind what it asks for now, so that a newer socket keeps it.
 func (x *exchange) attach(s *socket, after int64) *gateway.Error {
 	x.mu.Lock()
 	switch {
+	case x.at != nil && x.at.number > s.number:
+		x.mu.Unlock()
+		return errNewer
 	case x.forgotten.Load():
 		x.mu.Unlock()
 		return errUnknown
@@ -519,6 +523,10 @@ var (
 	errUnknown = &gateway.Error{
 		Status: 404, Type: gateway.TypeInvalidRequest, Code: "unknown_exchange", Param: "id", Origin: gateway.OriginClient, NoRetry: true,
 		Message: "There is no exchange of yours with this id, or not any more. Ask again.",
+	}
+	errNewer = &gateway.Error{
+		Status: 409, Type: gateway.TypeInvalidRequest, Code: "resumed_elsewhere", Param: "id", Origin: gateway.OriginClient, NoRetry: true,
+		Message: "The exchange goes on on a connection that was opened later.",
 	}
 	errGap = &gateway.Error{
 		Status: 410, Type: gateway.TypeInvalidRequest, Code: "resume_gap", Param: "after", Origin: gateway.OriginClient, NoRetry: true,

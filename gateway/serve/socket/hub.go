@@ -49,6 +49,7 @@ type Hub struct {
 
 	exchanges sync.Map     // name -> *exchange: those that can be resumed
 	running   atomic.Int64 // exchanges under way
+	opened    atomic.Int64 // sockets so far
 	bytes     atomic.Int64 // of what exchanges have recorded
 
 	mu       sync.Mutex
@@ -94,10 +95,15 @@ type name struct {
 
 // Accept implements serve.Sockets.
 func (h *Hub) Accept(u *serve.Upgrade) (func(net.Conn), *gateway.Error) {
-	if u.Endpoint.Name != chatEndpoint {
+	var speaks dialog
+	switch {
+	case u.Endpoint.Name == chatEndpoint:
+		speaks = &chatDialog{}
+	case u.Endpoint.Name == responsesEndpoint && h.o.Responses:
+		speaks = newResponsesDialog()
+	default:
 		return nil, serve.ErrNoSocket
 	}
-	speaks := &chatDialog{}
 	fields, asked, e := copyFields(u.Lines, u.Header)
 	if e != nil {
 		return nil, e

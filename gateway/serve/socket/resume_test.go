@@ -61,6 +61,25 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// TestLateResume: what a client has asked for on a connection that it gave up is read behind what it asks for on the next.
+func TestLateResume(t *testing.T) {
+	out := make(chan *events, 1)
+	s := start(t, streaming(out))
+	first, second, third := s.chat(), s.chat(), s.chat()
+	first.create("a")
+	e := <-out
+	e.feed <- "1"
+	first.expect(`{"type":"chat.chunk","id":"a","seq":1`)
+	third.send(`{"type":"chat.resume","id":"a"}`)
+	third.expect(`{"type":"chat.chunk","id":"a","seq":1`)
+	second.send(`{"type":"chat.resume","id":"a"}`)
+	second.fails("a", "resumed_elsewhere")
+	e.feed <- "2"
+	third.expect(`{"type":"chat.chunk","id":"a","seq":2`)
+	e.feed <- io.EOF
+	third.expect(`{"type":"chat.done"`)
+}
+
 // TestResumeByOthers is asked by callers who are not the one whose exchange it is.
 func TestResumeByOthers(t *testing.T) {
 	out := make(chan *events, 1)

@@ -40,6 +40,10 @@ type dialog interface {
 	life() time.Duration
 	// message is what the client said, as UTF-8. The dialog owns m.
 	message(s *socket, m *message)
+	// refused tells of a message that could not be read.
+	refused(e *gateway.Error) []byte
+	// hungUp is told that the connection is gone.
+	hungUp()
 	// outlived is told that the socket's life is over, or that the gateway drains: an event, or nil, that is said before.
 	outlived() []byte
 }
@@ -48,6 +52,7 @@ type dialog interface {
 type socket struct {
 	hub      *Hub
 	id       string // of the request that opened it
+	number   int64  // in the order in which they were opened
 	endpoint *gateway.Endpoint
 	speaks   dialog
 	client   netip.Addr
@@ -125,7 +130,7 @@ func (s *socket) open(raw net.Conn, asked []string) {
 	s.key = ""
 	l.begun = true
 	s.ws.SetReadLimit(s.hub.o.MaxMessage)
-	s.opened = gateway.Now()
+	s.opened, s.number = gateway.Now(), s.hub.opened.Add(1)
 	s.bucket.init(s.hub.o.Messages)
 	s.hub.metrics.open.WithLabelValues(s.speaks.protocol()).Inc()
 	if !s.hub.add(s) {
@@ -233,7 +238,7 @@ func (s *socket) read() {
 		m, err := s.receive(r)
 		switch e, ours := errors.AsType[*gateway.Error](err); {
 		case ours:
-			s.refuse(e)
+			s.say(s.speaks.refused(e))
 		case err != nil:
 			s.left(err)
 			return
@@ -265,6 +270,7 @@ func (s *socket) hangUp() {
 	s.attached, s.ready = nil, nil
 	_ = s.raw.SetWriteDeadline(time.Now().Add(closeWait))
 	s.mu.Unlock()
+	s.speaks.hungUp()
 	for x := range attached {
 		x.detach(s)
 	}
@@ -295,9 +301,6 @@ func (s *socket) tick() {
 
 // say sends an event that belongs to no exchange.
 func (s *socket) say(text []byte) { s.post(appendFrame(nil, text)) }
-
-// refuse tells of a message that was not understood.
-func (s *socket) refuse(e *gateway.Error) { s.say(appendErrorMessage(nil, "", 0, e, "")) }
 
 // post sends a frame that belongs to no exchange. Who makes us say more than he reads is closed.
 func (s *socket) post(frame []byte) {

@@ -35,8 +35,11 @@ func (s *socket) flush() {
 		if batch, n, more = s.collect(batch, &ended); !more {
 			break
 		}
+		for _, x := range ended { // before it is written: who reads it may ask at once for what was not possible before
+			x.delivered(s)
+		}
 		s.write(*batch)
-		s.written(n, ended)
+		s.written(n)
 		*batch, ended = (*batch)[:0], ended[:0]
 	}
 	buf.Put(batch)
@@ -134,16 +137,13 @@ func (s *socket) arm(d time.Duration) {
 }
 
 // written is told that so many bytes of exchanges need no room any more.
-func (s *socket) written(n int64, ended []*exchange) {
+func (s *socket) written(n int64) {
 	if s.unsent.Add(-n) < queueMost && s.waiting.Load() > 0 {
 		s.mu.Lock()
 		for x := range s.attached {
 			x.nudge()
 		}
 		s.mu.Unlock()
-	}
-	for _, x := range ended {
-		x.delivered(s)
 	}
 }
 
