@@ -18,6 +18,8 @@
 //	                                       process ends or another order, also for targets that come later. It is in memory,
 //	                                       so it is done even if the store, and with it the audit, is away: the log has it
 //	GET  /admin/v1/events                  changes of targets; as SSE if that is accepted
+//	GET  /admin/v1/exchanges               the latest of this node, as the log has them, with their attempts and the plugins they
+//	                                       came to; ?tenant= &after= &limit=; as SSE if that is accepted
 //	GET  /admin/v1/tenants                 of files and of the store; ?after= &limit=
 //	POST /admin/v1/tenants                 {"id": …} and what a tenant file has, but keys, credentials and references
 //	PUT  /admin/v1/tenants/ID              the same, in place of all that was said; whether it is disabled stays, unless it is said.
@@ -93,6 +95,7 @@ type Options struct {
 	Journal Journal
 	Nodes   func() int           // how many share the counts of limits and budgets
 	Cache   func() gateway.Cache // the present generation's; nil: it has none
+	Recent  func() gateway.Recent
 
 	// Check says what is wrong with a tenant of the store, by the rules of tenant files, keys included. Its error is shown.
 	Check func(store.Tenant) error

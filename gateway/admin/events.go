@@ -110,25 +110,9 @@ func accepts(accept string) bool {
 // follow streams events until the client or the server leaves. An event "missed" says how many were too many to be kept until
 // the client was ready for them.
 func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
-	after := uint64(0)
-	if number, mark, ok := strings.Cut(r.Header.Get("Last-Event-ID"), "."); ok && mark == s.mark {
-		after, _ = strconv.ParseUint(number, 10, 64) // 0, everything, if it is none of ours
-	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	control := http.NewResponseController(w)
-	send := func(text []byte) error {
-		if err := control.SetWriteDeadline(time.Now().Add(slowest)); err != nil {
-			return err
-		}
-		if _, err := w.Write(text); err != nil {
-			return err
-		}
-		return control.Flush()
-	}
-	text := []byte(": targets\n\n")
-	for ticker := time.NewTicker(beat); ; {
-		news := s.o.Feed.next() // before looking: what comes in between is not missed
+	after := s.lastOf(r.Header.Get("Last-Event-ID"))
+	s.pour(w, r, func() (text []byte, news <-chan struct{}) {
+		news = s.o.Feed.next() // before looking: what comes in between is not missed
 		list, missed, _ := s.since(after)
 		if missed > 0 {
 			text = fmt.Appendf(text, "event: missed\ndata: {\"missed\":%d}\n\n", missed)
@@ -141,20 +125,48 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
 			text = fmt.Appendf(text, "id: %s\nevent: target\ndata: %s\n\n", s.id(e.Seq), data)
 			after = e.Seq
 		}
-		if len(text) > 0 && send(text) != nil {
-			ticker.Stop()
-			return
+		return text, news
+	})
+}
+
+// lastOf is the number in an id that this process has given; 0, before everything, if it is none.
+func (s *Server) lastOf(id string) uint64 {
+	number, mark, ok := strings.Cut(id, ".")
+	if !ok || mark != s.mark {
+		return 0
+	}
+	seq, _ := strconv.ParseUint(number, 10, 64)
+	return seq
+}
+
+// pour answers with a stream of server-sent events: what look gives, again whenever its news are closed.
+func (s *Server) pour(w http.ResponseWriter, r *http.Request, look func() (text []byte, news <-chan struct{})) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	control := http.NewResponseController(w)
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
+	for silent := true; ; {
+		text, news := look()
+		if len(text) == 0 && silent {
+			text = []byte(": still here\n\n")
 		}
+		if len(text) > 0 {
+			if control.SetWriteDeadline(time.Now().Add(slowest)) != nil {
+				return
+			}
+			if _, err := w.Write(text); err != nil || control.Flush() != nil {
+				return
+			}
+		}
+		silent = false
 		select {
 		case <-news:
-			text = nil
 		case <-ticker.C:
-			text = []byte(": still here\n\n")
+			silent = true
 		case <-r.Context().Done():
-			ticker.Stop()
 			return
 		case <-s.closed:
-			ticker.Stop()
 			return
 		}
 	}

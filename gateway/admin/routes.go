@@ -59,6 +59,7 @@ func (s *Server) routes() []route {
 		{"POST", v1 + "targets/disable", Operator, theGateway, "target.disable", Targets{}, ordering(health.Disable)},
 		{"POST", v1 + "targets/enable", Operator, theGateway, "target.enable", Targets{}, ordering(health.Enable)},
 		{"GET", v1 + "events", Viewer, theGateway, "", Events{}, (*call).events},
+		{"GET", v1 + "exchanges", Viewer, anyTenant, "", Latest{}, (*call).exchanges},
 
 		{"GET", v1 + "tenants", Viewer, anyTenant, "", Answer[[]TenantLine]{}, (*call).listTenants},
 		{"POST", v1 + "tenants", Admin, anyTenant, "tenant.create", Answer[Tenant]{}, (*call).createTenant},

@@ -24,7 +24,7 @@ func (a *App) office(registry *prometheus.Registry) (admin.Options, error) {
 		Metrics: prometheus.Gatherers{registry, a.runtime}, GuardMetrics: a.config.Admin.Metrics == config.TokenMetrics,
 		Health: a.health, Targets: a.runtime.Targets(), Feed: &a.feed, Log: a.o.Log.Named("admin"),
 		Tokens: tokens, Files: desk.Files(a.current.Load),
-		Meters: a.stores.meters, Nodes: a.stores.pool.Nodes, Cache: a.runtime.Cache,
+		Meters: a.stores.meters, Nodes: a.stores.pool.Nodes, Cache: a.runtime.Cache, Recent: a.runtime.Recent,
 		Check: a.check, Mint: desk.Mint(pepper), Apply: a.applyStore,
 	}
 	if !pepper.IsZero() {
