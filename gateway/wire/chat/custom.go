@@ -42,6 +42,16 @@ func WithoutCustom(q *Request) *Request {
 // forces the model to keep to it.
 const LostGrammar = "tools.custom.format.grammar"
 
+// Schema is that of a function's arguments as OpenAI takes it: an object says its properties, also if it has none, which tools
+// of MCP servers leave out (openai-agents-python#449).
+func (t *Tool) Schema() json.RawMessage {
+	p := t.Parameters
+	if string(peek.Find(p, []byte(`"type"`))) != `"object"` || peek.Find(p, []byte(`"properties"`)) != nil {
+		return p
+	}
+	return append([]byte(`{"properties":{},`), p[1:]...)
+}
+
 // HasGrammar says whether the tool is a custom one whose input is to follow a grammar.
 func (t *Tool) HasGrammar() bool { return t.grammar() != "" }
 

@@ -129,7 +129,7 @@ func (m maker) request() *chat.Request {
 	for i := range m.IntN(3) {
 		t := chat.Tool{Kind: oneOf(m, chat.Function, chat.Custom), Name: "tool" + strconv.Itoa(i), Description: m.maybe(), Cache: m.cache()}
 		if t.Kind == chat.Function {
-			t.Parameters, t.Strict = []byte(`{"type":"object"}`), m.flag()
+			t.Parameters, t.Strict = []byte(`{"type":"object","properties":{}}`), m.flag()
 		}
 		q.Tools = append(q.Tools, t)
 	}

@@ -120,7 +120,7 @@ func (w *requestWriter) tool(t *chat.Tool) {
 		w.object("function")
 		w.str("name", t.Name)
 		w.text("description", t.Description)
-		w.raw("parameters", t.Parameters)
+		w.raw("parameters", t.Schema())
 		w.bool("strict", t.Strict)
 	}
 	w.shut('}')

@@ -107,7 +107,7 @@ func appendTool(dst []byte, t *chat.Tool) ([]byte, bool) {
 	}
 	switch {
 	case t.Parameters != nil:
-		dst = append(append(dst, parameters...), t.Parameters...)
+		dst = append(append(dst, parameters...), t.Schema()...)
 	case t.Kind == chat.Function:
 		dst = append(dst, `,"parameters":{"type":"object","properties":{}}`...)
 	}
