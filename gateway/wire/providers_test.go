@@ -49,6 +49,7 @@ stale (` + "`go test ./gateway/wire -run TestProvidersPage -update`" + ` writes 
 *native*: passed on as it is; *translated*: through another endpoint of the provider, by way of the neutral form; –: answered
 with 400 and the names of providers that can. A configuration may name other endpoints for a provider (` + "`endpoints`" + `).
 Responses that are translated are kept by Sluice, where it is configured to, so that a later request can go on from them.
+Messages with functions for OpenAI's models from GPT-5.4 on go to its Responses, for chat completions refuse them there.
 `)
 	names, ours := endpointNames()
 	for _, group := range [][]string{{"chat", "messages"}, {"responses"}, {"completions", "embeddings", "moderations", "images", "audio"}, {"files", "batches"}} {
