@@ -110,9 +110,7 @@ func (x *exchange) Give(n int64) { x.hub.server.Give(n) }
 // run answers, and says how it ended.
 func (x *exchange) run() {
 	err := x.safely(x.answer)
-	if err == nil {
-		x.conclude(func(b []byte, seq int64) ([]byte, bool) { return x.speaks.done(b, x, seq) })
-	} else {
+	if err != nil {
 		e := gateway.AsError(err)
 		if x.Reply != nil && x.Reply.Kind == gateway.Events {
 			e = serve.Failure(&x.Exchange, err)
@@ -123,6 +121,9 @@ func (x *exchange) run() {
 		if e := x.safely(x.Reply.Stream.Close); e != nil {
 			x.hub.o.Log.Debug("closing a reply", zap.String("id", x.ID), zap.Error(e))
 		}
+	}
+	if err == nil { // behind Close, because usage and cost are known then
+		x.conclude(func(b []byte, seq int64) ([]byte, bool) { return x.speaks.done(b, x, seq) })
 	}
 	for _, p := range x.End(err) {
 		x.hub.o.Log.Error("a plugin failed at the end of an exchange", zap.String("id", x.ID), zap.Error(p))
