@@ -85,8 +85,8 @@ func (l *lookup) claim(f *flight) (of *kept, r *chat.Reply, follows bool) {
 			f.bury(c.Of)
 		default:
 			l.x.Shield(nil)
-			a := f.follows(c.Of)
-			l.h.host.Go(func(ctx context.Context) { l.h.watch(ctx, f, a) })
+			a, h := f.follows(c.Of), l.h
+			h.host.Go(func(ctx context.Context) { h.watch(ctx, f, a) })
 			return nil, nil, true
 		}
 	}
@@ -156,7 +156,7 @@ func (p *Plugin) watch(ctx context.Context, f *flight, a *away) {
 	}
 	tick := time.NewTicker(looking)
 	defer tick.Stop()
-	asked, up := time.Now(), time.Now()
+	asked, up, down := time.Now(), time.Now(), p.fleet.Down()
 	for {
 		select {
 		case <-a.over:
@@ -165,22 +165,31 @@ func (p *Plugin) watch(ctx context.Context, f *flight, a *away) {
 		case <-ctx.Done():
 			f.lost(a)
 			return
+		case <-down:
+			if began, _ := f.silent(a); !began { // each for itself
+				f.lost(a)
+				return
+			}
+			down = nil
 		case <-a.gap:
 		case <-tick.C:
 			if !p.fleet.Up() {
 				up = time.Now()
+			} else if down == nil {
+				down = p.fleet.Down()
 			}
 			began, silent := f.silent(a)
-			switch connected := time.Since(up); {
-			case !began && (connected < looking/2 || silent > firstWord), began && min(silent, connected) > nextWord, silent > noWord:
+			switch {
+			case !began && silent > firstWord, began && min(silent, time.Since(up)) > nextWord, silent > noWord:
 				f.lost(a)
 				return
 			case silent < asking || time.Since(asked) < asking:
 				continue
 			}
 		}
-		asked = time.Now()
-		_, _ = write(ctx, letterFollow) // it is asked again
+		if asked = time.Now(); p.fleet.Up() {
+			_, _ = write(ctx, letterFollow) // it is asked again
+		}
 	}
 }
 

@@ -105,6 +105,18 @@ func (u *union) contents() []byte {
 // values are the keys of answers.
 func (u *union) values() []string { return strings.Fields(u.redis.Do("KEYS", "sl:cache:v:*")) }
 
+// empty has Redis forget all, once nothing is on its way there.
+func (u *union) empty() {
+	u.t.Helper()
+	servers.Await(u.t, "leases are given back, behind what is written", func(context.Context) error {
+		if left := u.redis.Do("KEYS", "sl:cache:l:*"); left != "" {
+			return errors.New(left)
+		}
+		return nil
+	})
+	u.redis.Do("FLUSHALL")
+}
+
 // kept waits until Redis has so many answers.
 func (u *union) kept(n int) {
 	u.t.Helper()
@@ -119,7 +131,7 @@ func (u *union) kept(n int) {
 // What one node was told the others give, to its tenant alone, and Redis cannot be read.
 func TestFleetExact(t *testing.T) {
 	u := newUnion(t, 2, nil)
-	u.redis.Do("FLUSHALL")
+	u.empty()
 	u.provider.says = func(call int, _ *chat.Request) *chat.Reply { return text(fmt.Sprint("CANARY-said ", call)) }
 	a, b := u.nodes[0], u.nodes[1]
 	q := ask{body: chatBody("CANARY-asked of the sea?")}
@@ -145,7 +157,7 @@ func TestFleetDamaged(t *testing.T) {
 	a, b := u.nodes[0], u.nodes[1]
 	f := func(question string, damage func(key string)) {
 		t.Helper()
-		u.redis.Do("FLUSHALL")
+		u.empty()
 		q := ask{body: chatBody(question)}
 		said := strings.TrimPrefix(a.serve(q), "miss: ")
 		u.kept(1)

@@ -84,6 +84,9 @@ func (f *Fleet) Name() Name { return f.name }
 // Up says whether Redis answers in time, and other nodes can write to this one.
 func (f *Fleet) Up() bool { return f.link.up.Load() }
 
+// Down gives a channel that is closed once Up is false.
+func (f *Fleet) Down() <-chan struct{} { return f.link.ended() }
+
 // Run keeps the node in touch with the others until the context ends.
 func (f *Fleet) Run(ctx context.Context) {
 	var work sync.WaitGroup

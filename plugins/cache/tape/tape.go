@@ -192,7 +192,10 @@ func (t *Tape) ReaderAt(p Place) *Reader {
 	r := &Reader{t: t}
 	if p.Run >= 0 && p.Run < len(t.runs) {
 		run := &t.runs[p.Run]
-		r.run, r.begun, r.at = p.Run, run.texts, min(max(p.At, run.from), run.to)
+		r.run = p.Run
+		if run.texts && p.At > run.from { // else the copy may know nothing of this piece
+			r.begun, r.at = true, min(p.At, run.to)
+		}
 	} else if p.Run == len(t.runs) {
 		r.run = p.Run
 	}

@@ -181,3 +181,45 @@ func TestWaiting(t *testing.T) {
 }
 
 var errBroken = errors.New("broken")
+
+// A copy that is made of pieces as they come, some of them twice and some not at first, is the same tape.
+func TestCopies(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		from, to := tape.New(1<<20), tape.New(1<<20)
+		kinds := []chat.PieceKind{chat.PieceText, chat.PieceText, chat.PieceText, chat.PieceReasoning, chat.PieceCall, chat.PieceUsage}
+		r := from.Reader()
+		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+			for range rapid.IntRange(0, 4).Draw(t, "pieces") {
+				p := &chat.Piece{Kind: rapid.SampledFrom(kinds).Draw(t, "kind")}
+				if p.Kind == chat.PieceText || p.Kind == chat.PieceReasoning {
+					p.Text = []byte(rapid.StringMatching("[a-z]{0,3}").Draw(t, "text"))
+				}
+				from.Add(p)
+			}
+			lost := rapid.IntRange(0, 3).Draw(t, "lost") == 0
+			for p := r.Read(); p != nil; p = r.Read() {
+				if lost {
+					continue
+				}
+				if before := to.Next(); !to.AddAt(p, r.Place()) {
+					if to.Next() != before {
+						t.Fatal("something was added behind a gap")
+					}
+					lost = true
+				}
+			}
+			if lost { // it is told again from there
+				r = from.ReaderAt(to.Next())
+			}
+		}
+		r = from.ReaderAt(tape.Place{})
+		for p := r.Read(); p != nil; p = r.Read() {
+			if !to.AddAt(p, r.Place()) {
+				t.Fatalf("%+v does not fit at %+v", p, r.Place())
+			}
+		}
+		if got, want := read(to.Reader()), read(from.Reader()); got != want || to.Next() != from.Next() {
+			t.Fatalf("%s is a copy of %s", got, want)
+		}
+	})
+}
