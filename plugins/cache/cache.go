@@ -45,6 +45,7 @@ type Plugin struct {
 	decisions *decisions
 	meaning   *semantic.Semantic // nil: only the same words are the same question
 	judge     *judge             // nil: nobody is asked what is not certain
+	versions  string             // of what says so
 	metrics   *metrics
 	host      gateway.Host
 	log       *zap.Logger
@@ -69,6 +70,7 @@ func New(h gateway.Host, c Config, redis fleet.Client) (*Plugin, error) {
 	if p.decisions, err = newDecisions(); err != nil {
 		return nil, err
 	}
+	p.versions = c.versions()
 	p.fleet = p.newFleet(redis)
 	if p.meaning, err = newMeaning(&p.c, h, p.changed); err != nil {
 		return nil, err
@@ -135,7 +137,7 @@ func (h *handler) Serve(x *gateway.Exchange) error {
 	case len(x.Request.References()) > 0 || x.Request.Rest() != nil:
 		return l.bypass(whyReferences)
 	}
-	l.setting = partition.Setting{Class: "chat", Model: canonical, Family: h.family(m), Variant: variant(x), Versions: h.c.versions(), Epoch: h.purges.epoch(t.ID)}
+	l.setting = partition.Setting{Class: "chat", Model: canonical, Family: h.family(m), Variant: variant(x), Versions: h.versions, Epoch: h.purges.epoch(t.ID)}
 	if t.Cache.Scope == gateway.CacheUser {
 		l.setting.User = x.Caller.User
 	}

@@ -44,7 +44,7 @@ func (c *Config) versions() string {
 	if c.Semantic.Mode == modeOff {
 		return ""
 	}
-	return embed.Builtin{}.ID() + " guards-1 verifier-1"
+	return semantic.Version(embed.Builtin{})
 }
 
 // comparable says whether a question may be answered with the answer to another that means the same.

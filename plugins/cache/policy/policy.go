@@ -5,8 +5,8 @@
 // Two bounds hold for every threshold that is used, by what was judged above it (Wilson's one-sided upper bound):
 //
 //   - wrong answers as a share of all questions are no more than MaxWrong at 95 % confidence;
-//   - wrong answers as a share of the answers that are served are no more than MaxWrong at 84 % confidence, one standard
-//     deviation. That is the stricter one, as a rule: what is measured is then below MaxWrong in most streams, and above
+//   - wrong answers as a share of the answers that are served are no more than MaxWrong at 90 % confidence, 1.28 standard
+//     deviations. That is the stricter one, as a rule: what is measured is then below MaxWrong in most streams, and above
 //     it by little in some.
 //
 // Both take the judge's word for what is wrong, and the past for the future: questions that change their nature overnight

@@ -73,6 +73,12 @@ func New(c Config) *Semantic {
 	return s
 }
 
+// Version names all that decides whether two texts mean the same, with an embedder: what another version has stored or
+// judged says nothing here.
+func Version(e embed.Embedder) string {
+	return strings.Join([]string{e.ID(), "text-" + text.Version(), "guards-" + guard.Version, "verifier-" + verify.Version()}, " ")
+}
+
 // Question is what is looked up.
 type Question struct {
 	Partition index.Key  // what it shares with the questions it is compared to

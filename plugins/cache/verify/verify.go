@@ -10,6 +10,8 @@ package verify
 
 import (
 	_ "embed"
+	"hash/fnv"
+	"strconv"
 	"sync"
 
 	"github.com/sluice-ai/sluice/plugins/cache/text"
@@ -28,6 +30,16 @@ var model = sync.OnceValues(func() (*Model, error) { //nolint:gochecknoglobals /
 // Default returns the model that Score uses. The error says that the weights were made for other features, which a
 // test rules out.
 func Default() (*Model, error) { return model() }
+
+// rules changes whenever Extract may answer differently than before.
+const rules = 2
+
+// Version names the model that Score uses.
+func Version() string {
+	h := fnv.New64a()
+	_, _ = h.Write(weights) // never fails
+	return strconv.Itoa(rules) + "-" + strconv.FormatUint(h.Sum64(), 36)
+}
 
 // Score returns the calibrated probability that one answer serves both questions. It is symmetric. The cosine is that
 // of the questions' vectors.
