@@ -402,7 +402,7 @@ func (x *exchange) isOver() bool {
 func (x *exchange) attach(s *socket, after int64) *gateway.Error {
 	x.mu.Lock()
 	switch {
-	case x.at != nil && x.at.number > s.number:
+	case x.at != nil && x.at.number > s.number && !x.at.ending():
 		x.mu.Unlock()
 		return errNewer
 	case x.forgotten.Load():

@@ -33,6 +33,7 @@ type Options struct {
 	Grace        time.Duration // for which an exchange outlives its socket, and its last event is kept
 	Keep         int64         // bytes of an exchange's events that are kept for a client that comes back
 	KeepAll      int64         // bytes of all exchanges together
+	Ping         time.Duration // between two pings; 0: 20 s
 	ReadTimeout  time.Duration // for a message, on top of the time that its size takes
 	WriteTimeout time.Duration // of each write: who reads more slowly is closed
 	Log          *zap.Logger
@@ -62,6 +63,9 @@ var _ serve.Sockets = (*Hub)(nil)
 
 // Attach makes the server serve WebSockets. It is called before the server's Serve.
 func Attach(s *serve.Server, g serve.Generations, o Options) *Hub {
+	if o.Ping == 0 {
+		o.Ping = 20 * time.Second
+	}
 	h := &Hub{o: o, server: s, generations: g, sockets: map[*socket]struct{}{}}
 	h.metrics = newMetrics(o.Metrics, h)
 	s.Upgrades(h)

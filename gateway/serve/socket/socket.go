@@ -22,15 +22,16 @@ import (
 )
 
 const (
-	pingEvery  = 20 * time.Second
-	silentMost = 3*pingEvery + 5*time.Second // without a word, pongs included, a client is gone
-	closeWait  = 2 * time.Second             // for the client's part of the closing handshake
-	slowGrace  = 5 * time.Second             // for a slow reader to hear why it is closed
+	closeWait = 2 * time.Second // for the client's part of the closing handshake
+	slowGrace = 5 * time.Second // for a slow reader to hear why it is closed
 
 	readBuffer = 256      // bytes that an idle socket holds
 	sendBuffer = 64 << 10 // of the kernel's, lest it hides for megabytes that nobody reads
 	queueMost  = 64 << 10 // bytes that wait for one socket before its exchanges do
 )
+
+// silent is for how many pings a client may be without a word, pongs included, before it is taken for gone.
+const silent = 4
 
 // dialog is what is said on one socket. message and closed are called by the socket's reader.
 type dialog interface {
@@ -109,7 +110,7 @@ func expiry(c *gateway.Caller) int64 {
 
 // open answers the handshake and begins to read.
 func (s *socket) open(raw net.Conn, asked []string) {
-	s.raw = raw
+	s.raw, s.opened, s.number = raw, gateway.Now(), s.hub.opened.Add(1) // before the client knows that it is open
 	if c := tuned(raw); c != nil {
 		_ = c.SetWriteBuffer(sendBuffer)
 	}
@@ -130,14 +131,13 @@ func (s *socket) open(raw net.Conn, asked []string) {
 	s.key = ""
 	l.begun = true
 	s.ws.SetReadLimit(s.hub.o.MaxMessage)
-	s.opened, s.number = gateway.Now(), s.hub.opened.Add(1)
 	s.bucket.init(s.hub.o.Messages)
 	s.hub.metrics.open.WithLabelValues(s.speaks.protocol()).Inc()
 	if !s.hub.add(s) {
 		s.end(websocket.CloseServiceRestart, "the gateway is shutting down")
 	}
 	s.mu.Lock()
-	s.beat = time.AfterFunc(pingEvery, s.tick)
+	s.beat = time.AfterFunc(s.hub.o.Ping, s.tick)
 	s.mu.Unlock()
 	go s.read()
 }
@@ -183,8 +183,8 @@ type link struct {
 
 // Read implements net.Conn. Whatever comes shows that the client is there.
 func (l *link) Read(b []byte) (int, error) {
-	now := gateway.Now()
-	if want := now.Add(silentMost); l.armed == 0 || want.Sub(l.armed) > pingEvery/2 {
+	every := l.s.hub.o.Ping
+	if want := gateway.Now().Add(silent * every); l.armed == 0 || want.Sub(l.armed) > every/2 {
 		l.armed = want
 		l.s.mu.Lock()
 		if !l.s.closed {
@@ -295,7 +295,7 @@ func (s *socket) tick() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.hungUp {
-		s.beat.Reset(pingEvery)
+		s.beat.Reset(s.hub.o.Ping)
 	}
 }
 
@@ -344,7 +344,7 @@ func (s *socket) slow() {
 func (s *socket) ending() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.closing != nil
+	return s.closing != nil || s.hungUp
 }
 
 // drain closes the socket once its exchanges have ended.
