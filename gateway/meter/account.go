@@ -31,6 +31,7 @@ type account struct {
 	wall    *clock.Wall   // money: what its windows go by
 	from    clock.Instant // money: beginning of the window; 0: none
 	until   clock.Instant // money: end of the window; 0: none
+	era     int           // money: how many windows have come, the first among them
 	alert   alert
 	seeds   seeds
 	flow    bucket // of a rate, while the pool cannot be asked
@@ -132,7 +133,7 @@ func (a *account) idle() bool {
 
 // newMoney opens the account of a scope and period, in the window that now is in.
 func newMoney(of tenant.Scope, per tenant.Period, wall *clock.Wall) *account {
-	a := &account{id: Account{Kind: Money, Scope: of, Per: per}, wall: wall}
+	a := &account{id: Account{Kind: Money, Scope: of, Per: per}, wall: wall, era: 1}
 	a.find()
 	return a
 }
@@ -140,22 +141,31 @@ func newMoney(of tenant.Scope, per tenant.Period, wall *clock.Wall) *account {
 // turn goes on to the window that now is in. What was reserved in the one before belongs to that, and is no concern of the new
 // one. Of that the node knows all that it has spent itself, which is nothing.
 func (a *account) turn() {
-	window := a.id.Window
-	if a.find(); a.id.Window == window { // the wall clock was put back
-		return
+	if a.move() {
+		a.used, a.seeds = 0, seeds{own: true, asked: true}
+		a.era++
 	}
-	a.used, a.spent, a.has, a.low, a.told = 0, 0, 0, 0, 0
-	a.free, a.others, a.asOf, a.shared = 0, 0, 0, false
-	a.seeds = seeds{own: true, asked: true}
-	a.alert.begin()
 }
 
 // set finds the window after the wall clock was set. In another one others have spent, and this node may have, too: it has to ask.
+// What is reserved goes along, because the clock may be set back before it is settled.
 func (a *account) set() {
-	window := a.id.Window
-	if a.turn(); a.id.Window != window {
-		a.seeds = seeds{}
+	reserved := a.used - a.spent
+	if a.move() {
+		a.used, a.seeds = reserved, seeds{}
 	}
+}
+
+// move finds the window that now is in, and forgets what was so in another.
+func (a *account) move() (moved bool) {
+	window := a.id.Window
+	if a.find(); a.id.Window == window { // the wall clock was put back
+		return false
+	}
+	a.spent, a.has, a.low, a.told = 0, 0, 0, 0
+	a.free, a.others, a.asOf, a.shared = 0, 0, 0, false
+	a.alert.begin()
+	return true
 }
 
 // find finds the window that now is in.

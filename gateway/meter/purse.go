@@ -23,7 +23,7 @@ type Purse struct {
 // pocket is what was reserved in one budget.
 type pocket struct {
 	account *account
-	window  int64 // in which out was reserved
+	era     int // of the account, in which out was reserved
 	out     int64
 	warns   bool
 }
@@ -44,7 +44,7 @@ func (t *Tenant) Purse(p *Purse, budgets []tenant.Budget) {
 		a := t.money(b.Scope, b.Per, now)
 		a.limit, a.warns = int64(b.Amount), b.Mode == tenant.Warn
 		a.alert.watch(int64(b.Amount), b.WarnAt)
-		p.pockets = append(p.pockets, pocket{account: a, warns: a.warns})
+		p.pockets = append(p.pockets, pocket{account: a, era: a.era, warns: a.warns})
 	}
 }
 
@@ -66,7 +66,7 @@ func (p *Purse) reopen(now clock.Instant) {
 	for i := range p.pockets {
 		k := &p.pockets[i]
 		if old := k.account; old.forgotten {
-			k.account = p.tenant.money(old.id.Scope, old.id.Per, now)
+			k.account, k.era = p.tenant.money(old.id.Scope, old.id.Per, now), 0
 			k.account.limit, k.account.warns = old.limit, old.warns
 			k.account.alert.watch(old.alert.amount, old.alert.marks)
 		}
@@ -137,8 +137,8 @@ func (p *Purse) reserve(ctx context.Context, pd int64, wait bool) (Refusal, bool
 	}
 	for i := range p.pockets {
 		k := &p.pockets[i]
-		if k.window != k.account.id.Window { // what was reserved before is the old window's
-			k.window, k.out = k.account.id.Window, 0
+		if k.era != k.account.era { // what was reserved before is the old window's
+			k.era, k.out = k.account.era, 0
 		}
 		if k.out = plus(k.out, pd); k.warns {
 			k.account.touched = now
@@ -162,7 +162,7 @@ func (p *Purse) Settle(reserved, charged int64) {
 	for i := range p.pockets {
 		k := &p.pockets[i]
 		a := k.account
-		if k.window != a.id.Window {
+		if k.era != a.era {
 			continue
 		}
 		// What was reserved in an earlier window pays first.

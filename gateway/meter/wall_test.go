@@ -59,3 +59,68 @@ func TestWallClock(t *testing.T) {
 		f(time.Hour, -48*time.Hour, 1, 7)
 	})
 }
+
+// A clock that is set to another day and back while exchanges are under way takes nothing of what they have reserved away.
+func TestWallClockSetBack(t *testing.T) {
+	const dollar = int64(tenant.Dollar)
+	budgets := []tenant.Budget{{Per: tenant.Day, Mode: tenant.Strict, Amount: 10 * tenant.Dollar}}
+	// f says how many dollars can be spent beside an exchange of eight, while it goes on and after it.
+	f := func(there, back time.Duration, during, after int64) {
+		t.Helper()
+		var shift atomic.Int64
+		o := meter.Options{Wall: clock.NewWall(func() time.Time { return time.Now().Add(time.Duration(shift.Load())) })}
+		bubble(t, o, func(t *testing.T, m *meter.Meters) {
+			pause(time.Hour)
+			var long, short meter.Purse
+			acme := m.Tenant("acme")
+			acme.Purse(&long, budgets)
+			acme.Purse(&short, budgets)
+			if r, ok := long.Reserve(t.Context(), 8*dollar); !ok {
+				t.Fatalf("%+v", r)
+			}
+			for _, set := range []time.Duration{there, back} {
+				shift.Add(int64(set))
+				pause(300 * time.Millisecond) // a beat
+			}
+			spend := func() (n int64) {
+				for ; n < 20; n++ {
+					if _, ok := short.Reserve(t.Context(), dollar); !ok {
+						break
+					}
+					short.Settle(dollar, dollar)
+				}
+				return n
+			}
+			beside := spend()
+			long.Settle(8*dollar, 7*dollar)
+			if then := spend(); beside != during || then != after {
+				t.Errorf("set by %s and %s: %d while the other went on, %d after it", there, back, beside, then)
+			}
+		})
+	}
+	f(0, 0, 2, 1)
+	f(24*time.Hour, -24*time.Hour, 2, 1)
+	f(-24*time.Hour, 24*time.Hour, 2, 1)
+	f(24*time.Hour, 0, 2, 1) // it goes along
+	f(8*time.Hour, 8*time.Hour, 2, 1)
+}
+
+// What is charged without a reservation counts in the window in which the exchange began.
+func TestChargedWithoutReservation(t *testing.T) {
+	f := func(after time.Duration, want int64) {
+		t.Helper()
+		bubble(t, meter.Options{}, func(t *testing.T, m *meter.Meters) {
+			for _, per := range []tenant.Period{tenant.Day, tenant.Total} {
+				var p meter.Purse
+				m.Tenant("acme").Purse(&p, []tenant.Budget{{Per: per, Mode: tenant.Warn, Amount: 10 * tenant.Dollar}})
+				pause(after)
+				p.Settle(0, 5)
+				if got := p.Spent(t.Context(), tenant.Scope{}, per); got != want && per == tenant.Day || got != 5 && per == tenant.Total {
+					t.Errorf("after %s: %d were spent of the budget per %s", after, got, per)
+				}
+			}
+		})
+	}
+	f(time.Hour, 5)
+	f(24*time.Hour, 0)
+}
