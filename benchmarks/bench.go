@@ -124,7 +124,7 @@ func (b *bench) once(ctx context.Context, t test, s subject) (r row, err error) 
 		}
 		defer func() { err = errors.Join(err, os.Remove(filepath.Join(b.dir, "tenants", "billed.yaml"))) }()
 	}
-	tested, g, took, err := b.startSubject(ctx, s, site{upstreams: []string{mockAddr}, speaks: t.speaks, billed: t.billed})
+	tested, g, took, err := b.startSubject(ctx, s, site{upstreams: []string{mockAddr}, speaks: t.speaks, billed: t.billed, cached: t.cached})
 	if err != nil {
 		return r, err
 	}

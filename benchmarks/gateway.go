@@ -65,6 +65,7 @@ type site struct {
 	strategy      string // empty: ordered
 	model         string // further settings of the model
 	billed        bool   // with the plugins that count and write down, and prices
+	cached        bool   // with the cache
 }
 
 // url is where callers reach it.
@@ -98,10 +99,13 @@ func (g site) write() (string, error) {
 	for i := range g.upstreams {
 		fmt.Fprintf(&b, "      - {provider: mock%d}\n", i)
 	}
-	if g.billed {
+	switch {
+	case g.billed:
 		b.WriteString("chain: [telemetry, ledger, auth, quota, routing]\nstores: {ledger: \"sqlite:ledger.db\", wal: {dir: wal}}\n" +
 			"catalog: [{provider: mock0, model: \"*\", context: 100000, output: 10000, prices: [{input: 1, output: 2}]}]\n")
-	} else {
+	case g.cached:
+		b.WriteString("chain: [telemetry, auth, cache, routing]\nplugins: {cache: {exact: {ttl: 1h}}}\n")
+	default:
 		b.WriteString("chain: [telemetry, auth, routing]\n")
 	}
 	b.WriteString("tenants: {dir: ./tenants}\n")

@@ -15,6 +15,7 @@ type test struct {
 	speaks  string   // type of the gateway's provider, if it is not openai-compatible: then the gateway translates
 	load    []string // flags of the load generator
 	billed  bool     // the caller has limits and a budget, and what it spends is written down
+	cached  bool     // the gateway has answered before what it is asked
 	streams int64    // that must be alive at the end; 0: does not matter
 	clients int      // that leave, in each case of test leave
 	tries   int      // as often is a case made until it is within its limit; the best counts
@@ -51,6 +52,10 @@ func suite() []test {
 		{
 			name: "billed", model: "mock", billed: true, load: flags(64, 2*time.Second, 5*time.Second),
 			figures: []figure{{"billed", "CPU µs/request", cpuPerRequest, limit{most: 1.6, ratio: true}}},
+		},
+		{
+			name: "hit", model: "mock", cached: true, load: flags(64, 2*time.Second, 5*time.Second),
+			figures: []figure{{"hit", "CPU µs/request", cpuPerRequest, limit{most: 0.8, ratio: true}}},
 		},
 		{
 			name: "r500", model: "mock-d20", load: append(flags(512, 1500*time.Millisecond, 5*time.Second), "-rate", "500"),

@@ -158,39 +158,45 @@ func (p *Plugin) watch(ctx context.Context, f *flight, a *away) {
 	defer tick.Stop()
 	asked, up, down := time.Now(), time.Now(), p.fleet.Down()
 	for {
+		lost, again := false, false
 		select {
 		case <-a.over:
 			_, _ = write(context.WithoutCancel(ctx), letterLeave) // else it will find out
 			return
 		case <-ctx.Done():
-			f.lost(a)
-			return
+			lost = true
 		case <-down:
-			if began, _ := f.silent(a); !began { // each for itself
-				f.lost(a)
-				return
-			}
-			down = nil
+			began, _ := f.silent(a)
+			down, lost = nil, !began // each for itself
 		case <-a.gap:
+			again = true
 		case <-tick.C:
-			if !p.fleet.Up() {
-				up = time.Now()
-			} else if down == nil {
+			if p.fleet.Up() {
 				down = p.fleet.Down()
+			} else {
+				up = time.Now()
 			}
 			began, silent := f.silent(a)
-			switch {
-			case !began && silent > firstWord, began && min(silent, time.Since(up)) > nextWord, silent > noWord:
-				f.lost(a)
-				return
-			case silent < asking || time.Since(asked) < asking:
-				continue
-			}
+			lost = gaveUp(began, silent, time.Since(up))
+			again = min(silent, time.Since(asked)) >= asking
 		}
-		if asked = time.Now(); p.fleet.Up() {
+		if lost {
+			f.lost(a)
+			return
+		}
+		if again && p.fleet.Up() {
+			asked = time.Now()
 			_, _ = write(ctx, letterFollow) // it is asked again
 		}
 	}
+}
+
+// gaveUp says whether a leader that has been silent for so long, for some of which it could have written, is waited for no longer.
+func gaveUp(began bool, silent, connected time.Duration) bool {
+	if !began {
+		return silent > firstWord
+	}
+	return min(silent, connected) > nextWord || silent > noWord
 }
 
 // write writes to a node. It is false if that node does not read it.
