@@ -278,6 +278,12 @@ func TestCrash(t *testing.T) {
 	}, "1 unknown: aborted 20+66, 0.00152, 0 own")
 	f("the rest of another's", reserving{}, 22, func(r *rig) { r.options.Recover, r.options.Max = true, 2 },
 		"1 cut: aborted 20+2, 0.00024, 0.00024 delivered; 2 unknown: aborted 20+66, 0.00152, 0.00132 resumed", stream{events: 2, end: errCut}.act)
+
+	// Of two that run beside each other one would have been paid for.
+	beside := func(r *rig) { r.plan.Hedge = &gateway.Hedge{After: time.Millisecond, Budget: 1} }
+	f("two at a time", reserving{}, 22, beside, "1 unknown: aborted 20+0, 0.0002, 0.0002; 2 unknown: aborted 20+66, 0.00152, 0.00132 hedged", waits)
+	f("strict, two at a time", reserving{reserve: 1e10, capped: true}, 22, beside,
+		"1 unknown: aborted 20+0, 0.0002, 0.01 capped; 2 unknown: aborted 20+66, 0.00152, 0 hedged,capped", waits)
 }
 
 // A row says more than its money.

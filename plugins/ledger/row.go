@@ -44,7 +44,8 @@ func flag(is bool, f rows.Flags) rows.Flags {
 
 // prospect fills what holds of an attempt if nothing more is heard of it than what passes of its answer, and says what each token of
 // that adds. The estimate is what it costs as far as anybody knows, and so it is charged, but that under a strict budget all of
-// what was reserved may have been used, and that what cannot be priced is worth what somebody has reserved for it.
+// what was reserved may have been used, and that what cannot be priced is worth what somebody has reserved for it. Of two that run
+// beside each other one is paid for: the row of the other has the prompt, or all that was reserved.
 func prospect(r *rows.Row, x *gateway.Exchange, a *gateway.Attempt) (each rows.Each) {
 	if x.Request.Endpoint.Free {
 		r.Cost.Known = true
@@ -60,10 +61,12 @@ func prospect(r *rows.Row, x *gateway.Exchange, a *gateway.Attempt) (each rows.E
 	switch {
 	case a.Own:
 	case a.Capped, !r.Cost.Known:
-		r.Charge = a.Reserved
+		if !a.Hedged {
+			r.Charge = a.Reserved
+		}
 	default:
 		each.Charge = each.Cost
-		if r.Flags&rows.Resumed == 0 { // whose prompt was the gateway's to repeat
+		if r.Flags&(rows.Resumed|rows.Hedged) == 0 { // or it was the gateway's to repeat
 			r.Charge = r.Cost.Picodollars
 		}
 	}
