@@ -22,6 +22,7 @@ type Lent struct {
 	Journal *rows.Journal
 	Tokens  store.Tokens // nil: refresh tokens are kept in memory
 	Redis   fleet.Client // nil: caches are each node's own
+	Dir     string       // of this process alone; empty: there is none
 }
 
 // All are the plugins that a configuration can name, in the order of the default chain.
@@ -31,7 +32,7 @@ func All(l Lent) []gateway.Spec {
 		ledger.Spec(l.Journal),
 		auth.Spec(auth.Lent{Tokens: l.Tokens}),
 		quota.Spec(l.Meters),
-		cache.Spec(l.Redis),
+		cache.Spec(cache.Lent{Redis: l.Redis, Dir: l.Dir}),
 		routing.Spec(),
 	}
 }

@@ -28,9 +28,15 @@ import (
 	"github.com/sluice-ai/sluice/plugins/cache/text"
 )
 
-// Spec describes the plugin "cache"; redis is what the nodes of a fleet share, nil if there is only this one.
-func Spec(redis fleet.Client) gateway.Spec {
-	return gateway.Define("cache", Defaults(), func(h gateway.Host, c Config) (gateway.Plugin, error) { return New(h, c, redis) })
+// Lent is what the cache has of the process.
+type Lent struct {
+	Redis fleet.Client // what the nodes of a fleet share; nil: there is only this one
+	Dir   string       // for what was judged; empty: that is forgotten with the process
+}
+
+// Spec describes the plugin "cache".
+func Spec(l Lent) gateway.Spec {
+	return gateway.Define("cache", Defaults(), func(h gateway.Host, c Config) (gateway.Plugin, error) { return New(h, c, l) })
 }
 
 // Plugin is the cache.
@@ -55,7 +61,7 @@ type Plugin struct {
 var _ gateway.Plugin = (*Plugin)(nil)
 
 // New makes the plugin.
-func New(h gateway.Host, c Config, redis fleet.Client) (*Plugin, error) {
+func New(h gateway.Host, c Config, of Lent) (*Plugin, error) {
 	var secret [32]byte
 	_, _ = rand.Read(secret[:]) // never fails
 	p := &Plugin{c: c, host: h, log: h.Log(), now: h.Now}
@@ -71,8 +77,8 @@ func New(h gateway.Host, c Config, redis fleet.Client) (*Plugin, error) {
 		return nil, err
 	}
 	p.versions = c.versions()
-	p.fleet = p.newFleet(redis)
-	if p.meaning, err = newMeaning(&p.c, h, p.changed); err != nil {
+	p.fleet = p.newFleet(of.Redis)
+	if p.meaning, err = p.newMeaning(of.Dir); err != nil {
 		return nil, err
 	}
 	p.metrics = newMetrics(p.store)

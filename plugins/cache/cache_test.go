@@ -16,12 +16,12 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	gatewaytest.Conformance(t, gatewaytest.Subject{Spec: cache.Spec(nil), Request: gatewaytest.Request{Caller: gateway.Caller{Tenant: &gateway.Tenant{ID: "acme"}}}})
+	gatewaytest.Conformance(t, gatewaytest.Subject{Spec: cache.Spec(cache.Lent{}), Request: gatewaytest.Request{Caller: gateway.Caller{Tenant: &gateway.Tenant{ID: "acme"}}}})
 	c := cache.Defaults()
 	c.Exact.TTL, c.Coalesce = time.Hour, false
 	for _, endpoint := range []string{"chat.completions", "embeddings"} {
 		// What the suite sends is no answer of a model, so nothing of it is kept, and each request is passed on.
-		gatewaytest.Conformance(t, gatewaytest.Subject{Spec: cache.Spec(nil), Config: &c, Request: gatewaytest.Request{
+		gatewaytest.Conformance(t, gatewaytest.Subject{Spec: cache.Spec(cache.Lent{}), Config: &c, Request: gatewaytest.Request{
 			Endpoint: gatewaytest.Endpoint(endpoint, ""), Caller: gateway.Caller{Tenant: &gateway.Tenant{ID: "acme"}},
 			Directory: gateway.NewDirectory(gateway.Entries{Models: []*gateway.Model{{Name: "demo"}}}),
 		}})

@@ -19,20 +19,23 @@ import (
 // longest is how many bytes a question may have that is compared to others: what is longer is rather a document.
 const longest = 2 << 10
 
-// newMeaning makes what finds questions that mean the same; nil if that is off.
-func newMeaning(c *Config, h gateway.Host, changed func(semantic.Change)) (*semantic.Semantic, error) {
-	s := &c.Semantic
+// newMeaning makes what finds questions that mean the same, with what was judged before; nil if that is off.
+func (p *Plugin) newMeaning(dir string) (*semantic.Semantic, error) {
+	s := &p.c.Semantic
 	if s.Mode == modeOff {
 		return nil, nil //nolint:nilnil // it is off
 	}
 	wrong := float64(s.MaxWrong)
-	p, err := policy.New(policy.Config{Bound: policy.Bound{MaxWrong: wrong, Offline: policy.Offline(wrong), Judged: s.Judge.Model != ""}})
+	bound, err := policy.New(policy.Config{Bound: policy.Bound{MaxWrong: wrong, Offline: policy.Offline(wrong), Judged: s.Judge.Model != ""}})
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
+	if r := newRecall(dir, p.versions, bound, p.log); r != nil {
+		p.host.Go(r.run)
+	}
 	return semantic.New(semantic.Config{
-		Embedder: embed.Builtin{}, Index: index.New(index.Config{MaxBytes: int64(s.MaxSize), MaxShare: tenantShare}), Policy: p,
-		Shadow: s.Mode == modeShadow, Now: h.Now, Changed: changed,
+		Embedder: embed.Builtin{}, Index: index.New(index.Config{MaxBytes: int64(s.MaxSize), MaxShare: tenantShare}), Policy: bound,
+		Shadow: s.Mode == modeShadow, Now: p.now, Changed: p.changed,
 	}), nil
 }
 

@@ -147,13 +147,19 @@ func newRig(t testing.TB, change func(*cache.Config)) *rig {
 // newRigOf is a rig that shares what is in Redis.
 func newRigOf(t testing.TB, redis fleet.Client, change func(*cache.Config)) *rig {
 	t.Helper()
+	return newRigWith(t, cache.Lent{Redis: redis}, change)
+}
+
+// newRigWith is a rig that has what it is lent.
+func newRigWith(t testing.TB, l cache.Lent, change func(*cache.Config)) *rig {
+	t.Helper()
 	c := cache.Defaults()
 	c.Exact.TTL = 60 * 60e9
 	if change != nil {
 		change(&c)
 	}
 	r := &rig{t: t, provider: &provider{}, tenant: &gateway.Tenant{ID: "acme"}}
-	p, host := gatewaytest.Build(t, cache.Spec(redis), &c)
+	p, host := gatewaytest.Build(t, cache.Spec(l), &c)
 	r.plugin, r.host = p.(*cache.Plugin), host
 	r.handler = p.Wrap(r.provider)
 	step := func(model string) [][]*gateway.Target { return [][]*gateway.Target{{{Provider: "p", Model: model}}} }

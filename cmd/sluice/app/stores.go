@@ -284,6 +284,9 @@ func (s *stores) close() error {
 // lent is what plugins have of the stores.
 func (s *stores) lent() plugins.Lent {
 	l := plugins.Lent{Meters: s.meters, Journal: s.journal}
+	if s.journal != nil {
+		l.Dir = s.config.WAL.Dir
+	}
 	if s.store != nil {
 		l.Tokens = s.store
 	}

@@ -119,7 +119,7 @@ func (c *class) since() int {
 
 // How certain a one-sided bound is, in standard deviations.
 const (
-	likely  = 1.282 // 90 %
+	likely  = 1.15  // 87 %
 	certain = 1.645 // 95 %
 )
 

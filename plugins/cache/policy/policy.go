@@ -5,7 +5,7 @@
 // Two bounds hold for every threshold that is used, by what was judged above it (Wilson's one-sided upper bound):
 //
 //   - wrong answers as a share of all questions are no more than MaxWrong at 95 % confidence;
-//   - wrong answers as a share of the answers that are served are no more than MaxWrong at 90 % confidence, 1.28 standard
+//   - wrong answers as a share of the answers that are served are no more than MaxWrong at 87 % confidence, 1.15 standard
 //     deviations. That is the stricter one, as a rule: what is measured is then below MaxWrong in most streams, and above
 //     it by little in some.
 //
@@ -205,15 +205,29 @@ func (p *Policy) Observe(s Sample) {
 	c := p.class(s.Class)
 	t := p.answers[s.Answer]
 	c.observe(features(s.Signals, t), s, p.bound)
-	p.answers[s.Answer] = t.add(s.Same)
+	p.judged(s.Answer, s.Same)
 }
+
+// judged counts a word about an answer. Of too many answers, any is forgotten: most of them are gone.
+func (p *Policy) judged(answer uint64, same bool) {
+	t, known := p.answers[answer]
+	if !known && len(p.answers) >= maxAnswers {
+		for old := range p.answers {
+			delete(p.answers, old)
+			break
+		}
+	}
+	p.answers[answer] = t.add(same)
+}
+
+const maxAnswers = 1 << 16
 
 // Reject counts a complaint against an answer. Only the answer's own standing falls: complaints are no sample of what is
 // served, so they say nothing about the class.
 func (p *Policy) Reject(answer uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.answers[answer] = p.answers[answer].add(false)
+	p.judged(answer, false)
 }
 
 // Forget drops what was judged of an answer that is gone.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 )
 
@@ -35,24 +36,33 @@ type sampleState struct {
 	At      int     `json:"at"`
 }
 
-// Export writes all that the policy knows, for Import after a restart or on another node.
+// mostExported bounds the judgements of all classes together, of which each has its share: 16 MB.
+const mostExported = 16 * window
+
+// Export writes all that the policy knows, for Import after a restart or on another node; of many classes the last judgements only.
 func (p *Policy) Export() ([]byte, error) {
+	data, err := json.Marshal(p.state())
+	if err != nil {
+		return nil, fmt.Errorf("export policy: %w", err)
+	}
+	return data, nil
+}
+
+// state copies what the policy knows, so that nobody waits for it to be written.
+func (p *Policy) state() state {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := state{Version: stateVersion, Classes: map[string]classState{}, Answers: p.answers, Pins: p.pins.inOrder()}
+	s := state{Version: stateVersion, Classes: map[string]classState{}, Answers: maps.Clone(p.answers), Pins: p.pins.inOrder()}
 	for name, c := range p.classes {
 		cs := classState{Model: c.model, Decided: c.decided}
-		for i := range c.samples {
+		most := mostExported / len(p.classes)
+		for i := max(0, len(c.samples)-most); i < len(c.samples); i++ {
 			n := c.samples[(c.next+i)%len(c.samples)]
 			cs.Samples = append(cs.Samples, sampleState{X: n.x, Weight: n.weight, Same: n.same, Offline: n.offline, At: n.at})
 		}
 		s.Classes[name] = cs
 	}
-	data, err := json.Marshal(s)
-	if err != nil {
-		return nil, fmt.Errorf("export policy: %w", err)
-	}
-	return data, nil
+	return s
 }
 
 // Import replaces all that the policy knows. The bound stays its own: thresholds are reckoned anew. After an error the
