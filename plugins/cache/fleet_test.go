@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/gatewaytest"
@@ -605,3 +607,5 @@ func TestFleetStreamsOutliveRedis(t *testing.T) {
 		t.Errorf("%d calls", u.provider.called())
 	}
 }
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
