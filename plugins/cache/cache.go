@@ -22,6 +22,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/ledger"
 	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
+	"github.com/sluice-ai/sluice/plugins/cache/embed"
 	"github.com/sluice-ai/sluice/plugins/cache/fleet"
 	"github.com/sluice-ai/sluice/plugins/cache/partition"
 	"github.com/sluice-ai/sluice/plugins/cache/semantic"
@@ -51,6 +52,7 @@ type Plugin struct {
 	decisions *decisions
 	meaning   *semantic.Semantic // nil: only the same words are the same question
 	judge     *judge             // nil: nobody is asked what is not certain
+	embedder  embed.Embedder     // nil, as meaning is
 	versions  string             // of what says so
 	metrics   *metrics
 	host      gateway.Host
@@ -76,7 +78,12 @@ func New(h gateway.Host, c Config, of Lent) (*Plugin, error) {
 	if p.decisions, err = newDecisions(); err != nil {
 		return nil, err
 	}
-	p.versions = c.versions()
+	if c.Semantic.Mode != modeOff {
+		if p.embedder, err = p.newEmbedder(); err != nil {
+			return nil, err
+		}
+		p.versions = semantic.Version(p.embedder)
+	}
 	p.fleet = p.newFleet(of.Redis)
 	if p.meaning, err = p.newMeaning(of.Dir); err != nil {
 		return nil, err
@@ -99,6 +106,9 @@ func (p *Plugin) Close() error {
 	if p.store != nil {
 		p.store.close()
 		p.decisions.of.StopAllGoroutines()
+	}
+	if r, ok := p.embedder.(*embed.Remote); ok {
+		r.Close()
 	}
 	return nil
 }

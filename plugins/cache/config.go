@@ -49,8 +49,10 @@ type Semantic struct {
 	// MaxWrong is how many of the answers that are given may be wrong. It holds for the past, as far as a judge has seen it; without
 	// a judge, as far as the pairs of questions go that the verifier was calibrated with.
 	MaxWrong config.Percent `yaml:"max_wrong"`
-	// Embedder turns questions into vectors. There is one built in, which asks nobody.
-	Embedder string `yaml:"embedder" jsonschema:"enum=builtin"`
+	// Embedder turns questions into vectors: builtin, which asks nobody, or one of the gateway's models that make embeddings, by its
+	// name. It costs whoever asks the question, and finds questions that share no words; whether one answer serves both is decided as
+	// with builtin. While it fails, only the same words are the same question.
+	Embedder string `yaml:"embedder"`
 	// MaxSize is how much memory the questions take.
 	MaxSize config.Bytes `yaml:"max_size" jsonschema:"minimum=1048576"`
 	// Judge is a model that is asked, later and elsewhere, whether an answer serves a question that was not certain.
@@ -72,6 +74,9 @@ const (
 	modeVerified = "verified"
 )
 
+// embedderBuiltin is the embedder that asks nobody.
+const embedderBuiltin = "builtin"
+
 // usualTTL is how long answers are kept where only semantic is set.
 const usualTTL = time.Hour
 
@@ -87,7 +92,7 @@ func (c *Config) ttl() time.Duration {
 func Defaults() Config {
 	return Config{
 		Exact:     Exact{MaxSize: 256 << 20},
-		Semantic:  Semantic{Mode: modeOff, MaxWrong: 0.01, Embedder: "builtin", MaxSize: 256 << 20, Judge: Judge{PerMinute: 60}},
+		Semantic:  Semantic{Mode: modeOff, MaxWrong: 0.01, Embedder: embedderBuiltin, MaxSize: 256 << 20, Judge: Judge{PerMinute: 60}},
 		MaxAnswer: 1 << 20, MaxTemperature: 1, FreshTTL: time.Minute, Coalesce: true, Shared: true,
 	}
 }
@@ -108,6 +113,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Semantic.MaxWrong <= 0 || c.Semantic.MaxWrong >= 1 {
 		wrong("semantic.max_wrong", "is not between 0% and 100%", "write 1%")
+	}
+	if c.Semantic.Embedder == "" {
+		wrong("semantic.embedder", "is empty", "write builtin, or the name of a model")
 	}
 	if c.Exact.MaxSize < c.MaxAnswer {
 		wrong("max_answer", "is more than exact.max_size", "an answer must fit")

@@ -1,9 +1,11 @@
 package cache
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/sluice-ai/sluice/gateway"
 	"github.com/sluice-ai/sluice/gateway/ledger"
@@ -34,7 +36,7 @@ func (p *Plugin) newMeaning(dir string) (*semantic.Semantic, error) {
 		p.host.Go(r.run)
 	}
 	return semantic.New(semantic.Config{
-		Embedder: embed.Builtin{}, Index: index.New(index.Config{MaxBytes: int64(s.MaxSize), MaxShare: tenantShare}), Policy: bound,
+		Embedder: p.embedder, Index: index.New(index.Config{MaxBytes: int64(s.MaxSize), MaxShare: tenantShare}), Policy: bound,
 		Shadow: s.Mode == modeShadow, Now: p.now, Changed: p.changed,
 	}), nil
 }
@@ -42,13 +44,32 @@ func (p *Plugin) newMeaning(dir string) (*semantic.Semantic, error) {
 // tenantShare is how much of the index one tenant may have.
 const tenantShare = 0.5
 
-// versions are those of what decides whether two texts mean the same: another version compares only what it has stored itself.
-func (c *Config) versions() string {
-	if c.Semantic.Mode == modeOff {
-		return ""
+// newEmbedder makes what the configuration names.
+func (p *Plugin) newEmbedder() (embed.Embedder, error) {
+	name := p.c.Semantic.Embedder
+	if name == embedderBuiltin {
+		return embed.Builtin{}, nil
 	}
-	return semantic.Version(embed.Builtin{})
+	return embed.NewRemote(embed.RemoteConfig{
+		Model: name, Timeout: embedTime, MaxBytes: mostVectors, Now: p.now,
+		Ask: func(ctx context.Context, body []byte) ([]byte, error) {
+			c, _ := ctx.Value(callerKey{}).(gateway.Caller)
+			return p.host.Ask(ctx, "embeddings", c, apart{}, body)
+		},
+		Owner: func(ctx context.Context) string {
+			c, _ := ctx.Value(callerKey{}).(gateway.Caller)
+			return fmt.Sprintf("%q %q %q", c.Tenant.ID, c.Key, c.User)
+		},
+	})
 }
+
+const (
+	embedTime   = time.Second // for a request
+	mostVectors = 32 << 20    // bytes of those that are remembered
+)
+
+// callerKey is where an embedder finds who pays.
+type callerKey struct{}
 
 // comparable says whether a question may be answered with the answer to another that means the same.
 func (l *lookup) comparable(t *text.Text) bool {
@@ -73,7 +94,11 @@ func (l *lookup) similar() (bool, error) {
 	if !l.comparable(t) {
 		return false, nil
 	}
-	d := h.meaning.Lookup(x.Context(), semantic.Question{
+	ctx := x.Context()
+	if h.c.Semantic.Embedder != embedderBuiltin {
+		ctx = context.WithValue(ctx, callerKey{}, x.Caller)
+	}
+	d := h.meaning.Lookup(ctx, semantic.Question{
 		Partition: index.Key(l.partition), Class: l.setting.Model, Tenant: string(x.Caller.Tenant.ID), Text: l.text, Parsed: t,
 	})
 	h.metrics.decided(d)

@@ -67,7 +67,7 @@ github.com/redis               gateway/meter/redis gateway/ledger/publish plugin
 github.com/jackc/pgx           gateway/store/postgres
 modernc.org/sqlite             gateway/store/sqlite
 github.com/pressly/goose       gateway/store/...
-github.com/maypok86/otter      plugins/cache
+github.com/maypok86/otter      plugins/cache plugins/cache/embed
 github.com/golang-jwt          plugins/auth
 github.com/MicahParks          plugins/auth
 github.com/spf13/viper         config

@@ -13,7 +13,7 @@ func Offline(maxWrong float64) float64 {
 	return 2 // nothing
 }
 
-// calibration is for other embedders, too: the verifier reads texts, and learns of the embedder by one number only.
+// calibration is for other embedders, too: these find candidates, and the verifier reads texts.
 var calibration = [...]struct{ maxWrong, probability float64 }{
 	{0.20, 0.26},
 	{0.10, 0.40},

@@ -25,7 +25,8 @@ type Config struct {
 
 	// Guard names what forbids one answer for two questions, or returns ""; nil is guard.Check.
 	Guard func(a, b *text.Text) string
-	// Verify is the probability that one answer serves two questions; nil is verify.Score.
+	// Verify is the probability that one answer serves two questions; nil is verify.Score, with the cosine of the embedder that
+	// it was calibrated with.
 	Verify func(a, b *text.Text, cosine float32) float64
 
 	// Shadow decides, measures and learns, but serves nothing.
@@ -58,6 +59,9 @@ func New(c Config) *Semantic {
 	}
 	if c.Verify == nil {
 		c.Verify = verify.Score
+		if _, own := c.Embedder.(embed.Builtin); !own {
+			c.Verify = func(a, b *text.Text, _ float32) float64 { return verify.Score(a, b, builtin(a, b)) }
+		}
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -71,6 +75,17 @@ func New(c Config) *Semantic {
 	s := &Semantic{c: c}
 	s.fast, _ = c.Embedder.(textEmbedder)
 	return s
+}
+
+// builtin is the cosine of two texts by the builtin embedder.
+func builtin(a, b *text.Text) (cosine float32) {
+	var u, v [embed.BuiltinDim]float32
+	embed.Builtin{}.EmbedText(a, u[:])
+	embed.Builtin{}.EmbedText(b, v[:])
+	for i := range u {
+		cosine += u[i] * v[i]
+	}
+	return cosine
 }
 
 // Version names all that decides whether two texts mean the same, with an embedder: what another version has stored or
