@@ -2,7 +2,8 @@
 //
 // An exchange (one request and its reply) goes through the chain; the innermost handler forwards it to an upstream
 // target; the reply comes back through the same chain as a stream of events that the transport writes out. A unary
-// answer is a stream of one event and SSE a stream of many, so every plugin is written once and works for both.
+// answer is a stream of one event, SSE a stream of many, and a message on a WebSocket begins an exchange whose events become
+// frames, so every plugin is written once and works for all.
 //
 // # One request, six hops
 //
@@ -14,7 +15,7 @@
 //  4. upstream sends one attempt. Same dialect on both sides: the caller's bytes with the model name spliced in. Another
 //     dialect: decoded to wire/chat and encoded again, and so is the reply. It yields a Stream.
 //  5. back through the plugins: each may wrap Reply.Stream or only register OnEnd.
-//  6. serve pulls the stream and writes it: a JSON body or SSE events.
+//  6. serve pulls the stream and writes it: a JSON body, SSE events or frames.
 //
 // # The house
 //
@@ -24,7 +25,7 @@
 //	gateway/wire        the languages spoken: one folder a dialect (openai, responses, anthropic), chat (the neutral form),
 //	                    shape (what codecs are built of), sse, peek, form
 //	gateway/catalog     models: context, abilities, prices, and what an attempt costs
-//	gateway/serve       fasthttp server: endpoint table, transports, disconnects, drain
+//	gateway/serve       fasthttp server: endpoint table, transports, disconnects, drain; its folder socket is for WebSockets
 //	gateway/forward     carries out a plan: who is asked, retry, failover, second attempts, commit point
 //	gateway/health      what is known of a target: illness, cool-downs, refusals, limits, latency
 //	gateway/admission   how many requests run at a provider at a time, who waits and who is refused
@@ -61,6 +62,9 @@
 //	target      provider + key + model
 //	attempt     one try of one target
 //	fork        an exchange beside another, in which one of two attempts runs that are made at the same time
+//	socket      a WebSocket: a connection on which several exchanges are under way
+//	grace       for how long an exchange goes on without its socket
+//	lane        responses of one socket that come one after another
 //	commit      the moment after which nothing may be sent twice: the first event has arrived
 //	generation  everything that one state of the configuration built; immutable
 //	directory   the tenants, keys and models of a generation

@@ -262,16 +262,15 @@ func (d *responsesDialog) warmUp(s *socket, t *turn, before []byte) error {
 	t.m.free()
 	var b chat.Batch
 	responses.Replay(&b, body, -1)
-	for {
-		name, data, ok := b.Next()
-		if !ok {
-			return nil
-		}
+	var frames []byte
+	for name, data, ok := b.Next(); ok; name, data, ok = b.Next() {
 		if responses.Ends(name, data) {
 			d.remember(s, t, data)
 		}
-		s.say(appendInLane(nil, data, t.lane))
+		frames = appendFrame(frames, appendInLane(nil, data, t.lane))
 	}
+	s.post(frames)
+	return nil
 }
 
 // hungUp frees what is held for a connection that is gone.

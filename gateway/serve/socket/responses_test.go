@@ -273,6 +273,12 @@ func TestWarmUp(t *testing.T) {
 	}
 	c.send(`{"type":"response.create","input":"x","generate":false}`)
 	c.fails("", "invalid_value")
+	c.send(`{"type":"response.create","model":"m","instructions":"` + strings.Repeat("x", 100_000) + `","input":"x","generate":false}`)
+	for range 3 {
+		if f := c.next(); len(f.raw) < 100_000 {
+			t.Fatal(f.raw)
+		}
+	}
 }
 
 // TestResponsesMessages sends what is not as it must be. Errors have their lane, and are nested.

@@ -302,16 +302,18 @@ func (s *socket) tick() {
 // say sends an event that belongs to no exchange.
 func (s *socket) say(text []byte) { s.post(appendFrame(nil, text)) }
 
-// post sends a frame that belongs to no exchange. Who makes us say more than he reads is closed.
-func (s *socket) post(frame []byte) {
+// post sends frames that belong to no exchange. Who makes us say more than he reads is closed.
+func (s *socket) post(frames []byte) {
 	s.mu.Lock()
 	if s.hungUp || s.closing != nil {
 		s.mu.Unlock()
 		return
 	}
-	if s.control = append(s.control, frame...); len(s.control) > queueMost {
+	if len(s.control) > queueMost {
 		s.control = nil
 		s.slow()
+	} else {
+		s.control = append(s.control, frames...)
 	}
 	s.mu.Unlock()
 	go s.flush()
@@ -413,8 +415,6 @@ func (s *socket) shut() {
 	if gone {
 		return
 	}
-	_ = s.raw.Close()
-	s.hub.remove(s)
 	if code == 0 {
 		code = websocket.CloseAbnormalClosure
 	}
@@ -425,4 +425,6 @@ func (s *socket) shut() {
 		ce.Write(zap.String("id", s.id), zap.String("protocol", protocol), zap.String("tenant", string(s.owner.tenant)), zap.String("key", s.owner.key),
 			zap.String("user", s.owner.user), zap.Int64("messages", s.heard), zap.Duration("open", gateway.Since(s.opened)), zap.Int("code", code))
 	}
+	s.hub.remove(s)
+	_ = s.raw.Close() // last: a drain waits for it
 }
