@@ -224,6 +224,7 @@ type lookup struct {
 	partition partition.Key
 	exact     partition.Key
 	decision  *semantic.Decision // about what means the same; nil: nobody has looked
+	settled   bool               // the judge has said what it thinks of the decision
 	user      string             // whose alone the answer is
 	ttl       time.Duration      // of the answer
 	tags      []string           // of the answer

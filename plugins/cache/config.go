@@ -63,6 +63,8 @@ type Semantic struct {
 type Judge struct {
 	// Model is one of the gateway's models, by its name; empty: nobody is asked. It costs whoever has asked the question.
 	Model string `yaml:"model,omitempty"`
+	// Wait is how long a request whose answer is not certain waits for the judge's word. 0: none waits, and the word is for later ones.
+	Wait time.Duration `yaml:"wait,omitempty"`
 	// PerMinute is how often it is asked at most, for all tenants.
 	PerMinute int `yaml:"per_minute,omitempty" jsonschema:"minimum=1"`
 }
@@ -106,7 +108,7 @@ func (c *Config) Validate() error {
 	for _, d := range []struct {
 		field string
 		value time.Duration
-	}{{"exact.ttl", c.Exact.TTL}, {"fresh_ttl", c.FreshTTL}, {"pace", c.Pace}} {
+	}{{"exact.ttl", c.Exact.TTL}, {"fresh_ttl", c.FreshTTL}, {"pace", c.Pace}, {"semantic.judge.wait", c.Semantic.Judge.Wait}} {
 		if d.value < 0 {
 			wrong(d.field, "is negative", "write a duration such as 1h, or 0")
 		}

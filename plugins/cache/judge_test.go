@@ -93,3 +93,51 @@ func TestJudgeIsSlow(t *testing.T) {
 		r.host.Close()
 	})
 }
+
+// A request may wait for the judge's word: what it allows is given at once, and to who asks so next, without asking again. A judge
+// that takes too long is not waited for, and one that is asked too often leaves it for later.
+func TestJudgeIsWaitedFor(t *testing.T) {
+	f := func(says string, takes time.Duration, second, third string, questions int) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			asks := 0
+			r := newRig(t, func(c *cache.Config) {
+				c.Semantic.Mode, c.Semantic.MaxWrong = "verified", 0.0001
+				c.Semantic.Judge = cache.Judge{Model: "n", Wait: time.Second, PerMinute: 20}
+			})
+			r.host.Asked = func(ctx context.Context, _ string, _ gateway.Caller, _ gateway.Header, _ []byte) ([]byte, error) {
+				asks++
+				select {
+				case <-time.After(takes):
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+				return answer.Whole(wire.OpenAI, nil, text(says)), nil
+			}
+			r.expect(ask{body: chatBody(asked)}, "miss: answer 1")
+			start := time.Now()
+			if got := r.named("x2", ask{body: chatBody(reworded)}); got != second {
+				t.Errorf("%s: %s, not %s", says, got, second)
+			}
+			if d := time.Since(start); d != min(takes, time.Second) {
+				t.Errorf("%s: waited %s", says, d)
+			}
+			if d, _ := r.plugin.Explain("acme", "x2"); (d.Reason == "judged") != strings.HasPrefix(second, "semantic") {
+				t.Errorf("%+v", d)
+			}
+			start = time.Now()
+			r.expect(ask{body: chatBody("hello, " + reworded)}, third) // the judge rests
+			if time.Since(start) != 0 {
+				t.Errorf("%s: waited %s for a judge who rests", says, time.Since(start))
+			}
+			<-time.After(2 * time.Minute)
+			if asks != questions {
+				t.Errorf("%s: asked %d times", says, asks)
+			}
+			r.host.Close()
+		})
+	}
+	f("1", 0, "semantic: answer 1", "miss: answer 2", 2)
+	f("0", 0, "miss: answer 2", "miss: answer 3", 2)
+	f("1", time.Hour, "miss: answer 2", "miss: answer 3", 3)
+}

@@ -103,21 +103,30 @@ func (l *lookup) similar() (bool, error) {
 	})
 	h.metrics.decided(d)
 	l.decision = d
+	id, why := d.Hit.Answer, ""
 	if !d.Serve() {
-		return false, nil
+		if id, why = l.settle(d), whyJudged; id == 0 {
+			return false, nil
+		}
 	}
-	of, reply := l.byID(d.Hit.Answer)
+	of, reply := l.byID(id)
 	if of == nil {
 		return false, nil
 	}
 	if err := l.give(l.rendered(of, reply), ledger.Semantic); err != nil {
 		return true, err
 	}
-	l.note(words[ledger.Semantic], "", of)
+	l.note(words[ledger.Semantic], why, of)
 	x.Reply.Header = append(x.Reply.Header, gateway.Field{Name: "x-sluice-cache-score", Value: strconv.FormatFloat(d.Hit.Score, 'f', 3, 64)})
+	if l.settled {
+		_, _ = h.meaning.Learn(d, semantic.Answer{ID: id, Expires: of.Expires}) // a wording that finds no room is no loss
+	}
 	l.consult(d)
 	return true, nil
 }
+
+// whyJudged is the reason of a hit that the judge has allowed.
+const whyJudged = "judged"
 
 // byID finds an answer by its id. One that is gone is removed from the index; other nodes find that out themselves.
 func (l *lookup) byID(id uint64) (*kept, *chat.Reply) {
