@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -296,6 +297,9 @@ type responsesSpeech struct {
 
 // event remembers the response with its last event: the client may go on from it as soon as it has that.
 func (r *responsesSpeech) event(b []byte, x *exchange, _ int64, ev gateway.Event) ([]byte, bool) {
+	if bytes.Equal(ev.Data, terminal) { // some providers end every stream with it
+		return b, false
+	}
 	if x.dialect.Ends(ev.Name, ev.Data) {
 		r.d.remember(r.s, r.t, ev.Data)
 	}

@@ -48,6 +48,7 @@ func (a asked) say(id, output string) {
 	for _, kind := range []string{"created", "completed"} {
 		a.feed <- gateway.Event{Name: "response." + kind, Data: fmt.Appendf(nil, `{"type":"response.%s","response":{"id":%q,"output":[%s]}}`, kind, id, output)}
 	}
+	a.feed <- "[DONE]" // as some providers do
 	a.feed <- io.EOF
 }
 
