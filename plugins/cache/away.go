@@ -25,7 +25,7 @@ type away struct {
 
 // What a leader far away is waited for.
 const (
-	firstWord = 2 * time.Second        // before anything is known of its answer
+	firstWord = 3 * time.Second        // before anything is known of its answer
 	nextWord  = 3 * time.Second        // between two letters
 	noWord    = 15 * time.Second       // the same while Redis is away
 	looking   = 250 * time.Millisecond // between two looks whether it has written
@@ -150,13 +150,17 @@ func (p *Plugin) watch(ctx context.Context, f *flight, a *away) {
 		f.mu.Unlock()
 		return p.write(ctx, a.of.Node, &m)
 	}
-	if read, err := write(ctx, letterFollow); err != nil || !read {
+	read, err := write(ctx, letterFollow)
+	if err == nil && !read { // that node is gone
 		f.lost(a)
 		return
 	}
 	tick := time.NewTicker(looking)
 	defer tick.Stop()
 	asked, up, down := time.Now(), time.Now(), p.fleet.Down()
+	if err != nil {
+		asked = time.Time{} // nothing was
+	}
 	for {
 		lost, again := false, false
 		select {
@@ -178,7 +182,7 @@ func (p *Plugin) watch(ctx context.Context, f *flight, a *away) {
 			}
 			began, silent := f.silent(a)
 			lost = gaveUp(began, silent, time.Since(up))
-			again = min(silent, time.Since(asked)) >= asking
+			again = min(silent, time.Since(asked)) >= asking || asked.IsZero()
 		}
 		if lost {
 			f.lost(a)

@@ -17,17 +17,16 @@ import (
 	"github.com/sluice-ai/sluice/gateway/internal/servers"
 )
 
-// cached starts three nodes that share answers.
-func cached(t *testing.T) (*site, *servers.Redis, []*node) {
+// cached starts three nodes that share answers in what is at a URL.
+func cached(t *testing.T, shared string) (*site, []*node) {
 	t.Helper()
-	r := servers.StartRedis(t)
 	s := newSite(t)
-	s.shared = "redis://" + r.Addr()
+	s.shared = shared
 	s.more = "plugins: {cache: {exact: {ttl: 1h}}}\n"
 	s.tenant("acme", keyOf("ci", callerKey))
 	nodes := s.nodes("n1", "n2", "n3")
 	s.meet(nodes)
-	return s, r, nodes
+	return s, nodes
 }
 
 // meet waits until the nodes share answers.
@@ -66,7 +65,14 @@ func (s *site) calls(body string) (n int) {
 
 // A thousand identical requests at three nodes are one call, whole and as a stream.
 func TestFleetAsksOnce(t *testing.T) {
-	s, _, nodes := cached(t)
+	t.Run("redis", func(t *testing.T) { fleetAsksOnce(t, "redis://"+startRedis(t)) })
+	t.Run("cluster", func(t *testing.T) {
+		fleetAsksOnce(t, "redis+cluster://"+strings.Join(servers.StartCluster(t, 3, false).Addrs(), ","))
+	})
+}
+
+func fleetAsksOnce(t *testing.T, shared string) {
+	s, nodes := cached(t, shared)
 	for _, body := range []string{chat(slow(16, 50*time.Millisecond) + "whole"), stream(slow(40, 20*time.Millisecond) + "in pieces")} {
 		var work sync.WaitGroup
 		for i := range 1000 {
@@ -98,7 +104,7 @@ func (n *node) followed(want int) {
 // A node is killed while it asks for all: who was told nothing yet gets the answer, of one more call, and a stream of which there was
 // something ends as one does that breaks off.
 func TestFleetLeaderIsKilled(t *testing.T) {
-	s, _, nodes := cached(t)
+	s, nodes := cached(t, "redis://"+startRedis(t))
 	whole, pieces := chat(slow(16, 200*time.Millisecond)+"whole"), stream(slow(300, 50*time.Millisecond)+"in pieces")
 	var work sync.WaitGroup
 	defer work.Wait()
@@ -144,7 +150,8 @@ func TestFleetLeaderIsKilled(t *testing.T) {
 
 // Redis is killed and comes back, empty, under load: no request fails, none waits for it, and then answers are shared again.
 func TestFleetLosesRedis(t *testing.T) {
-	s, r, nodes := cached(t)
+	r := servers.StartRedis(t)
+	s, nodes := cached(t, "redis://"+r.Addr())
 	var stop atomic.Bool
 	var work sync.WaitGroup
 	var mu sync.Mutex

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,7 +49,8 @@ type Fleet struct {
 	drawn   [32]byte // by this node, in case that it is the first
 	prefix  string   // of what is there once for a fleet; in a cluster all of it is in one slot
 	seal    atomic.Pointer[seal]
-	life    string // of what Redis holds: another one has forgotten
+	noted   atomic.Pointer[seal] // of which fleet the notes were read
+	life    string               // of what Redis holds: another one has forgotten
 	claims  *rueidis.Lua
 	agree   *rueidis.Lua
 	link    link
@@ -99,8 +101,8 @@ func (f *Fleet) Run(ctx context.Context) {
 // Times.
 const (
 	quick    = 5 * time.Millisecond   // that who asks waits for Redis
-	crowded  = 500 * time.Millisecond // that who asks for many waits
-	longest  = 500 * time.Millisecond // a call, whoever waits for it
+	crowded  = time.Second            // that who asks for many waits
+	longest  = time.Second            // a call, whoever waits for it
 	timely   = 50 * time.Millisecond  // in which Redis must answer to be asked again
 	watching = time.Second            // between two looks whether it does
 	again    = 100 * time.Millisecond // between tries while it does not
@@ -156,8 +158,8 @@ func (l *link) heard(err error) {
 	}
 }
 
-// ask asks Redis, for somebody who does not want to wait; false if there is no answer in time. While patient says so the time
-// is not that short. A call that was given up goes on, and what it does in Redis is done.
+// ask asks Redis, for somebody who does not want to wait; false if there is no answer in time. While patient says so, or
+// this process has too much to do, the time is not that short. A call that was given up goes on, and what it does in Redis is done.
 func (f *Fleet) ask(ctx context.Context, patient func() bool, do func(context.Context, rueidis.Client) rueidis.RedisResult) (rueidis.RedisResult, bool) {
 	c := f.o.Client()
 	if c == nil || !f.link.up.Load() {
@@ -190,13 +192,20 @@ func (f *Fleet) ask(ctx context.Context, patient func() bool, do func(context.Co
 			return r, r.NonRedisError() == nil
 		default:
 		}
-		if waited >= crowded || patient == nil || !patient() {
+		if waited >= crowded || (patient == nil || !patient()) && !busy() {
 			if f.link.late.Add(1) >= tooLate {
 				f.link.cut()
 			}
 			return rueidis.RedisResult{}, false
 		}
 	}
+}
+
+// busy says whether this process has so much to do that it may be the one that is slow: who gives way then comes back late.
+func busy() bool {
+	began := time.Now()
+	runtime.Gosched()
+	return time.Since(began) > quick/5
 }
 
 // agreeScript says what Redis remembers, or gives it something to remember.
@@ -228,7 +237,7 @@ func (f *Fleet) watch(ctx context.Context) {
 		case time.Since(began) > timely && !f.link.up.Load():
 			continue
 		}
-		if f.remember(life); !f.link.hear.Load() {
+		if f.remember(life); !f.link.hear.Load() || f.noted.Load() != f.seal.Load() {
 			continue
 		}
 		f.link.open()

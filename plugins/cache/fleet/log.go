@@ -81,6 +81,7 @@ func (f *Fleet) read(ctx context.Context) {
 				continue
 			}
 			of, last = s, "0"
+			f.noted.Store(s)
 		}
 		last = f.readFrom(ctx, c, s, last)
 	}

@@ -14,18 +14,22 @@ var ErrAway = errors.New("fleet: redis does not answer")
 func (f *Fleet) box(of Name) string { return f.prefix + "to:" + hex.EncodeToString(of[:]) }
 
 // Send writes to a node. It is false if nobody reads what is for that node: it is gone, or not there at present. In a cluster of
-// Redis that is not known. Call it where it may take half a second.
+// Redis that is not known. Call it where it may take a second.
 func (f *Fleet) Send(ctx context.Context, to Name, text []byte) (bool, error) {
 	c, s := f.o.Client(), f.seal.Load()
-	if c == nil || s == nil || !f.link.up.Load() {
+	if c == nil || s == nil {
 		return false, ErrAway
 	}
-	ctx, cancel := context.WithTimeout(ctx, longest)
-	defer cancel()
 	message := s.close(f.box(to), append(f.name[:len(f.name):len(f.name)], text...))
-	n, err := c.Do(ctx, c.B().Publish().Channel(f.box(to)).Message(message).Build()).AsInt64()
+	wait := func() bool { return true }
+	r, ok := f.ask(ctx, wait, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
+		return c.Do(ctx, c.B().Publish().Channel(f.box(to)).Message(message).Build())
+	})
+	if !ok {
+		return false, ErrAway
+	}
+	n, err := r.AsInt64()
 	if err != nil {
-		f.link.heard(err)
 		return false, ErrAway
 	}
 	return n > 0 || c.Mode() == rueidis.ClientModeCluster, nil
