@@ -166,14 +166,14 @@ func (t *localTenant) node(name string) int {
 func (t *localTenant) account(l *Line, now clock.Instant) *localAccount {
 	a := t.accounts[l.Account]
 	if a == nil {
-		a = &localAccount{kind: l.Account.Kind, until: clock.At(l.Until)}
+		a = &localAccount{kind: l.Account.Kind}
 		if a.at = now; t.settled == 0 {
 			a.level = l.Limit
 		}
 		t.forget(now)
 		t.accounts[l.Account] = a
 	}
-	a.limit = l.Limit
+	a.limit, a.until = l.Limit, clock.At(l.Until)
 	if a.kind != Money {
 		a.shares = slices.DeleteFunc(a.shares, func(s share) bool { return now.Sub(s.seen) > NodeTimeout })
 	}
@@ -208,16 +208,17 @@ func (t *localTenant) forget(now clock.Instant) {
 // grant gives each line what it needs, or no line more than it has.
 func (t *localTenant) grant(node int, r *Request, now clock.Instant) *Reply {
 	reply := &Reply{Epoch: t.epoch, Answers: make([]Answer, len(r.Lines)), Refused: -1}
+	accounts := make([]*localAccount, len(r.Lines)) // one whose window is over may be forgotten when the next is opened
 	for i := range r.Lines {
 		l := &r.Lines[i]
 		a := t.account(l, now)
+		accounts[i] = a
 		if had := a.declare(node, l, now).total; reply.Refused < 0 && l.Need > plus(had, max(a.free(), 0)) {
 			reply.Refused = i
 		}
 	}
-	for i := range r.Lines {
-		l := &r.Lines[i]
-		reply.Answers[i] = t.accounts[l.Account].grant(node, l, reply.Refused < 0)
+	for i, a := range accounts {
+		reply.Answers[i] = a.grant(node, &r.Lines[i], reply.Refused < 0)
 	}
 	return reply
 }
