@@ -12,7 +12,7 @@
 // Nothing of it is in clear: names of keys are hashes under the fleet's secret, and all else is sealed with a key that is made
 // of it, so that bytes that were damaged, moved to another key, or come from another version are nothing.
 //
-// Who asks never waits for Redis for long: a call that takes more than five milliseconds is given up, after three of them, or
+// Who asks never waits for Redis for long: a call that takes more than five milliseconds (25 for a claim) is given up, after three of them, or
 // one error, nobody asks until Redis has answered in time again, and what is to be written waits in a queue of bounded size.
 //
 // It needs Redis 6 or later and, with ACLs, EVAL, EVALSHA, GET, SET, DEL, PEXPIRE, XADD, XREAD, HSET, HGETALL, HDEL on keys

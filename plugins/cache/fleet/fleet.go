@@ -101,6 +101,7 @@ func (f *Fleet) Run(ctx context.Context) {
 // Times.
 const (
 	quick    = 5 * time.Millisecond   // that who asks waits for Redis
+	claiming = 25 * time.Millisecond  // that who claims waits: another call to a provider costs more
 	crowded  = time.Second            // that who asks for many waits
 	longest  = time.Second            // a call, whoever waits for it
 	timely   = 50 * time.Millisecond  // in which Redis must answer to be asked again

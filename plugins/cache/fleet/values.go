@@ -72,11 +72,13 @@ type Claimed struct {
 }
 
 // Claim takes the lease of a key, unless there is its value, or somebody has the lease; dead is one that does not count. With a
-// Redis that does not answer in time nothing is known; while crowd says that others wait, too, it is waited for longer.
+// Redis that does not answer in time nothing is known; while crowd says that others wait, too, it is waited for longest.
 func (f *Fleet) Claim(ctx context.Context, k Key, token uint64, dead Lease, crowd func() bool) (c Claimed) {
 	keys := []string{valueKey(ID(k)), leaseKey(k)}
 	args := []string{Lease{f.name, token}.text(), leaseMillis, dead.text()}
-	r, ok := f.ask(ctx, crowd, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
+	began := time.Now()
+	patient := func() bool { return time.Since(began) < claiming || crowd() }
+	r, ok := f.ask(ctx, patient, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
 		return f.claims.Exec(ctx, c, keys, args)
 	})
 	if ok {
