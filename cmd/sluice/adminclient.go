@@ -228,7 +228,7 @@ type refusedError struct {
 
 func (e *refusedError) Error() string { return e.text }
 
-// errand is what to ask for, below /admin/v1/. The body is sent as JSON, unless it is nil.
+// errand is what to ask for, below /admin/v1/ unless the path begins with a slash. The body is sent as JSON, unless it is nil.
 type errand struct {
 	method, path string
 	query        url.Values
@@ -244,7 +244,11 @@ func (a *adminClient) do(ctx context.Context, e errand) (*http.Response, error) 
 			return nil, err
 		}
 	}
-	request, err := http.NewRequestWithContext(ctx, e.method, a.base+"/admin/v1/"+e.path, bytes.NewReader(text))
+	path := e.path
+	if !strings.HasPrefix(path, "/") {
+		path = "/admin/v1/" + path
+	}
+	request, err := http.NewRequestWithContext(ctx, e.method, a.base+path, bytes.NewReader(text))
 	if err != nil {
 		return nil, err
 	}

@@ -96,7 +96,7 @@ Exit codes: 0 success, 1 failure, 2 wrong use, 3 mistakes in the configuration.`
 	plain.Args = cobra.NoArgs // the root has none of its own: cobra then tells unknown commands
 	root.AddCommand(
 		plain, newValidate(), newConfig(), newTenants(), newKeys(), newUsage(), newLedger(), newAudit(), newMigrate(),
-		newModels(), newTargets(), newChat(), newSim(), newHealthcheck(), newVersion(),
+		newModels(), newTargets(), newCache(), newChat(), newSim(), newHealthcheck(), newVersion(),
 	)
 	root.InitDefaultCompletionCmd()
 	return root
