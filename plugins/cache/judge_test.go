@@ -131,10 +131,10 @@ func TestJudgeIsWaitedFor(t *testing.T) {
 				t.Errorf("%s: waited %s for a judge who rests", says, time.Since(start))
 			}
 			<-time.After(2 * time.Minute)
+			r.host.Close()
 			if asks != questions {
 				t.Errorf("%s: asked %d times", says, asks)
 			}
-			r.host.Close()
 		})
 	}
 	f("1", 0, "semantic: answer 1", "miss: answer 2", 2)

@@ -2,9 +2,11 @@ package policy_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 
@@ -286,4 +288,27 @@ func FuzzImport(f *testing.F) {
 		p.Decide("c", 1, policy.Signals{Verified: 0.9})
 		p.Observe(policy.Sample{Class: "c", Answer: 1, Weight: 1})
 	})
+}
+
+// What is exported is bounded, however many classes there are.
+func TestExportIsBounded(t *testing.T) {
+	size := func(classes, each int) int {
+		p := newPolicy(t, policy.Bound{MaxWrong: 0.01, Judged: true}, 1)
+		for c := range classes {
+			for i := range each {
+				p.Observe(policy.Sample{Class: fmt.Sprint(c), Answer: uint64(c*each + i), Weight: 1, Same: true})
+			}
+		}
+		data, err := p.Export()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(data), `"weight"`)
+	}
+	if n := size(2, 100); n != 200 {
+		t.Errorf("%d of 200 judgements", n)
+	}
+	if n := size(1000, 80); n > 1000*66 || n < 1000*60 {
+		t.Errorf("%d judgements of 1,000 classes", n)
+	}
 }
