@@ -32,6 +32,7 @@ type account struct {
 	from    clock.Instant // money: beginning of the window; 0: none
 	until   clock.Instant // money: end of the window; 0: none
 	era     int           // money: how many windows have come, the first among them
+	latest  int64         // money: the latest window that it was in
 	alert   alert
 	seeds   seeds
 	flow    bucket // of a rate, while the pool cannot be asked
@@ -139,10 +140,13 @@ func newMoney(of tenant.Scope, per tenant.Period, wall *clock.Wall) *account {
 }
 
 // turn goes on to the window that now is in. What was reserved in the one before belongs to that, and is no concern of the new
-// one. Of that the node knows all that it has spent itself, which is nothing.
+// one. Of that the node knows all that it has spent itself, which is nothing, unless it comes a second time, because the clock was
+// set back: then it has to ask.
 func (a *account) turn() {
+	latest := a.latest
 	if a.move() {
-		a.used, a.seeds = 0, seeds{own: true, asked: true}
+		first := a.id.Window > latest
+		a.used, a.seeds = 0, seeds{own: first, asked: first}
 		a.era++
 	}
 }
@@ -174,6 +178,7 @@ func (a *account) find() {
 	if a.id.Window = 0; !begin.IsZero() {
 		a.id.Window = begin.Unix()
 	}
+	a.latest = max(a.latest, a.id.Window)
 	a.from, a.until = a.wall.At(begin), a.wall.At(end)
 }
 
