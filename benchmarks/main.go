@@ -103,7 +103,7 @@ func parse(args []string) (options, error) {
 	var o options
 	var names, limits string
 	set := flag.NewFlagSet("benchmarks", flag.ContinueOnError)
-	set.StringVar(&names, "tests", "max,billed,hit,r500,stream,translate,translate-stream,mem1000,mem5000,idle,start,leave,reset,outage,hedge,balance,collapse", "which tests to run")
+	set.StringVar(&names, "tests", "max,billed,hit,r500,stream,translate,translate-stream,mem1000,mem5000,idle,start,leave,reset,outage,hedge,balance,sockets,collapse", "which tests to run")
 	set.IntVar(&o.rounds, "rounds", leastRounds, "how often each is run")
 	set.StringVar(&o.out, "out", filepath.Join("benchmarks", "results"), "folder for the results; empty: none are written")
 	set.StringVar(&o.gateway, "gateway", "", "program to measure, or a command with {config}, {listen} and {upstream}; "+

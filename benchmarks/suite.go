@@ -114,6 +114,7 @@ func suite() []test {
 			name: "balance", model: "mock", load: append(flags(256, time.Second, 6*time.Second), "-rate", "200"),
 			tries: 3, run: balance, figures: balanceFigures(),
 		},
+		socketTest(),
 		{
 			name: "collapse", model: "mock", load: append(flags(4096, 5*time.Second, time.Minute), "-refusals"),
 			run: collapse, figures: collapseFigures(),
