@@ -98,7 +98,11 @@ func TestRemote(t *testing.T) {
 			all.Go(func() { _, _ = ask("a", fmt.Sprint("text ", i%5)) })
 		}
 		all.Wait()
-		if len(m.asked) != 2 || len(m.asked[0])+len(m.asked[1]) > 6 {
+		texts := 0
+		for _, together := range m.asked {
+			texts += len(together)
+		}
+		if len(m.asked) > 2 || texts > 6 { // one may be asked for again while it is on its way
 			t.Errorf("asked %q", m.asked)
 		}
 	})

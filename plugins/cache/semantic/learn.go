@@ -64,9 +64,9 @@ func (s *Semantic) Judge(d *Decision, answer uint64) {
 	}
 	d.mu.Lock()
 	d.serves = serves
-	stored := d.stored
+	stored, entry := d.stored, d.entry
 	d.mu.Unlock()
-	alias := index.Entry{ID: d.entry, Answer: serves.Answer, Expires: serves.Expires}
+	alias := index.Entry{ID: entry, Answer: serves.Answer, Expires: serves.Expires}
 	switch {
 	case stored:
 		s.apply(Change{Kind: Aliased, Partition: d.Question.Partition, Entry: alias})
