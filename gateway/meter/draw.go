@@ -66,8 +66,8 @@ func (t *Tenant) drawFor(ctx context.Context, claims []claim, how Outage) (Refus
 			return c.refusal(Refusal{What: c.a.id.Kind, Never: true}), false
 		}
 	}
-	wait, cancel := context.WithTimeout(ctx, t.meters.o.Wait)
-	defer cancel()
+	w := newWaiting(ctx, t.meters.o.Wait)
+	defer w.end()
 	want(claims, 1)
 	defer want(claims, -1)
 	for came := t.begun; ; {
@@ -76,19 +76,20 @@ func (t *Tenant) drawFor(ctx context.Context, claims []claim, how Outage) (Refus
 			t.use(clock.Now(), claims)
 			return Refusal{}, true
 		}
-		late := wait.Err() != nil && t.reachable() // too many came before: what they were told will do
+		late := w.over() && t.reachable() // too many came before: what they were told will do
 		if t.answered > came || late {
 			if c = beyond(claims); c != nil {
 				return t.refuse(c), false
 			}
 		}
 		switch {
-		case wait.Err() != nil || !t.reachable() || t.unknown(claims):
+		case w.over() || !t.reachable() || t.unknown(claims):
+			t.vain = t.vain || w.left == 0
 			return t.without(claims, how)
 		case t.drawing == nil:
-			t.draw(ctx, claims)
+			t.draw(claims)
 		default:
-			t.await(wait)
+			t.await(w)
 		}
 	}
 }
@@ -101,13 +102,10 @@ func want(claims []claim, sign int64) {
 }
 
 // await waits for the call that is under way.
-func (t *Tenant) await(ctx context.Context) {
+func (t *Tenant) await(w *waiting) {
 	drawing := t.drawing
 	t.mu.Unlock()
-	select {
-	case <-drawing:
-	case <-ctx.Done():
-	}
+	w.until(drawing)
 	t.mu.Lock()
 }
 
@@ -122,10 +120,23 @@ func beyond(claims []claim) *claim {
 	return nil
 }
 
-// reachable says whether it is worth asking the pool.
+// reachable says whether it is worth asking the pool, and waiting for what it says.
 func (t *Tenant) reachable() bool {
-	return t.id != "" && !t.down && t.meters.link.up() && !t.meters.closed.Load()
+	return t.id != "" && !t.down && !t.overdue() && t.meters.link.up() && !t.meters.closed.Load()
 }
+
+// overdue says that the call that is under way has taken so long that the pool is probably away: unless nobody waits for it in vain,
+// because it was the process that did not run.
+func (t *Tenant) overdue() bool {
+	return t.drawing != nil && t.vain && clock.Since(t.drew) > patience*t.meters.o.Wait
+}
+
+// A call takes longer than an exchange waits for it where a processor has other things to do: such a pool is not away. What it
+// answers in the end is as good as ever.
+const (
+	patience = 4  // times Options.Wait: nobody waits any more for a call that has taken that long
+	longest  = 10 // times Options.Wait: the call has failed
+)
 
 // unknown says that earlier spending cannot be read just now.
 func (t *Tenant) unknown(claims []claim) bool {
@@ -137,30 +148,43 @@ func (t *Tenant) unknown(claims []claim) bool {
 	return false
 }
 
-// draw asks the pool for what the claims need, and waits for it even if the exchange is given up, because others wait, too.
-func (t *Tenant) draw(ctx context.Context, claims []claim) {
-	accounts := make([]*account, len(claims))
+// draw asks the pool for what the claims need, beside the exchange, because others wait, too. Who needs to can wait for t.drawing.
+func (t *Tenant) draw(claims []claim) {
+	accounts, needs := make([]*account, len(claims)), make([]int64, len(claims))
 	for i, c := range claims {
-		accounts[i] = c.a
+		accounts[i], needs[i] = c.a, c.n
 	}
-	t.ask(context.WithoutCancel(ctx), accounts, func(i int, a *account, slice int64) Line { return a.line(claims[i].n, slice) })
+	done := t.begin()
+	if !t.meters.start(func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		defer done()
+		t.ask(context.Background(), accounts, func(i int, a *account, slice int64) Line { return a.line(needs[i], slice) })
+	}) {
+		done()
+	}
 }
 
-// ask makes one request. The tenant's lock is given up meanwhile, and who needs to can wait for t.drawing.
-func (t *Tenant) ask(ctx context.Context, accounts []*account, line func(i int, a *account, slice int64) Line) {
-	ctx, cancel := context.WithTimeout(ctx, t.meters.o.Wait)
-	defer cancel()
+// begin notes that a call is under way, until it is done.
+func (t *Tenant) begin() (done func()) {
 	drawing := make(chan struct{})
-	t.drawing = drawing
+	t.drawing, t.drew, t.vain = drawing, clock.Now(), false
 	t.begun++
-	this := t.begun
-	defer func() {
+	return func() {
 		t.drawing = nil
 		close(drawing)
-	}()
+	}
+}
+
+// ask makes the request that was begun. The tenant's lock is given up meanwhile.
+func (t *Tenant) ask(ctx context.Context, accounts []*account, line func(i int, a *account, slice int64) Line) {
+	this := t.begun
 	for range 2 { // again if the pool has forgotten us
-		t.seed(ctx, accounts)
-		if ctx.Err() != nil { // the ledger took all the time, which is not the pool's fault
+		ledger, cancel := context.WithTimeout(ctx, t.meters.o.Wait)
+		t.seed(ledger, accounts)
+		late := ledger.Err() != nil
+		cancel()
+		if late { // which is not the pool's fault
 			return
 		}
 		asked, lines := t.lines(accounts, line)
@@ -199,7 +223,9 @@ func (t *Tenant) send(ctx context.Context, asked []*account, lines []Line) error
 	t.seq++
 	r := &Request{Tenant: t.id, Node: t.meters.o.Node, Boot: t.meters.boot, Seq: t.seq, Epoch: t.epoch, Lines: lines}
 	t.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, longest*t.meters.o.Wait)
 	reply, err := t.meters.o.Pool.Draw(ctx, r)
+	cancel()
 	t.mu.Lock()
 	t.meters.link.heard(err)
 	if errors.Is(err, ErrStale) && !t.down {
@@ -260,10 +286,10 @@ func (t *Tenant) quiet(ctx context.Context) bool {
 	if t.drawing == nil {
 		return true
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*pause)
-	defer cancel()
-	for t.drawing != nil && ctx.Err() == nil {
-		t.await(ctx)
+	w := newWaiting(ctx, 2*pause)
+	defer w.end()
+	for t.drawing != nil && !w.over() {
+		t.await(w)
 	}
 	return t.drawing == nil
 }
@@ -286,6 +312,7 @@ func (t *Tenant) refresh(ctx context.Context) {
 				a.turn()
 			}
 		}
+		done := t.begin()
 		t.ask(ctx, some, func(_ int, a *account, slice int64) Line {
 			switch {
 			case t.down: // what is in hand may have to last
@@ -295,6 +322,7 @@ func (t *Tenant) refresh(ctx context.Context) {
 			}
 			return a.line(0, slice)
 		})
+		done()
 		if t.down {
 			return
 		}

@@ -24,7 +24,8 @@ type Options struct {
 	// at most, and again if the pool has lost its memory, or may have forgotten the account. nil: there is no ledger, and nothing
 	// was spent. While it fails, budgets that were not asked for before are Unavailable.
 	Spent func(ctx context.Context, id tenant.ID, of []Account, asked time.Time) ([]map[string]int64, error)
-	// Wait is how long the pool and the ledger are waited for; 0: 25 ms.
+	// Wait is how long an exchange waits for the pool and the ledger; 0: 25 ms. A call of the pool may take ten times as long.
+	// What comes late is for those who come later.
 	Wait time.Duration
 	// Fault hears what an operator has to look at: that the ledger cannot be read, once in a row, ErrStale, or ErrCrowded. It is
 	// called under a tenant's lock and must not call back.

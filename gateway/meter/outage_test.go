@@ -146,6 +146,38 @@ func TestDeadPool(t *testing.T) {
 	f(func(s *server) { s.delay = time.Minute })
 }
 
+// A pool that is slow is not away: what it answers after an exchange has given up is there for the next, and nobody is refused
+// meanwhile who has enough in hand.
+func TestSlowPool(t *testing.T) {
+	s := newServer(meter.NewLocal())
+	s.delay = 60 * time.Millisecond
+	bubble(t, meter.Options{Pool: s.node("a")}, func(t *testing.T, m *meter.Meters) {
+		var p meter.Purse
+		m.Tenant("acme").Purse(&p, []tenant.Budget{{Per: tenant.Month, Amount: 100 * tenant.Dollar}})
+		f := func(ok bool, want time.Duration) {
+			t.Helper()
+			began := time.Now()
+			if r, got := p.Reserve(t.Context(), int64(tenant.Dollar)); got != ok || !ok && r.What != meter.Unavailable {
+				t.Errorf("%t, %+v", got, r)
+			}
+			if took := time.Since(began); took != want {
+				t.Errorf("waited for %s, want %s", took, want)
+			}
+		}
+		f(false, 25*time.Millisecond)
+		f(false, 25*time.Millisecond)
+		f(true, 10*time.Millisecond)
+		pause(100 * time.Millisecond)
+		for range 50 { // a slice is more than what is used until it is filled up
+			f(true, 0)
+			pause(40 * time.Millisecond)
+		}
+		if !m.Up() || s.draws.Load() > 50 {
+			t.Errorf("up: %t, %d calls", m.Up(), s.draws.Load())
+		}
+	})
+}
+
 // Without the pool a node keeps to its part of rates and places, and to what is asked of money.
 func TestShares(t *testing.T) {
 	f := func(how meter.Outage, requests, places, dollars int64) {

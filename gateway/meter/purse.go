@@ -162,10 +162,7 @@ func (p *Purse) Settle(reserved, charged int64) {
 	for i := range p.pockets {
 		k := &p.pockets[i]
 		a := k.account
-		if k.era != a.era { // in which nothing was reserved; it may be the one that the exchange began in all the same
-			if a.from == 0 || p.began >= a.from {
-				t.spend(a, charged, charged)
-			}
+		if k.era != a.era {
 			continue
 		}
 		// What was reserved in an earlier window pays first.
@@ -219,18 +216,18 @@ func (p *Purse) meet(ctx context.Context) {
 	if p.met(clock.Now()) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.meters.o.Wait)
-	defer cancel()
-	for !p.met(clock.Now()) && t.reachable() && ctx.Err() == nil && !t.seedLater() {
+	w := newWaiting(ctx, t.meters.o.Wait)
+	defer w.end()
+	for !p.met(clock.Now()) && t.reachable() && !w.over() && !t.seedLater() {
 		if t.drawing != nil {
-			t.await(ctx)
+			t.await(w)
 			continue
 		}
 		claims := make([]claim, len(p.pockets))
 		for i, k := range p.pockets {
 			claims[i].a = k.account
 		}
-		t.draw(ctx, claims)
+		t.draw(claims)
 	}
 }
 

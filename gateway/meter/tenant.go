@@ -26,6 +26,8 @@ type Tenant struct {
 
 	epoch, seq int64
 	drawing    chan struct{} // closed when the call that is under way has ended; nil: none is
+	drew       clock.Instant // when it began
+	vain       bool          // an exchange has given up meanwhile
 	begun      int64         // calls so far
 	answered   int64         // the last of them that was answered
 	down       bool          // the last call failed: the heart tries again, and nobody else
@@ -101,12 +103,9 @@ var ErrCrowded = fmt.Errorf("more than %d users came within an hour: further one
 // Counts is the name that a user counts under where each one counts by itself: its own, or Others if MostUsers are counted already.
 // What Others spend the ledger has under their own names: with their own accounts, later, they have what they spent.
 func (t *Tenant) Counts(user string) string {
-	if user == "" {
-		return ""
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.users < MostUsers || t.scopes[tenant.Scope{Kind: tenant.OfUser, Name: user}] != nil {
+	if user == "" || t.users < MostUsers || t.scopes[tenant.Scope{Kind: tenant.OfUser, Name: user}] != nil {
 		return user
 	}
 	now := clock.Now()
