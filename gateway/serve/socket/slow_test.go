@@ -19,7 +19,7 @@ func TestSlowReader(t *testing.T) {
 	const n, size = 2000, 2000 // four megabytes, more than the kernel takes
 	out := make(chan *events, 1)
 	s := start(t, streaming(out), func(u *setup) {
-		u.options.WriteTimeout = 100 * time.Millisecond
+		u.options.WriteTimeout = time.Second
 		u.options.Keep = 128 << 10
 	})
 	d := websocket.Dialer{NetDial: func(network, address string) (net.Conn, error) {
