@@ -162,7 +162,10 @@ func (p *Purse) Settle(reserved, charged int64) {
 	for i := range p.pockets {
 		k := &p.pockets[i]
 		a := k.account
-		if k.era != a.era {
+		if k.era != a.era { // in which nothing was reserved; it may be the one that the exchange began in all the same
+			if a.from == 0 || p.began >= a.from {
+				t.spend(a, charged, charged)
+			}
 			continue
 		}
 		// What was reserved in an earlier window pays first.

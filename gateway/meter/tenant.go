@@ -103,9 +103,12 @@ var ErrCrowded = fmt.Errorf("more than %d users came within an hour: further one
 // Counts is the name that a user counts under where each one counts by itself: its own, or Others if MostUsers are counted already.
 // What Others spend the ledger has under their own names: with their own accounts, later, they have what they spent.
 func (t *Tenant) Counts(user string) string {
+	if user == "" {
+		return ""
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if user == "" || t.users < MostUsers || t.scopes[tenant.Scope{Kind: tenant.OfUser, Name: user}] != nil {
+	if t.users < MostUsers || t.scopes[tenant.Scope{Kind: tenant.OfUser, Name: user}] != nil {
 		return user
 	}
 	now := clock.Now()
