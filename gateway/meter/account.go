@@ -118,10 +118,14 @@ func (a *account) apply(l *Line, r *Answer, nodes int, now clock.Instant) {
 	if a.id.Kind == Money {
 		a.has, a.free, a.others = picos(r.Total), picos(r.Remaining), picos(r.Spent-spent)
 		a.seeds.others = nil
+		a.within()
 	}
 	a.told, a.asOf, a.giving, a.shared = told, now, 0, false
 	a.low = a.slice(nodes, now) / 2
 }
+
+// within takes what is in hand of money, but was granted when the budget was larger.
+func (a *account) within() { a.has = min(a.has, max(a.used, plus(a.limit, -a.others))) }
 
 // idle says that the pool need not hear of it: nothing is in hand, nothing is new, and no place is taken that it would forget.
 func (a *account) idle() bool {

@@ -43,6 +43,7 @@ func (t *Tenant) Purse(p *Purse, budgets []tenant.Budget) {
 		}
 		a := t.money(b.Scope, b.Per, now)
 		a.limit, a.warns = int64(b.Amount), b.Mode == tenant.Warn
+		a.within()
 		a.alert.watch(int64(b.Amount), b.WarnAt)
 		p.pockets = append(p.pockets, pocket{account: a, era: a.era, warns: a.warns})
 	}
@@ -162,10 +163,7 @@ func (p *Purse) Settle(reserved, charged int64) {
 	for i := range p.pockets {
 		k := &p.pockets[i]
 		a := k.account
-		if k.era != a.era { // in which nothing was reserved; it may be the one that the exchange began in all the same
-			if a.from == 0 || p.began >= a.from {
-				t.spend(a, charged, charged)
-			}
+		if k.era != a.era {
 			continue
 		}
 		// What was reserved in an earlier window pays first.

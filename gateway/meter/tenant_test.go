@@ -315,6 +315,7 @@ func TestEditedBudget(t *testing.T) {
 		if r, ok := p.Reserve(t.Context(), int64(2*tenant.Dollar)); ok || r.What != meter.Money {
 			t.Errorf("%t, %+v", ok, r)
 		}
+		pause(100 * time.Millisecond) // a slice of the seventh is in hand
 		b[0].Amount = 5 * tenant.Dollar
 		acme.Purse(&p, b)
 		if r, ok := p.Reserve(t.Context(), 1); ok {
