@@ -107,34 +107,6 @@ func TestWallClockSetBack(t *testing.T) {
 	f(8*time.Hour, 8*time.Hour, 2, 1)
 }
 
-// A day that ends leaves what is reserved behind. If the clock is set back to it, what is charged for that counts.
-func TestWallClockSetBackOverMidnight(t *testing.T) {
-	const dollar = int64(tenant.Dollar)
-	var shift atomic.Int64
-	o := meter.Options{Wall: clock.NewWall(func() time.Time { return time.Now().Add(time.Duration(shift.Load())) })}
-	bubble(t, o, func(t *testing.T, m *meter.Meters) {
-		pause(23 * time.Hour)
-		var p meter.Purse
-		m.Tenant("acme").Purse(&p, []tenant.Budget{{Per: tenant.Day, Mode: tenant.Strict, Amount: 10 * tenant.Dollar}})
-		if r, ok := p.Reserve(t.Context(), 8*dollar); !ok {
-			t.Fatalf("%+v", r)
-		}
-		f := func(after, set time.Duration, spent int64) {
-			t.Helper()
-			pause(after)
-			shift.Add(int64(set))
-			pause(300 * time.Millisecond) // a beat
-			if got := p.Spent(t.Context(), tenant.Scope{}, tenant.Day); got != spent*dollar {
-				t.Errorf("%s later, and set by %s: %s of the day are spent", after, set, tenant.USD(got))
-			}
-		}
-		f(2*time.Hour, 0, 0) // the next day
-		f(time.Hour, -4*time.Hour, 0)
-		p.Settle(8*dollar, 7*dollar)
-		f(0, 0, 7)
-	})
-}
-
 // What is charged without a reservation counts in the window in which the exchange began.
 func TestChargedWithoutReservation(t *testing.T) {
 	f := func(after time.Duration, want int64) {
