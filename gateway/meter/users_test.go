@@ -144,7 +144,7 @@ func TestUsersAreForgotten(t *testing.T) {
 			}
 		})
 	}
-	f(tenant.Total, tenant.Strict, 150_000)
+	f(tenant.Total, tenant.Strict, 45_000)
 	f(tenant.Month, tenant.Strict, 15_000)
 	f(tenant.Total, tenant.Warn, 15_000)
 }
