@@ -144,9 +144,9 @@ func TestUsersAreForgotten(t *testing.T) {
 			}
 		})
 	}
-	f(tenant.Total, tenant.Strict, 45_000)
-	f(tenant.Month, tenant.Strict, 15_000)
-	f(tenant.Total, tenant.Warn, 15_000)
+	f(tenant.Total, tenant.Strict, 15_000)
+	f(tenant.Month, tenant.Strict, 3_000)
+	f(tenant.Total, tenant.Warn, 3_000)
 }
 
 // Users beyond the bound count together, until others have been forgotten.
