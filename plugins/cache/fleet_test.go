@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -505,18 +506,24 @@ func (u *union) idOf(r *rig, q ask) string {
 // A question in other words is answered by a node that was told neither, soon after; also by one that comes later.
 func TestFleetSemantic(t *testing.T) {
 	u := newUnion(t, 2, func(c *cache.Config) { c.Semantic.Mode, c.Semantic.MaxWrong = "verified", 0.05 })
-	const first, second = "What is the capital of France?", "hi, what's the capital of France please"
 	u.provider.says = func(int, *chat.Request) *chat.Reply { return text("Paris") }
-	u.nodes[0].expect(ask{body: chatBody(first)}, "miss: Paris")
-	began := time.Now()
-	servers.Await(t, "the other node has learnt it", func(context.Context) error {
-		if got := u.nodes[1].serve(cached(second)); got != "semantic: Paris" {
-			return errors.New(got)
-		}
-		return nil
-	})
-	if d := time.Since(began); d > 100*time.Millisecond {
-		t.Errorf("after %s", d)
+	const first, second = "What is the capital of France?", "hi, what's the capital of France please"
+	var took []time.Duration // the middle one of several: a single one may meet a machine that does something else
+	for _, country := range []string{"France", "Spain", "Italy", "Norway", "Japan", "Kenya", "Peru", "Chile", "Greece"} {
+		said := func(q string) string { return strings.ReplaceAll(q, "France", country) }
+		u.nodes[0].expect(ask{body: chatBody(said(first))}, "miss: Paris")
+		began := time.Now()
+		servers.Await(t, "the other node has learnt it", func(context.Context) error {
+			if got := u.nodes[1].serve(cached(said(second))); got != "semantic: Paris" {
+				return errors.New(got)
+			}
+			return nil
+		})
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	if d := took[len(took)/2]; d > 100*time.Millisecond {
+		t.Errorf("after %s: %v", d, took)
 	}
 	u.nodes[1].expect(ask{body: chatBody(second), tenant: &gateway.Tenant{ID: "bolt"}}, "miss: Paris")
 	late := u.join(u.redis.Addr())
