@@ -36,22 +36,23 @@ type Attempt struct {
 	Err                  error          // why it failed; nil if it did not
 
 	// What follows is for whoever counts the money, see [Witness].
-	ID        ledger.ID  // of its row; zero if nobody watches
-	Prompt    int64      // tokens of the prompt, by an estimate
-	Said      int64      // tokens of the answer that have passed so far, by an estimate
-	Noted     int64      // of them, those that outlast the process; set by ledger
-	MaxTokens int64      // what the answer is limited to; 0: as the caller asked
-	Reserved  int64      // picodollars that were reserved for it
-	Capped    bool       // no more than that is charged
-	Own       bool       // it goes to the tenant's own account at the provider
-	Sent      bool       // its request may have reached the provider
-	Delivered bool       // something of its answer went to the caller
-	Refused   bool       // a witness prevented it
-	Used      chat.Usage // what is known of its usage in the end: Usage, or an estimate where the provider reported nothing
-	Charge    int64      // picodollars that the tenant pays, not negative; known once it is settled
+	ID        ledger.ID // of its row; zero if nobody watches
+	Prompt    int64     // tokens of the prompt, by an estimate
+	Said      int64     // tokens of the answer that have passed so far, by an estimate
+	Noted     int64     // of them, those that outlast the process; set by ledger
+	MaxTokens int64     // what the answer is limited to; 0: as the caller asked
+	Reserved  int64     // picodollars that were reserved for it
+	Capped    bool      // no more than that is charged
+	Own       bool      // it goes to the tenant's own account at the provider
+	Sent      bool      // its request may have reached the provider
+	Delivered bool      // something of its answer went to the caller
+	Refused   bool      // a witness prevented it
 
-	hold           hold
 	begun, settled bool
+
+	Used   chat.Usage // what is known of its usage in the end: Usage, or an estimate where the provider reported nothing
+	Charge int64      // picodollars that the tenant pays, not negative; known once it is settled
+	hold   hold
 }
 
 // hold is what an attempt has taken and must give back.

@@ -105,6 +105,9 @@ func (c *exchangeContext) AfterFunc(f func()) func() bool {
 		defer c.mu.Unlock()
 		_, ok := c.after[key]
 		delete(c.after, key)
+		if len(c.after) == 0 {
+			c.after = nil // a connection that was dialled needs none while it streams
+		}
 		return ok
 	}
 }

@@ -19,25 +19,21 @@ type Exchange struct {
 	Client    netip.Addr // where the connection comes from; a proxy's address if there is one in between
 	Directory *Directory // tenants and models of the generation that serves this exchange; set by the transport
 	Caller    Caller     // set by auth; there is no usable zero value
-	Inside    bool       // the gateway itself asks, for Caller, which is set; see Host.Ask
 	Plan      Plan       // set by routing
 	Usage     chat.Usage // of the delivered attempt, filled as events pass
 	Reply     *Reply     // set by the innermost handler, or by a plugin that answers itself
 	Replay    *Replay    // set with Reply by a plugin that answers with what was answered before
 	Rates     Rates      // what is left of the caller's limits, for the headers of the reply; set by quota
 	Instead   string     // model that is asked instead of the one that the request names; set by quota
-	Lenient   bool       // who leaves before the first event pays nothing; set by ledger
 	Steps     []Step     // when which plugin's turn came, for who looks on; nil: nobody does
+	Inside    bool       // the gateway itself asks, for Caller, which is set; see Host.Ask
+	Lenient   bool       // who leaves before the first event pays nothing; set by ledger
 
 	// Idle is set by the transport. A Stream whose Next blocks calls it at each beat, on the pulling goroutine, so
 	// that heartbeats fall between events by construction. Nil before the reply has begun.
 	Idle func() error
 
 	ctx       exchangeContext
-	holds     atomic.Int32 // who still needs the request's bytes: 1 until the commit, +1 for each Retain
-	committed bool
-	ended     bool
-	complete  bool // it ended with all of the reply
 	witnesses []Witness
 	seats     [2]Witness
 	heard     heard // the reply, for who listens
@@ -45,7 +41,11 @@ type Exchange struct {
 	endSlots  [4]func(error)
 	attempts  []*Attempt
 	slots     [3]*Attempt
-	first     Attempt // most exchanges have one
+	first     Attempt      // most exchanges have one
+	holds     atomic.Int32 // who still needs the request's bytes: 1 until the commit, +1 for each Retain
+	committed bool
+	ended     bool
+	complete  bool // it ended with all of the reply
 }
 
 // Init prepares an exchange for its one use; for transports.

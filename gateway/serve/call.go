@@ -28,16 +28,16 @@ type call struct {
 
 	body     *[]byte // lent
 	held     int64   // bytes counted in Server.inFlight
-	complete bool    // the body has arrived whole
 	first    gateway.Event
 	w        io.Writer // where the stream is being written, for heartbeats
 	err      error     // how writing the reply ended
+	complete bool      // the request's body has arrived whole
 	closed   bool      // the reply's stream is closed
 
 	// delivering says that the event that ends the stream, the dialect's terminal event or an error, is being written, and
 	// delivered that it was. Clients hang up as soon as they read it, which then is not leaving.
-	delivering atomic.Bool
 	delivered  bool
+	delivering atomic.Bool
 }
 
 // header shows a request's headers to plugins.
