@@ -128,7 +128,7 @@ func parse(args []string) (options, error) {
 	if o.limits && o.rounds < leastRounds {
 		return o, fmt.Errorf("limits need at least %d rounds: say -rounds %d or -limits off", leastRounds, leastRounds)
 	}
-	if o.profile != "" {
+	if o.profile != "" && !isSet(set, "tests") {
 		names = profiled
 	}
 	var err error
@@ -143,12 +143,18 @@ func (o *options) leaveOut(set *flag.FlagSet) error {
 	if (subject{gatewayName, gatewayCommand(o.gateway)}).isSluice() {
 		return nil
 	}
-	named := false
-	set.Visit(func(f *flag.Flag) { named = named || f.Name == "tests" })
+	named := isSet(set, "tests")
 	kept := slices.DeleteFunc(slices.Clone(o.tests), func(t test) bool { return t.run != nil || t.speaks != "" || t.billed || t.cached })
 	if named && len(kept) < len(o.tests) {
 		return errors.New("-tests: leave and the tests after it, billed, hit and the translations can measure nothing but Sluice")
 	}
 	o.tests = kept
 	return nil
+}
+
+// isSet says whether a flag was given.
+func isSet(set *flag.FlagSet, name string) bool {
+	given := false
+	set.Visit(func(f *flag.Flag) { given = given || f.Name == name })
+	return given
 }

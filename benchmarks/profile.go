@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// profiled are the tests that a profile is made of, each for as long as the other: unary requests and streams, passed on as
+// profiled are the tests that a profile is made of if none are named, each for as long as the other: unary requests and streams, passed on as
 // they are and translated.
 const profiled = "max,stream,translate,translate-stream"
 
