@@ -1,6 +1,9 @@
 package ledger
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // makes makes spare segments, until the journal is closed.
 func (j *Journal) makes() {
@@ -17,7 +20,7 @@ func (j *Journal) makes() {
 		for !j.closed && j.failed == nil && (len(j.left) > 0 || j.short() && j.mayGrow()) {
 			number := j.next
 			j.mu.Unlock()
-			s, err := createSegment(j.dir, number, j.o.Segment, j.o.Map)
+			s, err := createSegment(j.dir, number, j.o.Segment)
 			j.mu.Lock()
 			if j.spared(s, err); err != nil {
 				break
@@ -65,19 +68,19 @@ func (j *Journal) sync() (until uint64, err error) {
 	j.mu.Lock()
 	until = j.written
 	var segments []*segment
-	var parts []span
 	for _, s := range j.segments {
-		if s.dirty.to > 0 {
-			segments, parts = append(segments, s), append(parts, s.dirty)
-			s.dirty = span{}
+		err = errors.Join(err, s.keep())
+		if s.unsynced {
+			segments = append(segments, s)
+			s.unsynced = false
 		}
 	}
 	j.mu.Unlock()
 	j.reading.RLock()
 	defer j.reading.RUnlock()
-	for i, s := range segments {
+	for _, s := range segments {
 		if !s.closed && err == nil { // one that is removed has nothing that is needed
-			err = s.sync(parts[i])
+			err = syncFile(s.file)
 		}
 	}
 	return until, err

@@ -20,13 +20,6 @@ func mapFile(f *os.File, size int64) ([]byte, error) {
 // populate makes memory ready to be written, so that writing does not fault for each page. It is no matter if it is not.
 func populate(mem []byte) { _ = unix.Madvise(mem, unix.MADV_POPULATE_WRITE) }
 
-// syncMemory makes durable what was written to a part of memory that is mapped, which is all that is written then: what is
-// ready behind it stays so. It is like fdatasync.
-func syncMemory(mem []byte, from, to int64) error {
-	from -= from % int64(os.Getpagesize())
-	return unix.Msync(mem[from:to], unix.MS_SYNC)
-}
-
 func unmapFile(mem []byte) error { return unix.Munmap(mem) }
 
 // checkMappable refuses file systems of other machines: where they fail, memory that is mapped faults.

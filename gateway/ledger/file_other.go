@@ -14,8 +14,6 @@ func mapFile(*os.File, int64) ([]byte, error) { return nil, errors.ErrUnsupporte
 
 func populate([]byte) {}
 
-func syncMemory([]byte, int64, int64) error { return errors.ErrUnsupported }
-
 func unmapFile([]byte) error { return errors.ErrUnsupported }
 
 func checkMappable(string) error { return errors.ErrUnsupported }

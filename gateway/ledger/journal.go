@@ -25,7 +25,7 @@ type Options struct {
 	Segment int64  // size of a segment in bytes, 1 MiB at least
 	MaxSize int64  // of all segments, three at least: as much waits for a store that is away
 	Sync    Sync   // how long records may wait to be durable; most are written in groups
-	Map     bool   // write through memory; only on Linux, and only on a disk of this machine
+	Map     bool   // write through memory, for which a file of a segment's size is kept; only on Linux, and only on a disk of this machine
 	Node    string // in each row; "": a name that is kept in the directory, and made once
 
 	// Every is how long rows wait to be shipped together, and Timeout how long a store may take for them.
@@ -77,6 +77,7 @@ type Journal struct {
 	changed  sync.Cond  // spares, synced and failed
 	segments []*segment // oldest first; the last is written to, if active is set
 	active   *segment   // nil while there is no room for one
+	tail     *tail      // of active; nil if it is written without
 	spares   []*segment // ready to be written to
 	making   bool       // of another spare, or it begins at once
 	next     uint64     // number of the next segment
@@ -94,6 +95,7 @@ type Journal struct {
 	closed   bool
 
 	flushing sync.Mutex    // one ships at a time
+	read     []byte        // by who ships
 	reading  sync.RWMutex  // of segments, against their being closed
 	ship     chan struct{} // many rows wait
 	dirty    chan struct{} // something is to be synced
@@ -300,6 +302,7 @@ func (j *Journal) Close() error {
 	defer j.reading.Unlock()
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	errs = append(errs, j.dropTail())
 	for _, s := range j.spares {
 		errs = append(errs, s.remove())
 	}
@@ -343,7 +346,15 @@ func (j *Journal) begin() bool {
 	if len(j.spares) == 0 {
 		return false
 	}
+	if j.active != nil {
+		if err := j.active.keep(); err != nil {
+			j.fail(err)
+			return false
+		}
+		j.active.tail = nil
+	}
 	j.active, j.spares = j.spares[0], j.spares[1:]
+	j.active.tail = j.tail
 	j.segments = append(j.segments, j.active)
 	j.reach(pointSwitch)
 	return true

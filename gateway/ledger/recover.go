@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 )
@@ -51,6 +50,9 @@ func Open(dir string, o Options) (_ *Journal, r Recovery, err error) {
 		for _, s := range append(j.segments, j.spares...) {
 			err = errors.Join(err, s.close())
 		}
+		if j.tail != nil {
+			err = errors.Join(err, j.tail.close())
+		}
 		return nil, r, fmt.Errorf("%s: %w", dir, errors.Join(err, j.lock.Close()))
 	}
 	j.work.Go(j.syncs)
@@ -68,6 +70,9 @@ func (j *Journal) recover() (r Recovery, err error) {
 	if err := j.load(); err != nil {
 		return r, err
 	}
+	if err := j.restore(); err != nil {
+		return r, err
+	}
 	for _, s := range j.segments {
 		n, err := j.replay(s)
 		if err != nil {
@@ -81,7 +86,12 @@ func (j *Journal) recover() (r Recovery, err error) {
 	}
 	r.Unknown = len(j.left)
 	r.Rows += r.Unknown
-	j.addSpare() // without room on the disk rows can still be shipped, which makes some
+	if j.o.Map {
+		if j.tail, err = createTail(j.dir, j.o.Segment); err == nil {
+			j.tail.reached = j.o.reached
+		} // else there is no room on the disk, and it goes without
+	}
+	j.addSpare() // without room rows can still be shipped, which makes some
 	for len(j.left) > 0 && j.noRoom == nil {
 		if err := j.sealLeft(); err != nil {
 			return r, err
@@ -110,7 +120,7 @@ func (j *Journal) load() error {
 			err = os.Remove(path)
 		case strings.HasSuffix(path, segmentSuffix):
 			var s *segment
-			if s, err = openSegment(path, j.o.Map); s != nil {
+			if s, err = openSegment(path); s != nil {
 				j.segments = append(j.segments, s)
 				j.next = max(j.next, s.number+1)
 			}
@@ -127,24 +137,19 @@ func (j *Journal) load() error {
 
 // replay reads a segment: which of the intents before it and in it are open, and how many rows it has.
 func (j *Journal) replay(s *segment) (rows int, err error) {
-	defer faulted(debug.SetPanicOnFault(true), &err)
-	b, err := s.read(0, s.size)
-	if err != nil {
-		return 0, err
-	}
 	var end int64
-	for r := range s.records(b, 0) {
+	j.read, err = s.visit(j.read, 0, s.size, func(r record) (more bool, err error) {
 		end = r.end
 		var row Row
 		switch r.kind {
 		case intentRecord, sealRecord:
 			if err := row.Decode(r.payload); err != nil {
-				return 0, fmt.Errorf("%s, at %d: %w", s.path, r.at, err)
+				return false, fmt.Errorf("%s, at %d: %w", s.path, r.at, err)
 			}
 		case voidRecord:
 			copy(row.ID[:], r.payload)
 		default:
-			continue
+			return true, nil
 		}
 		if p, is := j.open[row.ID]; is {
 			p.in.open--
@@ -157,9 +162,10 @@ func (j *Journal) replay(s *segment) (rows int, err error) {
 		case sealRecord:
 			rows++
 		}
-	}
+		return true, nil
+	})
 	s.used = end
-	return rows, nil
+	return rows, err
 }
 
 // sealLeft seals what an earlier process left open, as far as there is room.
@@ -203,7 +209,7 @@ func (p place) row() (r Row, err error) {
 
 // addSpare makes a segment.
 func (j *Journal) addSpare() {
-	s, err := createSegment(j.dir, j.next, j.o.Segment, j.o.Map)
+	s, err := createSegment(j.dir, j.next, j.o.Segment)
 	j.spared(s, err)
 }
 
@@ -214,7 +220,6 @@ func (j *Journal) spared(s *segment, err error) {
 		return
 	}
 	j.next++
-	s.reached = j.o.reached
 	j.spares = append(j.spares, s)
 	if j.active == nil {
 		j.begin()

@@ -10,11 +10,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
-	"unsafe"
 )
 
 // The form of a segment. Its file is as large as it will ever be from the beginning, and full of zeros: what is written to it
@@ -25,9 +23,9 @@ import (
 //	8  uint64  of an intent: how much of the answer has passed, see [noted]
 //	16 payload
 //
-// In memory that is mapped, the first word is stored last, in one go: a process that is killed has written a record or has
-// not. After a failure of power any of it may be missing; the CRC tells. The key keeps texts in a row from being taken for
-// a record where one is torn.
+// In memory, see [tail], the first word is stored last, in one go: a process that is killed has written a record or has not.
+// After a failure of power any of it may be missing; the CRC tells. The key keeps texts in a row from being taken for a record
+// where one is torn.
 const (
 	segmentSuffix = ".wal"
 	newSuffix     = ".new" // until it is as large as it will be
@@ -53,73 +51,56 @@ type segment struct {
 	key    uint64
 	size   int64
 	file   *os.File
-	mem    []byte // all of it, mapped; nil: it is written with WriteAt
-
-	reached func(point string) // nil but in tests
 
 	// Guarded by the journal's mutex.
-	used  int64 // behind the last record
-	open  int   // intents in it that have no seal
-	dirty span  // written since it was last synced
+	tail     *tail   // what is written to first; nil: the file
+	used     int64   // behind the last record
+	kept     int64   // behind the last record that is in the file as well, if there is a tail
+	noted    []int64 // offsets before that of which the tail knows more
+	unsynced bool    // the file was written since it was last synced
+	open     int     // intents in it that have no seal
 
 	// Guarded by the journal's lock for reading.
 	shipped int64 // behind the last record that was shipped
 	closed  bool
 }
 
-// span is a part of a segment; if to is 0, it is empty.
-type span struct{ from, to int64 }
-
-// add makes the span reach over another.
-func (s *span) add(from, to int64) {
-	if s.to == 0 {
-		s.from = from
-	}
-	s.from, s.to = min(s.from, from), max(s.to, to)
-}
-
 // record is what a segment has at an offset.
 type record struct {
 	kind    byte
 	at, end int64
-	payload []byte // in the segment's own memory
+	payload []byte // in the buffer that it was read to
 }
 
 // createSegment makes a segment and fills it with zeros, so that all of its room on the disk is taken.
-func createSegment(dir string, number uint64, size int64, mapped bool) (_ *segment, err error) {
+func createSegment(dir string, number uint64, size int64) (_ *segment, err error) {
 	s := &segment{number: number, key: rand.Uint64(), size: size} //nolint:gosec // forgery would need a guess in time
 	s.path = filepath.Join(dir, fmt.Sprintf("%016x-%016x", s.number, s.key)+segmentSuffix)
 	if s.file, err = os.OpenFile(s.path+newSuffix, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.close(), os.Remove(s.path+newSuffix))
-		}
-	}()
-	zeros := make([]byte, 1<<20)
-	for at := int64(0); at < size; at += int64(len(zeros)) {
-		if _, err := s.file.WriteAt(zeros[:min(int64(len(zeros)), size-at)], at); err != nil {
-			return nil, err
-		}
-	}
-	if err := s.file.Sync(); err != nil {
-		return nil, err
-	}
-	if mapped {
-		if s.mem, err = mapFile(s.file, size); err != nil {
-			return nil, err
-		}
-		populate(s.mem)
+	if err := fill(s.file, size); err != nil {
+		return nil, errors.Join(err, s.close(), os.Remove(s.path+newSuffix))
 	}
 	if err := os.Rename(s.path+newSuffix, s.path); err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.close(), os.Remove(s.path+newSuffix))
 	}
 	return s, syncDir(dir)
 }
 
+// fill makes a file that size, of zeros that are on the disk.
+func fill(f *os.File, size int64) error {
+	zeros := make([]byte, 1<<20)
+	for at := int64(0); at < size; at += int64(len(zeros)) {
+		if _, err := f.WriteAt(zeros[:min(int64(len(zeros)), size-at)], at); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
+}
+
 // openSegment opens what an earlier process left, of whatever size; nil if its name is not that of a segment.
-func openSegment(path string, mapped bool) (_ *segment, err error) {
+func openSegment(path string) (_ *segment, err error) {
 	number, key, ok := strings.Cut(strings.TrimSuffix(filepath.Base(path), segmentSuffix), "-")
 	s := &segment{path: path}
 	var errs [2]error
@@ -135,9 +116,6 @@ func openSegment(path string, mapped bool) (_ *segment, err error) {
 	if err == nil {
 		s.size = info.Size()
 		s.used = s.size
-		if mapped && s.size > 0 {
-			s.mem, err = mapFile(s.file, s.size)
-		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.close())
@@ -145,26 +123,34 @@ func openSegment(path string, mapped bool) (_ *segment, err error) {
 	return s, nil
 }
 
-// close gives the file and its memory back. Nobody uses them any more.
+// close gives the file back. Nobody uses it any more.
 func (s *segment) close() error {
-	var err error
 	s.closed = true
-	if s.mem != nil {
-		err = unmapFile(s.mem)
-		s.mem = nil
-	}
-	return errors.Join(err, s.file.Close())
+	return s.file.Close()
 }
 
 // remove deletes the segment.
 func (s *segment) remove() error { return errors.Join(s.close(), os.Remove(s.path)) }
 
-// sync makes a part of the segment durable.
-func (s *segment) sync(part span) error {
-	if s.mem != nil {
-		return syncMemory(s.mem, part.from, part.to)
+// keep copies to the file what only the tail has.
+func (s *segment) keep() error {
+	if s.tail == nil {
+		return nil
 	}
-	return syncFile(s.file)
+	if s.kept < s.used {
+		if _, err := s.file.WriteAt(s.tail.mem[s.kept:s.used], s.kept); err != nil {
+			return err
+		}
+		s.kept, s.unsynced = s.used, true
+	}
+	for _, at := range s.noted {
+		if _, err := s.file.WriteAt(s.tail.mem[at+8:at+recordHead], at+8); err != nil {
+			return err
+		}
+		s.unsynced = true
+	}
+	s.noted = s.noted[:0]
+	return nil
 }
 
 // free is how much room is left.
@@ -177,57 +163,34 @@ func (s *segment) sum(payload []byte, at int64, word uint32) uint32 {
 }
 
 // put writes a record at used; there is room.
-func (s *segment) put(kind byte, payload []byte) (err error) {
+func (s *segment) put(kind byte, payload []byte) error {
 	at := s.used
 	word := uint32(len(payload)) | uint32(kind)<<24 //nolint:gosec // bounded
 	s.used += recordLength(len(payload))
-	s.dirty.add(at, s.used)
 	sum := s.sum(payload, at, word)
-	if s.mem == nil {
-		b := make([]byte, recordHead, recordHead+len(payload))
-		binary.LittleEndian.PutUint32(b, word)
-		binary.LittleEndian.PutUint32(b[4:], sum)
-		_, err := s.file.WriteAt(append(b, payload...), at)
-		return err
+	if s.tail != nil {
+		return s.tail.put(at, word, sum, payload)
 	}
-	defer faulted(debug.SetPanicOnFault(true), &err)
-	b := s.mem[at:]
-	copy(b[recordHead:], payload)
+	s.unsynced = true
+	b := make([]byte, recordHead, recordHead+len(payload))
+	binary.LittleEndian.PutUint32(b, word)
 	binary.LittleEndian.PutUint32(b[4:], sum)
-	if s.reached != nil {
-		s.reached(pointCopied)
-	}
-	atomic.StoreUint32((*uint32)(unsafe.Pointer(&b[0])), word) //nolint:gosec // aligned to 64 bytes
-	return nil
-}
-
-// faulted makes an error of the fault that a page causes which the disk does not give or take. It is deferred by whoever has
-// asked for a panic then.
-func faulted(before bool, err *error) {
-	debug.SetPanicOnFault(before)
-	switch r := recover().(type) {
-	case nil:
-	case interface {
-		error
-		Addr() uintptr
-	}:
-		*err = fmt.Errorf("the disk fails under memory that is mapped: %w", r)
-	default:
-		panic(r)
-	}
+	_, err := s.file.WriteAt(append(b, payload...), at)
+	return err
 }
 
 // note notes in an intent how many tokens of the answer have passed.
-func (s *segment) note(at, said int64) (err error) {
+func (s *segment) note(at, said int64) error {
 	word := noted(said)
-	s.dirty.add(at, at+recordHead)
-	if s.mem == nil {
-		_, err := s.file.WriteAt(binary.LittleEndian.AppendUint64(nil, word), at+8)
-		return err
+	if s.tail != nil {
+		if at < s.kept {
+			s.noted = append(s.noted, at)
+		}
+		return s.tail.note(at, word)
 	}
-	defer faulted(debug.SetPanicOnFault(true), &err)
-	atomic.StoreUint64((*uint64)(unsafe.Pointer(&s.mem[at+8])), word) //nolint:gosec // aligned
-	return nil
+	s.unsynced = true
+	_, err := s.file.WriteAt(binary.LittleEndian.AppendUint64(nil, word), at+8)
+	return err
 }
 
 // noted puts a number of tokens and its check into one word, so that it is written in one go.
@@ -247,17 +210,46 @@ func tokens(word uint64) int64 {
 
 func check(n uint64) uint64 { return (n * 0x9e3779b97f4a7c15) >> 32 }
 
-// read is the part of the segment between two offsets. Mapped, it is the segment's own memory.
+// read is the part of the file between two offsets.
 func (s *segment) read(from, to int64) ([]byte, error) {
-	switch {
-	case to <= from:
-		return nil, nil
-	case s.mem != nil:
-		return s.mem[from:to:to], nil
-	}
 	b := make([]byte, to-from)
 	_, err := s.file.ReadAt(b, from)
 	return b, err
+}
+
+// Bounds of what is read at a time. A record that begins before the last mostLength bytes ends in them.
+const (
+	mostRead   = 1 << 20
+	mostLength = (recordHead + mostPayload + recordAlign - 1) / recordAlign * recordAlign
+)
+
+// visit visits the valid records in the file between two offsets, as long as the visitor wants more. They are read into a
+// buffer, which is returned, larger if need be.
+func (s *segment) visit(buf []byte, from, to int64, f func(record) (more bool, err error)) ([]byte, error) {
+	for from < to {
+		n := min(to-from, mostRead)
+		buf = slices.Grow(buf[:0], int(n))[:n]
+		if _, err := s.file.ReadAt(buf, from); err != nil {
+			return buf, err
+		}
+		next := from + n
+		if next < to {
+			next -= mostLength // what begins later is read again
+		}
+		end := next
+		for r := range s.records(buf, from) {
+			if r.at >= next {
+				break
+			}
+			more, err := f(r)
+			if err != nil || !more {
+				return buf, err
+			}
+			end = max(end, r.end)
+		}
+		from = end
+	}
+	return buf, nil
 }
 
 // records are the valid records in b, which was read from an offset on. What is none is stepped over.

@@ -3,10 +3,10 @@ package ledger
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"runtime/debug"
 	"slices"
 	"time"
 )
@@ -105,35 +105,48 @@ func (j *Journal) read1000() (*load, error) {
 
 // each visits the records that were not shipped, as long as the visitor wants more. Of segments that were visited whole, ends
 // gets where they end. The lock for reading is held.
-func (j *Journal) each(visit func(*segment, record) (bool, error), ends map[*segment]int64) (err error) {
-	defer faulted(debug.SetPanicOnFault(true), &err)
-	j.mu.Lock()
-	segments := slices.Clone(j.segments)
-	used := make([]int64, len(segments))
-	for i, s := range segments {
-		used[i] = s.used
-	}
-	j.mu.Unlock()
+func (j *Journal) each(visit func(*segment, record) (more bool, err error), ends map[*segment]int64) error {
+	segments, used, failed := j.kept()
 	for i, s := range segments {
 		if s.shipped >= used[i] {
 			continue
 		}
-		b, err := s.read(s.shipped, used[i])
+		whole := true
+		var err error
+		j.read, err = s.visit(j.read, s.shipped, used[i], func(r record) (more bool, err error) {
+			if whole, err = visit(s, r); err != nil {
+				err = fmt.Errorf("%s, at %d: %w", s.path, r.at, err)
+			}
+			return whole, err
+		})
 		if err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
-		for r := range s.records(b, s.shipped) {
-			more, err := visit(s, r)
-			if err != nil {
-				return fmt.Errorf("%s, at %d: %w", s.path, r.at, err)
-			}
-			if !more {
-				return nil
-			}
+		if !whole {
+			return nil
 		}
 		ends[s] = used[i]
 	}
+	if len(ends) == 0 {
+		return failed
+	}
 	return nil
+}
+
+// kept are the segments, and how much there is in their files: all, unless that failed.
+func (j *Journal) kept() (segments []*segment, used []int64, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, s := range j.segments {
+		err = errors.Join(err, s.keep())
+		n := s.used
+		if s.tail != nil {
+			n = s.kept
+		}
+		segments, used = append(segments, s), append(used, n)
+	}
+	j.fail(err)
+	return segments, used, err
 }
 
 // add takes what is to be shipped of a record.
@@ -254,7 +267,6 @@ func (j *Journal) carry(s *segment) error {
 func (j *Journal) carryOne(s *segment, id ID) (err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	defer faulted(debug.SetPanicOnFault(true), &err)
 	p, is := j.open[id]
 	if !is || p.in != s || j.failed != nil || j.closed || j.active == nil {
 		return nil
