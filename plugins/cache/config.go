@@ -25,6 +25,8 @@ type Config struct {
 	// Shared keeps answers in the Redis of stores.shared, too, if there is one: what one node has learnt the others give, and identical
 	// requests at several nodes share one answer. Each is there for its ttl, sealed with the secret.
 	Shared bool `yaml:"shared"`
+	// SharedWait is how long a request waits for that Redis before it goes on without: at most 10s.
+	SharedWait time.Duration `yaml:"shared_wait"`
 	// Secret is what nodes that share answers have in common, at least 16 bytes. Without it they agree on one that is kept in Redis:
 	// then whoever can read that can read answers.
 	Secret config.Secret `yaml:"secret,omitempty"`
@@ -95,7 +97,7 @@ func Defaults() Config {
 	return Config{
 		Exact:     Exact{MaxSize: 256 << 20},
 		Semantic:  Semantic{Mode: modeOff, MaxWrong: 0.01, Embedder: embedderBuiltin, MaxSize: 256 << 20, Judge: Judge{PerMinute: 60}},
-		MaxAnswer: 1 << 20, MaxTemperature: 1, FreshTTL: time.Minute, Coalesce: true, Shared: true,
+		MaxAnswer: 1 << 20, MaxTemperature: 1, FreshTTL: time.Minute, Coalesce: true, Shared: true, SharedWait: 25 * time.Millisecond,
 	}
 }
 
@@ -118,6 +120,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Semantic.Embedder == "" {
 		wrong("semantic.embedder", "is empty", "write builtin, or the name of a model")
+	}
+	if c.SharedWait <= 0 || c.SharedWait > 10*time.Second {
+		wrong("shared_wait", "is not between 0 and 10s", "write 25ms; more if Redis is far away")
 	}
 	if c.Exact.MaxSize < c.MaxAnswer {
 		wrong("max_answer", "is more than exact.max_size", "an answer must fit")

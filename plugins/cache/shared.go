@@ -21,7 +21,7 @@ func (p *Plugin) newFleet(c fleet.Client) *fleet.Fleet {
 		return nil
 	}
 	return fleet.New(fleet.Options{
-		Client: c, Secret: p.c.Secret.Reveal(), Node: member{p}, Log: p.log, Dropped: func() { p.metrics.unshared.Inc() },
+		Client: c, Secret: p.c.Secret.Reveal(), Node: member{p}, Wait: p.c.SharedWait, Log: p.log, Dropped: func() { p.metrics.unshared.Inc() },
 	})
 }
 

@@ -37,7 +37,9 @@ type Options struct {
 	// Secret is what the nodes share and nobody else knows; "": they agree on one that is kept in Redis.
 	Secret string
 	Node   Node
-	Log    *zap.Logger
+	// Wait is how long who asks waits for Redis, give or take 5 ms; 0: 25 ms.
+	Wait time.Duration
+	Log  *zap.Logger
 	// Dropped counts what could not be written; may be nil.
 	Dropped func()
 }
@@ -45,6 +47,7 @@ type Options struct {
 // Fleet is one node's part in what all share.
 type Fleet struct {
 	o       Options
+	longest time.Duration // a call may take
 	name    Name
 	drawn   [32]byte // by this node, in case that it is the first
 	prefix  string   // of what is there once for a fleet; in a cluster all of it is in one slot
@@ -65,8 +68,11 @@ const mostLetters = 4096
 
 // New makes a node's part. Nothing happens before Run.
 func New(o Options) *Fleet {
+	if o.Wait == 0 {
+		o.Wait = usualWait
+	}
 	f := &Fleet{
-		o: o, prefix: "sl:cache:{fleet}:", claims: rueidis.NewLuaScript(claimScript), agree: rueidis.NewLuaScript(agreeScript),
+		o: o, longest: max(o.Wait, usualMost), prefix: "sl:cache:{fleet}:", claims: rueidis.NewLuaScript(claimScript), agree: rueidis.NewLuaScript(agreeScript),
 		grown: make(chan struct{}, 1), letters: make(chan string, mostLetters),
 	}
 	f.link.init()
@@ -100,13 +106,12 @@ func (f *Fleet) Run(ctx context.Context) {
 
 // Times.
 const (
-	quick    = 5 * time.Millisecond   // that who asks waits for Redis
-	claiming = 25 * time.Millisecond  // that who claims waits: another call to a provider costs more
-	crowded  = time.Second            // that who asks for many waits
-	longest  = time.Second            // a call, whoever waits for it
-	timely   = 50 * time.Millisecond  // in which Redis must answer to be asked again
-	watching = time.Second            // between two looks whether it does
-	again    = 100 * time.Millisecond // between tries while it does not
+	usualWait = 25 * time.Millisecond  // that who asks waits for Redis: another call to a provider costs more
+	quick     = 5 * time.Millisecond   // between two looks whether to go on waiting
+	usualMost = time.Second            // a call, whoever waits for it, and for how many
+	timely    = 50 * time.Millisecond  // in which Redis must answer to be asked again, or in Options.Wait
+	watching  = time.Second            // between two looks whether it does
+	again     = 100 * time.Millisecond // between tries while it does not
 )
 
 // tooLate is how many calls in a row may be late before nobody asks any more.
@@ -159,16 +164,17 @@ func (l *link) heard(err error) {
 	}
 }
 
-// ask asks Redis, for somebody who does not want to wait; false if there is no answer in time. While patient says so, or
-// this process has too much to do, the time is not that short. A call that was given up goes on, and what it does in Redis is done.
-func (f *Fleet) ask(ctx context.Context, patient func() bool, do func(context.Context, rueidis.Client) rueidis.RedisResult) (rueidis.RedisResult, bool) {
+// ask asks Redis, for somebody who does not want to wait; false if there is no answer in time. While crowd says that others wait,
+// too, or this process has too much to do, the time is not that short; crowd may be nil. A call that was given up goes on, and what it
+// does in Redis is done.
+func (f *Fleet) ask(ctx context.Context, crowd func() bool, do func(context.Context, rueidis.Client) rueidis.RedisResult) (rueidis.RedisResult, bool) {
 	c := f.o.Client()
 	if c == nil || !f.link.up.Load() {
 		return rueidis.RedisResult{}, false
 	}
 	got := make(chan rueidis.RedisResult, 1)
 	go func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longest)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.longest)
 		defer cancel()
 		r := do(ctx, c)
 		f.link.heard(r.NonRedisError())
@@ -193,7 +199,7 @@ func (f *Fleet) ask(ctx context.Context, patient func() bool, do func(context.Co
 			return r, r.NonRedisError() == nil
 		default:
 		}
-		if waited >= crowded || (patient == nil || !patient()) && !busy() {
+		if waited >= f.longest || waited >= f.o.Wait && (crowd == nil || !crowd()) && !busy() {
 			if f.link.late.Add(1) >= tooLate {
 				f.link.cut()
 			}
@@ -227,7 +233,7 @@ func (f *Fleet) watch(ctx context.Context) {
 		if c == nil {
 			continue
 		}
-		in, cancel := context.WithTimeout(ctx, longest)
+		in, cancel := context.WithTimeout(ctx, f.longest)
 		began := time.Now()
 		life, err := f.agree.Exec(in, c, []string{f.prefix + "life"}, []string{hex.EncodeToString(f.drawn[:])}).ToString()
 		cancel()
@@ -235,7 +241,7 @@ func (f *Fleet) watch(ctx context.Context) {
 		case err != nil:
 			f.link.cut()
 			continue
-		case time.Since(began) > timely && !f.link.up.Load():
+		case time.Since(began) > max(timely, f.o.Wait) && !f.link.up.Load():
 			continue
 		}
 		if f.remember(life); !f.link.hear.Load() || f.noted.Load() != f.seal.Load() {

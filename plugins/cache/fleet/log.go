@@ -90,7 +90,7 @@ func (f *Fleet) read(ctx context.Context) {
 // readFrom reads what stands behind an entry, and gives the last one's id.
 func (f *Fleet) readFrom(ctx context.Context, c rueidis.Client, s *seal, last string) string {
 	for ctx.Err() == nil {
-		in, cancel := context.WithTimeout(ctx, 4*longest)
+		in, cancel := context.WithTimeout(ctx, 4*f.longest)
 		streams, err := c.Do(in, c.B().Xread().Count(mostRead).Streams().Key(f.logKey()).Id(last).Build()).AsXRead()
 		cancel()
 		if err != nil {
@@ -116,7 +116,7 @@ func (f *Fleet) readFrom(ctx context.Context, c rueidis.Client, s *seal, last st
 
 // readNotes reads all notes, and deletes those that hold no more.
 func (f *Fleet) readNotes(ctx context.Context, c rueidis.Client, s *seal) bool {
-	ctx, cancel := context.WithTimeout(ctx, 4*longest)
+	ctx, cancel := context.WithTimeout(ctx, 4*f.longest)
 	defer cancel()
 	notes, err := c.Do(ctx, c.B().Hgetall().Key(f.notesKey()).Build()).AsStrMap()
 	if err != nil {

@@ -114,7 +114,7 @@ func (f *Fleet) send(ctx context.Context, c rueidis.Client, ops []op) bool {
 	if len(list) == 0 {
 		return true
 	}
-	ctx, cancel := context.WithTimeout(ctx, longest)
+	ctx, cancel := context.WithTimeout(ctx, f.longest)
 	defer cancel()
 	for _, r := range c.DoMulti(ctx, list...) {
 		if err := r.NonRedisError(); err != nil {

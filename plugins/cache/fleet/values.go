@@ -72,13 +72,11 @@ type Claimed struct {
 }
 
 // Claim takes the lease of a key, unless there is its value, or somebody has the lease; dead is one that does not count. With a
-// Redis that does not answer in time nothing is known; while crowd says that others wait, too, it is waited for longest.
+// Redis that does not answer in time nothing is known; while crowd says that others wait, too, it is waited for longer.
 func (f *Fleet) Claim(ctx context.Context, k Key, token uint64, dead Lease, crowd func() bool) (c Claimed) {
 	keys := []string{valueKey(ID(k)), leaseKey(k)}
 	args := []string{Lease{f.name, token}.text(), leaseMillis, dead.text()}
-	began := time.Now()
-	patient := func() bool { return time.Since(began) < claiming || crowd() }
-	r, ok := f.ask(ctx, patient, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
+	r, ok := f.ask(ctx, crowd, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
 		return f.claims.Exec(ctx, c, keys, args)
 	})
 	if ok {
@@ -144,7 +142,7 @@ func (f *Fleet) renew(ctx context.Context, c rueidis.Client) {
 			Arg(Lease{f.name, token}.text(), leaseMillis).Build())
 	}
 	f.leases.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, longest)
+	ctx, cancel := context.WithTimeout(ctx, f.longest)
 	defer cancel()
 	for len(list) > 0 {
 		n := min(len(list), atOnce)
