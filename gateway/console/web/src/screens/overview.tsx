@@ -1,0 +1,3 @@
+import { Screen } from '../ui/parts'
+
+export const Overview = () => <Screen title="Overview">{null}</Screen>

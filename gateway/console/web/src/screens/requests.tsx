@@ -1,0 +1,3 @@
+import { Screen } from '../ui/parts'
+
+export const Requests = () => <Screen title="Requests">{null}</Screen>
