@@ -34,6 +34,8 @@ type Attempt struct {
 	Hedged               bool           // made because the first event of the attempt before it was late
 	Lost                 bool           // given up, because the other of two that ran was quicker; its usage is an estimate
 	Err                  error          // why it failed; nil if it did not
+	Kind                 string         // of provider: openai, anthropic and so on; "" if that is not known
+	Span                 SpanID         // zero: the gateway makes no spans
 
 	// What follows is for whoever counts the money, see [Witness].
 	ID        ledger.ID // of its row; zero if nobody watches
@@ -75,7 +77,10 @@ func (x *Exchange) Attempting(t *Target) *Attempt {
 	if len(x.attempts) > 0 {
 		a = new(Attempt)
 	}
-	a.Provider, a.Key, a.Model, a.Start = t.Provider, t.Key, x.ModelFor(t), Now()
+	a.Provider, a.Kind, a.Key, a.Model, a.Start = t.Provider, t.Kind, t.Key, x.ModelFor(t), Now()
+	if !x.Trace.Span.IsZero() {
+		a.Span = NewSpanID()
+	}
 	if a.Known = t.Known; a.Known == nil {
 		a.Known = x.Directory.Known(a.Provider, a.Model)
 	}

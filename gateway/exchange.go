@@ -28,6 +28,7 @@ type Exchange struct {
 	Steps     []Step     // when which plugin's turn came, for who looks on; nil: nobody does
 	Inside    bool       // the gateway itself asks, for Caller, which is set; see Host.Ask
 	Lenient   bool       // who leaves before the first event pays nothing; set by ledger
+	Trace     Trace      // set by telemetry
 
 	// Idle is set by the transport. A Stream whose Next blocks calls it at each beat, on the pulling goroutine, so
 	// that heartbeats fall between events by construction. Nil before the reply has begun.

@@ -15,7 +15,7 @@ var _ Interrupter = (*Fork)(nil)
 // Fork makes a fork of the exchange. There may be two at a time; each needs Close, or Join.
 func (x *Exchange) Fork() *Fork {
 	f := &Fork{of: x}
-	f.ID, f.Start, f.Client, f.Directory, f.Caller, f.Plan = x.ID, x.Start, x.Client, x.Directory, x.Caller, x.Plan
+	f.ID, f.Start, f.Client, f.Directory, f.Caller, f.Plan, f.Trace = x.ID, x.Start, x.Client, x.Directory, x.Caller, x.Plan, x.Trace
 	f.Request = x.Request
 	f.ctx.deadline = x.ctx.deadline
 	if !x.Attach(f) {

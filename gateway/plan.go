@@ -12,6 +12,7 @@ import (
 // exchanges of a generation; who tries one keeps what differs in the Attempt.
 type Target struct {
 	Provider string
+	Kind     string // of provider: openai, anthropic and so on
 	Key      string // the name of the provider's key, never its value; "" if it has none
 	Holder   string // what ids call it, see [HeldID]; "" for the provider's name
 	Model    string // what the provider calls it; "" for the plan's model; "*" in it stands for what a wildcard matched

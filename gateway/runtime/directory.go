@@ -169,7 +169,7 @@ func (b *builder) targets(t config.Target, asked string) []*gateway.Target {
 		}
 		id.Model = cmp.Or(t.Model, asked)
 		list = append(list, &gateway.Target{
-			Provider: t.Provider, Key: k.Name, Holder: holder, Model: t.Model, Via: via, Serves: p.serves,
+			Provider: t.Provider, Kind: p.config.Type, Key: k.Name, Holder: holder, Model: t.Model, Via: via, Serves: p.serves,
 			Weight: t.Weight * k.Weight * 1000 / max(total, 1),
 			Health: b.target(&p.config, id, secret), Limiter: limiter,
 		})

@@ -339,11 +339,28 @@ func (r *route) appendForwarded(b []byte, x *gateway.Exchange, a *gateway.Attemp
 		b = append(append(append(append(b, name...), ": "...), v...), "\r\n"...)
 		identified = identified || name == "X-Client-Request-Id"
 	}
+	b = appendTrace(b, x, a)
 	if key := x.Request.Header.Get("Idempotency-Key"); len(key) > 0 {
 		b = append(append(append(b, "Idempotency-Key: "...), idempotencyKey(x, a, key)...), "\r\n"...)
 	}
 	if !identified { // the provider's support can then find the request by the id that our caller has
 		b = append(append(append(b, "X-Client-Request-Id: "...), x.ID...), "\r\n"...)
+	}
+	return b
+}
+
+// appendTrace tells the provider of the trace that the exchange is in (W3C Trace Context). The caller's baggage stays here: it may
+// be about anything.
+func appendTrace(b []byte, x *gateway.Exchange, a *gateway.Attempt) []byte {
+	if x.Trace.IsZero() {
+		return b
+	}
+	b = append(x.AppendTraceparent(append(b, "Traceparent: "...), a), "\r\n"...)
+	if x.Trace.Parent.IsZero() {
+		return b
+	}
+	if state := x.Request.Header.Get("Tracestate"); len(state) > 0 && len(state) <= maxForwarded && !hasControl(state) {
+		b = append(append(append(b, "Tracestate: "...), state...), "\r\n"...)
 	}
 	return b
 }
