@@ -195,8 +195,9 @@ func (e *engine) Keep(ctx context.Context, t tables.Tx, rows []*ledger.Row) ([]*
 	if _, err := db.Exec(ctx, "CREATE TEMPORARY TABLE IF NOT EXISTS "+stage+" (LIKE ledger) ON COMMIT DELETE ROWS"); err != nil {
 		return nil, err
 	}
+	var values tables.Values
 	_, err := db.CopyFrom(ctx, pgx.Identifier{stage}, columns, pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
-		return tables.Values(rows[i], e.Time(rows[i].At)), nil
+		return values.Of(rows[i], e.Time(rows[i].At)), nil
 	}))
 	if err != nil {
 		return nil, err

@@ -64,14 +64,15 @@ func (k keeper) insertWhole(ctx context.Context, rows []*ledger.Row, together in
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	var args []driver.NamedValue
+	var columns tables.Values
+	args := make([]driver.NamedValue, 0, together*len(tables.Columns()))
 	for part := range slices.Chunk(rows, together) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		args = args[:0]
 		for _, r := range part {
-			for _, v := range tables.Values(r, k.Time(r.At)) {
+			for _, v := range columns.Of(r, k.Time(r.At)) {
 				args = append(args, driver.NamedValue{Ordinal: len(args) + 1, Value: v})
 			}
 		}

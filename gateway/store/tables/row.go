@@ -1,16 +1,15 @@
 package tables
 
 import (
-	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/sluice-ai/sluice/gateway/ledger"
 	"github.com/sluice-ai/sluice/gateway/tenant"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
-// Columns are those of the ledger, in the order of Values and scanRow: what rows are asked for by, and their money. All else
+// Columns are those of the ledger, in the order of [Values] and scanRow: what rows are asked for by, and their money. All else
 // is in the last, as JSON that a database can look into: what nobody asks for would be most of what a row costs.
 func Columns() []string { return strings.Split(columns, ", ") }
 
@@ -23,16 +22,21 @@ func InsertRows(n int) string {
 	return "INSERT INTO ledger (" + columns + ") VALUES " + row + strings.Repeat(", "+row, n-1) + " ON CONFLICT (tenant, id) DO NOTHING"
 }
 
-// Values are a row's columns. at is [Engine.Time] of the row's.
-func Values(r *ledger.Row, at any) []any {
+// Values makes the columns of one row after the other.
+type Values struct {
+	list []any
+	rest []byte
+}
+
+// Of are a row's columns, until the next row's are asked for. at is [Engine.Time] of the row's.
+func (v *Values) Of(r *ledger.Row, at any) []any {
 	var cost any
 	if r.Cost.Known {
 		cost = r.Cost.Picodollars
 	}
-	return []any{
-		string(r.Tenant), r.ID[:], at, r.Key, r.User, r.Request, r.Model, r.Provider, r.Outcome.String(), cost, r.Charge,
-		string(appendRest(make([]byte, 0, 384), r)),
-	}
+	v.rest = appendRest(v.rest[:0], r)
+	v.list = append(v.list[:0], string(r.Tenant), r.ID[:], at, r.Key, r.User, r.Request, r.Model, r.Provider, r.Outcome.String(), cost, r.Charge, string(v.rest))
+	return v.list
 }
 
 // scanRow reads a row back.
@@ -72,34 +76,64 @@ const (
 	mostTokens = 1e12
 )
 
-// clean is a copy of rows without what a database refuses: a row that it never took would hold up all that come after it.
-// What is left out of a text is what is no UTF-8, and zero bytes. A negative charge would be a credit, and is none.
+// clean are rows without what a database refuses, for which those that have any are copied: a row that it never took would hold
+// up all that come after it. What is left out of a text is what is no UTF-8, and zero bytes. A negative charge would be a credit,
+// and is none.
 func clean(rows []ledger.Row) []*ledger.Row {
-	copies := slices.Clone(rows)
 	list := make([]*ledger.Row, len(rows))
-	for i := range copies {
-		r := &copies[i]
+	for i := range rows {
+		r := &rows[i]
+		if !isClean(r) {
+			r = new(rows[i])
+			wash(r)
+		}
 		list[i] = r
-		u := &r.Usage
-		for _, s := range [...]*string{
-			(*string)(&r.Tenant), &r.Node, &r.Key, &r.User, &r.Request, &r.Endpoint, &r.Dialect, &r.Asked, &r.Model, &r.Provider,
-			&r.Account, &r.Target, &r.Upstream, &u.Tier,
-		} {
-			*s = text((*s)[:min(len(*s), mostText)])
-		}
-		for _, n := range [...]*int64{
-			&u.Input, &u.CacheRead, &u.CacheWrite, &u.CacheWriteHour, &u.InputAudio, &u.InputImage, &u.Output, &u.Reasoning, &u.OutputAudio, &u.OutputImage,
-		} {
-			*n = min(max(*n, 0), mostTokens)
-		}
-		r.Charge = max(r.Charge, 0)
-		r.Cost.Picodollars = max(r.Cost.Picodollars, 0)
-		if r.At.IsZero() {
-			r.At = r.ID.Time().UTC()
-		}
-		r.At = r.At.Truncate(time.Microsecond)
 	}
 	return list
+}
+
+// texts are those of a row that have bounds.
+func texts(r *ledger.Row) [14]*string {
+	return [...]*string{
+		(*string)(&r.Tenant), &r.Node, &r.Key, &r.User, &r.Request, &r.Endpoint, &r.Dialect, &r.Asked, &r.Model, &r.Provider,
+		&r.Account, &r.Target, &r.Upstream, &r.Usage.Tier,
+	}
+}
+
+// amounts are counters, which have bounds, too.
+func amounts(u *chat.Usage) [10]*int64 {
+	return [...]*int64{
+		&u.Input, &u.CacheRead, &u.CacheWrite, &u.CacheWriteHour, &u.InputAudio, &u.InputImage, &u.Output, &u.Reasoning, &u.OutputAudio, &u.OutputImage,
+	}
+}
+
+// isClean says whether there is nothing to wash, as of nearly all rows.
+func isClean(r *ledger.Row) bool {
+	for _, s := range texts(r) {
+		if len(*s) > mostText || text(*s) != *s {
+			return false
+		}
+	}
+	for _, n := range amounts(&r.Usage) {
+		if *n < 0 || *n > mostTokens {
+			return false
+		}
+	}
+	return r.Charge >= 0 && r.Cost.Picodollars >= 0 && !r.At.IsZero()
+}
+
+func wash(r *ledger.Row) {
+	for _, s := range texts(r) {
+		*s = text((*s)[:min(len(*s), mostText)])
+	}
+	for _, n := range amounts(&r.Usage) {
+		*n = min(max(*n, 0), mostTokens)
+	}
+	r.Charge = max(r.Charge, 0)
+	r.Cost.Picodollars = max(r.Cost.Picodollars, 0)
+	if r.At.IsZero() {
+		r.At = r.ID.Time().UTC()
+	}
 }
 
 // text is a text as databases take it.
