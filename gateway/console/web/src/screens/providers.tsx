@@ -118,19 +118,17 @@ export function Providers() {
 function Targets({ list, order }: { list: Target[]; order: (o: Order) => void }) {
   return (
     <Table
-      caption="Targets"
+      caption="Every target"
       rows={list}
       rowKey={nameOf}
       columns={[
         { title: 'Target', sort: nameOf, cell: (t) => <Named target={t} /> },
         { title: 'State', sort: (t) => t.state, cell: (t) => <Standing target={t} /> },
         { title: 'Failed', number: true, sort: (t) => t.window.rate, cell: (t) => (t.window.requests ? `${percent(t.window.rate)} of ${count(t.window.requests)}` : '–') },
-        { title: 'First token', number: true, sort: (t) => t.first_ms ?? 0, cell: (t) => <Latency middle={t.first_ms} p95={t.p95_ms} /> },
-        { title: 'Whole', number: true, sort: (t) => t.whole_ms ?? 0, cell: (t) => <Latency middle={t.whole_ms} p95={t.whole_p95_ms} /> },
+        { title: 'Latency', number: true, sort: (t) => t.p95_ms ?? t.first_ms ?? 0, cell: (t) => <Latency target={t} /> },
         { title: 'Running', number: true, sort: (t) => t.outstanding, cell: (t) => count(t.outstanding) },
-        { title: 'Requests left', number: true, cell: (t) => <Left of={t.limits?.requests} /> },
-        { title: 'Tokens left', number: true, cell: (t) => <Left of={t.limits?.tokens} /> },
-        { title: 'Used', number: true, cell: (t) => (t.last_used ? ago(t.last_used) : 'never') },
+        { title: 'Limits left', number: true, cell: (t) => <Left requests={t.limits?.requests} tokens={t.limits?.tokens} /> },
+        { title: 'Used', number: true, sort: (t) => t.last_used ?? '', cell: (t) => (t.last_used ? ago(t.last_used) : 'never') },
         ...(may('operator') ? [{ title: 'Orders', cell: (t: Target) => <Orders target={t} order={order} /> }] : []),
       ]}
     />
@@ -164,29 +162,37 @@ function Standing({ target: t }: { target: Target }) {
   )
 }
 
-const Latency = ({ middle, p95 }: { middle?: number; p95?: number }) =>
-  middle ? (
-    <>
-      {ms(middle)}
-      <div class="note">{p95 ? `p95 ${ms(p95)}` : '\u00a0'}</div>
-    </>
-  ) : (
-    <>–</>
-  )
+// fresh is how long, in milliseconds, an estimate of latency says something: without requests it fades to nothing.
+const fresh = 60_000
 
-// Left is what a provider says may still be asked for.
-function Left({ of }: { of: Limit | undefined }) {
-  if (of?.remaining === undefined) return <>–</>
+function Latency({ target: t }: { target: Target }) {
+  const recent = t.last_used !== undefined && Date.now() - new Date(t.last_used).getTime() < fresh
+  const line = (p95: number | undefined, now: number | undefined) => (p95 ? `p95 ${ms(p95)}` : recent && now ? ms(now) : '')
+  const first = line(t.p95_ms, t.first_ms)
+  const whole = line(t.whole_p95_ms, t.whole_ms)
   return (
     <>
-      {short(of.remaining)}
-      {of.limit ? (
-        <>
-          <span class="note"> of {short(of.limit)}</span>
-          <meter min={0} max={of.limit} low={of.limit * 0.1} optimum={of.limit} value={of.remaining} aria-label={`${of.remaining} of ${of.limit} left`} />
-        </>
-      ) : null}
+      {first || (whole ? '' : '–')}
+      {whole && <div class="note">whole {whole}</div>}
     </>
+  )
+}
+
+// Left is what a provider says may still be asked for.
+function Left({ requests, tokens }: { requests: Limit | undefined; tokens: Limit | undefined }) {
+  const lines = [['requests', requests] as const, ['tokens', tokens] as const].filter(([, l]) => l?.remaining !== undefined)
+  if (lines.length === 0) return <>–</>
+  return (
+    <div class="left">
+      {lines.map(([what, l]) => (
+        <div key={what} title={`${count(l?.remaining ?? 0)} ${what} left of ${l?.limit ? count(l.limit) : 'an unknown number'}`}>
+          <span class="note">
+            {short(l?.remaining ?? 0)} {what}
+          </span>
+          {l?.limit ? <meter min={0} max={l.limit} low={l.limit * 0.1} optimum={l.limit} value={l.remaining} aria-label={`${what} left`} /> : null}
+        </div>
+      ))}
+    </div>
   )
 }
 

@@ -235,11 +235,11 @@ function One({ id }: { id: string }) {
   )
 }
 
-/** The kinds of limit, and what they are called. */
-export const limitNames: [keyof Limits, string][] = [
-  ['requests_per_minute', 'Requests per minute'],
-  ['tokens_per_minute', 'Tokens per minute'],
-  ['concurrent', 'At once'],
+/** The kinds of limit, what they are called, and what they are called where it is said how they stand. */
+export const limitNames: [keyof Limits, string, string][] = [
+  ['requests_per_minute', 'Requests per minute', 'requests'],
+  ['tokens_per_minute', 'Tokens per minute', 'tokens'],
+  ['concurrent', 'At once', 'concurrent'],
 ]
 
 interface LimitNow {
@@ -260,6 +260,8 @@ function LimitsPanel({ tenant: t, reload }: { tenant: Tenant; reload: () => void
     ...(l.models ?? []).flatMap((m) => spell(`model ${m.model}`, m)),
   ]
   const standing = now.data?.data.now ?? []
+  const left = (of: string, what: string) => standing.find((n) => n.of === of && n.what === what)
+  const parts = standing.filter((n) => n.of !== 'tenant')
   return (
     <Panel
       title="Limits"
@@ -283,18 +285,19 @@ function LimitsPanel({ tenant: t, reload }: { tenant: Tenant; reload: () => void
             { title: 'Of', cell: (s) => s.of },
             { title: 'What', cell: (s) => s.what, grow: true },
             { title: 'Limit', number: true, cell: (s) => count(s.limit) },
+            { title: 'Left now', number: true, cell: (s) => count(left(s.of, s.kind)?.remaining ?? s.limit) },
           ]}
         />
       )}
-      {standing.length > 0 && (
+      {parts.length > 0 && (
         <Table
-          caption={`How the limits of ${t.id} stand`}
-          rows={standing}
-          rowKey={(s) => s.of + s.what}
+          caption={`How the limits of parts of ${t.id} stand`}
+          rows={parts}
+          rowKey={(n) => n.of + n.what}
           columns={[
-            { title: 'Now', cell: (s) => s.of },
-            { title: 'What', cell: (s) => s.what, grow: true },
-            { title: 'Left', number: true, cell: (s) => `${count(s.remaining)} of ${count(s.limit)}` },
+            { title: 'Now', cell: (n) => n.of },
+            { title: 'What', cell: (n) => n.what, grow: true },
+            { title: 'Left', number: true, cell: (n) => `${count(n.remaining)} of ${count(n.limit)}` },
           ]}
         />
       )}
@@ -303,7 +306,7 @@ function LimitsPanel({ tenant: t, reload }: { tenant: Tenant; reload: () => void
   )
 }
 
-const spell = (of: string, l: Limits = {}) => limitNames.flatMap(([name, what]) => (l[name] ? [{ of, what, limit: l[name] }] : []))
+const spell = (of: string, l: Limits = {}) => limitNames.flatMap(([name, what, kind]) => (l[name] ? [{ of, what, kind, limit: l[name] }] : []))
 
 function ChangeLimits({ tenant: t, onClose, done }: { tenant: Tenant; onClose: () => void; done: () => void }) {
   const [limits, set] = useState<Limits>(t.spec.limits ?? {})

@@ -126,7 +126,7 @@ function options(p: Props & { onPoint: (i: number | null) => void }): Omit<uPlot
     scales: { x: { time: true, range: bars ? wide : undefined }, y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
     series: [{}, ...(bars ? series.reverse() : series)],
     axes: [
-      { ...axis, grid: { show: false }, space: 72, values: (_u, at) => at.map((s) => (p.days ? day(s * 1000).slice(5) : clock(s * 1000).slice(0, 5))) },
+      { ...axis, grid: { show: false }, size: 28, space: 72, values: (_u, at) => at.map((s) => (p.days ? day(s * 1000).slice(5) : clock(s * 1000).slice(0, 5))) },
       { ...axis, grid: { stroke: colour('--line'), width: 1 }, size: 56, space: 36, values: (_u, at) => at.map((n) => unit(n)) },
     ],
     ...(p.days ? { tzDate: (s: number) => uPlot.tzDate(new Date(s * 1000), 'UTC') } : {}),
