@@ -142,7 +142,8 @@ type Price struct {
 // Sink takes rows out of the journal, for good: a store.
 type Sink interface {
 	// Insert writes rows down and returns how many of them it did not have yet, by their ids: what they add to sums counts
-	// for those alone. After an error it may or may not have done so; the same rows come again. It must end when ctx does.
+	// for those alone. After an error it may or may not have done so; the same rows come again. It must end when ctx does, and
+	// keeps nothing of the list.
 	Insert(ctx context.Context, rows []Row) (inserted int, err error)
 }
 

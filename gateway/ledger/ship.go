@@ -92,14 +92,13 @@ func (l *load) empty() bool { return len(l.ends) == 0 }
 func (j *Journal) read1000() (*load, error) {
 	j.reading.RLock()
 	defer j.reading.RUnlock()
-	j.mu.Lock()
-	l := &load{ends: map[*segment]int64{}, rows: make([]Row, 0, min(max(j.sealed, 0), batch))}
-	j.mu.Unlock()
+	l := &load{ends: map[*segment]int64{}, rows: j.rows[:0]}
 	err := j.each(func(s *segment, r record) (bool, error) {
 		l.ends[s] = r.end
 		err := l.add(r)
 		return len(l.rows) < batch, err
 	}, l.ends)
+	j.rows = l.rows
 	return l, err
 }
 
