@@ -94,8 +94,8 @@ type Journal struct {
 	waiting  time.Time
 	closed   bool
 
-	flushing sync.Mutex    // one ships at a time
-	read     []byte        // by who ships; both are there again for the next batch
+	flushing sync.Mutex // one ships at a time
+	read     []byte     // by who ships; both are there again for the next batch
 	rows     []Row
 	reading  sync.RWMutex  // of segments, against their being closed
 	ship     chan struct{} // many rows wait

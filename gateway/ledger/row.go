@@ -117,7 +117,7 @@ const (
 	Capped                       // no more is charged than was reserved
 )
 
-var flagNames = [...]string{"stream", "hedged", "resent", "joined", "resumed", "own", "delivered", "downgraded", "limited", "capped"}
+var flagNames = [...]string{"stream", "hedged", "resent", "joined", "resumed", "own", "delivered", "downgraded", "limited", "capped", "inside"}
 
 // Names are the names of the flags that are set, in a fixed order.
 func (f Flags) Names() []string {
