@@ -171,7 +171,7 @@ overrides: [provider, strategy, hedge, timeout, retries, fallback]
 credentials: [{provider: a, key: "${file:../secret}"}]
 limits: {requests_per_minute: 1, tokens_per_minute: 2, concurrent: 3, each_key: {concurrent: 4}, each_user: {concurrent: 5}, models: [{model: m, concurrent: 6}]}
 budgets: [{usd: 0.10, per: week, mode: strict, of: each_key, warn_at: [50%], downgrade: gpt-4}]
-cache: {scope: user, semantic: false}
+cache: {scope: user, semantic: false, stale: false}
 cors: {origins: ["https://acme.example"]}
 `)
 	opt := config.Options{Plugins: plugins()}

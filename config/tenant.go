@@ -59,7 +59,7 @@ type Tenant struct {
 // SetDefaults fills in what a file may leave out.
 func (t *Tenant) SetDefaults() {
 	t.Priority = NormalPriority
-	t.Cache = TenantCache{Scope: CacheTenant, Semantic: true}
+	t.Cache = TenantCache{Scope: CacheTenant, Semantic: true, Stale: true}
 }
 
 // Who shares the answers that are kept.
@@ -76,6 +76,8 @@ type TenantCache struct {
 	Scope string `yaml:"scope" jsonschema:"enum=tenant,enum=user,enum=off"`
 	// Semantic allows answers to questions that mean the same in other words, where the gateway serves such.
 	Semantic bool `yaml:"semantic"`
+	// Stale allows answers that are past their time while they are asked for again, where the gateway gives such. That costs the tenant.
+	Stale bool `yaml:"stale"`
 }
 
 // TenantKey is the digest of one API key.

@@ -20,6 +20,7 @@ const (
 type CacheRules struct {
 	Scope CacheScope
 	Exact bool // only what was asked in the same words is answered
+	Fresh bool // nothing that is past its time is
 }
 
 // ParseCacheScope reads a scope as configuration writes it; false if it is none.

@@ -54,8 +54,8 @@ type Host interface {
 	// Go runs background work. Its context ends when the plugin is closed, and closing waits for it.
 	Go(work func(context.Context))
 	// Ask makes an exchange of the gateway's own, for a caller who pays for it, through the whole chain: it is limited, written
-	// down and logged like others. The request does not stream; the answer is the body of a whole reply with status 200. The error
-	// is an *Error, or the context's.
+	// down and logged like others. The answer is the body of a whole reply with status 200; nil for a request that streams, whose reply
+	// is read to its end. The error is an *Error, or the context's.
 	Ask(ctx context.Context, endpoint string, c Caller, h Header, body []byte) ([]byte, error)
 }
 

@@ -78,6 +78,7 @@ type Budget struct {
 type CacheRules struct {
 	Scope    string `json:"scope,omitempty"`
 	Semantic *bool  `json:"semantic,omitempty"`
+	Stale    *bool  `json:"stale,omitempty"`
 }
 
 // CORS says which web pages may call.

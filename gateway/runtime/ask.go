@@ -61,9 +61,12 @@ func (r *Runtime) acquire(ctx context.Context) *Generation {
 	return nil
 }
 
-// read is the body of a whole reply.
+// read is the body of a whole reply; of a stream, which it reads to its end, nil.
 func read(r *gateway.Reply) ([]byte, error) {
-	if r == nil || r.Kind != gateway.Whole || r.Status != 200 {
+	switch {
+	case r != nil && r.Kind == gateway.Events && r.Status == 200:
+		return nil, drain(r.Stream)
+	case r == nil || r.Kind != gateway.Whole || r.Status != 200:
 		return nil, errNotWhole
 	}
 	ev, err := r.Stream.Next()
@@ -75,6 +78,16 @@ func read(r *gateway.Reply) ([]byte, error) {
 		return nil, errors.Join(errNotWhole, err)
 	}
 	return answer, nil
+}
+
+func drain(s gateway.Stream) error {
+	for {
+		if _, err := s.Next(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
 }
 
 func endpointOf(name string) *gateway.Endpoint {

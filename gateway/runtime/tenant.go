@@ -23,7 +23,7 @@ func (r *Runtime) tenant(c *config.Tenant, all *config.Config, b *builder, old *
 	}
 	t.Priority, _ = admission.ParsePriority(c.Priority)
 	t.Cache.Scope, _ = gateway.ParseCacheScope(c.Cache.Scope)
-	t.Cache.Exact = !c.Cache.Semantic
+	t.Cache.Exact, t.Cache.Fresh = !c.Cache.Semantic, !c.Cache.Stale
 	for _, name := range c.Overrides {
 		o, _ := gateway.ParseOverride(name)
 		t.Overrides |= o

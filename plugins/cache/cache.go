@@ -19,7 +19,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sluice-ai/sluice/gateway"
-	"github.com/sluice-ai/sluice/gateway/ledger"
 	"github.com/sluice-ai/sluice/gateway/wire"
 	"github.com/sluice-ai/sluice/gateway/wire/chat"
 	"github.com/sluice-ai/sluice/plugins/cache/embed"
@@ -47,6 +46,7 @@ type Plugin struct {
 	store     *store
 	flights   flights
 	purges    purges
+	renewals  renewals
 	fleet     *fleet.Fleet // nil: what is kept is this node's alone
 	feeds     feeds
 	decisions *decisions
@@ -72,7 +72,7 @@ func New(h gateway.Host, c Config, of Lent) (*Plugin, error) {
 		return p, nil
 	}
 	var err error
-	if p.store, err = newStore(int64(c.Exact.MaxSize), h.Now); err != nil {
+	if p.store, err = newStore(&c, h.Now); err != nil {
 		return nil, err
 	}
 	if p.decisions, err = newDecisions(); err != nil {
@@ -160,8 +160,8 @@ func (h *handler) Serve(x *gateway.Exchange) error {
 	l.keys = h.keys.Load()
 	l.body = l.keys.Body(t.ID, &l.setting, e.Dialect, x.Request.Body())
 	if !l.control.refresh {
-		if i := h.store.get(l.body, x.Caller.User, l.control.most); i != nil {
-			return l.give(i, ledger.Exact)
+		if i := l.find(l.body); i != nil {
+			return l.give(i, l.exactly(i.of))
 		}
 	}
 	return l.serve()
@@ -300,9 +300,23 @@ func (l *lookup) read() {
 	l.exact = l.keys.Exact(l.partition, l.text)
 }
 
+// find is what this node has kept under a key, and may give.
+func (l *lookup) find(k partition.Key) *item {
+	if i := l.h.store.find(k); i != nil && l.takes(i.of) {
+		return i
+	}
+	return nil
+}
+
+// takes says whether an answer may be given to the exchange's caller.
+func (l *lookup) takes(of *kept) bool {
+	x, s := l.x, l.h.store
+	return s.gives(of, x.Caller.User, l.control.most) && (!x.Caller.Tenant.Cache.Fresh || of.Fresh(s.now(), -1))
+}
+
 // held is what this node has kept; nil if nothing is.
 func (l *lookup) held() (*kept, *chat.Reply) {
-	i := l.h.store.get(l.exact, l.x.Caller.User, l.control.most)
+	i := l.find(l.exact)
 	if i == nil {
 		return nil, nil
 	}

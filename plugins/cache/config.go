@@ -40,6 +40,9 @@ type Config struct {
 type Exact struct {
 	// TTL is how long an answer is kept. 0: none is.
 	TTL time.Duration `yaml:"ttl"`
+	// Stale is for how long past that an answer is given while it is asked for again, once, behind the back of who gets it: at the
+	// tenant's cost, as an exchange of its own. Not what is out of date soon, see fresh_ttl. 0: none is.
+	Stale time.Duration `yaml:"stale"`
 	// MaxSize is how much memory the answers take.
 	MaxSize config.Bytes `yaml:"max_size" jsonschema:"minimum=1048576"`
 }
@@ -110,7 +113,7 @@ func (c *Config) Validate() error {
 	for _, d := range []struct {
 		field string
 		value time.Duration
-	}{{"exact.ttl", c.Exact.TTL}, {"fresh_ttl", c.FreshTTL}, {"pace", c.Pace}, {"semantic.judge.wait", c.Semantic.Judge.Wait}} {
+	}{{"exact.ttl", c.Exact.TTL}, {"exact.stale", c.Exact.Stale}, {"fresh_ttl", c.FreshTTL}, {"pace", c.Pace}, {"semantic.judge.wait", c.Semantic.Judge.Wait}} {
 		if d.value < 0 {
 			wrong(d.field, "is negative", "write a duration such as 1h, or 0")
 		}

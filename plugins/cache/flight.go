@@ -255,6 +255,9 @@ func (l *lookup) follow(f *flight) error {
 			of, reply := f.kept, f.reply
 			f.mu.Unlock()
 			f.leave()
+			if of.stored && !l.takes(of) { // it was not made just now
+				return l.record(nil)
+			}
 			l.note(words[ledger.Coalesced], "", of)
 			return l.give(l.rendered(of, reply), ledger.Coalesced)
 		case f.over:

@@ -57,7 +57,7 @@ func (l *lookup) give(i *item, how ledger.Kind) error {
 const idHeader = "x-sluice-cache-id"
 
 // words are what the header says.
-var words = [...]string{ledger.Attempt: "miss", ledger.Exact: "exact", ledger.Semantic: "semantic", ledger.Coalesced: "coalesced"}
+var words = [...]string{ledger.Attempt: "miss", ledger.Exact: "exact", ledger.Semantic: "semantic", ledger.Coalesced: "coalesced", ledger.Stale: "stale"}
 
 // saved is what an answer would cost now.
 func (h *handler) saved(x *gateway.Exchange, r *gateway.Replay, tier string, now time.Time) catalog.Cost {
@@ -109,8 +109,9 @@ func (g *given) Close() error { return nil }
 func (l *lookup) giveExact(of *kept, r *chat.Reply) error {
 	i := l.rendered(of, r)
 	l.h.store.items.Set(l.body, i)
-	l.note(words[ledger.Exact], "", of)
-	return l.give(i, ledger.Exact)
+	how := l.exactly(of)
+	l.note(words[how], "", of)
+	return l.give(i, how)
 }
 
 // rendered says a reply as this request wants it.

@@ -202,7 +202,7 @@ func (j *judge) ask(ctx context.Context, c *dispute) (uint64, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, judgeTime)
 	defer cancel()
-	answer, err := j.host.Ask(ctx, "chat.completions", c.caller, apart{}, body)
+	answer, err := j.host.Ask(ctx, "chat.completions", c.caller, apart(), body)
 	if err != nil {
 		return 0, fmt.Errorf("cache: %w", err)
 	}
@@ -228,12 +228,4 @@ func verdict(body []byte, candidates []semantic.Candidate) (uint64, error) {
 var errVerdict = errors.New("cache: the judge has not named an answer")
 
 // apart is the head of what the judge is asked: none of it is kept, or compared.
-type apart struct{}
-
-// Get implements gateway.Header.
-func (apart) Get(name string) []byte {
-	if strings.EqualFold(name, header) {
-		return []byte("off")
-	}
-	return nil
-}
+func apart() gateway.Header { return fields{header: "off"} }

@@ -54,7 +54,7 @@ func (p *Plugin) newEmbedder() (embed.Embedder, error) {
 		Model: name, Timeout: embedTime, MaxBytes: mostVectors, Now: p.now,
 		Ask: func(ctx context.Context, body []byte) ([]byte, error) {
 			c, _ := ctx.Value(callerKey{}).(gateway.Caller)
-			return p.host.Ask(ctx, "embeddings", c, apart{}, body)
+			return p.host.Ask(ctx, "embeddings", c, apart(), body)
 		},
 		Owner: func(ctx context.Context) string {
 			c, _ := ctx.Value(callerKey{}).(gateway.Caller)
@@ -90,17 +90,10 @@ func first(q *chat.Request) bool {
 // similar gives the answer to a question that means the same; false if there is none.
 func (l *lookup) similar() (bool, error) {
 	h, x := l.h, l.x
-	t := l.parsed
-	if !l.comparable(t) {
+	if !l.comparable(l.parsed) {
 		return false, nil
 	}
-	ctx := x.Context()
-	if h.c.Semantic.Embedder != embedderBuiltin {
-		ctx = context.WithValue(ctx, callerKey{}, x.Caller)
-	}
-	d := h.meaning.Lookup(ctx, semantic.Question{
-		Partition: index.Key(l.partition), Class: l.setting.Model, Tenant: string(x.Caller.Tenant.ID), Text: l.text, Parsed: t,
-	})
+	d := h.meaning.Lookup(l.embedding(), l.question())
 	h.metrics.decided(d)
 	l.decision = d
 	id, why := d.Hit.Answer, ""
@@ -125,38 +118,61 @@ func (l *lookup) similar() (bool, error) {
 	return true, nil
 }
 
+// embedding is the context in which an embedder is asked.
+func (l *lookup) embedding() context.Context {
+	if l.h.c.Semantic.Embedder == embedderBuiltin {
+		return l.x.Context()
+	}
+	return context.WithValue(l.x.Context(), callerKey{}, l.x.Caller)
+}
+
+// question is what is compared to others.
+func (l *lookup) question() semantic.Question {
+	return semantic.Question{
+		Partition: index.Key(l.partition), Class: l.setting.Model, Tenant: string(l.x.Caller.Tenant.ID), Text: l.text, Parsed: l.parsed,
+	}
+}
+
 // whyJudged is the reason of a hit that the judge has allowed.
 const whyJudged = "judged"
 
 // byID finds an answer by its id. One that is gone is removed from the index; other nodes find that out themselves.
 func (l *lookup) byID(id uint64) (*kept, *chat.Reply) {
 	h, user := l.h, l.x.Caller.User
-	if i := h.store.byID(id, user, l.control.most); i != nil {
+	if i := h.store.byID(id, user, l.control.most); i != nil && i.of.Fresh(h.now(), -1) {
 		if a := h.store.read(i.of.key, i); a != nil {
 			return i.of, &a.Reply
 		}
 	}
 	of, reply, known := l.fetch(id)
+	if of != nil && !of.Fresh(h.now(), -1) {
+		return nil, nil
+	}
 	if of == nil && known && h.store.byID(id, user, -1) == nil { // and not only too old for this caller
 		h.meaning.Apply(semantic.Change{Kind: semantic.Forgotten, Partition: index.Key(l.partition), Entry: index.Entry{Answer: id}})
 	}
 	return of, reply
 }
 
-// learn stores a question that was not answered from the cache, with the answer that it got.
+// learn stores a question that was not answered from the cache, with the answer that it got. One whose answer was to be had anew
+// leads to it again, and with it all that lead there still.
 func (l *lookup) learn(k *kept) {
-	d := l.decision
-	if d == nil || d.Serve() {
-		return
-	}
+	h, d := l.h, l.decision
 	r := gateway.Replay{Provider: k.Provider, Name: k.Name, Usage: k.usage}
-	saved := l.h.saved(l.x, &r, k.tier, k.At)
-	gone, err := l.h.meaning.Learn(d, semantic.Answer{ID: k.id, Saved: float64(saved.Picodollars) / 1e12, Expires: k.Expires})
-	if err != nil {
-		return
+	saved := h.saved(l.x, &r, k.tier, k.At)
+	a := semantic.Answer{ID: k.id, Saved: float64(saved.Picodollars) / 1e12, Expires: k.Expires}
+	switch {
+	case d == nil && l.control.refresh && l.comparable(l.parsed):
+		gone, _ := h.meaning.Renew(l.embedding(), l.question(), a)
+		h.metrics.crowded.Add(float64(len(gone)))
+	case d != nil && !d.Serve():
+		gone, err := h.meaning.Learn(d, a)
+		if err != nil {
+			return
+		}
+		h.metrics.crowded.Add(float64(len(gone)))
+		l.consult(d)
 	}
-	l.h.metrics.crowded.Add(float64(len(gone)))
-	l.consult(d)
 }
 
 // linkKey is where an answer stands by its id: no hash looks like it.

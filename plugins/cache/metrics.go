@@ -13,7 +13,7 @@ import (
 // Results of exchanges beside those of [ledger.Kind].
 const (
 	missed   = int(ledger.Attempt)
-	bypassed = int(ledger.Coalesced) + 1
+	bypassed = int(ledger.Stale) + 1
 )
 
 // metrics are what the cache was good for.
@@ -21,6 +21,7 @@ type metrics struct {
 	requests  *prometheus.CounterVec
 	results   [bypassed + 1]prometheus.Counter
 	bypasses  *prometheus.CounterVec
+	renewals  *prometheus.CounterVec
 	stored    prometheus.Counter
 	unkept    prometheus.Counter
 	saved     prometheus.Counter
@@ -48,6 +49,9 @@ func newMetrics(s *store) *metrics {
 		bypasses: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sluice_cache_bypass_total", Help: "Exchanges that the cache has kept out of, by the reason.",
 		}, []string{"reason"}),
+		renewals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_cache_renewals_total", Help: "Answers past their time that were asked for again, by what came of it.",
+		}, []string{"result"}),
 		stored:  counter("sluice_cache_stored_total", "Answers that were kept."),
 		unkept:  counter("sluice_cache_unkept_total", "Answers that were not kept: incomplete, too large, refusals, calls of tools."),
 		saved:   counter("sluice_cache_saved_usd_total", "What the answers from the cache would have cost, in USD."),
@@ -64,14 +68,14 @@ func newMetrics(s *store) *metrics {
 		entries:  gauge("sluice_cache_entries", "Answers and their renderings in memory.", func() float64 { return float64(s.items.EstimatedSize()) }),
 		bytes:    gauge("sluice_cache_bytes", "Memory that they take.", func() float64 { return float64(s.items.WeightedSize()) }),
 	}
-	for i, result := range [...]string{"miss", "exact", "semantic", "coalesced", "bypass"} {
+	for i, result := range [...]string{"miss", "exact", "semantic", "coalesced", "stale", "bypass"} {
 		m.results[i] = m.requests.WithLabelValues(result)
 	}
 	return m
 }
 
 func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.requests, m.bypasses, m.stored, m.unkept, m.saved, m.seconds, m.decisions, m.crowded, m.judged, m.unshared, m.followed, m.entries, m.bytes}
+	return []prometheus.Collector{m.requests, m.bypasses, m.renewals, m.stored, m.unkept, m.saved, m.seconds, m.decisions, m.crowded, m.judged, m.unshared, m.followed, m.entries, m.bytes}
 }
 
 // decided counts a comparison.

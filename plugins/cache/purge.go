@@ -111,7 +111,7 @@ func (p *Plugin) drop(w gateway.CachePurge) int {
 }
 
 // remembered is for how long a purge matters.
-func (p *Plugin) remembered() time.Duration { return p.c.ttl() + time.Hour }
+func (p *Plugin) remembered() time.Duration { return p.c.ttl() + p.c.Exact.Stale + time.Hour }
 
 // tell has all nodes purge.
 func (p *Plugin) tell(w gateway.CachePurge, at uint64) {

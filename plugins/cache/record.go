@@ -171,7 +171,7 @@ func (l *lookup) keep(a *answer.Answer) *kept {
 	data := a.Append(nil)
 	k := h.store.put(l.exact, a, data)
 	if h.fleet != nil {
-		h.fleet.Put(k.id, valueOf(k, data), l.ttl)
+		h.fleet.Put(k.id, valueOf(k, data), h.store.until(a).Sub(a.At))
 	}
 	if h.meaning != nil {
 		h.store.link(k)

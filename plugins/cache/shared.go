@@ -39,7 +39,7 @@ func (l *lookup) take(value []byte) (*kept, *chat.Reply) {
 	k, data := partition.Key(value[:len(partition.Key{})]), value[len(partition.Key{}):]
 	a, err := answer.Decode(data)
 	now := h.now()
-	if err != nil || a.Tenant != l.x.Caller.Tenant.ID || !a.Fresh(now, -1) || h.purges.covers(a) {
+	if err != nil || a.Tenant != l.x.Caller.Tenant.ID || !h.store.lasts(a, now) || h.purges.covers(a) {
 		h.fleet.Drop(fleet.ID(k))
 		return nil, nil
 	}
@@ -47,7 +47,7 @@ func (l *lookup) take(value []byte) (*kept, *chat.Reply) {
 	if h.meaning != nil {
 		h.store.link(of)
 	}
-	if !of.isOf(l.x.Caller.User) || !a.Fresh(now, l.control.most) {
+	if !l.takes(of) {
 		return nil, nil
 	}
 	return of, &a.Reply

@@ -54,18 +54,20 @@ func (i *item) size() uint32 {
 // used makes room for what is used often (W-TinyLFU).
 type store struct {
 	items *otter.Cache[partition.Key, *item]
+	ttl   time.Duration // of most answers
+	stale time.Duration // past that, in which they may be given
 	now   func() time.Time
 }
 
-func newStore(most int64, now func() time.Time) (*store, error) {
+func newStore(of *Config, now func() time.Time) (*store, error) {
 	c, err := otter.New(&otter.Options[partition.Key, *item]{
-		MaximumWeight: uint64(most), //nolint:gosec // validated
+		MaximumWeight: uint64(of.Exact.MaxSize), //nolint:gosec // validated
 		Weigher:       func(_ partition.Key, i *item) uint32 { return i.size() },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
-	return &store{items: c, now: now}, nil
+	return &store{items: c, ttl: of.ttl(), stale: of.Exact.Stale, now: now}, nil
 }
 
 // ownerOf is whose alone an answer is: of an end user as the credential names them, and as the request does.
@@ -82,22 +84,31 @@ func (k *kept) isOf(caller string) bool {
 	return k.User == "" || owner == caller
 }
 
-// get finds what may be given to a caller who takes nothing older than most; negative: any age.
-func (s *store) get(k partition.Key, caller string, most time.Duration) *item {
-	i := s.find(k)
-	if i == nil || !i.of.isOf(caller) || !i.of.Fresh(s.now(), most) {
-		return nil
-	}
-	return i
+// gives says whether an answer may be given to a caller who takes nothing older than most; negative: any age.
+func (s *store) gives(of *kept, caller string, most time.Duration) bool {
+	now := s.now()
+	return of.isOf(caller) && s.lasts(&of.Answer, now) && (most < 0 || of.Age(now) <= most)
 }
 
-// find finds what stands under a key, whoever's it is. What has expired is taken out.
+// lasts says whether an answer may still be given.
+func (s *store) lasts(a *answer.Answer, now time.Time) bool { return now.Before(s.until(a)) }
+
+// until is when an answer may be given no more, which may be past its time. What is kept shortly is out of date soon, and never
+// given after that.
+func (s *store) until(a *answer.Answer) time.Time {
+	if a.Expires.Sub(a.At) < s.ttl.Truncate(time.Millisecond) {
+		return a.Expires
+	}
+	return a.Expires.Add(s.stale)
+}
+
+// find finds what stands under a key, whoever's it is. What may not be given any more is taken out.
 func (s *store) find(k partition.Key) *item {
 	i, ok := s.items.GetIfPresent(k)
 	if !ok {
 		return nil
 	}
-	if i.of.dropped.Load() || !i.of.Fresh(s.now(), -1) {
+	if i.of.dropped.Load() || !s.lasts(&i.of.Answer, s.now()) {
 		s.items.Invalidate(k)
 		return nil
 	}
@@ -110,7 +121,7 @@ func (s *store) byID(id uint64, caller string, most time.Duration) *item {
 	if !ok {
 		return nil
 	}
-	if i := s.get(link.of.key, caller, most); i != nil && i.of == link.of {
+	if i := s.find(link.of.key); i != nil && i.of == link.of && s.gives(i.of, caller, most) {
 		return i
 	}
 	return nil

@@ -291,7 +291,7 @@ func TestRow(t *testing.T) {
 	r := newRig(t)
 	r.plan.Model = "m"
 	r.request.Body = askStream
-	r.before = func(x *gateway.Exchange) { x.Instead = "m" }
+	r.before = func(x *gateway.Exchange) { x.Instead, x.Inside = "m", true }
 	before := time.Now()
 	x, _ := r.serve(stream{events: 3, usage: reported, at: func(_ *gateway.Exchange, a *gateway.Attempt, _ int) { a.RequestID = "up-7" }}.act)
 	list := r.rows()
@@ -300,7 +300,7 @@ func TestRow(t *testing.T) {
 	}
 	row := list[0]
 	if row.Asked != "fast" || row.Model != "m" || row.Provider != "p0" || row.Account != "main" || row.Target != "m-1" || row.Upstream != "up-7" ||
-		row.Dialect != "openai" || row.Status != 200 || row.Flags != rows.Stream|rows.Delivered|rows.Downgraded || row.First != time.Millisecond ||
+		row.Dialect != "openai" || row.Status != 200 || row.Flags != rows.Stream|rows.Delivered|rows.Downgraded|rows.Inside || row.First != time.Millisecond ||
 		row.Total <= 0 || row.At.Before(before.Add(-time.Second)) || row.ID != x.Attempts()[0].ID || row.Kind != rows.Attempt || row.Price == 0 {
 		t.Errorf("%+v", row)
 	}

@@ -32,7 +32,7 @@ func who(r *rows.Row, x *gateway.Exchange) {
 	r.Tenant, r.Key, r.User = x.Caller.Tenant.ID, x.Caller.Key, x.Caller.User
 	r.Request, r.Endpoint, r.Dialect = x.ID, x.Request.Endpoint.Name, x.Request.Endpoint.Dialect
 	r.Asked, r.Model = x.Request.Model(), x.Plan.Model
-	r.Flags = flag(x.Request.Stream(), rows.Stream) | flag(x.Instead != "", rows.Downgraded)
+	r.Flags = flag(x.Request.Stream(), rows.Stream) | flag(x.Instead != "", rows.Downgraded) | flag(x.Inside, rows.Inside)
 }
 
 func flag(is bool, f rows.Flags) rows.Flags {

@@ -60,6 +60,33 @@ func TestCache(t *testing.T) {
 	}
 }
 
+// What is past its time is given at once and asked for again as it was asked, through the whole chain: streams, too.
+func TestCacheStale(t *testing.T) {
+	provider, address := simulate(t, sim.Options{TokensPerSecond: 1e6, Seed: 1})
+	s := start(t, gatewayFile("ordered", address)+"plugins: {cache: {exact: {ttl: 200ms, stale: 1h}}}\n")
+	defer s.stop()
+	c := client(t)
+	for i, stream := range []bool{false, true} {
+		body := question(stream, "How are "+strconv.Itoa(i)+" of you?")
+		how := func() string {
+			a := s.ask(c, body)
+			if !a.good(stream) {
+				t.Fatalf("%+v", a)
+			}
+			return a.header.Get("X-Sluice-Cache")
+		}
+		if got := how(); got != "miss" {
+			t.Fatal(got)
+		}
+		before := provider.Stats().Requests
+		until(t, "it is past its time", func() bool { return how() == "stale" })
+		until(t, "it was had anew", func() bool { return how() == "exact" })
+		if n := provider.Stats().Requests; n <= before {
+			t.Errorf("%d calls", n)
+		}
+	}
+}
+
 func question(stream bool, text string) string {
 	return fmt.Sprintf(`{"model":"sim-chat","stream":%t,"messages":[{"role":"user","content":%q}]}`, stream, text)
 }

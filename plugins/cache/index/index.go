@@ -175,6 +175,28 @@ func (a *Arena) Relabel(id, answer uint64, expires int64) bool {
 	return true
 }
 
+// Extend lets all entries of a partition that lead to an answer expire at another time, and returns how many there were. It looks at
+// every entry of the partition.
+func (a *Arena) Extend(k Key, answer uint64, expires int64) (n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := a.parts[k]
+	if p == nil {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.chunks {
+		for _, e := range c.entries {
+			if e.Answer == answer {
+				e.Expires = expires
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // Delete removes an entry and reports whether there was one.
 func (a *Arena) Delete(id uint64) bool {
 	a.mu.Lock()

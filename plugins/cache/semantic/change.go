@@ -18,6 +18,7 @@ const (
 	Rejected                  // a user has complained about an answer: Entry.Answer
 	Forgotten                 // an answer is gone: Partition, Entry.Answer
 	Purged                    // a partition is gone: Partition
+	Renewed                   // an answer lasts longer: Partition, Entry.Answer, Entry.Expires
 )
 
 // Change is one step in the life of the cache, for other nodes to follow. Nodes that apply the same changes, in whatever
@@ -51,6 +52,8 @@ func (s *Semantic) Apply(c Change) []index.Gone {
 		s.c.Policy.Reject(c.Entry.Answer)
 	case Forgotten:
 		s.forget(c.Partition, c.Entry.Answer)
+	case Renewed:
+		s.c.Index.Extend(c.Partition, c.Entry.Answer, c.Entry.Expires)
 	case Purged:
 		s.c.Index.DeletePartition(c.Partition)
 	}

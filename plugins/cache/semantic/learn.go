@@ -21,10 +21,7 @@ func (s *Semantic) Learn(d *Decision, a Answer) ([]index.Gone, error) {
 		return nil, ErrNoVector
 	}
 	e := index.Entry{
-		ID: s.c.NewID(), Answer: a.ID, Text: d.Question.Text, Tenant: d.Question.Tenant, Saved: a.Saved, Size: a.Size,
-	}
-	if !a.Expires.IsZero() {
-		e.Expires = a.Expires.Unix()
+		ID: s.c.NewID(), Answer: a.ID, Text: d.Question.Text, Tenant: d.Question.Tenant, Saved: a.Saved, Size: a.Size, Expires: expires(a),
 	}
 	d.mu.Lock()
 	d.entry, d.stored = e.ID, true
@@ -43,6 +40,24 @@ func (s *Semantic) Store(ctx context.Context, q Question, a Answer) ([]index.Gon
 	}
 	d.Reason = s.embed(ctx, d)
 	return s.Learn(d, a)
+}
+
+// Renew lets all wordings that lead to an answer last as long as it does now, and stores the question if there are none.
+func (s *Semantic) Renew(ctx context.Context, q Question, a Answer) ([]index.Gone, error) {
+	c := Change{Kind: Renewed, Partition: q.Partition, Entry: index.Entry{Answer: a.ID, Expires: expires(a)}}
+	if s.c.Index.Extend(c.Partition, a.ID, c.Entry.Expires) == 0 {
+		return s.Store(ctx, q, a)
+	}
+	s.c.Changed(c)
+	return nil, nil
+}
+
+// expires is when an answer does, as the index writes it.
+func expires(a Answer) int64 {
+	if a.Expires.IsZero() {
+		return 0
+	}
+	return a.Expires.Unix()
 }
 
 // Judge learns which of the stored answers that the judge was asked about (d.Asked) serves the question: 0 is none. It
