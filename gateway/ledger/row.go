@@ -115,6 +115,7 @@ const (
 	Downgraded                   // another model was asked than the caller wrote
 	Limited                      // the answer's length was limited to what can be paid
 	Capped                       // no more is charged than was reserved
+	Inside                       // asked by the gateway itself, for the tenant
 )
 
 var flagNames = [...]string{"stream", "hedged", "resent", "joined", "resumed", "own", "delivered", "downgraded", "limited", "capped", "inside"}
