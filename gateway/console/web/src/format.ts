@@ -19,9 +19,10 @@ export function usd(amount: number | string | undefined): string {
   return (n < 0 ? '−$' : '$') + text
 }
 
-/** Milliseconds as people read them: 0.42 ms, 17 ms, 1.24 s, 2 min 5 s. */
+/** Milliseconds as people read them: 42 µs, 0.42 ms, 17 ms, 1.24 s, 2 min 5 s. */
 export function ms(n: number | undefined): string {
   if (n === undefined) return '–'
+  if (n > 0 && n < 0.1) return `${Math.max(Math.round(n * 1000), 1)} µs`
   if (n < 10) return `${Number(n.toFixed(2))} ms`
   if (n < 1000) return `${Math.round(n)} ms`
   if (n < 60_000) return `${(n / 1000).toFixed(2)} s`

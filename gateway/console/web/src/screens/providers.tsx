@@ -124,9 +124,8 @@ function Targets({ list, order }: { list: Target[]; order: (o: Order) => void })
       columns={[
         { title: 'Target', sort: nameOf, cell: (t) => <Named target={t} /> },
         { title: 'State', sort: (t) => t.state, cell: (t) => <Standing target={t} /> },
-        { title: 'Failed', number: true, sort: (t) => t.window.rate, cell: (t) => (t.window.requests ? `${percent(t.window.rate)} of ${count(t.window.requests)}` : '–') },
+        { title: 'Failed', number: true, sort: (t) => t.window.rate, cell: (t) => <Failed target={t} /> },
         { title: 'Latency', number: true, sort: (t) => t.p95_ms ?? t.first_ms ?? 0, cell: (t) => <Latency target={t} /> },
-        { title: 'Running', number: true, sort: (t) => t.outstanding, cell: (t) => count(t.outstanding) },
         { title: 'Limits left', number: true, cell: (t) => <Left requests={t.limits?.requests} tokens={t.limits?.tokens} /> },
         { title: 'Used', number: true, sort: (t) => t.last_used ?? '', cell: (t) => (t.last_used ? ago(t.last_used) : 'never') },
         ...(may('operator') ? [{ title: 'Orders', cell: (t: Target) => <Orders target={t} order={order} /> }] : []),
@@ -161,6 +160,13 @@ function Standing({ target: t }: { target: Target }) {
     </>
   )
 }
+
+const Failed = ({ target: t }: { target: Target }) => (
+  <>
+    {t.window.requests ? `${percent(t.window.rate)} of ${count(t.window.requests)}` : '–'}
+    {t.outstanding > 0 && <div class="note">{count(t.outstanding)} running</div>}
+  </>
+)
 
 // fresh is how long, in milliseconds, an estimate of latency says something: without requests it fades to nothing.
 const fresh = 60_000
@@ -271,7 +277,9 @@ function History({ targets, changes }: { targets: Target[]; changes: Change[] })
   const minutes = said in spans ? said : '60'
   const to = Date.now()
   const from = to - Number(minutes) * 60_000
-  const rows = targets.map((t) => ({ name: nameOf(t), spans: statesOf(t, changes, from, to) }))
+  // Nothing is known of the time before the process began, which is when the first of its targets became what it is or was.
+  const known = Math.min(...targets.map((t) => new Date(t.since).getTime()), ...changes.map((c) => new Date(c.at).getTime()))
+  const rows = targets.map((t) => ({ name: nameOf(t), spans: statesOf(t, changes, Math.max(from, known), to) }))
   const bad = rows.filter((r) => r.spans.some((s) => s.tone === 'bad')).length
   return (
     <Panel

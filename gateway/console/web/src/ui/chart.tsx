@@ -122,7 +122,7 @@ function options(p: Props & { onPoint: (i: number | null) => void }): Omit<uPlot
   return {
     legend: { show: false },
     cursor: { y: false, points: { show: !bars, size: 6 }, drag: { x: false, y: false } },
-    padding: [8, 8, 0, 0],
+    padding: [8, 20, 0, 0],
     scales: { x: { time: true, range: bars ? wide : undefined }, y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
     series: [{}, ...(bars ? series.reverse() : series)],
     axes: [

@@ -7,6 +7,7 @@ export interface Column<T> {
   cell: (row: T) => ComponentChildren
   number?: boolean // right-aligned
   grow?: boolean // takes what is left, and cuts what is too long
+  minor?: boolean // not on a phone
   sort?: (row: T) => number | string // the heading sorts by it
 }
 
@@ -74,7 +75,8 @@ export function Table<T>(p: Props<T>) {
   )
 }
 
-const look = (c: { number?: boolean; grow?: boolean }) => `${c.number ? 'number' : ''} ${c.grow ? 'grow' : ''}`
+const look = (c: { number?: boolean; grow?: boolean; minor?: boolean }) =>
+  [c.number && 'number', c.grow && 'grow', c.minor && 'minor'].filter(Boolean).join(' ') || undefined
 
 // walk moves the focus from row to row.
 function walk(e: KeyboardEvent) {
