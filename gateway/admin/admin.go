@@ -36,9 +36,12 @@
 //	                                       guards and the scores, by its x-request-id, on this node
 //	POST /admin/v1/tenants/ID/cache/decisions/REQUEST/reject   the answer was wrong: it is not given to that question again
 //	POST /admin/v1/tenants/ID/cache/purge  {"model", "tag", "id"} choose; {} is all of the tenant's, on this node
+//	POST /admin/v1/tenants/ID/cache/warm   JSON lines {"request", "answer", "endpoint", "user", "tags"}: without an answer a provider is
+//	                                       asked, at the tenant's cost
 //	GET  /admin/v1/usage                   sums; ?tenant= &from= &to= &by=day,model &format=csv
 //	GET  /admin/v1/ledger, ledger.csv      rows; ?tenant= &from= &to= &key= &user= &model= &provider= &request= &outcome=
 //	GET  /admin/v1/ledger/ID, ledger/verify, audit, stores
+//	GET  /                                 the console, for browsers, which asks all of this
 package admin
 
 import (
@@ -95,7 +98,9 @@ type Options struct {
 	Journal Journal
 	Nodes   func() int           // how many share the counts of limits and budgets
 	Cache   func() gateway.Cache // the present generation's; nil: it has none
+	Warm    Warm                 // that cache; not nil if there is one
 	Recent  func() gateway.Recent
+	Console http.Handler // the pages for browsers, at [console.Files]
 
 	// Check says what is wrong with a tenant of the store, by the rules of tenant files, keys included. Its error is shown.
 	Check func(store.Tenant) error

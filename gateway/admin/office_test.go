@@ -166,6 +166,7 @@ func open(t *testing.T, change ...func(*admin.Options)) *office {
 		},
 		Apply: func(context.Context) error { o.applied++; return nil },
 		Cache: func() gateway.Cache { return cached{} }, Recent: func() gateway.Recent { return &memory{} },
+		Console: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "the page", r.URL.Path) }),
 	}
 	for _, id := range []tenant.ID{"acme", "bolt"} {
 		_, err := s.PutTenant(t.Context(), store.Tenant{ID: id, Spec: []byte(`{"id":"` + string(id) + `","version":1,"name":"The ` + string(id) + `","secret_of_tomorrow":"canary-unknown",` +

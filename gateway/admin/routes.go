@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sluice-ai/sluice/gateway"
+	"github.com/sluice-ai/sluice/gateway/console"
 	"github.com/sluice-ai/sluice/gateway/health"
 	"github.com/sluice-ai/sluice/gateway/ledger"
 	"github.com/sluice-ai/sluice/gateway/store"
@@ -45,7 +46,7 @@ type route struct {
 func (s *Server) routes() []route {
 	const v1 = "/admin/v1/"
 	const one = v1 + "tenants/{tenant}"
-	metrics := route{"GET", "/metrics", Anyone, nobody, "", nil, plain(promhttp.HandlerFor(s.o.Metrics, promhttp.HandlerOpts{}).ServeHTTP)}
+	metrics := route{"GET", "/metrics", Anyone, nobody, "", nil, plain(promhttp.HandlerFor(s.o.Metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}).ServeHTTP)}
 	if s.o.GuardMetrics {
 		metrics.role, metrics.about = Viewer, theGateway
 	}
@@ -82,6 +83,7 @@ func (s *Server) routes() []route {
 		{"GET", one + "/cache/decisions/{exchange}", Viewer, oneTenant, "", Answer[gateway.CacheDecision]{}, (*call).explain},
 		{"POST", one + "/cache/decisions/{exchange}/reject", Operator, oneTenant, "cache.reject", Answer[Done]{}, (*call).rejectAnswer},
 		{"POST", one + "/cache/purge", Operator, oneTenant, "cache.purge", Answer[Purged]{}, (*call).purgeCache},
+		{"POST", one + "/cache/warm", Operator, oneTenant, "cache.warm", Answer[Warmed]{}, (*call).warmCache},
 
 		{"GET", v1 + "usage", Viewer, someTenant, "", Answer[[]Usage]{}, (*call).usage},
 		{"GET", v1 + "ledger", Viewer, someTenant, "", Answer[[]ledger.Line]{}, (*call).ledger},
@@ -90,6 +92,14 @@ func (s *Server) routes() []route {
 		{"GET", v1 + "ledger/verify", Operator, someTenant, "", Answer[Report]{}, (*call).verify},
 		{"GET", v1 + "audit", Operator, someTenant, "", Answer[[]Change]{}, (*call).audit},
 		{"GET", v1 + "stores", Operator, theGateway, "", Answer[Stores]{}, (*call).stores},
+	}
+	if s.o.Console != nil {
+		for _, path := range console.Files {
+			if path == "/" {
+				path = "/{$}" // and nothing below it
+			}
+			list = append(list, route{"GET", path, Anyone, nobody, "", nil, plain(s.o.Console.ServeHTTP)})
+		}
 	}
 	for path, h := range map[string]http.HandlerFunc{
 		"": pprof.Index, "profile": pprof.Profile, "trace": pprof.Trace, "symbol": pprof.Symbol, "cmdline": pprof.Cmdline,
@@ -139,7 +149,7 @@ func (s *Server) mux() *http.ServeMux {
 		writeError(w, &apiError{http.StatusNotFound, "not_found", "There is no " + r.Method + " " + r.URL.Path + " here."})
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		writeText(w, http.StatusNotFound, "The operators' pages are /metrics, /livez, /readyz?verbose, /admin/v1/… and /debug/pprof/. The API is on the other listener.")
+		writeText(w, http.StatusNotFound, "The operators' pages are /, /metrics, /livez, /readyz?verbose, /admin/v1/… and /debug/pprof/. The API is on the other listener.")
 	})
 	return mux
 }

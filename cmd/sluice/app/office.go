@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-ai/sluice/cmd/sluice/desk"
 	"github.com/sluice-ai/sluice/config"
 	"github.com/sluice-ai/sluice/gateway/admin"
+	"github.com/sluice-ai/sluice/gateway/console"
 	"github.com/sluice-ai/sluice/plugins/auth"
 	"github.com/sluice-ai/sluice/plugins/auth/key"
 )
@@ -19,12 +20,16 @@ func (a *App) office(registry *prometheus.Registry) (admin.Options, error) {
 	if err != nil {
 		return admin.Options{}, err
 	}
+	pages, err := console.New()
+	if err != nil {
+		return admin.Options{}, err
+	}
 	pepper := pepperOf(a.config)
 	o := admin.Options{
 		Metrics: prometheus.Gatherers{registry, a.runtime}, GuardMetrics: a.config.Admin.Metrics == config.TokenMetrics,
 		Health: a.health, Targets: a.runtime.Targets(), Feed: &a.feed, Log: a.o.Log.Named("admin"),
 		Tokens: tokens, Files: desk.Files(a.current.Load),
-		Meters: a.stores.meters, Nodes: a.stores.pool.Nodes, Cache: a.runtime.Cache, Recent: a.runtime.Recent,
+		Meters: a.stores.meters, Nodes: a.stores.pool.Nodes, Cache: a.runtime.Cache, Warm: a.runtime.Warm, Recent: a.runtime.Recent, Console: pages,
 		Check: a.check, Mint: desk.Mint(pepper), Apply: a.applyStore,
 	}
 	if !pepper.IsZero() {
