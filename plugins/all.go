@@ -18,17 +18,18 @@ import (
 // Lent is what plugins have of the process, because it outlives them: what was counted and written down is not forgotten when a
 // setting changes. The zero value is for whoever only asks for settings; plugins that need something of it cannot be built.
 type Lent struct {
-	Meters  *meter.Meters
-	Journal *rows.Journal
-	Tokens  store.Tokens // nil: refresh tokens are kept in memory
-	Redis   fleet.Client // nil: caches are each node's own
-	Dir     string       // of this process alone; empty: there is none
+	Meters    *meter.Meters
+	Journal   *rows.Journal
+	Tokens    store.Tokens // nil: refresh tokens are kept in memory
+	Redis     fleet.Client // nil: caches are each node's own
+	Dir       string       // of this process alone; empty: there is none
+	Telemetry telemetry.Lent
 }
 
 // All are the plugins that a configuration can name, in the order of the default chain.
 func All(l Lent) []gateway.Spec {
 	return []gateway.Spec{
-		telemetry.Spec(),
+		telemetry.Spec(l.Telemetry),
 		ledger.Spec(l.Journal),
 		auth.Spec(auth.Lent{Tokens: l.Tokens}),
 		quota.Spec(l.Meters),

@@ -12,7 +12,7 @@ import (
 // Script is an innermost handler in place of the providers: it answers every exchange as it is written. Its zero value
 // answers 200 with an empty body. Any number of exchanges may use it at the same time.
 type Script struct {
-	Attempts []gateway.Attempt // recorded before anything else; Start is filled in
+	Attempts []gateway.Attempt // recorded before anything else; Start and Span are filled in
 	Err      error             // returned instead of a reply
 	Panic    any               // thrown instead of a reply
 
@@ -40,9 +40,9 @@ func (s *Script) Serve(x *gateway.Exchange) error {
 	for i := range s.Attempts {
 		from := &s.Attempts[i]
 		a := x.Attempting(&gateway.Target{Provider: from.Provider, Key: from.Key, Model: from.Model})
-		start := a.Start
+		start, span := a.Start, a.Span
 		*a = *from
-		a.Start = start
+		a.Start, a.Span = start, span
 	}
 	if s.Panic != nil {
 		panic(s.Panic)

@@ -48,7 +48,7 @@ func production(t testing.TB) gateway.Plugin {
 	core := zapcore.NewCore(telemetry.Encoder(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())), zapcore.AddSync(io.Discard), zap.InfoLevel)
 	host := &loud{gatewaytest.NewHost(), zap.New(core)}
 	t.Cleanup(host.Close)
-	p, err := telemetry.Spec().Build(host, telemetry.Spec().Defaults())
+	p, err := telemetry.Spec(telemetry.Lent{}).Build(host, telemetry.Spec(telemetry.Lent{}).Defaults())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func TestCosts(t *testing.T) {
 	m := priced(t)
 	f := func(name string, u chat.Usage, wantLine, wantValues string, attempts ...gateway.Attempt) {
 		t.Helper()
-		p, h := gatewaytest.Build(t, telemetry.Spec(), nil)
+		p, h := gatewaytest.Build(t, telemetry.Spec(telemetry.Lent{}), nil)
 		gatewaytest.Serve(gatewaytest.New(t, gatewaytest.Request{Directory: directory(), Caller: acme(), Body: body("gpt-4.1", false)}),
 			p.Wrap(opening(&gatewaytest.Script{Attempts: attempts, Events: events(1), Usage: u})))
 		if got := line(t, h); !strings.Contains(got, wantLine) {
@@ -103,7 +103,7 @@ func TestExactCosts(t *testing.T) {
 	log := zap.New(zapcore.NewCore(e, zapcore.AddSync(&lines), zap.InfoLevel))
 	host := &loud{gatewaytest.NewHost(), log}
 	defer host.Close()
-	p, err := telemetry.Spec().Build(host, telemetry.Spec().Defaults())
+	p, err := telemetry.Spec(telemetry.Lent{}).Build(host, telemetry.Spec(telemetry.Lent{}).Defaults())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestExactCosts(t *testing.T) {
 
 // TestCostBounds makes sure that the reasons are few and read well as a label.
 func TestCostBounds(t *testing.T) {
-	p, h := gatewaytest.Build(t, telemetry.Spec(), nil)
+	p, h := gatewaytest.Build(t, telemetry.Spec(telemetry.Lent{}), nil)
 	for why := catalog.NoModel; why <= catalog.CutShort; why++ {
 		a := ok("openai")
 		a.Status, a.Cost, a.Known, a.Usage = 200, catalog.Cost{}, priced(t), usage

@@ -48,7 +48,7 @@ func TestEncoder(t *testing.T) {
 		t.Helper()
 		host := &loud{gatewaytest.NewHost(), log}
 		defer host.Close()
-		p, err := telemetry.Spec().Build(host, telemetry.Spec().Defaults())
+		p, err := telemetry.Spec(telemetry.Lent{}).Build(host, telemetry.Spec(telemetry.Lent{}).Defaults())
 		if err != nil {
 			t.Fatal(err)
 		}

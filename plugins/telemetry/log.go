@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"encoding/hex"
 	"strings"
 	"time"
 	"unicode"
@@ -22,7 +23,7 @@ const (
 // write adds the exchange's line to the log: a warning if it failed by the gateway's or a provider's fault.
 func (r *record) write() {
 	level := zapcore.InfoLevel
-	if r.status >= 500 || r.aborted {
+	if r.warns() {
 		level = zapcore.WarnLevel
 	}
 	if entry := r.p.log.Check(level, "exchange"); entry != nil {
@@ -46,6 +47,9 @@ func (r *record) MarshalLogObject(to zapcore.ObjectEncoder) error { return r.des
 func (r *record) describe(to line) error {
 	x := r.x
 	to.AddString("id", x.ID)
+	if r.traced != "" || !x.Trace.Parent.IsZero() {
+		to.AddString("trace_id", r.traceID())
+	}
 	to.AddString("endpoint", x.Request.Endpoint.Name)
 	if t := x.Caller.Tenant; t != nil {
 		to.AddString("tenant", string(t.ID))
@@ -99,6 +103,9 @@ func (r *record) describe(to line) error {
 	}
 	return nil
 }
+
+// traceID is the trace's id as all tools write it.
+func (r *record) traceID() string { return hex.EncodeToString(r.x.Trace.ID[:]) }
 
 // tries are the attempts of an exchange that had more than one.
 type tries struct{ r *record }

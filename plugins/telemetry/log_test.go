@@ -36,7 +36,7 @@ func TestHostileText(t *testing.T) {
 			var out bytes.Buffer
 			host := &loud{gatewaytest.NewHost(), zap.New(zapcore.NewCore(encoder, zapcore.AddSync(&out), zap.InfoLevel))}
 			defer host.Close()
-			p, err := telemetry.Spec().Build(host, telemetry.Spec().Defaults())
+			p, err := telemetry.Spec(telemetry.Lent{}).Build(host, telemetry.Spec(telemetry.Lent{}).Defaults())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,7 +88,7 @@ func sep(encoder string) string {
 
 // TestLongText makes sure that a caller cannot fill the log with one field.
 func TestLongText(t *testing.T) {
-	p, h := gatewaytest.Build(t, telemetry.Spec(), nil)
+	p, h := gatewaytest.Build(t, telemetry.Spec(telemetry.Lent{}), nil)
 	long := "x" + strings.Repeat("é", 5000)
 	x := gatewaytest.New(t, gatewaytest.Request{Body: `{"model":"` + long + `"}`})
 	failure := &gateway.Error{Status: 500, Code: "c", Err: errors.New(long)}
@@ -108,7 +108,7 @@ func TestLevel(t *testing.T) {
 	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(&out), zap.WarnLevel)
 	host := &loud{gatewaytest.NewHost(), zap.New(core)}
 	defer host.Close()
-	p, err := telemetry.Spec().Build(host, telemetry.Spec().Defaults())
+	p, err := telemetry.Spec(telemetry.Lent{}).Build(host, telemetry.Spec(telemetry.Lent{}).Defaults())
 	if err != nil {
 		t.Fatal(err)
 	}

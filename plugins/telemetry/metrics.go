@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -141,13 +142,13 @@ func (m *metrics) observe(r *record) {
 	}
 	s := m.resolve(k)
 	s.requests.Inc()
-	s.duration.Observe(r.total.Seconds())
+	r.seconds(s.duration, r.total)
 	if last == nil {
 		return
 	}
-	m.overhead.Observe(max(r.total-r.attempting(), 0).Seconds())
+	r.seconds(m.overhead, max(r.total-r.attempting(), 0))
 	if r.streaming && r.first > 0 {
-		s.first.Observe(r.first.Seconds())
+		r.seconds(s.first, r.first)
 	}
 	m.count(r, s)
 	m.charge(x, s, &k)
@@ -163,6 +164,15 @@ func (m *metrics) observe(r *record) {
 			m.tokens.WithLabelValues(s.tenant, k.model, k.provider, tokenTypes[i]).Add(float64(n))
 		}
 	}
+}
+
+// seconds observes a time, with the trace as an example if its spans are sent.
+func (r *record) seconds(o prometheus.Observer, d time.Duration) {
+	if e, ok := o.(prometheus.ExemplarObserver); ok && r.traced != "" {
+		e.ObserveWithExemplar(d.Seconds(), prometheus.Labels{"trace_id": r.traceID()})
+		return
+	}
+	o.Observe(d.Seconds())
 }
 
 // charge counts what the attempts cost.
@@ -198,10 +208,9 @@ func (m *metrics) count(r *record, s *series) {
 		}
 		if a.Hedged {
 			m.hedges.WithLabelValues(a.Provider, hedge(a, i == len(all)-1)).Inc()
-		} else if i > 0 && !all[i-1].Hedged && (a.Provider != all[i-1].Provider || a.Key != all[i-1].Key || a.Model != all[i-1].Model) {
-			m.failovers.Inc()
 		}
 	}
+	m.failovers.Add(float64(r.failovers()))
 }
 
 // hedge is what came of a second attempt.

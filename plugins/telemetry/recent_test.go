@@ -45,7 +45,7 @@ func read(t *testing.T, list []gateway.Ended) (all []remembered) {
 // TestRecent has exchanges that nobody looks at, of which a few are remembered, and some that somebody does.
 func TestRecent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := gatewaytest.Build(t, telemetry.Spec(), nil)
+		p, _ := gatewaytest.Build(t, telemetry.Spec(telemetry.Lent{}), nil)
 		m := p.(gateway.Recent)
 		h := p.Wrap(opening(gateway.Stepping("forward", gateway.HandlerFunc(func(x *gateway.Exchange) error {
 			return (&gatewaytest.Script{Attempts: []gateway.Attempt{ok("a")}, Events: events(1)}).Serve(x)

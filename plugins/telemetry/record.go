@@ -23,6 +23,7 @@ type record struct {
 	status  int            // what the caller saw, or StatusClientGone
 	aborted bool           // the reply had begun, and something other than the caller cut it short
 	total   time.Duration
+	traced  string        // why its spans are sent; "" if they are not
 	first   time.Duration // from the start to the first event of the attempt that answered; 0 if there was none
 
 	plain plain // for the encoder
@@ -40,8 +41,12 @@ func (r *record) end(err error) {
 		r.first = a.Start.Sub(r.x.Start) + a.First
 	}
 	r.conclude(err)
+	r.traced = r.p.tracer.keeps(r)
 	m.observe(r)
 	r.write()
+	if r.traced != "" {
+		r.p.tracer.send(r)
+	}
 	if r.kept || r.err != nil {
 		r.p.recent.add(r)
 	}
@@ -87,6 +92,20 @@ func (r *record) conclude(err error) {
 }
 
 var errNothing = errors.New("the exchange ended without a reply and without an error")
+
+// warns says whether the exchange failed by the gateway's or a provider's fault.
+func (r *record) warns() bool { return r.status >= 500 || r.aborted }
+
+// failovers is how many attempts went to another target than the one before.
+func (r *record) failovers() (n int) {
+	all := r.x.Attempts()
+	for i, a := range all {
+		if i > 0 && !a.Hedged && !all[i-1].Hedged && (a.Provider != all[i-1].Provider || a.Key != all[i-1].Key || a.Model != all[i-1].Model) {
+			n++
+		}
+	}
+	return n
+}
 
 // left says whether the caller went away in the middle of a reply: because the transport noticed it, or because writing
 // failed. A network error that is not the provider's is from writing.

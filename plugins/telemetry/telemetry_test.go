@@ -64,7 +64,7 @@ func cents(n int64) catalog.Cost { return catalog.Cost{Picodollars: n * 10, Know
 var usage = chat.Usage{Input: 10, CacheRead: 20, Output: 40, Reasoning: 50, Provenance: chat.Reported}
 
 func TestConformance(t *testing.T) {
-	gatewaytest.Conformance(t, gatewaytest.Subject{Spec: telemetry.Spec(), Request: gatewaytest.Request{Directory: directory()}})
+	gatewaytest.Conformance(t, gatewaytest.Subject{Spec: telemetry.Spec(telemetry.Lent{}), Request: gatewaytest.Request{Directory: directory()}})
 }
 
 // values are the metrics that are not zero, without sums of times.
@@ -113,7 +113,7 @@ var moments = regexp.MustCompile(`at_ms:[0-9.e+-]+ `)
 func TestEndings(t *testing.T) {
 	f := func(name string, r gatewaytest.Request, s *gatewaytest.Script, leave int, wantLine, wantValues string) {
 		t.Helper()
-		p, h := gatewaytest.Build(t, telemetry.Spec(), nil)
+		p, h := gatewaytest.Build(t, telemetry.Spec(telemetry.Lent{}), nil)
 		r.Directory = directory()
 		gatewaytest.ServeSome(gatewaytest.New(t, r), p.Wrap(opening(s)), leave)
 		if got := line(t, h); got != wantLine {
@@ -234,7 +234,7 @@ requests_total{code="200",model="none",provider="none",tenant="acme"} 1`)
 
 // TestAttempts has an exchange with every kind of failed attempt.
 func TestAttempts(t *testing.T) {
-	p, h := gatewaytest.Build(t, telemetry.Spec(), nil)
+	p, h := gatewaytest.Build(t, telemetry.Spec(telemetry.Lent{}), nil)
 	failed := func(provider, code, inner string, status int) gateway.Attempt {
 		e := &gateway.Error{Status: 502, Code: code, Origin: gateway.OriginUpstream, Sent: code != gateway.CodeUnreachable}
 		if inner != "" {
@@ -295,7 +295,7 @@ overhead_seconds_count 1`
 func TestHedges(t *testing.T) {
 	check := func(wantLine, wantValues string, attempts ...gateway.Attempt) {
 		t.Helper()
-		p, h := gatewaytest.Build(t, telemetry.Spec(), nil)
+		p, h := gatewaytest.Build(t, telemetry.Spec(telemetry.Lent{}), nil)
 		gatewaytest.Serve(gatewaytest.New(t, gatewaytest.Request{Directory: directory(), Caller: acme()}), p.Wrap(&gatewaytest.Script{Attempts: attempts}))
 		if got := line(t, h); !strings.Contains(got, wantLine) {
 			t.Errorf("got\n%s\nwant\n%s", got, wantLine)
@@ -338,7 +338,7 @@ func TestNotTheProvider(t *testing.T) {
 	f := func(want string, e gateway.Error) {
 		t.Helper()
 		for _, kind := range []gateway.Kind{gateway.Whole, gateway.Events} {
-			p, h := gatewaytest.Build(t, telemetry.Spec(), nil)
+			p, h := gatewaytest.Build(t, telemetry.Spec(telemetry.Lent{}), nil)
 			a := ok("openai")
 			a.Err = &e
 			s := &gatewaytest.Script{Attempts: []gateway.Attempt{a}, Kind: kind, Events: events(1), Err: &e}
@@ -368,7 +368,7 @@ func TestLeaving(t *testing.T) {
 	write := &net.OpError{Op: "write", Net: "tcp", Err: syscall.EPIPE}
 	f := func(kind gateway.Kind, attempt error, cancel, end error, want string) {
 		t.Helper()
-		p, h := gatewaytest.Build(t, telemetry.Spec(), nil)
+		p, h := gatewaytest.Build(t, telemetry.Spec(telemetry.Lent{}), nil)
 		a := ok("openai")
 		a.Err = attempt
 		x := gatewaytest.New(t, gatewaytest.Request{Directory: directory(), Caller: acme(), Body: body("gpt-4.1", true)})
@@ -409,7 +409,7 @@ func TestLeaving(t *testing.T) {
 
 // TestOwnError records what the chain returned, not what went wrong while that was being written.
 func TestOwnError(t *testing.T) {
-	p, h := gatewaytest.Build(t, telemetry.Spec(), nil)
+	p, h := gatewaytest.Build(t, telemetry.Spec(telemetry.Lent{}), nil)
 	x := gatewaytest.New(t, gatewaytest.Request{Directory: directory(), Caller: acme()})
 	err := &gateway.Error{Status: 429, Code: "rate_limit_exceeded", Origin: gateway.OriginClient}
 	if got := p.Wrap(&gatewaytest.Script{Err: err}).Serve(x); !errors.Is(got, err) {
@@ -429,7 +429,7 @@ func TestOwnError(t *testing.T) {
 
 // TestActive looks at the gauges while exchanges are under way.
 func TestActive(t *testing.T) {
-	p, h := gatewaytest.Build(t, telemetry.Spec(), nil)
+	p, h := gatewaytest.Build(t, telemetry.Spec(telemetry.Lent{}), nil)
 	f := func(exchanges, streams float64) {
 		t.Helper()
 		all, err := h.Values()
@@ -459,7 +459,7 @@ func TestActive(t *testing.T) {
 
 // TestTimes compares the sums of the histograms with what the attempts say.
 func TestTimes(t *testing.T) {
-	p, h := gatewaytest.Build(t, telemetry.Spec(), nil)
+	p, h := gatewaytest.Build(t, telemetry.Spec(telemetry.Lent{}), nil)
 	const labels = `{model="gpt-4.1",provider="openai"}`
 	f := func(a gateway.Attempt, check func(total, overhead, first float64) bool) {
 		t.Helper()
@@ -495,7 +495,7 @@ func TestTimes(t *testing.T) {
 
 // TestBounds makes sure that neither callers nor the number of tenants multiply the time series.
 func TestBounds(t *testing.T) {
-	p, h := gatewaytest.Build(t, telemetry.Spec(), &telemetry.Config{MaxTenants: 2})
+	p, h := gatewaytest.Build(t, telemetry.Spec(telemetry.Lent{}), &telemetry.Config{MaxTenants: 2})
 	handler := p.Wrap(opening(&gatewaytest.Script{}))
 	for i := range 50 {
 		caller := gateway.Caller{Tenant: &gateway.Tenant{ID: tenant.ID(fmt.Sprintf("t%d", i%5))}}
@@ -516,8 +516,8 @@ requests_total{code="200",model="unknown",provider="none",tenant="t1"} 10`
 }
 
 func TestBuild(t *testing.T) {
-	_, h := gatewaytest.Build(t, telemetry.Spec(), nil)
-	if p, err := telemetry.Spec().Build(h, telemetry.Spec().Defaults()); err == nil || p != nil {
+	_, h := gatewaytest.Build(t, telemetry.Spec(telemetry.Lent{}), nil)
+	if p, err := telemetry.Spec(telemetry.Lent{}).Build(h, telemetry.Spec(telemetry.Lent{}).Defaults()); err == nil || p != nil {
 		t.Error("the same metrics were registered twice")
 	}
 	f := func(n int, want string) {

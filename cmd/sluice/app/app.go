@@ -25,6 +25,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/serve"
 	"github.com/sluice-ai/sluice/gateway/serve/socket"
 	"github.com/sluice-ai/sluice/plugins"
+	"github.com/sluice-ai/sluice/plugins/telemetry"
 )
 
 // Options are what the command line decides.
@@ -53,6 +54,7 @@ type App struct {
 	state    state
 	feed     admin.Feed
 	work     sync.WaitGroup
+	closing  sync.WaitGroup // of what plugins still send
 	stop     context.CancelFunc
 	failed   chan error // what ended a listener before its time
 }
@@ -96,8 +98,10 @@ func Start(o Options) (a *App, err error) {
 	if a.stores, err = openStores(c, o.Log); err != nil {
 		return nil, err
 	}
+	lent := a.stores.lent()
+	lent.Telemetry = telemetry.Lent{Version: o.Version, Closing: &a.closing}
 	a.runtime = runtime.New(runtime.Options{
-		Plugins: plugins.All(a.stores.lent()), Log: o.Log, UserAgent: "sluice/" + o.Version,
+		Plugins: plugins.All(lent), Log: o.Log, UserAgent: "sluice/" + o.Version,
 		MaxReplies: int64(c.Server.MaxInFlightResponse), Changed: a.feed.Tell, Fleet: a.stores.fleet(),
 	})
 	var ctx context.Context
@@ -295,6 +299,7 @@ func (a *App) closeAll() {
 			a.o.Log.Error("closing", zap.Error(err))
 		}
 	}
+	a.closing.Wait()
 	if a.stores != nil { // last: no exchange is left that writes
 		if err := a.stores.close(); err != nil {
 			a.o.Log.Error("closing the stores", zap.Error(err))
