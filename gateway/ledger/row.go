@@ -57,9 +57,10 @@ const (
 	Exact                 // answered from the cache, which had the same request
 	Semantic              // answered from the cache, which had one that means the same
 	Coalesced             // answered with what an exchange got that asked the same at the same time
+	Stale                 // answered from the cache with what is past its time, and is asked for again meanwhile
 )
 
-var kindNames = [...]string{"attempt", "exact", "semantic", "coalesced"}
+var kindNames = [...]string{"attempt", "exact", "semantic", "coalesced", "stale"}
 
 // String is the kind's name in the store.
 func (k Kind) String() string {
