@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway/tenant"
+	"github.com/sluice-ai/sluice/gateway/wire/chat"
 )
 
 // CacheScope says who shares the answers that are kept.
@@ -46,7 +47,26 @@ type Cache interface {
 	Reject(t tenant.ID, exchange string) bool
 	// Purge takes answers out, and says how many they were.
 	Purge(CachePurge) int
+	// Warm keeps an answer to an exchange's request as if a provider had given it just now. The exchange is not served. The error says
+	// why it may not be kept.
+	Warm(x *Exchange, r *chat.Reply) error
 }
+
+// CacheWarm is a request of a tenant whose answer is to be in the cache before anybody asks.
+type CacheWarm struct {
+	Endpoint string // of conversations: chat.completions
+	Request  []byte // its body
+	Answer   []byte // JSON: what is said, or a whole reply as the endpoint gives it; empty: a provider is asked, at the tenant's cost
+	User     string // end user whose alone it is, where a tenant's users share nothing
+	Tags     string // as in x-sluice-cache-tags
+}
+
+// What comes of a [CacheWarm].
+const (
+	WarmKept  = "kept"  // the answer that was given
+	WarmAsked = "asked" // there is one now, of a provider
+	WarmHeld  = "held"  // there was one
+)
 
 // CachePurge is which answers a purge takes out: those that fit all that is said.
 type CachePurge struct {

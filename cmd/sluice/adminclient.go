@@ -228,7 +228,8 @@ type refusedError struct {
 
 func (e *refusedError) Error() string { return e.text }
 
-// errand is what to ask for, below /admin/v1/ unless the path begins with a slash. The body is sent as JSON, unless it is nil.
+// errand is what to ask for, below /admin/v1/ unless the path begins with a slash. The body is sent as JSON, unless it is nil
+// or bytes, which are sent as they are.
 type errand struct {
 	method, path string
 	query        url.Values
@@ -237,8 +238,8 @@ type errand struct {
 
 // do sends a request. The reply's body is to be closed.
 func (a *adminClient) do(ctx context.Context, e errand) (*http.Response, error) {
-	var text []byte
-	if e.body != nil {
+	text, raw := e.body.([]byte)
+	if e.body != nil && !raw {
 		var err error
 		if text, err = json.Marshal(e.body); err != nil {
 			return nil, err

@@ -21,9 +21,9 @@ It asks the running gateway at --admin, else at 127.0.0.1:9090, with the token i
 func newCache() *cobra.Command {
 	return group(&cobra.Command{
 		Use:     "cache",
-		Short:   "See why requests were answered from the cache, and take answers out of it",
+		Short:   "See why requests were answered from the cache, put answers into it, and take them out",
 		Example: `  sluice cache explain acme req_01JZ4Q8Y2N3K`,
-	}, newCacheExplain(), newCacheReject(), newCachePurge(), newCacheStats())
+	}, newCacheExplain(), newCacheReject(), newCachePurge(), newCacheWarm(), newCacheStats())
 }
 
 func newCacheExplain() *cobra.Command {

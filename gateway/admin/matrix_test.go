@@ -71,6 +71,8 @@ func (o *office) request(r admin.Route, id tenant.ID, n int) (path, body string)
 		return path, ""
 	case "POST tenants/{tenant}/cache/decisions/{exchange}/reject":
 		return path, ""
+	case "POST tenants/{tenant}/cache/warm":
+		return path, `{"request":{},"answer":"yes"}`
 	case "POST tenants/{tenant}/cache/purge":
 		return path, `{"model":"m"}`
 	case "GET ledger/{id}":

@@ -94,6 +94,19 @@ func (cached) Purge(p gateway.CachePurge) int {
 	return 2
 }
 
+func (cached) Warm(*gateway.Exchange, *chat.Reply) error { return nil }
+
+// warm asks, or is given an answer, and refuses what a tag says.
+func warm(_ context.Context, of tenant.ID, w *gateway.CacheWarm) (string, error) {
+	switch {
+	case w.Tags == "refuse":
+		return "", errors.New("refused for " + string(of))
+	case w.Answer == nil:
+		return gateway.WarmAsked, nil
+	}
+	return gateway.WarmKept, nil
+}
+
 type journal struct{}
 
 func (journal) Standing() ledger.Standing {
@@ -165,7 +178,7 @@ func open(t *testing.T, change ...func(*admin.Options)) *office {
 			return secret, sha(secret), nil
 		},
 		Apply: func(context.Context) error { o.applied++; return nil },
-		Cache: func() gateway.Cache { return cached{} }, Recent: func() gateway.Recent { return &memory{} },
+		Cache: func() gateway.Cache { return cached{} }, Warm: warm, Recent: func() gateway.Recent { return &memory{} },
 		Console: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "the page", r.URL.Path) }),
 	}
 	for _, id := range []tenant.ID{"acme", "bolt"} {

@@ -20,35 +20,44 @@ var (
 
 // Ask implements gateway.Host. The exchange is one of the generation that is present when it is made.
 func (p *plugin) Ask(ctx context.Context, endpoint string, c gateway.Caller, h gateway.Header, body []byte) (answer []byte, err error) {
-	e := endpointOf(endpoint)
-	if e == nil {
-		return nil, errNoEndpoint
-	}
 	g := p.runtime.acquire(ctx)
 	if g == nil {
 		return nil, gateway.ErrDrain
 	}
 	defer g.Release()
+	err = p.runtime.inside(ctx, g, endpoint, c, h, body, func(x *gateway.Exchange) error {
+		if err := g.Serve(x); err != nil {
+			return err
+		}
+		answer, err = read(x.Reply)
+		return err
+	})
+	return answer, err
+}
+
+// inside makes an exchange of the gateway's own, which ends with what is done with it.
+func (r *Runtime) inside(ctx context.Context, g *Generation, endpoint string, c gateway.Caller, h gateway.Header, body []byte, do func(*gateway.Exchange) error) (err error) {
+	e := endpointOf(endpoint)
+	if e == nil {
+		return errNoEndpoint
+	}
 	x := &gateway.Exchange{Directory: g.Directory(), Caller: c, Inside: true}
 	x.Init(newID(), e, h, &inMemory{body})
 	if d, ok := ctx.Deadline(); ok {
 		x.SetDeadline(gateway.At(d))
 	}
 	defer context.AfterFunc(ctx, func() { x.Cancel(context.Cause(ctx)) })()
-	defer context.AfterFunc(p.runtime.asking, func() { x.Cancel(gateway.ErrDrain) })()
+	defer context.AfterFunc(r.asking, func() { x.Cancel(gateway.ErrDrain) })()
 	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("runtime: panic in an exchange of the gateway's own: %v", r)
+		if p := recover(); p != nil {
+			err = fmt.Errorf("runtime: panic in an exchange of the gateway's own: %v", p)
 		}
 		if x.Reply != nil {
 			err = errors.Join(err, x.Reply.Stream.Close())
 		}
 		err = errors.Join(append([]error{err}, x.End(err)...)...)
 	}()
-	if err := g.Serve(x); err != nil {
-		return nil, err
-	}
-	return read(x.Reply)
+	return do(x)
 }
 
 // acquire is Acquire for who may come after Close; nil then.

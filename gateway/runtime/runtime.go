@@ -140,10 +140,15 @@ func (r *Runtime) Number() int {
 // Cache is the present generation's; nil if it has none.
 func (r *Runtime) Cache() gateway.Cache {
 	if g := r.current.Load(); g != nil {
-		for _, p := range g.plugins {
-			if c, ok := p.Plugin.(gateway.Cache); ok {
-				return c
-			}
+		return g.cache()
+	}
+	return nil
+}
+
+func (g *Generation) cache() gateway.Cache {
+	for _, p := range g.plugins {
+		if c, ok := p.Plugin.(gateway.Cache); ok {
+			return c
 		}
 	}
 	return nil

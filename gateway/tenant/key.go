@@ -11,6 +11,7 @@ import (
 const (
 	Token     = "(token)"     // an identity provider's
 	Anonymous = "(anonymous)" // no credential
+	Operator  = "(operator)"  // nobody's: an operator asks for the tenant
 )
 
 // replaced is what the name of a key that was replaced ends with: when that was, in UTC. Parsing takes fractions of a second.

@@ -135,36 +135,51 @@ var _ gateway.Handler = (*handler)(nil)
 
 // Serve implements gateway.Handler.
 func (h *handler) Serve(x *gateway.Exchange) error {
-	t, e := x.Caller.Tenant, x.Request.Endpoint
-	if t == nil || t.ID == "" || e.Decode == nil || e.Free || t.Cache.Scope == gateway.CacheOff {
-		return h.next.Serve(x)
-	}
-	if err := x.Request.Open(); err != nil {
-		return err
-	}
-	m, canonical, _ := x.Directory.Model(x.Asked())
-	if m == nil || !x.Caller.Allows(canonical) { // the end of the chain says so
-		return h.next.Serve(x)
-	}
-	l := lookup{h: h, x: x, control: controlOf(x.Request.Header), dialect: wire.ByName(e.Dialect)}
+	l, ours, err := h.look(x)
 	switch {
-	case l.control.bypass:
-		return l.bypass(whyAsked)
-	case len(x.Request.References()) > 0 || x.Request.Rest() != nil:
-		return l.bypass(whyReferences)
+	case err != nil:
+		return err
+	case !ours:
+		return h.next.Serve(x)
+	case l.why != "":
+		return l.bypass(l.why)
 	}
-	l.setting = partition.Setting{Class: "chat", Model: canonical, Family: h.family(m), Variant: variant(x), Versions: h.versions, Epoch: h.purges.epoch(t.ID)}
-	if t.Cache.Scope == gateway.CacheUser {
-		l.setting.User = x.Caller.User
-	}
-	l.keys = h.keys.Load()
-	l.body = l.keys.Body(t.ID, &l.setting, e.Dialect, x.Request.Body())
+	l.body = l.keys.Body(x.Caller.Tenant.ID, &l.setting, x.Request.Endpoint.Dialect, x.Request.Body())
 	if !l.control.refresh {
 		if i := l.find(l.body); i != nil {
 			return l.give(i, l.exactly(i.of))
 		}
 	}
 	return l.serve()
+}
+
+// look begins a lookup; ours is false if the exchange is none of the cache's business.
+func (h *handler) look(x *gateway.Exchange) (l lookup, ours bool, err error) {
+	t, e := x.Caller.Tenant, x.Request.Endpoint
+	if t == nil || t.ID == "" || e.Decode == nil || e.Free || t.Cache.Scope == gateway.CacheOff {
+		return l, false, nil
+	}
+	if err := x.Request.Open(); err != nil {
+		return l, false, err
+	}
+	m, canonical, _ := x.Directory.Model(x.Asked())
+	if m == nil || !x.Caller.Allows(canonical) { // the end of the chain says so
+		return l, false, nil
+	}
+	l = lookup{h: h, x: x, control: controlOf(x.Request.Header), dialect: wire.ByName(e.Dialect)}
+	switch {
+	case l.control.bypass:
+		l.why = whyAsked
+	case len(x.Request.References()) > 0 || x.Request.Rest() != nil:
+		l.why = whyReferences
+	default:
+		l.setting = partition.Setting{Class: "chat", Model: canonical, Family: h.family(m), Variant: variant(x), Versions: h.versions, Epoch: h.purges.epoch(t.ID)}
+		if t.Cache.Scope == gateway.CacheUser {
+			l.setting.User = x.Caller.User
+		}
+		l.keys = h.keys.Load()
+	}
+	return l, true, nil
 }
 
 // family tells where a model leads. It is worked out once in a generation.
