@@ -74,40 +74,86 @@ func (c *caller) all() bool { return len(c.tenants) == 0 }
 func (c *caller) sees(id tenant.ID) bool { return c.all() || slices.Contains(c.tenants, id) }
 
 // authenticate finds out who asks. Without tokens it is whoever is on the same machine, who may do everything. Somebody
-// else may do nothing; what a proxy passes on comes from somebody else.
+// else may do nothing without the token that was printed; what a proxy passes on comes from somebody else. A browser that signed
+// in has a cookie in place of a token.
 func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (*caller, error) {
-	peer := peerOf(r)
-	address := peer.String()
-	tokens := *s.tokens.Load()
-	if len(tokens) == 0 {
+	tokens, err := s.known(r)
+	if err != nil {
+		return nil, err
+	}
+	address := peerOf(r).String()
+	if tokens == nil {
+		return &caller{local, Admin, nil, address}, nil
+	}
+	cookie := cookieOf(r)
+	if r.Header.Get("Authorization") != "" || cookie == "" {
+		t, err := s.bearer(w, r)
+		if err != nil {
+			return nil, err
+		}
+		return &caller{t.Name, t.Role, t.Tenants, address}, nil
+	}
+	now := time.Now()
+	t := s.sessions.token(cookie, tokens, now)
+	switch {
+	case t == nil || expired(t, now):
+		return nil, &apiError{http.StatusUnauthorized, "session_ended", "The session has ended; sign in again."}
+	case elsewhere(r):
+		return nil, errElsewhere
+	}
+	return &caller{t.Name, t.Role, t.Tenants, address}, nil
+}
+
+// known are the tokens that a request may come with; nil if it needs none.
+func (s *Server) known(r *http.Request) ([]Token, error) {
+	tokens, peer := *s.tokens.Load(), peerOf(r)
+	switch {
+	case len(tokens) > 0:
+		return tokens, nil
+	case peer.IsLoopback() && r.Header["X-Forwarded-For"] == nil && r.Header["Forwarded"] == nil:
 		if browser(r) && !literal(r.Host) {
 			return nil, &apiError{http.StatusForbidden, "unknown_host", "A browser may look here by an IP address or localhost only, as long as there are no admin.tokens."}
 		}
-		if peer.IsLoopback() && r.Header["X-Forwarded-For"] == nil && r.Header["Forwarded"] == nil {
-			return &caller{local, Admin, nil, address}, nil
-		}
-		return nil, &apiError{http.StatusForbidden, "no_tokens", "From another machine, or through a proxy, this takes a token, and there are none yet: \"sluice keys token\" makes one for admin.tokens."}
+		return nil, nil
+	case s.o.Printed != nil:
+		return []Token{*s.o.Printed}, nil
 	}
+	return nil, &apiError{http.StatusForbidden, "no_tokens", "From another machine, or through a proxy, this takes a token, and there are none yet: \"sluice keys token\" makes one for admin.tokens."}
+}
+
+// bearer is the token in the Authorization header (RFC 6750, section 2.1).
+func (s *Server) bearer(w http.ResponseWriter, r *http.Request) (*Token, error) {
 	scheme, credential, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || credential == "" {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
 		return nil, &apiError{http.StatusUnauthorized, "no_token", "Send an admin token: Authorization: Bearer …"}
 	}
-	mark, now := sha256.Sum256([]byte(credential)), time.Now()
+	return s.verify(w, r, credential)
+}
+
+// verify is the token that a credential is, unless too many wrong ones came from its address.
+func (s *Server) verify(w http.ResponseWriter, r *http.Request, credential string) (*Token, error) {
+	tokens, err := s.known(r)
+	if err != nil {
+		return nil, err
+	}
+	peer, mark, now := peerOf(r), sha256.Sum256([]byte(credential)), time.Now()
 	if wait := s.failures.look(peer, mark, now); wait > 0 {
 		w.Header().Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
 		return nil, &apiError{http.StatusTooManyRequests, "too_many_failed_logins", "Too many wrong tokens came from this address; wait."}
 	}
 	t := s.find(tokens, credential)
-	if t == nil || !t.Expires.IsZero() && !now.Before(t.Expires) {
+	if t == nil || expired(t, now) {
 		s.failures.failed(peer, now)
 		s.o.Log.Warn("admin login failed", zap.String("remote_addr", r.RemoteAddr), zap.String("path", r.URL.Path), zap.Bool("expired", t != nil))
 		w.Header().Set("WWW-Authenticate", `Bearer realm="sluice", error="invalid_token"`)
 		return nil, &apiError{http.StatusUnauthorized, "invalid_token", "There is no such admin token, or it has expired."}
 	}
 	s.failures.passed(peer, mark)
-	return &caller{t.Name, t.Role, t.Tenants, address}, nil
+	return t, nil
 }
+
+func expired(t *Token, now time.Time) bool { return !t.Expires.IsZero() && !now.Before(t.Expires) }
 
 // find looks for a token by its digests, at all of them, whichever it is.
 func (s *Server) find(tokens []Token, credential string) (found *Token) {

@@ -4,7 +4,8 @@
 //
 // Everything it does is a row of the table in routes.go. /metrics, /livez and /readyz ask nobody who he is. The rest is for who
 // has a token ("Authorization: Bearer …") of the role that its row says; a token for some tenants sees no others. As long as
-// there are no tokens, whoever is on the same machine may do everything, and nobody else anything.
+// there are no tokens, whoever is on the same machine may do everything, and who is not takes the one that was printed at the
+// start, if the listener can be reached from elsewhere. A browser has its token made a cookie.
 //
 // What the API makes is kept in the store, each change together with its entry in the audit, in one transaction. Tenants of files
 // can be seen and not changed: that is 409 file_owned, with the file. Answers are {"data": …} with "next" where a list goes on
@@ -12,6 +13,7 @@
 // this node yet, is answered with 202 in place of 200 or 201, and with "pending", which says so. Times are RFC 3339, in UTC. Money is a decimal
 // number of dollars as a text, exactly. No answer has a secret, but for that of a new key, once.
 //
+//	POST /admin/v1/session                 {"token"} becomes a cookie, for browsers; GET says who that is, DELETE ends it
 //	GET  /admin/v1/targets                 what is known of each target; ?provider= &key= &model= choose
 //	POST /admin/v1/targets/drain           no new requests; also disable (no probes either), enable (takes both back);
 //	                                       a provider must be chosen, {"reason": "…"} may say why; it holds until the
@@ -89,8 +91,9 @@ type Options struct {
 	Feed         *Feed       // is told of the targets' events
 	Log          *zap.Logger // of orders and changes
 
-	Tokens []Token                                // of operators; see also [Server.Use]
-	Pepper func(credential []byte) gateway.Digest // the digest of a token with the server's pepper
+	Tokens  []Token                                // of operators; see also [Server.Use]
+	Printed *Token                                 // as long as there are none, for who is not on this machine; nil: nobody else may look
+	Pepper  func(credential []byte) gateway.Digest // the digest of a token with the server's pepper
 
 	Store   store.Store
 	Files   Files
@@ -142,6 +145,7 @@ type Server struct {
 	handler  http.Handler
 	tokens   atomic.Pointer[[]Token]
 	failures failures
+	sessions sessions
 	mark     string        // of this process, in the ids of events
 	closed   chan struct{} // ends streams
 	once     sync.Once

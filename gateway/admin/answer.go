@@ -75,24 +75,16 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 	_ = encoder.Encode(value) // the client left
 }
 
-// protect keeps pages of other sites from acting through an operator's browser: there is no CORS, what comes from another
-// origin is refused, and so is what comes from a page whose host is a name other than localhost. Such a page may have been
-// loaded from elsewhere before its name was pointed here (DNS rebinding), which the browser takes for the same origin.
-// Programs that are no browsers send no Origin, and may use any name.
+// errElsewhere is for what a page of another origin asks for through an operator's browser.
+var errElsewhere = &apiError{http.StatusForbidden, "cross_origin", "The request comes from a page of another site."}
+
+// protect keeps pages of other sites from acting through an operator's browser: there is no CORS, and what comes from another
+// origin is refused. A page whose name was pointed here after it had been loaded from elsewhere (DNS rebinding) is of this origin
+// to the browser, but it has neither a token nor the cookie, and where none is needed names are refused, see [Server.known].
 func protect(h http.Handler) http.Handler {
 	cross := http.NewCrossOriginProtection()
-	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		writeError(w, &apiError{http.StatusForbidden, "cross_origin", "The request comes from a page of another site."})
-	}))
-	return cross.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		safe := r.Method == http.MethodGet || r.Method == http.MethodHead
-		browser := r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != ""
-		if !safe && browser && !literal(r.Host) {
-			writeError(w, &apiError{http.StatusForbidden, "unknown_host", "A browser may act here by an IP address or localhost only."})
-			return
-		}
-		h.ServeHTTP(w, r)
-	}))
+	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeError(w, errElsewhere) }))
+	return cross.Handler(h)
 }
 
 // literal says whether a Host is an IP address or localhost, which nobody can point elsewhere.

@@ -55,6 +55,10 @@ func (s *Server) routes() []route {
 		{"GET", "/livez", Anyone, nobody, "", nil, plain(func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "alive") })},
 		{"GET", "/readyz", Anyone, nobody, "", nil, plain(s.ready)},
 
+		{"GET", v1 + "session", Anyone, nobody, "", Session{}, (*call).whoami},
+		{"POST", v1 + "session", Anyone, nobody, "", nil, (*call).signIn},
+		{"DELETE", v1 + "session", Anyone, nobody, "", nil, (*call).signOut},
+
 		{"GET", v1 + "targets", Viewer, theGateway, "", Targets{}, (*call).targets},
 		{"POST", v1 + "targets/drain", Operator, theGateway, "target.drain", Targets{}, ordering(health.Drain)},
 		{"POST", v1 + "targets/disable", Operator, theGateway, "target.disable", Targets{}, ordering(health.Disable)},
