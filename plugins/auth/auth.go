@@ -3,7 +3,7 @@
 //
 // Three things are taken for a credential: a key, whose digest a tenant has; a token of an identity provider that the operator
 // or a tenant has named; and an access token that the gateway gave for a key, so that a browser need not hold one (see
-// [OAuth]). Whatever it is, the address that it comes from may fail so often and no more.
+// [OAuth]). The process itself has [Passes], too. Whatever it is, the address that it comes from may fail so often and no more.
 package auth
 
 import (
@@ -30,6 +30,7 @@ const (
 type Lent struct {
 	Tokens store.Tokens   // where refresh tokens are; nil: in memory, until the plugin's settings change
 	Roots  *x509.CertPool // authorities of the servers that key sets come from; nil: the system's
+	Passes *Passes        // of the process; nil: there are none
 }
 
 // Spec describes the plugin "auth" with what it is lent.
@@ -72,6 +73,7 @@ func New(h gateway.Host, c Config, l Lent) (*Plugin, error) {
 	if err != nil {
 		return nil, err
 	}
+	who.passes = l.Passes
 	tokens := l.Tokens
 	if tokens == nil {
 		tokens = newMemory()

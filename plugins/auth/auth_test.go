@@ -263,3 +263,30 @@ func TestWithoutPepper(t *testing.T) {
 func digestOf(k string) gateway.Digest { return key.Digest([]byte(k)) }
 
 func configSecret(s string) config.Secret { return config.NewSecret(s) }
+
+// The process asks for tenants by passes that nobody else has.
+func TestPasses(t *testing.T) {
+	acme, bolt := &gateway.Tenant{ID: "acme"}, &gateway.Tenant{ID: "bolt"}
+	d := gateway.NewDirectory(gateway.Entries{Tenants: []*gateway.Tenant{acme, bolt}})
+	var passes auth.Passes
+	f := func(l auth.Lent, credential string, want *gateway.Tenant) {
+		t.Helper()
+		p, _ := gatewaytest.Build(t, auth.Spec(l), settings())
+		script := &gatewaytest.Script{}
+		x := gatewaytest.New(t, gatewaytest.Request{Header: gatewaytest.Fields("Authorization", "Bearer "+credential), Directory: d})
+		a := gatewaytest.Serve(x, p.Wrap(script))
+		if x.Caller.Tenant != want || (a.Err == nil) != (want != nil) || want != nil && x.Caller.Key != tenant.Operator {
+			t.Errorf("%+v, %v", x.Caller, a.Err)
+		}
+	}
+	pass := passes.Of("acme")
+	if again := passes.Of("acme"); again != pass {
+		t.Error("each time another")
+	}
+	f(auth.Lent{Passes: &passes}, pass, acme)
+	f(auth.Lent{Passes: &passes}, passes.Of("bolt"), bolt)
+	f(auth.Lent{Passes: &passes}, passes.Of("gone"), nil)
+	f(auth.Lent{Passes: &passes}, pass+"x", nil)
+	f(auth.Lent{Passes: &auth.Passes{}}, pass, nil) // another process
+	f(auth.Lent{}, pass, nil)
+}

