@@ -98,6 +98,9 @@ function Plot(p: Props & { onPoint: (i: number | null) => void }) {
   return <div ref={box} class="plot" role="img" aria-label={`${p.title}. ${p.summary}`} style={{ height: p.height ?? 176 }} />
 }
 
+// steps are how far apart the lines of a grid for whole numbers may be.
+const steps = [...Array(12).keys()].flatMap((n) => [1, 2, 5].map((f) => f * 10 ** n))
+
 // stacked is the figures as uPlot takes them. Of bars, each is the sum of itself and those below; the highest is drawn first.
 function stacked(p: Props): uPlot.AlignedData {
   if (p.kind !== 'bars') return [p.times, ...p.series.map((s) => s.values)]
@@ -113,6 +116,7 @@ function options(p: Props & { onPoint: (i: number | null) => void }): Omit<uPlot
   const unit = p.unit ?? String
   const axis = { stroke: colour('--text-2'), font: '11px system-ui, sans-serif', ticks: { show: false } }
   const bars = p.kind === 'bars'
+  const whole = p.series.every((s) => s.values.every(Number.isInteger))
   const series: uPlot.Series[] = p.series.map((s, i) => {
     const c = colour(s.colour ?? palette[i % palette.length] ?? '--s1')
     return bars
@@ -127,7 +131,7 @@ function options(p: Props & { onPoint: (i: number | null) => void }): Omit<uPlot
     series: [{}, ...(bars ? series.reverse() : series)],
     axes: [
       { ...axis, grid: { show: false }, size: 28, space: 72, values: (_u, at) => at.map((s) => (p.days ? day(s * 1000).slice(5) : clock(s * 1000).slice(0, 5))) },
-      { ...axis, grid: { stroke: colour('--line'), width: 1 }, size: 56, space: 36, values: (_u, at) => at.map((n) => unit(n)) },
+      { ...axis, grid: { stroke: colour('--line'), width: 1 }, size: 56, space: 36, incrs: whole ? steps : undefined, values: (_u, at) => at.map((n) => unit(n)) },
     ],
     ...(p.days ? { tzDate: (s: number) => uPlot.tzDate(new Date(s * 1000), 'UTC') } : {}),
     hooks: { setCursor: [(u) => p.onPoint(u.cursor.idx ?? null)] },
