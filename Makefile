@@ -4,6 +4,7 @@
 # where it cannot. Whatever it makes lies in bin/ (dot folders there, because ./... does not look into them).
 
 GOLANGCI_VERSION := v2.15.0
+JAEGER_VERSION   := v1.62.0
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZTIME ?= 30s
@@ -12,6 +13,7 @@ OUTAGE   ?= 60s
 IMAGE    ?= sluice
 
 GOLANGCI := bin/.tools/golangci-lint-$(GOLANGCI_VERSION)
+JAEGER   := bin/.tools/jaeger-$(JAEGER_VERSION)
 SDK      := cmd/sluice/sdk
 ORACLE   := gateway/catalog/oracle
 PYTHON   := bin/.sdk/python
@@ -38,7 +40,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: run build test test-go test-sdk race chaos lint fmt tidy check fuzz bench image help clean vet sdk compiler servers
+.PHONY: run build test test-go test-sdk race chaos lint fmt tidy check fuzz bench image help clean vet sdk compiler servers jaeger
 
 ##@ Run
 
@@ -113,8 +115,9 @@ compiler: # the race detector is written in C
 	$(call need,$$(go env CC) --version,gcc libc6-dev)
 
 # Tests start real ones, each for itself: gateway/internal/servers. PostgreSQL's programs need not be in $PATH.
-servers:
+servers: jaeger
 	$(call need,redis-server --version,redis-server)
+	$(call need,prometheus --version,prometheus)
 	$(call need,ls /usr/lib/postgresql/*/bin/initdb || initdb --version,postgresql)
 
 sdk: $(if $(wildcard $(SDK)/requirements.txt),$(PYTHON)/.complete) $(if $(wildcard $(SDK)/package.json),$(NODE)/.complete) $(PRICES)/.complete
@@ -140,3 +143,13 @@ $(NODE)/.complete $(PRICES)/.complete:
 $(GOLANGCI):
 	GOBIN='$(CURDIR)/bin/.tools' go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv bin/.tools/golangci-lint $@
+
+jaeger: $(JAEGER)
+
+$(JAEGER): # minutes, once; in a module of its own, because go install refuses modules that replace others
+	rm -rf $@.build
+	mkdir -p $@.build
+	cd $@.build && go mod init tools && go get github.com/jaegertracing/jaeger/cmd/all-in-one@$(JAEGER_VERSION)
+	cd $@.build && CGO_ENABLED=0 go build -ldflags '-s -w' -o all-in-one github.com/jaegertracing/jaeger/cmd/all-in-one
+	mv $@.build/all-in-one $@
+	rm -rf $@.build

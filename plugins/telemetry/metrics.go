@@ -74,13 +74,12 @@ type series struct {
 
 // newMetrics makes the metrics. The buckets of the first two histograms are those of OpenTelemetry's conventions for
 // generative AI (gen_ai.client.operation.duration, gen_ai.server.time_to_first_token), with minutes on top for reasoning.
-func newMetrics(most int) *metrics {
+func newMetrics(most int, native bool) *metrics {
 	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
 	seconds := func(name, help string, buckets []float64) *prometheus.HistogramVec {
-		o := prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}
-		return prometheus.NewHistogramVec(o, []string{"model", "provider"}) // not by tenant: buckets multiply
+		return prometheus.NewHistogramVec(histogram(name, help, buckets, native), []string{"model", "provider"}) // not by tenant: buckets multiply
 	}
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
@@ -105,17 +104,24 @@ func newMetrics(most int) *metrics {
 		first: seconds("sluice_time_to_first_token_seconds",
 			"From a request's headers to the first event of its streamed reply, failed attempts included.",
 			[]float64{0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30}),
-		overhead: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name:    "sluice_overhead_seconds",
-			Help:    "What remains of an exchange's duration without its attempts: reading the request, the plugins, waits before retries.",
-			Buckets: []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 0.5, 1, 2.5},
-		}),
+		overhead: prometheus.NewHistogram(histogram("sluice_overhead_seconds",
+			"What remains of an exchange's duration without its attempts: reading the request, the plugins, waits before retries.",
+			[]float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 0.5, 1, 2.5}, native)),
 		failovers: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sluice_failovers_total", Help: "Attempts at another target than the one before, in the same exchange.",
 		}),
 		streams:   gauge("sluice_streams_active", "Streamed replies under way."),
 		exchanges: gauge("sluice_exchanges_active", "Exchanges under way."),
 	}
+}
+
+// histogram describes one of the classic buckets, with native ones behind them: those cost an allocation for each observation.
+func histogram(name, help string, buckets []float64, native bool) prometheus.HistogramOpts {
+	o := prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}
+	if native { // each bucket a tenth wider than the one before
+		o.NativeHistogramBucketFactor, o.NativeHistogramMaxBucketNumber, o.NativeHistogramMinResetDuration = 1.1, 160, time.Hour
+	}
+	return o
 }
 
 func (m *metrics) collectors() []prometheus.Collector {

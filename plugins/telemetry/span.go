@@ -236,7 +236,7 @@ func (t *tracer) attempt(r *record, a *gateway.Attempt, parent *span, end gatewa
 		to.text(errorType, outcome)
 		s.status = sdk.Status{Code: codes.Error, Description: a.Why()}
 	}
-	if r.x.Request.Stream() {
+	if r.x.Request.Stream() && a.Status < 300 {
 		to.seconds(genAIFirstChunk, a.First)
 		s.first(a.Start, a.First)
 	}

@@ -21,6 +21,8 @@ import (
 type Config struct {
 	// MaxTenants is how many tenants get time series of their own; the others are counted together as "other".
 	MaxTenants int `yaml:"max_tenants" jsonschema:"minimum=1"`
+	// NativeHistograms makes the histograms finer, for a Prometheus that asks for native ones; others get the buckets as before.
+	NativeHistograms bool `yaml:"native_histograms"`
 	// Traces are the spans of exchanges.
 	Traces Traces `yaml:"traces"`
 }
@@ -44,7 +46,7 @@ type Lent struct {
 func Spec(l Lent) gateway.Spec {
 	defaults := Config{MaxTenants: 1000, Traces: Traces{Protocol: "auto", FollowCallers: true, Slow: 10 * time.Second}}
 	return gateway.Define("telemetry", defaults, func(h gateway.Host, c Config) (gateway.Plugin, error) {
-		m := newMetrics(c.MaxTenants)
+		m := newMetrics(c.MaxTenants, c.NativeHistograms)
 		for _, collector := range m.collectors() {
 			if err := h.Metrics().Register(collector); err != nil {
 				return nil, fmt.Errorf("telemetry: %w", err)

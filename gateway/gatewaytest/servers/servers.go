@@ -31,3 +31,24 @@ func Await(t testing.TB, what string, holds func(context.Context) error) {
 	t.Helper()
 	servers.Await(t, what, holds)
 }
+
+// Jaeger is a Jaeger that keeps traces in memory.
+type Jaeger = servers.Jaeger
+
+// JaegerSpan is a span as Jaeger gives it out.
+type JaegerSpan = servers.JaegerSpan
+
+// StartJaeger starts a Jaeger, which make builds.
+func StartJaeger(t testing.TB) *Jaeger {
+	t.Helper()
+	return servers.StartJaeger(t)
+}
+
+// Prometheus is a Prometheus that scrapes one address every 200 ms.
+type Prometheus = servers.Prometheus
+
+// StartPrometheus starts a Prometheus that scrapes /metrics at host:port. It keeps exemplars, and asks for native histograms.
+func StartPrometheus(t testing.TB, target string) *Prometheus {
+	t.Helper()
+	return servers.StartPrometheus(t, target)
+}
