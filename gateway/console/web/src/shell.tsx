@@ -1,6 +1,6 @@
 // The frame around every screen: navigation, theme, who is signed in.
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { session, signIn, signOut, whoami } from './api'
+import { ApiError, session, signIn, signOut, whoami } from './api'
 import { href, route } from './router'
 import { screens } from './screens'
 import { theme } from './theme'
@@ -102,9 +102,16 @@ const Brand = () => (
 
 function SignIn() {
   const [token, set] = useState('')
+  const [wrong, setWrong] = useState('')
   const submit = async (e: Event) => {
     e.preventDefault()
-    if (!(await attempt(() => signIn(token)))) set('')
+    try {
+      await signIn(token)
+    } catch (e) {
+      if (!(e instanceof ApiError)) throw e
+      setWrong(e.message)
+      set('')
+    }
   }
   return (
     <main class="sign-in">
@@ -113,14 +120,23 @@ function SignIn() {
           <Brand />
           Sluice
         </h1>
-        <Field label="Token" hint="The gateway prints one when it starts, and `sluice keys token` makes one. It is not kept in this browser.">
+        <Field
+          label="Token"
+          hint={
+            <>
+              The gateway prints one when it starts, and <code>sluice keys token</code> makes one. It is not kept in this browser.
+            </>
+          }
+        >
           {(id) => <input id={id} type="password" autocomplete="off" autofocus required value={token} onInput={(e) => set(e.currentTarget.value)} />}
         </Field>
         <button type="submit" class="primary">
           Sign in
         </button>
+        <p class="tone-bad" role="alert">
+          {wrong}
+        </p>
       </form>
-      <Notices />
     </main>
   )
 }

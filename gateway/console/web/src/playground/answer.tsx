@@ -1,6 +1,7 @@
 // One answer: its text as it comes, what it took, and what can be done with it.
 import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { count, ms, usd } from '../format'
+import { Icon } from '../ui/icons'
 import { Badge, Copy, IconButton } from '../ui/parts'
 import type { Answer, ChatRequest } from './conversation'
 import { render, split } from './markdown'
@@ -41,7 +42,9 @@ export function AnswerView(p: { of: Answer; turn: number; side: number; request:
           ) : (
             <>
               <IconButton icon="retry" label="Ask again" onClick={() => again(p.turn, p.side)} />
-              <IconButton icon="copy" label="Copy …" onClick={() => document.getElementById(menu)?.togglePopover()} />
+              <button type="button" class="quiet icon-only" aria-label="Copy …" title="Copy …" popovertarget={menu}>
+                <Icon name="copy" />
+              </button>
               <div id={menu} popover="auto" class="menu">
                 <Copy label="The answer" text={a.text} />
                 {languages.map((l) => (
