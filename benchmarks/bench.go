@@ -124,12 +124,26 @@ func (b *bench) once(ctx context.Context, t test, s subject) (r row, err error) 
 		}
 		defer func() { err = errors.Join(err, os.Remove(filepath.Join(b.dir, "tenants", "billed.yaml"))) }()
 	}
-	tested, g, took, err := b.startSubject(ctx, s, site{upstreams: []string{mockAddr}, speaks: t.speaks, billed: t.billed, cached: t.cached})
+	g := site{upstreams: []string{mockAddr}, speaks: t.speaks, billed: t.billed, cached: t.cached}
+	if t.fleet {
+		with, err := b.startServers(ctx)
+		defer func() { _ = with.stop() }() // they are temporary
+		if err != nil {
+			return r, err
+		}
+		g.ledger, g.shared = with.ledger, with.shared
+	}
+	tested, g, took, err := b.startSubject(ctx, s, g)
 	if err != nil {
 		return r, err
 	}
 	defer tested.stop()
 	r.Start = took.Seconds() * 1000
+	if t.fleet { // what a budget has spent elsewhere is not known at first
+		if err := tested.firstReply(ctx, g.url(), caller); err != nil {
+			return r, err
+		}
+	}
 	select {
 	case <-time.After(b.settle):
 	case <-ctx.Done():
@@ -177,6 +191,11 @@ func (b *bench) startSubject(ctx context.Context, s subject, g site) (tested *pr
 	config, err := g.write()
 	if err != nil {
 		return nil, g, 0, err
+	}
+	if g.ledger != "" && s.isSluice() {
+		if err := b.migrate(ctx, s, config); err != nil {
+			return nil, g, 0, err
+		}
 	}
 	begin := time.Now()
 	tested, err = start(ctx, b.output, s.argv(config, g.listen, g.upstreams[0]))

@@ -39,7 +39,7 @@ func TestCommandLine(t *testing.T) {
 	f(`no test ""`, "-tests", "")
 
 	f("nothing but Sluice", "-gateway", "x {listen}", "-tests", "max,leave")
-	if o, err := parse([]string{"-gateway", "x {listen}"}); err != nil || len(o.tests) != len(suite())-11 {
+	if o, err := parse([]string{"-gateway", "x {listen}"}); err != nil || len(o.tests) != len(suite())-13 {
 		t.Errorf("%+v, %v", o, err)
 	}
 

@@ -65,6 +65,8 @@ type site struct {
 	strategy      string // empty: ordered
 	model         string // further settings of the model
 	billed        bool   // with the plugins that count and write down, and prices
+	ledger        string // where rows go; empty: SQLite
+	shared        string // what the nodes count together in; empty: this one counts alone
 	cached        bool   // with the cache
 }
 
@@ -101,8 +103,9 @@ func (g site) write() (string, error) {
 	}
 	switch {
 	case g.billed:
-		b.WriteString("chain: [telemetry, ledger, auth, quota, routing]\nstores: {ledger: \"sqlite:ledger.db\", wal: {dir: wal}}\n" +
-			"catalog: [{provider: mock0, model: \"*\", context: 100000, output: 10000, prices: [{input: 1, output: 2}]}]\n")
+		fmt.Fprintf(&b, "chain: [telemetry, ledger, auth, quota, routing]\nstores: {ledger: %q, shared: %q, wal: {dir: wal}}\n",
+			cmp.Or(g.ledger, "sqlite:ledger.db"), cmp.Or(g.shared, "none"))
+		b.WriteString("catalog: [{provider: mock0, model: \"*\", context: 100000, output: 10000, prices: [{input: 1, output: 2}]}]\n")
 	case g.cached:
 		b.WriteString("chain: [telemetry, auth, cache, routing]\nplugins: {cache: {exact: {ttl: 1h}}}\n")
 	default:

@@ -103,7 +103,7 @@ func parse(args []string) (options, error) {
 	var o options
 	var names, limits string
 	set := flag.NewFlagSet("benchmarks", flag.ContinueOnError)
-	set.StringVar(&names, "tests", "max,billed,hit,r500,stream,translate,translate-stream,mem1000,mem5000,idle,start,leave,reset,outage,hedge,balance,sockets,collapse", "which tests to run")
+	set.StringVar(&names, "tests", "max,billed,fleet,hit,r500,fleet500,stream,translate,translate-stream,mem1000,mem5000,idle,start,leave,reset,outage,hedge,balance,sockets,collapse", "which tests to run")
 	set.IntVar(&o.rounds, "rounds", leastRounds, "how often each is run")
 	set.StringVar(&o.out, "out", filepath.Join("benchmarks", "results"), "folder for the results; empty: none are written")
 	set.StringVar(&o.gateway, "gateway", "", "program to measure, or a command with {config}, {listen} and {upstream}; "+
@@ -146,7 +146,7 @@ func (o *options) leaveOut(set *flag.FlagSet) error {
 	named := isSet(set, "tests")
 	kept := slices.DeleteFunc(slices.Clone(o.tests), func(t test) bool { return t.run != nil || t.speaks != "" || t.billed || t.cached })
 	if named && len(kept) < len(o.tests) {
-		return errors.New("-tests: leave and the tests after it, billed, hit and the translations can measure nothing but Sluice")
+		return errors.New("-tests: leave and the tests after it, billed, fleet, hit and the translations can measure nothing but Sluice")
 	}
 	o.tests = kept
 	return nil

@@ -15,6 +15,7 @@ type test struct {
 	speaks  string   // type of the gateway's provider, if it is not openai-compatible: then the gateway translates
 	load    []string // flags of the load generator
 	billed  bool     // the caller has limits and a budget, and what it spends is written down
+	fleet   bool     // billed, with a Redis and a PostgreSQL beside the gateway
 	cached  bool     // the gateway has answered before what it is asked
 	streams int64    // that must be alive at the end; 0: does not matter
 	clients int      // that leave, in each case of test leave
@@ -53,18 +54,13 @@ func suite() []test {
 			name: "billed", model: "mock", billed: true, load: flags(64, 2*time.Second, 5*time.Second),
 			figures: []figure{{"billed", "CPU µs/request", cpuPerRequest, limit{most: 1.6, ratio: true}}},
 		},
+		fleetTest(),
 		{
 			name: "hit", model: "mock", cached: true, load: flags(64, 2*time.Second, 5*time.Second),
 			figures: []figure{{"hit", "CPU µs/request", cpuPerRequest, limit{most: 0.8, ratio: true}}},
 		},
-		{
-			name: "r500", model: "mock-d20", load: append(flags(512, 1500*time.Millisecond, 5*time.Second), "-rate", "500"),
-			figures: []figure{
-				{"r500", "CPU µs/request", cpuPerRequest, limit{}},
-				{"r500.p50", "added µs", func(r row) float64 { return r.Load.LatencyLess.P50 }, limit{}},
-				{"r500.p99", "added µs", func(r row) float64 { return r.Load.LatencyLess.P99 }, limit{}},
-			},
-		},
+		ordinary(test{name: "r500"}),
+		ordinary(test{name: "fleet500", billed: true, fleet: true}),
 		{
 			name: "stream", model: "mock-n64-i40-d20",
 			load: append(flags(200, 3*time.Second, 6*time.Second), "-stream", "-ramp", "2500ms"),
@@ -120,6 +116,17 @@ func suite() []test {
 			run: collapse, figures: collapseFigures(),
 		},
 	}
+}
+
+// ordinary is a test at a load that is far from what the machine can do.
+func ordinary(t test) test {
+	t.model, t.load = "mock-d20", append(flags(512, 1500*time.Millisecond, 5*time.Second), "-rate", "500")
+	t.figures = []figure{
+		{t.name, "CPU µs/request", cpuPerRequest, limit{}},
+		{t.name + ".p50", "added µs", func(r row) float64 { return r.Load.LatencyLess.P50 }, limit{}},
+		{t.name + ".p99", "added µs", func(r row) float64 { return r.Load.LatencyLess.P99 }, limit{}},
+	}
+	return t
 }
 
 func flags(conns int, warm, window time.Duration) []string {
