@@ -1,6 +1,7 @@
 // One answer: its text as it comes, what it took, and what can be done with it.
 import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { count, ms, usd } from '../format'
+import { href } from '../router'
 import { Icon } from '../ui/icons'
 import { Badge, Copy, IconButton } from '../ui/parts'
 import type { Answer, ChatRequest } from './conversation'
@@ -61,12 +62,19 @@ export function AnswerView(p: { of: Answer; turn: number; side: number; request:
 
 const tones = { exact: 'good', semantic: 'accent', coalesced: 'good' } as const
 
+// CacheBadge is what the cache did and why; it leads to the whole explanation.
 function CacheBadge({ of: a }: { of: Answer }) {
-  return (
-    <Badge tone={tones[a.cache as keyof typeof tones]} title="What the cache did">
+  const badge = (
+    <Badge tone={tones[a.cache as keyof typeof tones]}>
       cache: {a.cache}
       {a.cacheReason && a.cacheReason !== a.cache && `, ${a.cacheReason}`}
     </Badge>
+  )
+  if (!a.tenant || !a.request) return badge
+  return (
+    <a href={href('cache', { tenant: a.tenant, explain: a.request })} title="Why?">
+      {badge}
+    </a>
   )
 }
 
@@ -80,13 +88,13 @@ function Figures({ of: a }: { of: Answer }) {
     speed,
     a.outputTokens !== undefined && `${count(a.outputTokens)} tokens`,
     target,
-    (a.attempts ?? 0) > 1 ? `${a.attempts} attempts` : a.attempts === 1 && '1 attempt',
+    a.attempts !== undefined && <a href={href('requests', { id: a.request })}>{a.attempts === 1 ? '1 attempt' : `${a.attempts} attempts`}</a>,
     a.cost === null ? 'cost unknown' : a.cost !== undefined && usd(a.cost),
   ].filter(Boolean)
   const waiting = a.state === 'streaming' ? 'Waiting for the first token …' : '\u00a0'
   return (
     <p class="note figures">
-      {figures.length ? figures.map((f) => <span key={f}>{f}</span>) : waiting}
+      {figures.length ? figures.map((f, i) => <span key={i}>{f}</span>) : waiting}
     </p>
   )
 }

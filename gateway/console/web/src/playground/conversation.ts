@@ -21,6 +21,7 @@ export interface Answer {
   cacheReason?: string
   attempts?: number
   request?: string // the id that the gateway knows it by
+  tenant?: string // that was asked for
 }
 
 export interface Turn {

@@ -19,13 +19,13 @@ const marked = new Marked({
   gfm: true,
   async: false,
   renderer: {
-    html: ({ text }) => escape(text),
+    html: ({ text, block }) => (block ? `<p>${escape(text)}</p>\n` : escape(text)),
     heading({ tokens, depth }) {
       const level = Math.min(depth + 2, 6) // the page has the first two
       return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>\n`
     },
     link({ href, tokens }) {
-      const inner = this.parser.parseInline(tokens)
+      const inner = this.parser.parseInline(tokens).replace(/<\/?a\b[^>]*>/g, '') // an image in a link is none of its own
       const to = where(href)
       return to ? `<a href="${escape(to)}">${inner}</a>` : inner
     },
@@ -54,6 +54,7 @@ export function render(source: string): DocumentFragment {
       ...['ul', 'ol', 'li', 'a', 'table', 'thead', 'tbody', 'tr', 'th', 'td', '#text'],
     ],
     ALLOWED_ATTR: ['href', 'start', 'align'],
+    ADD_URI_SAFE_ATTR: ['start', 'align'],
     ALLOW_DATA_ATTR: false,
     ALLOW_ARIA_ATTR: false,
     ALLOWED_URI_REGEXP: /^(?:https|mailto):/i,

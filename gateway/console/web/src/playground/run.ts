@@ -92,7 +92,7 @@ async function learnMore(id: string, d: Done, tenant: string): Promise<void> {
   try {
     const { exchanges } = await get<{ exchanges: Exchange[] }>('/admin/v1/exchanges', { tenant, limit: 100 })
     const x = exchanges.find((e) => e.id === d.request_id)
-    if (x) changeAnswer(id, () => ({ attempts: x.tries?.length ?? 0 }))
+    if (x) changeAnswer(id, () => ({ attempts: x.tries?.length ?? 0, ...(x.tenant ? { tenant: x.tenant } : {}) }))
     const of = tenant || x?.tenant
     if (!d.cache || !of) return
     const why = await get<{ data: { reason?: string } }>(`/admin/v1/tenants/${encodeURIComponent(of)}/cache/decisions/${d.request_id}`)

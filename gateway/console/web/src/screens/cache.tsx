@@ -1,5 +1,5 @@
 // Cache: what it was good for, how sure it is, why it answered, and taking answers out of it.
-import { useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import { get, may, post, url } from '../api'
 import { clock, count, moment } from '../format'
 import { useLoad } from '../load'
@@ -76,6 +76,10 @@ function Decisions({ tenant, tenants }: { tenant: string; tenants: string[] }) {
       const path = `${pathOf(of)}/cache/decisions/${encodeURIComponent(exchange)}`
       setExplained({ tenant: of, decision: (await get<{ data: Decision }>(path)).data })
     })
+  const asked = route.value.query.get('explain') // other screens lead here
+  useEffect(() => {
+    if (asked) void explain(tenant, asked)
+  }, [asked])
   const submit = (e: Event) => {
     e.preventDefault()
     const exchange = id.trim()
@@ -121,7 +125,7 @@ function Decisions({ tenant, tenants }: { tenant: string; tenants: string[] }) {
           ]}
         />
       )}
-      {explained && <Explained {...explained} onClose={() => setExplained(undefined)} />}
+      {explained && <Explained {...explained} onClose={() => (setExplained(undefined), refine({ explain: undefined }))} />}
     </Panel>
   )
 }
