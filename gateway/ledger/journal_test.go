@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sluice-ai/sluice/gateway/catalog"
@@ -505,6 +506,35 @@ func TestSinkHangs(t *testing.T) {
 	stop()
 	ships.Wait()
 	expect(t, &h.memory, first, second)
+}
+
+// A sink that was away for long has its rows within two seconds, and is not asked all the time meanwhile.
+func TestSinkReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, away := time.Now(), time.Minute
+		o := small()
+		o.Every = time.Second
+		m := &memory{fail: func(int) (error, error) {
+			if time.Since(began) < away {
+				return errors.New("the store is away"), nil
+			}
+			return nil, nil
+		}}
+		j, _ := open(t, t.TempDir(), o)
+		ctx, stop := context.WithCancel(t.Context())
+		var ships sync.WaitGroup
+		ships.Go(func() { j.Ship(ctx, m) })
+		r := pass(t, j)
+		time.Sleep(away + 2*time.Second)
+		synctest.Wait()
+		expect(t, m, r)
+		if m.calls < 60 || m.calls > 240 {
+			t.Errorf("it was asked %d times in a minute", m.calls)
+		}
+		stop()
+		ships.Wait()
+		shut(t, j)
+	})
 }
 
 // Prices are written once, and come with the rows.

@@ -14,10 +14,10 @@ import (
 // batch is how many rows are shipped together at most.
 const batch = 1000
 
-// Bounds of the wait after a sink has failed.
+// Bounds of the wait after a sink has failed, which may be twice as long: a store that is back has rows within two seconds.
 const (
 	leastPause = 100 * time.Millisecond
-	mostPause  = 10 * time.Second
+	mostPause  = 500 * time.Millisecond
 )
 
 // Ship hands rows to a sink until ctx ends: what there is every now and then, and at once when there is a batch of them. What a
