@@ -189,7 +189,7 @@ func (c *checker) admin() {
 	}
 	listen := c.cfg.Server.AdminListen
 	if host, _, err := net.SplitHostPort(listen); err == nil && len(a.Tokens) == 0 && !isLoopback(host) {
-		c.warn("server.admin_listen", "add admin.tokens; until then the admin API is there for this machine alone, and metrics and health for all",
+		c.warn("server.admin_listen", "add admin.tokens; until then the console and the admin API take a token that is printed at each start, but from this machine, and metrics and health nothing",
 			"server.admin_listen: others reach "+listen+", and there are no admin.tokens")
 	}
 }

@@ -21,6 +21,7 @@ type Lent struct {
 	Meters    *meter.Meters
 	Journal   *rows.Journal
 	Tokens    store.Tokens // nil: refresh tokens are kept in memory
+	Passes    *auth.Passes // nil: nobody in the process asks for a tenant
 	Redis     fleet.Client // nil: caches are each node's own
 	Dir       string       // of this process alone; empty: there is none
 	Telemetry telemetry.Lent
@@ -31,7 +32,7 @@ func All(l Lent) []gateway.Spec {
 	return []gateway.Spec{
 		telemetry.Spec(l.Telemetry),
 		ledger.Spec(l.Journal),
-		auth.Spec(auth.Lent{Tokens: l.Tokens}),
+		auth.Spec(auth.Lent{Tokens: l.Tokens, Passes: l.Passes}),
 		quota.Spec(l.Meters),
 		cache.Spec(cache.Lent{Redis: l.Redis, Dir: l.Dir}),
 		routing.Spec(),

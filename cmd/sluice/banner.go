@@ -30,7 +30,12 @@ func banner(a *app.App, path, demoKey string) string {
 	}
 	b.WriteString("\n")
 	if at := a.AdminAddress(); at != nil {
-		fmt.Fprintf(&b, "  Metrics  http://%s/metrics\n", reachable(at.String()))
+		address := reachable(at.String())
+		fmt.Fprintf(&b, "  Metrics  http://%s/metrics\n  Console  http://%s/", address, address)
+		if token := a.AdminToken(); token != "" {
+			fmt.Fprintf(&b, "      from other machines with the token %s", token)
+		}
+		b.WriteString("\n")
 	}
 	if path == "" {
 		writeFound(&b, cfg)

@@ -40,6 +40,7 @@
 //	POST /admin/v1/tenants/ID/cache/purge  {"model", "tag", "id"} choose; {} is all of the tenant's, on this node
 //	POST /admin/v1/tenants/ID/cache/warm   JSON lines {"request", "answer", "endpoint", "user", "tags"}: without an answer a provider is
 //	                                       asked, at the tenant's cost
+//	GET  /admin/v1/tenants/ID/api/v1/…     the gateway's API, as that tenant: the console's playground. Also POST, and WebSockets
 //	GET  /admin/v1/usage                   sums; ?tenant= &from= &to= &by=day,model &format=csv
 //	GET  /admin/v1/ledger, ledger.csv      rows; ?tenant= &from= &to= &key= &user= &model= &provider= &request= &outcome=
 //	GET  /admin/v1/ledger/ID, ledger/verify, audit, stores
@@ -104,6 +105,8 @@ type Options struct {
 	Warm    Warm                 // that cache; not nil if there is one
 	Recent  func() gateway.Recent
 	Console http.Handler // the pages for browsers, at [console.Files]
+	// API answers what the console asks of the gateway's API on behalf of a tenant; its paths are those of the API.
+	API func(http.ResponseWriter, *http.Request, tenant.ID)
 
 	// Check says what is wrong with a tenant of the store, by the rules of tenant files, keys included. Its error is shown.
 	Check func(store.Tenant) error

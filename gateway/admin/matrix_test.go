@@ -33,7 +33,7 @@ func sha(s string) string {
 func (o *office) request(r admin.Route, id tenant.ID, n int) (path, body string) {
 	o.t.Helper()
 	name := fmt.Sprintf("x-%d", n)
-	path = strings.NewReplacer("{tenant}", string(id), "{key}", name, "{family}", name, "{exchange}", "req_1", "{$}", "").Replace(r.Path)
+	path = strings.NewReplacer("{tenant}", string(id), "{key}", name, "{family}", name, "{exchange}", "req_1", "{$}", "", "{path...}", "chat/completions").Replace(r.Path)
 	if r.About == "some" {
 		path += "?tenant=" + string(id)
 	}
@@ -51,7 +51,7 @@ func (o *office) request(r admin.Route, id tenant.ID, n int) (path, body string)
 		return path + "?provider=a", `{"reason":"test"}`
 	case "POST session":
 		return path, `{"token":"` + secretOf("viewer") + `"}`
-	case "DELETE session":
+	case "DELETE session", "POST tenants/{tenant}/api/v1/{path...}":
 		return path, ""
 	case "POST tenants":
 		return path, `{"id":"` + name + `"}`

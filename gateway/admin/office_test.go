@@ -179,6 +179,9 @@ func open(t *testing.T, change ...func(*admin.Options)) *office {
 		},
 		Apply: func(context.Context) error { o.applied++; return nil },
 		Cache: func() gateway.Cache { return cached{} }, Warm: warm, Recent: func() gateway.Recent { return &memory{} },
+		API: func(w http.ResponseWriter, r *http.Request, of tenant.ID) {
+			fmt.Fprintln(w, r.Method, r.URL, "as", of)
+		},
 		Console: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "the page", r.URL.Path) }),
 	}
 	for _, id := range []tenant.ID{"acme", "bolt"} {

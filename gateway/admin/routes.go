@@ -89,6 +89,9 @@ func (s *Server) routes() []route {
 		{"POST", one + "/cache/purge", Operator, oneTenant, "cache.purge", Answer[Purged]{}, (*call).purgeCache},
 		{"POST", one + "/cache/warm", Operator, oneTenant, "cache.warm", Answer[Warmed]{}, (*call).warmCache},
 
+		{"GET", one + "/api/v1/{path...}", Operator, oneTenant, "", nil, (*call).passOn},
+		{"POST", one + "/api/v1/{path...}", Operator, oneTenant, "", nil, (*call).passOn},
+
 		{"GET", v1 + "usage", Viewer, someTenant, "", Answer[[]Usage]{}, (*call).usage},
 		{"GET", v1 + "ledger", Viewer, someTenant, "", Answer[[]ledger.Line]{}, (*call).ledger},
 		{"GET", v1 + "ledger/{id}", Viewer, someTenant, "", Answer[ledger.Line]{}, (*call).row},

@@ -170,3 +170,17 @@ func (c *call) signOut() error {
 func secure(r *http.Request) bool {
 	return r.TLS != nil || strings.HasPrefix(r.Header.Get("Origin"), "https://")
 }
+
+// passOn asks the gateway's API as the tenant, for an operator. A WebSocket is not bound to pages of this origin by the browser.
+func (c *call) passOn() error {
+	if c.s.o.API == nil {
+		return &apiError{http.StatusNotFound, "not_found", "There is no API here."}
+	}
+	if c.r.Header.Get("Upgrade") != "" && elsewhere(c.r) {
+		return errElsewhere
+	}
+	r := c.r.Clone(c.r.Context())
+	r.URL.Path, r.URL.RawPath = "/v1/"+c.r.PathValue("path"), ""
+	c.s.o.API(c.w, r, c.tenant())
+	return nil
+}

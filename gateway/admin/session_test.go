@@ -134,3 +134,29 @@ func TestPrinted(t *testing.T) {
 	f(401, "Cookie", cookie)
 	f(401, "From", "127.0.0.1:5")
 }
+
+// TestPassedOn asks the API as a tenant, and has pages of other origins try to open a WebSocket there.
+func TestPassedOn(t *testing.T) {
+	const path = "/admin/v1/tenants/acme/api/v1/chat/completions"
+	for _, tokens := range [][]admin.Token{nil, tokensOf()} {
+		o := open(t, func(o *admin.Options) { o.Tokens = tokens })
+		cookie := ""
+		if tokens != nil {
+			cookie, _ = o.signIn(secretOf("operator-acme"))
+		}
+		f := func(status int, header ...string) {
+			t.Helper()
+			a := o.from("", "GET", path, "", append(header, "From", "127.0.0.1:5", "Host", "localhost:9090", "Cookie", cookie)...)
+			if a.status != status || status == 200 && a.body != "GET /v1/chat/completions as acme\n" {
+				t.Errorf("%v: %d %s, want %d", header, a.status, a.body, status)
+			}
+		}
+		f(200)
+		f(200, "Upgrade", "websocket", "Origin", "http://localhost:9090")
+		f(403, "Upgrade", "websocket", "Origin", "http://localhost:9091")
+		f(403, "Upgrade", "websocket", "Origin", "https://evil.example")
+		f(403, "Upgrade", "websocket", "Origin", "null")
+	}
+	o := open(t, func(o *admin.Options) { o.API = nil })
+	o.fails(404, "not_found", "GET", strings.TrimPrefix(path, "/admin/v1/"), "")
+}

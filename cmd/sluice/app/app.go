@@ -25,6 +25,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/serve"
 	"github.com/sluice-ai/sluice/gateway/serve/socket"
 	"github.com/sluice-ai/sluice/plugins"
+	"github.com/sluice-ai/sluice/plugins/auth"
 	"github.com/sluice-ai/sluice/plugins/telemetry"
 )
 
@@ -55,6 +56,8 @@ type App struct {
 	feed     admin.Feed
 	work     sync.WaitGroup
 	closing  sync.WaitGroup // of what plugins still send
+	passes   auth.Passes
+	printed  string // see AdminToken
 	stop     context.CancelFunc
 	failed   chan error // what ended a listener before its time
 }
@@ -99,6 +102,7 @@ func Start(o Options) (a *App, err error) {
 		return nil, err
 	}
 	lent := a.stores.lent()
+	lent.Passes = &a.passes
 	lent.Telemetry = telemetry.Lent{Version: o.Version, Closing: &a.closing}
 	a.runtime = runtime.New(runtime.Options{
 		Plugins: plugins.All(lent), Log: o.Log, UserAgent: "sluice/" + o.Version,
@@ -196,6 +200,10 @@ func (a *App) AdminAddress() net.Addr {
 	}
 	return a.ops.Addr()
 }
+
+// AdminToken is what operators on other machines need as long as no tokens are configured; "" if there is no way for them. It is
+// to be shown to who starts the gateway, and nowhere else.
+func (a *App) AdminToken() string { return a.printed }
 
 // Failed gives the error of a listener that ended before its time.
 func (a *App) Failed() <-chan error { return a.failed }

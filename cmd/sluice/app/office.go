@@ -2,6 +2,9 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
+	"net"
+	"net/netip"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -30,7 +33,12 @@ func (a *App) office(registry *prometheus.Registry) (admin.Options, error) {
 		Health: a.health, Targets: a.runtime.Targets(), Feed: &a.feed, Log: a.o.Log.Named("admin"),
 		Tokens: tokens, Files: desk.Files(a.current.Load),
 		Meters: a.stores.meters, Nodes: a.stores.pool.Nodes, Cache: a.runtime.Cache, Warm: a.runtime.Warm, Recent: a.runtime.Recent, Console: pages,
+		API:   passOn(a.api.Addr(), a.config.Server.TLS.Cert != "", &a.passes, a.o.Log.Named("console")),
 		Check: a.check, Mint: desk.Mint(pepper), Apply: a.applyStore,
+	}
+	if len(tokens) == 0 && public(a.config.Server.AdminListen) {
+		a.printed = rand.Text()
+		o.Printed = &admin.Token{Name: "printed at the start", Digest: key.Digest([]byte(a.printed)), Role: admin.Admin}
 	}
 	if !pepper.IsZero() {
 		o.Pepper = key.NewPepper(pepper.Reveal()).Digest
@@ -39,6 +47,16 @@ func (a *App) office(registry *prometheus.Registry) (admin.Options, error) {
 		o.Store, o.Journal = a.stores.store, a.stores.journal
 	}
 	return o, nil
+}
+
+// public says whether an address to listen on can be reached from other machines.
+func public(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "localhost" {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return err != nil || !ip.IsLoopback()
 }
 
 // pepperOf is the pepper of keys' digests; nothing if there is none.
