@@ -44,7 +44,7 @@ type Lent struct {
 // Spec describes the plugin "telemetry". By default 1000 tenants have their own series: with a few models each that is
 // what one Prometheus server takes in without effort. Ten seconds until the first token are slow.
 func Spec(l Lent) gateway.Spec {
-	defaults := Config{MaxTenants: 1000, Traces: Traces{Protocol: "auto", FollowCallers: true, Slow: 10 * time.Second}}
+	defaults := Config{MaxTenants: 1000, Traces: Traces{Protocol: "http", Sample: 0.1, FollowCallers: true, Slow: 10 * time.Second}}
 	return gateway.Define("telemetry", defaults, func(h gateway.Host, c Config) (gateway.Plugin, error) {
 		m := newMetrics(c.MaxTenants, c.NativeHistograms)
 		for _, collector := range m.collectors() {

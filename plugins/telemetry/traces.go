@@ -25,21 +25,20 @@ import (
 	"github.com/sluice-ai/sluice/gateway"
 )
 
-// Traces say which exchanges' spans are sent, and where. Besides, OpenTelemetry's own environment variables hold:
-// OTEL_EXPORTER_OTLP_… for what is not said here, OTEL_BSP_…, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES and OTEL_SDK_DISABLED.
+// Traces say which exchanges' spans are sent, and where. OpenTelemetry's own environment variables hold as well, and win where both
+// speak: OTEL_EXPORTER_OTLP_…, OTEL_TRACES_SAMPLER and its argument, OTEL_BSP_…, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES,
+// OTEL_TRACES_EXPORTER=none and OTEL_SDK_DISABLED.
 type Traces struct {
-	// OTLP is the collector's address, a URL to which http adds /v1/traces. Empty: that of OTEL_EXPORTER_OTLP_ENDPOINT; without
-	// either, and with "off", no spans are made.
+	// OTLP is the collector's address, a URL to which http adds /v1/traces. Empty, and OTEL_EXPORTER_OTLP_ENDPOINT too: no spans
+	// are made. "off": none whatever the environment says.
 	OTLP string `yaml:"otlp,omitempty"`
-	// Protocol is what the collector speaks: OTLP over gRPC, or protobuf over HTTP. auto: as OTEL_EXPORTER_OTLP_PROTOCOL says,
-	// otherwise http.
-	Protocol string `yaml:"protocol" jsonschema:"enum=auto,enum=grpc,enum=http"`
+	// Protocol is what the collector speaks: OTLP as protobuf over HTTP, or over gRPC.
+	Protocol string `yaml:"protocol" jsonschema:"enum=http,enum=grpc"`
 	// Headers are sent to the collector.
 	Headers []config.Header `yaml:"headers,omitempty"`
-	// Sample is the share of traces that begin here whose spans are sent. Left out: as OTEL_TRACES_SAMPLER and
-	// OTEL_TRACES_SAMPLER_ARG say, otherwise 10%. Exchanges that failed by the gateway's or a provider's fault, failed over or
-	// were slow are sent whether or not they are among them.
-	Sample *config.Percent `yaml:"sample,omitempty"`
+	// Sample is the share of traces that begin here whose spans are sent. Exchanges that failed by the gateway's or a provider's
+	// fault, failed over or were slow are sent whether or not they are among them.
+	Sample config.Percent `yaml:"sample"`
 	// FollowCallers has a caller decide for its own trace, if it says in the header traceparent that it is in one.
 	FollowCallers bool `yaml:"follow_callers"`
 	// Slow is how late the first token, or a reply that does not stream, makes an exchange slow. 0: none is.
@@ -67,32 +66,40 @@ func (c *Traces) check() error {
 	return nil
 }
 
-// enabled says whether spans are made.
-func (c *Traces) enabled() bool {
-	if c.OTLP == off || strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") || os.Getenv("OTEL_TRACES_EXPORTER") == "none" {
-		return false
+// environment is the value of the first variable that is set.
+func environment(names ...string) string {
+	for _, name := range names {
+		if v := strings.TrimSpace(os.Getenv(name)); v != "" {
+			return v
+		}
 	}
-	return cmp.Or(c.OTLP, os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")) != ""
+	return ""
 }
 
-// defaultSample is the share of traces that are sampled if nobody says another.
-const defaultSample = 0.1
+// endpoint is the environment's collector.
+func endpoint() string {
+	return environment("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+}
+
+// enabled says whether spans are made.
+func (c *Traces) enabled() bool {
+	if c.OTLP == off || strings.EqualFold(environment("OTEL_SDK_DISABLED"), "true") || environment("OTEL_TRACES_EXPORTER") == "none" {
+		return false
+	}
+	return c.OTLP != "" || endpoint() != ""
+}
 
 // sampler is the share of traces that are sampled, and whether callers decide about theirs.
 func (c *Traces) sampler() (share float64, follow bool) {
-	name := strings.ToLower(strings.TrimSpace(os.Getenv("OTEL_TRACES_SAMPLER")))
-	switch {
-	case c.Sample != nil:
-		return float64(*c.Sample), c.FollowCallers
-	case name == "":
-		return defaultSample, c.FollowCallers
-	}
+	name := strings.ToLower(environment("OTEL_TRACES_SAMPLER"))
 	kind, based := strings.CutPrefix(name, "parentbased_")
 	switch kind {
+	case "":
+		return float64(c.Sample), c.FollowCallers
 	case "always_off":
 		return 0, based
 	case "traceidratio":
-		if n, err := strconv.ParseFloat(strings.TrimSpace(os.Getenv("OTEL_TRACES_SAMPLER_ARG")), 64); err == nil && n >= 0 && n <= 1 {
+		if n, err := strconv.ParseFloat(environment("OTEL_TRACES_SAMPLER_ARG"), 64); err == nil && n >= 0 && n <= 1 {
 			return n, based
 		}
 	}
@@ -105,13 +112,10 @@ func (c *Traces) exporter(ctx context.Context) (*otlptrace.Exporter, error) {
 	for _, h := range c.Headers {
 		headers[h.Name] = h.Value.Reveal()
 	}
-	protocol := c.Protocol
-	if protocol == "auto" {
-		protocol = cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"), os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"))
-	}
-	if protocol == "grpc" {
+	own := c.OTLP != "" && endpoint() == ""
+	if cmp.Or(environment("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"), c.Protocol) == "grpc" {
 		var o []otlptracegrpc.Option
-		if c.OTLP != "" {
+		if own {
 			o = append(o, otlptracegrpc.WithEndpointURL(c.OTLP))
 		}
 		if len(headers) > 0 {
@@ -120,7 +124,7 @@ func (c *Traces) exporter(ctx context.Context) (*otlptrace.Exporter, error) {
 		return otlptracegrpc.New(ctx, o...)
 	}
 	var o []otlptracehttp.Option
-	if c.OTLP != "" {
+	if own {
 		o = append(o, otlptracehttp.WithEndpointURL(strings.TrimSuffix(c.OTLP, "/")+"/v1/traces"))
 	}
 	if len(headers) > 0 {

@@ -146,8 +146,7 @@ func (c *collector) tree(t *testing.T, of []byte, indent string, within *trace.S
 // settings are those that send everything to an address.
 func settings(address string) *telemetry.Config {
 	c := telemetry.Spec(telemetry.Lent{}).Defaults().(*telemetry.Config)
-	all := config.Percent(1)
-	c.Traces.OTLP, c.Traces.Sample = address, &all
+	c.Traces.OTLP, c.Traces.Sample = address, 1
 	return c
 }
 
@@ -219,7 +218,7 @@ func TestKept(t *testing.T) {
 		t.Helper()
 		c := newCollector(t)
 		all := settings(c.url)
-		*all.Traces.Sample = 0
+		all.Traces.Sample = 0
 		change(&all.Traces)
 		p, h := gatewaytest.Build(t, telemetry.Spec(telemetry.Lent{}), all)
 		var told string
@@ -243,10 +242,10 @@ func TestKept(t *testing.T) {
 	other := ok("b")
 	f("nothing", "", no, fine, "")
 	f("a sampled caller", parent+"01", no, fine, "sampled")
-	f("a caller who is not", parent+"00", func(c *telemetry.Traces) { *c.Sample = 1 }, fine, "")
+	f("a caller who is not", parent+"00", func(c *telemetry.Traces) { c.Sample = 1 }, fine, "")
 	f("nobody is followed", parent+"01", func(c *telemetry.Traces) { c.FollowCallers = false }, fine, "")
-	f("nobody is followed", parent+"00", func(c *telemetry.Traces) { c.FollowCallers, *c.Sample = false, 1 }, fine, "sampled")
-	f("an invalid header", "00-"+callers, func(c *telemetry.Traces) { *c.Sample = 1 }, fine, "sampled")
+	f("nobody is followed", parent+"00", func(c *telemetry.Traces) { c.FollowCallers, c.Sample = false, 1 }, fine, "sampled")
+	f("an invalid header", "00-"+callers, func(c *telemetry.Traces) { c.Sample = 1 }, fine, "sampled")
 	f("a failure", "", no, &gatewaytest.Script{Attempts: []gateway.Attempt{ok("a")}, Status: 502}, "error")
 	f("a refusal", "", no, &gatewaytest.Script{Attempts: []gateway.Attempt{ok("a")}, Status: 429}, "")
 	f("a failover", "", no, &gatewaytest.Script{Attempts: []gateway.Attempt{ok("a"), other}}, "failover")
@@ -268,7 +267,6 @@ func TestEnvironment(t *testing.T) {
 				t.Setenv(pairs[i], strings.ReplaceAll(pairs[i+1], "GRPC", c.grpc))
 			}
 			s := settings("")
-			s.Traces.Sample = nil
 			if set != nil {
 				set(&s.Traces)
 			}
@@ -294,14 +292,14 @@ func TestEnvironment(t *testing.T) {
 	f(true, nil, "OTEL_TRACES_SAMPLER", "parentbased_always_off")
 	f(false, nil, "OTEL_TRACES_SAMPLER", "traceidratio", "OTEL_TRACES_SAMPLER_ARG", "0")
 	f(true, nil, "OTEL_TRACES_SAMPLER", "traceidratio", "OTEL_TRACES_SAMPLER_ARG", "1")
-	f(true, func(c *telemetry.Traces) { all := config.Percent(1); c.Sample = &all }, "OTEL_TRACES_SAMPLER", "always_off")
+	f(true, func(c *telemetry.Traces) { c.OTLP = "http://127.0.0.1:1" }, "OTEL_SERVICE_NAME", "mine")
 }
 
 // TestShare draws many traces: as many are sampled as were asked for, and all who see a trace decide alike.
 func TestShare(t *testing.T) {
 	c := newCollector(t)
 	s := settings(c.url)
-	*s.Traces.Sample = 0.25
+	s.Traces.Sample = 0.25
 	p, _ := gatewaytest.Build(t, telemetry.Spec(telemetry.Lent{}), s)
 	const all = 4000
 	sampled := 0
@@ -365,7 +363,7 @@ func TestExemplars(t *testing.T) {
 	f := func(share config.Percent, want int) {
 		t.Helper()
 		s := settings(newCollector(t).url)
-		s.Traces.Sample = &share
+		s.Traces.Sample = share
 		p, h := gatewaytest.Build(t, telemetry.Spec(telemetry.Lent{}), s)
 		a := ok("a")
 		x := gatewaytest.New(t, gatewaytest.Request{Directory: directory(), Body: body("gpt-4.1", true)})

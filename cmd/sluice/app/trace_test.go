@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,6 +68,11 @@ POST /v1/chat/completions server kept=sampled stream cache=exact
   quota
   cache
 `
+		// What begins in the same microsecond comes in the order of the chain.
+		chain := slices.Concat(s.Config().Chain, []string{"forward"})
+		slices.SortStableFunc(spans, func(a, b servers.JaegerSpan) int {
+			return cmp.Or(cmp.Compare(a.Start, b.Start), slices.Index(chain, a.Name)-slices.Index(chain, b.Name))
+		})
 		if got := waterfall(t, spans, callerSpan, "", nil); got != want {
 			t.Errorf("%s: got\n%s\nwant\n%s", protocol, got, want)
 		}
