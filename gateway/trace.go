@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
 )
@@ -25,7 +26,7 @@ func (t *Trace) IsZero() bool { return t.ID == [16]byte{} }
 // NewSpanID draws the id of a span.
 func NewSpanID() (s SpanID) {
 	for s.IsZero() {
-		put(s[:], rand.Uint64()) //nolint:gosec // an id, no secret
+		binary.BigEndian.PutUint64(s[:], rand.Uint64()) //nolint:gosec // an id, no secret
 	}
 	return s
 }
@@ -33,17 +34,11 @@ func NewSpanID() (s SpanID) {
 // NewTrace begins a trace that is not sampled yet, with a span of the exchange.
 func NewTrace() (t Trace) {
 	for t.IsZero() {
-		put(t.ID[:8], rand.Uint64()) //nolint:gosec // an id, no secret
-		put(t.ID[8:], rand.Uint64()) //nolint:gosec // an id, no secret
+		binary.BigEndian.PutUint64(t.ID[:8], rand.Uint64()) //nolint:gosec // an id, no secret
+		binary.BigEndian.PutUint64(t.ID[8:], rand.Uint64()) //nolint:gosec // an id, no secret
 	}
 	t.Span = NewSpanID()
 	return t
-}
-
-func put(b []byte, n uint64) {
-	for i := range b {
-		b[i] = byte(n >> (8 * i))
-	}
 }
 
 // traceparent is the length of one of version 00: its version, the trace's id, the parent's and the flags.

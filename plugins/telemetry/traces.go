@@ -148,7 +148,7 @@ func newTracer(c *Traces, version string, log *zap.Logger, metrics prometheus.Re
 	if !c.enabled() {
 		return nil, nil //nolint:nilnil // none is what was asked for
 	}
-	ctx := context.Background()
+	ctx := context.Background() //nolint:forbidigo // nothing of what follows waits
 	r, err := resource.New(ctx, resource.WithHost(), resource.WithTelemetrySDK(),
 		resource.WithAttributes(attribute.String(serviceName, "sluice"), attribute.String(serviceVersion, version)), resource.WithFromEnv())
 	if err != nil {
@@ -181,7 +181,7 @@ const flushTime = 5 * time.Second
 
 // close sends what is left.
 func (t *tracer) close() {
-	ctx, stop := context.WithTimeout(context.Background(), flushTime)
+	ctx, stop := context.WithTimeout(context.Background(), flushTime) //nolint:forbidigo // the plugin's own work has ended
 	defer stop()
 	_ = t.spans.Shutdown(ctx) // what failed was logged
 }

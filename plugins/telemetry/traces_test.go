@@ -1,6 +1,7 @@
 package telemetry_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/hex"
@@ -118,7 +119,7 @@ func (c *collector) tree(t *testing.T, of []byte, indent string, within *trace.S
 	var b strings.Builder
 	slices.SortStableFunc(c.spans, func(a, b *trace.Span) int { return cmp.Compare(a.GetStartTimeUnixNano(), b.GetStartTimeUnixNano()) })
 	for _, s := range c.spans {
-		if string(s.GetParentSpanId()) != string(of) {
+		if !bytes.Equal(s.GetParentSpanId(), of) {
 			continue
 		}
 		if within != nil && (s.GetStartTimeUnixNano() < within.GetStartTimeUnixNano() || s.GetEndTimeUnixNano() > within.GetEndTimeUnixNano()) ||
