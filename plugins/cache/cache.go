@@ -31,7 +31,7 @@ import (
 // Lent is what the cache has of the process.
 type Lent struct {
 	Redis fleet.Client // what the nodes of a fleet share; nil: there is only this one
-	Dir   string       // for what was judged; empty: that is forgotten with the process
+	Dir   string       // for what outlasts the process; empty: nothing does
 }
 
 // Spec describes the plugin "cache".
@@ -49,6 +49,7 @@ type Plugin struct {
 	renewals  renewals
 	fleet     *fleet.Fleet // nil: what is kept is this node's alone
 	feeds     feeds
+	disk      *disk // nil: nothing outlasts the process
 	decisions *decisions
 	meaning   *semantic.Semantic // nil: only the same words are the same question
 	judge     *judge             // nil: nobody is asked what is not certain
@@ -95,6 +96,12 @@ func New(h gateway.Host, c Config, of Lent) (*Plugin, error) {
 		}
 	}
 	p.judge = newJudge(p, h)
+	if p.disk = newDisk(p, of.Dir, secret); p.disk != nil {
+		if p.fleet == nil {
+			p.disk.restore(nil)
+		}
+		h.Go(p.disk.run)
+	}
 	if p.fleet != nil {
 		h.Go(p.fleet.Run)
 	}

@@ -30,6 +30,10 @@ type Config struct {
 	// Secret is what nodes that share answers have in common, at least 16 bytes. Without it they agree on one that is kept in Redis:
 	// then whoever can read that can read answers.
 	Secret config.Secret `yaml:"secret,omitempty"`
+	// Snapshot is how large a file may be in which answers and questions outlast the process, beside those of the ledger: it is written
+	// every five minutes and at last, sealed with the secret if there is one. Without one, whoever can read it can read answers. 0: there
+	// is none.
+	Snapshot config.Bytes `yaml:"snapshot"`
 	// Coalesce lets identical requests that come while the first is answered share its answer.
 	Coalesce bool `yaml:"coalesce"`
 	// Pace is the time between two pieces of an answer that is said again as a stream. 0: all at once.

@@ -99,7 +99,9 @@ func (p *Plugin) Purge(w gateway.CachePurge) int {
 	at := p.purges.add(w, p.now())
 	p.purges.expire(p.now().Add(-p.remembered()))
 	p.tell(w, at)
-	return p.drop(w)
+	n := p.drop(w)
+	p.disk.purged()
+	return n
 }
 
 // drop takes out what a purge is about.

@@ -170,6 +170,7 @@ func (l *lookup) keep(a *answer.Answer) *kept {
 	h.metrics.stored.Inc()
 	data := a.Append(nil)
 	k := h.store.put(l.exact, a, data)
+	h.disk.changed()
 	if h.fleet != nil {
 		h.fleet.Put(k.id, valueOf(k, data), h.store.until(a).Sub(a.At))
 	}

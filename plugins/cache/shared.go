@@ -85,6 +85,7 @@ var _ fleet.Node = member{}
 // Agree implements fleet.Node. With another secret nothing is found any more that was kept before.
 func (m member) Agree(secret [32]byte) {
 	m.keys.Store(partition.New(secret))
+	m.disk.agree(secret)
 	m.purges.mu.Lock()
 	known := maps.Clone(m.purges.at)
 	m.purges.mu.Unlock()
@@ -122,32 +123,46 @@ func (m member) Heard(text []byte) {
 	}
 	if w := e.Purge; w != nil && w.What.Tenant != "" && m.purges.learn(w.What, w.At) {
 		m.drop(w.What)
+		m.disk.purged()
 	}
-	c := e.Change
-	if c == nil || m.meaning == nil || len(c.Partition) > len(index.Key{}) || c.Entry.Expires != 0 && c.Entry.Expires <= m.now().Unix() {
-		return
+	if e.Change != nil {
+		m.hear(e.Change)
+	}
+}
+
+// hear makes a change of another node, or of an earlier process; false if it does not matter any more.
+func (p *Plugin) hear(c *change) bool {
+	if p.meaning == nil || len(c.Partition) > len(index.Key{}) || c.Entry.Expires != 0 && c.Entry.Expires <= p.now().Unix() {
+		return false
 	}
 	made := semantic.Change{Kind: c.Kind, Entry: c.Entry, Question: c.Question, Vector: unquantised(c.Vector)}
 	copy(made.Partition[:], c.Partition)
 	if c.Sample != nil {
 		made.Sample = *c.Sample
 	}
-	m.metrics.crowded.Add(float64(len(m.meaning.Apply(made))))
+	p.metrics.crowded.Add(float64(len(p.meaning.Apply(made))))
+	return true
 }
 
 // changed tells other nodes of a change.
 func (p *Plugin) changed(c semantic.Change) {
+	p.disk.changed()
 	if p.fleet == nil {
 		return
 	}
-	t := change{Kind: c.Kind, Partition: c.Partition[:], Entry: c.Entry, Vector: quantised(c.Vector), Question: c.Question}
+	if text, err := json.Marshal(entry{Change: changeOf(c)}); err == nil { // numbers that are none
+		p.fleet.Append(text)
+	}
+}
+
+// changeOf is how a change is written down.
+func changeOf(c semantic.Change) *change {
+	t := &change{Kind: c.Kind, Partition: c.Partition[:], Entry: c.Entry, Vector: quantised(c.Vector), Question: c.Question}
 	t.Entry.Words = nil
 	if c.Kind == semantic.Judged {
 		t.Sample = &c.Sample
 	}
-	if text, err := json.Marshal(entry{Change: &t}); err == nil { // numbers that are none
-		p.fleet.Append(text)
-	}
+	return t
 }
 
 // quantised is a vector in eight bits a number; its length does not matter.

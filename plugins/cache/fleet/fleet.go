@@ -51,8 +51,8 @@ type Fleet struct {
 	name    Name
 	drawn   [32]byte // by this node, in case that it is the first
 	prefix  string   // of what is there once for a fleet; in a cluster all of it is in one slot
-	seal    atomic.Pointer[seal]
-	noted   atomic.Pointer[seal] // of which fleet the notes were read
+	seal    atomic.Pointer[Seal]
+	noted   atomic.Pointer[Seal] // of which fleet the notes were read
 	life    string               // of what Redis holds: another one has forgotten
 	claims  *rueidis.Lua
 	agree   *rueidis.Lua
@@ -274,7 +274,7 @@ func (f *Fleet) remember(life string) {
 	if f.life = life; f.o.Secret == "" {
 		f.drawn = secret // which Redis is given back, should it forget
 	}
-	f.seal.Store(newSeal(secret, f.name))
+	f.seal.Store(NewSeal(secret, f.name))
 	f.o.Node.Agree(secret)
 	f.grow()
 }

@@ -22,7 +22,7 @@ func (f *Fleet) Append(entry []byte) {
 	if s == nil {
 		return // nobody shares anything with this node yet
 	}
-	sealed := s.close(f.logKey(), entry)
+	sealed := s.Close(f.logKey(), entry)
 	f.queue.add(op{size: len(sealed), log: true, commands: func(c rueidis.Client) rueidis.Completed {
 		return c.B().Xadd().Key(f.logKey()).Maxlen().Almost().Threshold(strconv.Itoa(mostLogged)).Id("*").
 			FieldValue().FieldValue("n", string(f.name[:])).FieldValue("e", sealed).Build()
@@ -37,7 +37,7 @@ func (f *Fleet) Note(name string, entry []byte, keep time.Duration) {
 		return
 	}
 	until := uint64(time.Now().Add(keep).UnixMilli())
-	kept := string(binary.BigEndian.AppendUint64(nil, until)) + s.close(f.notesKey(), entry)
+	kept := string(binary.BigEndian.AppendUint64(nil, until)) + s.Close(f.notesKey(), entry)
 	f.queue.add(op{size: len(kept), commands: func(c rueidis.Client) rueidis.Completed {
 		return c.B().Hset().Key(f.notesKey()).FieldValue().FieldValue(s.field(name), kept).Build()
 	}}, f.o.Dropped)
@@ -57,7 +57,7 @@ func (f *Fleet) grow() {
 
 // read reads the log as it grows.
 func (f *Fleet) read(ctx context.Context) {
-	var of *seal
+	var of *Seal
 	last := "0"
 	tick := time.NewTicker(rereading)
 	defer tick.Stop()
@@ -88,7 +88,7 @@ func (f *Fleet) read(ctx context.Context) {
 }
 
 // readFrom reads what stands behind an entry, and gives the last one's id.
-func (f *Fleet) readFrom(ctx context.Context, c rueidis.Client, s *seal, last string) string {
+func (f *Fleet) readFrom(ctx context.Context, c rueidis.Client, s *Seal, last string) string {
 	for ctx.Err() == nil {
 		in, cancel := context.WithTimeout(ctx, 4*f.longest)
 		streams, err := c.Do(in, c.B().Xread().Count(mostRead).Streams().Key(f.logKey()).Id(last).Build()).AsXRead()
@@ -103,7 +103,7 @@ func (f *Fleet) readFrom(ctx context.Context, c rueidis.Client, s *seal, last st
 			if e.FieldValues["n"] == string(f.name[:]) {
 				continue
 			}
-			if plain, err := s.open(f.logKey(), e.FieldValues["e"]); err == nil {
+			if plain, err := s.Open(f.logKey(), e.FieldValues["e"]); err == nil {
 				f.o.Node.Heard(plain)
 			}
 		}
@@ -115,7 +115,7 @@ func (f *Fleet) readFrom(ctx context.Context, c rueidis.Client, s *seal, last st
 }
 
 // readNotes reads all notes, and deletes those that hold no more.
-func (f *Fleet) readNotes(ctx context.Context, c rueidis.Client, s *seal) bool {
+func (f *Fleet) readNotes(ctx context.Context, c rueidis.Client, s *Seal) bool {
 	ctx, cancel := context.WithTimeout(ctx, 4*f.longest)
 	defer cancel()
 	notes, err := c.Do(ctx, c.B().Hgetall().Key(f.notesKey()).Build()).AsStrMap()
@@ -128,7 +128,7 @@ func (f *Fleet) readNotes(ctx context.Context, c rueidis.Client, s *seal) bool {
 			_ = c.Do(ctx, c.B().Hdel().Key(f.notesKey()).Field(name).Build()) // some other time, then
 			continue
 		}
-		if plain, err := s.open(f.notesKey(), kept[8:]); err == nil {
+		if plain, err := s.Open(f.notesKey(), kept[8:]); err == nil {
 			f.o.Node.Heard(plain)
 		}
 	}

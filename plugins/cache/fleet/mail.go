@@ -20,7 +20,7 @@ func (f *Fleet) Send(ctx context.Context, to Name, text []byte) (bool, error) {
 	if c == nil || s == nil {
 		return false, ErrAway
 	}
-	message := s.close(f.box(to), append(f.name[:len(f.name):len(f.name)], text...))
+	message := s.Close(f.box(to), append(f.name[:len(f.name):len(f.name)], text...))
 	wait := func() bool { return true }
 	r, ok := f.ask(ctx, wait, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
 		return c.Do(ctx, c.B().Publish().Channel(f.box(to)).Message(message).Build())
@@ -83,7 +83,7 @@ func (f *Fleet) deliver(ctx context.Context) {
 			if s == nil {
 				continue
 			}
-			if text, err := s.open(f.box(f.name), l); err == nil && len(text) >= len(Name{}) {
+			if text, err := s.Open(f.box(f.name), l); err == nil && len(text) >= len(Name{}) {
 				f.o.Node.Told(Name(text[:len(Name{})]), text[len(Name{}):])
 			}
 		}

@@ -22,23 +22,23 @@ const most = 64 << 20
 // errDamaged says that bytes are not what a node with this secret has sealed for this place.
 var errDamaged = errors.New("fleet: the bytes are damaged, of another version, or of another secret")
 
-// seal seals with AES-256-GCM. Every process has a key of its own, made of the secret and of its salt, and counts: no number
+// Seal seals with AES-256-GCM. Every process has a key of its own, made of the secret and of its salt, and counts: no number
 // is used twice under a key, however much is written.
-type seal struct {
+type Seal struct {
 	secret []byte
 	salt   Name
 	own    cipher.AEAD
 	count  atomic.Uint64
 }
 
-func newSeal(secret [32]byte, salt Name) *seal {
-	s := &seal{secret: secret[:], salt: salt}
+func NewSeal(secret [32]byte, salt Name) *Seal {
+	s := &Seal{secret: secret[:], salt: salt}
 	s.own = s.of(salt)
 	return s
 }
 
 // of is what a process seals with.
-func (s *seal) of(salt Name) cipher.AEAD {
+func (s *Seal) of(salt Name) cipher.AEAD {
 	key, err := hkdf.Key(sha256.New, s.secret, salt[:], "sluice cache", 32)
 	if err != nil {
 		panic(err) // only for keys that are too long
@@ -59,8 +59,8 @@ const (
 	headSize  = 1 + len(Name{}) + nonceSize
 )
 
-// close seals bytes for a place: nowhere else can they be opened.
-func (s *seal) close(place string, plain []byte) string {
+// Close seals bytes for a place: nowhere else can they be opened.
+func (s *Seal) Close(place string, plain []byte) string {
 	b := make([]byte, headSize, headSize+len(plain)+32)
 	b[0] = version
 	copy(b[1:], s.salt[:])
@@ -69,8 +69,8 @@ func (s *seal) close(place string, plain []byte) string {
 	return string(s.own.Seal(b, nonce, s2.Encode(nil, plain), []byte(place)))
 }
 
-// open is what was sealed for a place.
-func (s *seal) open(place, sealed string) ([]byte, error) {
+// Open is what was sealed for a place.
+func (s *Seal) Open(place, sealed string) ([]byte, error) {
 	if len(sealed) < headSize || sealed[0] != version {
 		return nil, errDamaged
 	}
@@ -87,7 +87,7 @@ func (s *seal) open(place, sealed string) ([]byte, error) {
 }
 
 // field is how a note's name is written.
-func (s *seal) field(name string) string {
+func (s *Seal) field(name string) string {
 	h := hmac.New(sha256.New, s.secret)
 	_, _ = h.Write([]byte(name)) // never fails
 	return string(h.Sum(nil))

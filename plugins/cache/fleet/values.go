@@ -174,7 +174,7 @@ func (f *Fleet) value(id uint64, sealed string) []byte {
 	if s == nil {
 		return nil
 	}
-	v, err := s.open(valueKey(id), sealed)
+	v, err := s.Open(valueKey(id), sealed)
 	if err != nil {
 		f.Drop(id)
 		return nil
@@ -189,7 +189,7 @@ func (f *Fleet) Put(id uint64, value []byte, keep time.Duration) {
 		f.dropped()
 		return
 	}
-	sealed, until := s.close(valueKey(id), value), time.Now().Add(keep)
+	sealed, until := s.Close(valueKey(id), value), time.Now().Add(keep)
 	f.queue.add(op{size: len(sealed), until: until, commands: func(c rueidis.Client) rueidis.Completed {
 		left := max(time.Until(until).Milliseconds(), 1)
 		return c.B().Set().Key(valueKey(id)).Value(sealed).PxMilliseconds(left).Build()
