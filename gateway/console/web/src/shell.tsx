@@ -7,6 +7,9 @@ import { theme } from './theme'
 import { Icon } from './ui/icons'
 import { attempt, Choice, Empty, Field, IconButton, Notices } from './ui/parts'
 
+// local is who needs no token: whoever is on the gateway's machine, as long as there are none.
+const local = 'local'
+
 export function Shell() {
   const main = useRef<HTMLElement>(null)
   const [failed, setFailed] = useState('')
@@ -55,7 +58,7 @@ export function Shell() {
             ]}
             onChange={(v) => (theme.value = v)}
           />
-          {session.value.name && (
+          {session.value.name !== local && (
             <div class="who">
               <span title={session.value.role}>{session.value.name}</span>
               <IconButton icon="leave" label="Sign out" onClick={() => attempt(signOut)} />

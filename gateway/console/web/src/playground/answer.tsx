@@ -37,7 +37,7 @@ export function AnswerView(p: { of: Answer; turn: number; side: number; request:
         <Figures of={a} />
         <div class="acts">
           {streaming ? (
-            <button type="button" class="small" onClick={() => stop(a.id)}>
+            <button type="button" class="small" onClick={() => stop(a)}>
               Stop
             </button>
           ) : (
@@ -70,7 +70,7 @@ function CacheBadge({ of: a }: { of: Answer }) {
       {a.cacheReason && a.cacheReason !== a.cache && `, ${a.cacheReason}`}
     </Badge>
   )
-  if (!a.tenant || !a.request) return badge
+  if (!a.request) return badge
   return (
     <a href={href('cache', { tenant: a.tenant, explain: a.request })} title="Why?">
       {badge}

@@ -6,6 +6,8 @@ export type State = 'streaming' | 'done' | 'stopped' | 'failed'
 
 export interface Answer {
   id: string // of the exchange on the socket
+  tenant: string
+  sentAt: number // ms since 1970
   model: string
   state: State
   text: string
@@ -21,7 +23,6 @@ export interface Answer {
   cacheReason?: string
   attempts?: number
   request?: string // the id that the gateway knows it by
-  tenant?: string // that was asked for
 }
 
 export interface Turn {
@@ -30,7 +31,7 @@ export interface Turn {
 }
 
 export interface Conversation {
-  tenant: string
+  tenant: string // whose limits, budgets and models hold
   models: string[] // one or two
   system: string
   temperature: string // as it was typed; empty: the model's own

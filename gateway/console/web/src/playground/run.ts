@@ -1,79 +1,91 @@
 // Sending what was typed, and writing down what comes back.
 import { ApiError, get } from '../api'
 import type { Exchange } from '../exchange'
-import { ask, cancel, type Done } from './ask'
+import { type Done, type Hearing, Line } from './ask'
 import { type Answer, change, changeAnswer, conversation, requestFor } from './conversation'
 
-// Answers of a conversation that was stored while they were on their way are not on their way any more.
-change({
-  turns: conversation.value.turns.map((t) => ({
-    ...t,
-    answers: t.answers.map((a) => (a.state === 'streaming' ? { ...a, state: 'stopped' } : a)),
-  })),
-})
+const lines = new Map<string, Line>()
+
+function lineOf(tenant: string): Line {
+  const line = lines.get(tenant) ?? new Line(tenant)
+  lines.set(tenant, line)
+  return line
+}
+
+/** Hears on what was on its way when the page was loaded anew. */
+export function goOn(): void {
+  for (const a of conversation.value.turns.flatMap((t) => t.answers)) {
+    if (a.state === 'streaming' && !lineOf(a.tenant).hears(a.id)) lineOf(a.tenant).resume(a.id, hearing(a))
+  }
+}
 
 /** Asks every model of the conversation. */
 export function send(user: string): void {
-  const { turns, models } = conversation.value
-  change({ turns: [...turns, { user, answers: models.map(blank) }] })
+  const { turns, models, tenant } = conversation.value
+  change({ turns: [...turns, { user, answers: models.map((m) => blank(m, tenant)) }] })
   models.forEach((_, side) => start(turns.length, side))
 }
 
 /** Asks a model of a turn again. What came after it answered something else, and goes. */
 export function again(turn: number, side: number): void {
-  const { turns, models } = conversation.value
-  turns.slice(turn).forEach((t) => t.answers.forEach((a) => a.state === 'streaming' && stop(a.id)))
-  change({
-    turns: turns.slice(0, turn + 1).map((t, i) => (i === turn ? { ...t, answers: t.answers.map((a, n) => (n === side ? blank(models[side] ?? a.model) : a)) } : t)),
-  })
+  const { turns, models, tenant } = conversation.value
+  for (const a of turns.slice(turn + 1).flatMap((t) => t.answers)) if (a.state === 'streaming') stop(a)
+  const last = turns[turn]
+  if (!last) return
+  const answers = last.answers.map((a, i) => (i === side ? blank(models[side] ?? a.model, tenant) : a))
+  change({ turns: [...turns.slice(0, turn), { ...last, answers }] })
   start(turn, side)
 }
 
-export function stop(id: string): void {
-  cancel(id)
-  changeAnswer(id, () => ({ state: 'stopped' }))
+export function stop(a: Answer): void {
+  lineOf(a.tenant).cancel(a.id)
+  changeAnswer(a.id, () => ({ state: 'stopped', totalMs: Date.now() - a.sentAt }))
 }
 
 export function stopAll(): void {
-  for (const t of conversation.value.turns) for (const a of t.answers) if (a.state === 'streaming') stop(a.id)
+  for (const t of conversation.value.turns) for (const a of t.answers) if (a.state === 'streaming') stop(a)
 }
 
-const blank = (model: string): Answer => ({ id: crypto.randomUUID(), model, state: 'streaming', text: '', reasoning: '' })
+function blank(model: string, tenant: string): Answer {
+  return { id: crypto.randomUUID(), tenant, model, sentAt: Date.now(), state: 'streaming', text: '', reasoning: '' }
+}
 
 function start(turn: number, side: number): void {
   const c = conversation.value
-  const id = c.turns[turn]?.answers[side]?.id
-  if (!id) return
-  const begin = performance.now()
-  const since = () => performance.now() - begin
+  const a = c.turns[turn]?.answers[side]
+  if (a) lineOf(a.tenant).ask(a.id, requestFor(c, turn, side), hearing(a))
+}
+
+// hearing writes down what is heard, from its beginning on, at most once for each picture that the browser draws.
+function hearing(a: Answer): Hearing {
   let text = ''
   let reasoning = ''
-  let firstMs: number | undefined
+  let firstMs = a.firstMs
   let frame = 0
   const show = () => {
     frame = 0
-    changeAnswer(id, () => ({ text, reasoning, ...(firstMs === undefined ? {} : { firstMs }) }))
+    changeAnswer(a.id, () => ({ text, reasoning, ...(firstMs === undefined ? {} : { firstMs }) }))
   }
   const end = (part: Partial<Answer>) => {
     cancelAnimationFrame(frame)
     show()
-    changeAnswer(id, () => ({ ...part, totalMs: since() }))
+    changeAnswer(a.id, () => ({ ...part, totalMs: Date.now() - a.sentAt }))
   }
-  ask(id, requestFor(c, turn, side), {
+  return {
     chunk: ({ choices }) => {
       const delta = choices?.[0]?.delta
       if (!delta?.content && !delta?.reasoning_content) return
-      firstMs ??= since()
+      firstMs ??= Date.now() - a.sentAt
       text += delta.content ?? ''
       reasoning += delta.reasoning_content ?? ''
       frame ||= requestAnimationFrame(show)
     },
     done: (d) => {
       end({ state: 'done', ...outcome(d) })
-      void learnMore(id, d, c.tenant)
+      void learnMore(a, d)
     },
     failed: (error) => end({ state: 'failed', error }),
-  })
+  }
 }
 
 function outcome(d: Done): Partial<Answer> {
@@ -88,16 +100,26 @@ function outcome(d: Done): Partial<Answer> {
 }
 
 // learnMore asks the admin API what the API's own callers are not told: how many attempts it took, and why the cache had it or not.
-async function learnMore(id: string, d: Done, tenant: string): Promise<void> {
+async function learnMore(a: Answer, d: Done): Promise<void> {
   try {
-    const { exchanges } = await get<{ exchanges: Exchange[] }>('/admin/v1/exchanges', { tenant, limit: 100 })
-    const x = exchanges.find((e) => e.id === d.request_id)
-    if (x) changeAnswer(id, () => ({ attempts: x.tries?.length ?? 0, ...(x.tenant ? { tenant: x.tenant } : {}) }))
-    const of = tenant || x?.tenant
-    if (!d.cache || !of) return
-    const why = await get<{ data: { reason?: string } }>(`/admin/v1/tenants/${encodeURIComponent(of)}/cache/decisions/${d.request_id}`)
-    if (why.data.reason) changeAnswer(id, () => ({ cacheReason: why.data.reason! }))
+    const x = await remembered(a.tenant, d.request_id)
+    if (x) changeAnswer(a.id, () => ({ attempts: x.tries?.length ?? 0 }))
+    if (!d.cache) return
+    const why = await get<{ data: { reason?: string } }>(`/admin/v1/tenants/${encodeURIComponent(a.tenant)}/cache/decisions/${d.request_id}`)
+    const { reason } = why.data
+    if (reason) changeAnswer(a.id, () => ({ cacheReason: reason }))
   } catch (e) {
     if (!(e instanceof ApiError)) throw e // an answer needs no explanation to be read
   }
+}
+
+// remembered is the exchange as the gateway remembers it, which is a moment after the answer's end.
+async function remembered(tenant: string, id: string): Promise<Exchange | undefined> {
+  for (const wait of [0, 250, 1000]) {
+    await new Promise((done) => setTimeout(done, wait))
+    const { exchanges } = await get<{ exchanges: Exchange[] }>('/admin/v1/exchanges', { tenant, limit: 100 })
+    const x = exchanges.find((e) => e.id === id)
+    if (x) return x
+  }
+  return undefined
 }

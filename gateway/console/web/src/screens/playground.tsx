@@ -1,23 +1,34 @@
 // A conversation with one model, or with two side by side.
 import '../playground/playground.css'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { useLoad } from '../load'
+import { may } from '../api'
+import { type Loaded, useLoad } from '../load'
+import { apiOf } from '../playground/ask'
 import { AnswerView } from '../playground/answer'
 import { change, conversation, requestFor } from '../playground/conversation'
-import { send, stopAll } from '../playground/run'
+import { goOn, send, stopAll } from '../playground/run'
 import { Icon } from '../ui/icons'
 import { Empty, Field, Screen, Waiting } from '../ui/parts'
 
 export function Playground() {
   const c = conversation.value
-  const models = useLoad<{ data: { id: string }[] }>('/v1/models')
+  const tenants = useLoad<{ data: { id: string; disabled?: boolean }[] }>('/admin/v1/tenants?limit=1000')
+  const ids = (tenants.data?.data ?? []).filter((t) => !t.disabled).map((t) => t.id)
+  const tenant = ids.includes(c.tenant) ? c.tenant : (ids[0] ?? '')
+  const models = useLoad<{ data: { id: string }[] }>(tenant && may('operator') ? `${apiOf(tenant)}/models` : '')
   const names = (models.data?.data ?? []).map((m) => m.id)
-  const first = names[0]
+  const known = names.join('\n')
+  useEffect(goOn, [])
   useEffect(() => {
-    if (first && !c.models[0]) change({ models: [first, ...c.models.slice(1)] })
-  }, [first])
+    if (tenant && tenant !== c.tenant) change({ tenant })
+  }, [tenant])
+  useEffect(() => {
+    const first = names[0]
+    if (first && c.models.some((m) => !names.includes(m))) change({ models: c.models.map((m) => (names.includes(m) ? m : first)) })
+  }, [known])
   const pick = (side: number, model: string) => change({ models: c.models.map((m, i) => (i === side ? model : m)) })
   const two = c.models.length === 2
+  const other = names.find((n) => n !== c.models[0]) ?? c.models[0] ?? ''
   return (
     <Screen
       title="Playground"
@@ -32,29 +43,44 @@ export function Playground() {
     >
       <div class="playground">
         <div class="setup">
+          {ids.length > 1 && <Pick label="Tenant" value={tenant} of={ids} onChange={(v) => change({ tenant: v })} />}
           {c.models.map((m, side) => (
-            <ModelPick key={side} label={two ? `Model ${side + 1}` : 'Model'} value={m} of={names} onChange={(v) => pick(side, v)} />
+            <Pick key={side} label={two ? `Model ${side + 1}` : 'Model'} value={m} of={names} onChange={(v) => pick(side, v)} />
           ))}
-          <button type="button" onClick={() => change({ models: two ? c.models.slice(0, 1) : [...c.models, names.find((n) => n !== c.models[0]) ?? c.models[0] ?? ''] })}>
+          <button type="button" onClick={() => change({ models: two ? c.models.slice(0, 1) : [...c.models, other] })}>
             {two ? 'One model' : 'Compare two'}
           </button>
           <Settings />
         </div>
-        {!models.data && <Waiting error={models.error} retry={models.reload} />}
-        {models.data && names.length === 0 && (
-          <Empty title="There is no model to ask." command="sluice models">
-            Write one under models in the configuration. This shows what there is:
-          </Empty>
-        )}
-        {models.data && names.length > 0 && c.turns.length === 0 && <Empty title="Ask something.">Answers stream here, with what they took and what they cost.</Empty>}
+        {c.turns.length === 0 && <Start tenants={tenants} models={models} tenant={tenant} names={names} />}
         <Transcript />
-        <Composer ready={c.models.every(Boolean)} />
+        <Composer ready={names.length > 0} />
       </div>
     </Screen>
   )
 }
 
-function ModelPick(p: { label: string; value: string; of: string[]; onChange: (v: string) => void }) {
+// Start stands where the conversation will, and says what is missing for one.
+function Start(p: { tenants: Loaded<{ data: unknown[] }>; models: Loaded<unknown>; tenant: string; names: string[] }) {
+  if (!may('operator')) return <Empty title="Asking models takes the role operator.">This token is a viewer's.</Empty>
+  if (!p.tenants.data) return <Waiting error={p.tenants.error} retry={p.tenants.reload} />
+  if (!p.tenant)
+    return (
+      <Empty title="There is no tenant to ask for." command="sluice tenants add acme">
+        Each request is some tenant's. This makes one:
+      </Empty>
+    )
+  if (!p.models.data) return <Waiting error={p.models.error} retry={p.models.reload} />
+  if (p.names.length === 0)
+    return (
+      <Empty title="There is no model that this tenant may ask." command="sluice models">
+        The configuration says what there is, under models:
+      </Empty>
+    )
+  return <Empty title="Ask something.">Answers stream here, with what they took and what they cost.</Empty>
+}
+
+function Pick(p: { label: string; value: string; of: string[]; onChange: (v: string) => void }) {
   const choices = p.value && !p.of.includes(p.value) ? [p.value, ...p.of] : p.of
   return (
     <select aria-label={p.label} value={p.value} onChange={(e) => p.onChange(e.currentTarget.value)}>
