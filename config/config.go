@@ -76,6 +76,8 @@ type Config struct {
 	Origins map[string]string `yaml:"-"`
 	// Warnings are what is allowed but better otherwise, such as a secret written out in a file.
 	Warnings Problems `yaml:"-"`
+
+	lines map[string]int // of the file, by path
 }
 
 // Server is what callers connect to.

@@ -159,6 +159,8 @@ func (l *Loader) gateway(d disk) (*Config, *source, error) {
 			dec := newDecoder(src, l.shapes)
 			dec.value(src.root, reflect.ValueOf(cfg).Elem(), "", nil)
 			maps.Copy(cfg.Origins, dec.origins)
+			cfg.lines = map[string]int{}
+			linesOf(src.root, "", cfg.lines)
 		}
 		if src.foreign(cfg.Version) {
 			return cfg, src, nil

@@ -76,7 +76,7 @@ models: [{name: demo, targets: [{provider: a}]}]
 		Tenants:   config.Tenants{Dir: "tenants", Anonymous: "deny"},
 		Origins:   map[string]string{"providers[0].keys[0].key": "${env:KEY}"},
 	}
-	if diff := cmp.Diff(want, cfg, cmpopts.EquateComparable(config.USD{})); diff != "" {
+	if diff := cmp.Diff(want, cfg, cmpopts.EquateComparable(config.USD{}), cmpopts.IgnoreUnexported(config.Config{})); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -255,7 +255,7 @@ cors: {origins: ["https://acme.example"]}
 	}
 	warnings := cfg.Warnings.Error()
 	cfg.Warnings = nil
-	if diff := cmp.Diff(want, cfg, cmpopts.EquateComparable(config.USD{})); diff != "" {
+	if diff := cmp.Diff(want, cfg, cmpopts.EquateComparable(config.USD{}), cmpopts.IgnoreUnexported(config.Config{})); diff != "" {
 		t.Error(diff)
 	}
 	expect(t, warnings, `
@@ -303,8 +303,8 @@ models: [{name: demo, targets: [{provider: s}], hedge: {max_cost: 0.5}}]
 	again := loaded(t, config.Options{Plugins: plugins()})
 	cfg.Providers[0].Keys[0].Key, cfg.Providers[0].Proxy = config.NewSecret("***"), "http://***@proxy:1"
 	cfg.Origins, again.Origins, cfg.Warnings, again.Warnings = nil, nil, nil, nil
-	if !reflect.DeepEqual(cfg, again) {
-		t.Error(cmp.Diff(cfg, again, cmpopts.EquateComparable(config.USD{})))
+	if diff := cmp.Diff(cfg, again, cmp.AllowUnexported(config.Secret{}), cmpopts.EquateComparable(config.USD{}), cmpopts.IgnoreUnexported(config.Config{})); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -349,6 +349,48 @@ func TestDemo(t *testing.T) {
 	t.Setenv("SLUICE_SERVER_LISTEN", "x")
 	_, err := config.NewLoader(config.Options{}).Load()
 	expect(t, fmt.Sprint(err), `environment variable SLUICE_SERVER_LISTEN: server.listen: "x" is not an address; write host:port, such as 127.0.0.1:8080 or :8080`)
+}
+
+// Settings are what Effective prints, each with where it comes from.
+func TestSettings(t *testing.T) {
+	t.Setenv("KEY", "sk-1")
+	t.Setenv("SLUICE_SERVER_LISTEN", ":1")
+	folder(t, "gateway.yaml", `
+version: 1
+server: {listen: ":2", admin_listen: off}
+providers:
+  - name: a
+    type: openai
+    keys:
+      - {name: k, key: "${env:KEY}"}
+models: [{name: demo, targets: [{provider: a, model: m}]}]
+chain: [auth, routing]
+`)
+	cfg := loaded(t, config.Options{Plugins: plugins(), Flags: flags(t, "--retries=3")})
+	got := map[string]config.Setting{}
+	for _, s := range cfg.Settings() {
+		if _, twice := got[s.Path]; twice {
+			t.Errorf("%s comes twice", s.Path)
+		}
+		got[s.Path] = s
+		if strings.Contains(s.Value, "sk-1") {
+			t.Errorf("a secret: %+v", s)
+		}
+	}
+	for _, want := range []config.Setting{
+		{"server.listen", ":1", "env SLUICE_SERVER_LISTEN", 3},
+		{"server.admin_listen", "", "file", 3},
+		{"server.max_head", "4KiB", "default", 0},
+		{"retries.max", "3", "flag --retries", 0},
+		{"providers[0].name", "a", "file", 5},
+		{"providers[0].keys[0].key", "***", "${env:KEY}", 8},
+		{"models[0].targets[0].model", "m", "file", 9},
+		{"chain", "[auth, routing]", "file", 10},
+	} {
+		if got[want.Path] != want {
+			t.Errorf("%+v, want %+v", got[want.Path], want)
+		}
+	}
 }
 
 // The YAML of Effective has nothing that depends on the order of a map.
