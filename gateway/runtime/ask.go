@@ -25,7 +25,7 @@ func (p *plugin) Ask(ctx context.Context, endpoint string, c gateway.Caller, h g
 		return nil, gateway.ErrDrain
 	}
 	defer g.Release()
-	err = p.runtime.inside(ctx, g, endpoint, c, h, body, func(x *gateway.Exchange) error {
+	err = p.runtime.inside(ctx, g, errand{endpoint, c, h, body}, func(x *gateway.Exchange) error {
 		if err := g.Serve(x); err != nil {
 			return err
 		}
@@ -35,14 +35,22 @@ func (p *plugin) Ask(ctx context.Context, endpoint string, c gateway.Caller, h g
 	return answer, err
 }
 
+// errand is what the gateway asks itself, for a caller.
+type errand struct {
+	endpoint string
+	caller   gateway.Caller
+	head     gateway.Header
+	body     []byte
+}
+
 // inside makes an exchange of the gateway's own, which ends with what is done with it.
-func (r *Runtime) inside(ctx context.Context, g *Generation, endpoint string, c gateway.Caller, h gateway.Header, body []byte, do func(*gateway.Exchange) error) (err error) {
-	e := endpointOf(endpoint)
+func (r *Runtime) inside(ctx context.Context, g *Generation, of errand, do func(*gateway.Exchange) error) (err error) {
+	e := endpointOf(of.endpoint)
 	if e == nil {
 		return errNoEndpoint
 	}
-	x := &gateway.Exchange{Directory: g.Directory(), Caller: c, Inside: true}
-	x.Init(newID(), e, h, &inMemory{body})
+	x := &gateway.Exchange{Directory: g.Directory(), Caller: of.caller, Inside: true}
+	x.Init(newID(), e, of.head, &inMemory{of.body})
 	if d, ok := ctx.Deadline(); ok {
 		x.SetDeadline(gateway.At(d))
 	}

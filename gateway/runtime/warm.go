@@ -22,13 +22,13 @@ var (
 
 // Warm has the answer to a tenant's request in the cache, and says how it came there: [gateway.WarmKept] and so on. The error is for
 // who wrote the request.
-func (r *Runtime) Warm(ctx context.Context, of tenant.ID, w *gateway.CacheWarm) (how string, err error) {
+func (r *Runtime) Warm(ctx context.Context, whose tenant.ID, w *gateway.CacheWarm) (how string, err error) {
 	g := r.acquire(ctx)
 	if g == nil {
 		return "", gateway.ErrDrain
 	}
 	defer g.Release()
-	c := gateway.Caller{Tenant: g.Directory().Tenant(of), Key: tenant.Operator, User: w.User}
+	c := gateway.Caller{Tenant: g.Directory().Tenant(whose), Key: tenant.Operator, User: w.User}
 	cache, e := g.cache(), endpointOf(w.Endpoint)
 	switch {
 	case c.Tenant == nil:
@@ -38,9 +38,9 @@ func (r *Runtime) Warm(ctx context.Context, of tenant.ID, w *gateway.CacheWarm) 
 	case e == nil || e.Decode == nil || e.Free:
 		return "", errNoDialogue
 	}
-	head := tags(w.Tags)
+	of := errand{w.Endpoint, c, tags(w.Tags), w.Request}
 	if len(w.Answer) == 0 {
-		err = r.inside(ctx, g, w.Endpoint, c, head, w.Request, func(x *gateway.Exchange) error {
+		err = r.inside(ctx, g, of, func(x *gateway.Exchange) error {
 			how, err = fill(g, x)
 			return err
 		})
@@ -50,7 +50,7 @@ func (r *Runtime) Warm(ctx context.Context, of tenant.ID, w *gateway.CacheWarm) 
 	if err != nil {
 		return "", err
 	}
-	err = r.inside(ctx, g, w.Endpoint, c, head, w.Request, func(x *gateway.Exchange) error { return cache.Warm(x, reply) })
+	err = r.inside(ctx, g, of, func(x *gateway.Exchange) error { return cache.Warm(x, reply) })
 	return gateway.WarmKept, err
 }
 

@@ -144,7 +144,7 @@ func (d *disk) write() error {
 	purges, secret := d.purges, d.secret
 	d.mu.Unlock()
 	next := d.path + ".new"
-	file, err := os.OpenFile(next, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(next, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) //nolint:gosec // in the operator's folder
 	if err != nil {
 		return err
 	}
@@ -224,7 +224,7 @@ func (w *diskWriter) note(kind byte, b, more []byte) bool {
 		return false
 	}
 	w.left -= size + binary.MaxVarintLen32
-	w.part = binary.AppendUvarint(w.part, uint64(size)) //nolint:gosec // not negative
+	w.part = binary.AppendUvarint(w.part, uint64(size))
 	w.part = append(append(append(w.part, kind), b...), more...)
 	if len(w.part) >= partSize {
 		_ = w.flush() // flush says it again

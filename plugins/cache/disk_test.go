@@ -169,7 +169,7 @@ func TestFleetSnapshot(t *testing.T) {
 		u.kept(r, ask{body: chatBody(tag + "?")})
 	}
 	end()
-	for _, key := range strings.Fields(u.redis.Do("KEYS", "sl:cache:v:*")) {
+	for key := range strings.FieldsSeq(u.redis.Do("KEYS", "sl:cache:v:*")) {
 		u.redis.Do("DEL", key)
 	}
 	later := time.Now().Add(time.Minute) // what is told within a second of a purge may be purged, too

@@ -31,6 +31,7 @@ type Seal struct {
 	count  atomic.Uint64
 }
 
+// NewSeal makes what seals with a secret. No two that seal with the same one have the same salt; who only opens needs none.
 func NewSeal(secret [32]byte, salt Name) *Seal {
 	s := &Seal{secret: secret[:], salt: salt}
 	s.own = s.of(salt)
