@@ -1,5 +1,6 @@
 // Asking models as a tenant: exchanges on one WebSocket, of which several go on at once. What a connection that was lost did not
 // bring comes over the next one; the model is not asked twice.
+import { signal } from '@preact/signals'
 import type { ChatRequest } from './conversation'
 
 export interface Chunk {
@@ -32,6 +33,9 @@ interface Asked {
   sent: boolean
   seq: number // of the last event that came
 }
+
+/** Whether answers wait for a connection that was lost. */
+export const lost = signal(false)
 
 /** What is asked for as one tenant. */
 export class Line {
@@ -88,6 +92,7 @@ export class Line {
     this.socket = socket
     socket.onopen = () => {
       this.failures = this.lostAt = 0
+      lost.value = false
       this.asked.forEach((x, id) => this.tell(id, x))
     }
     socket.onmessage = ({ data }) => this.hear(JSON.parse(data))
@@ -100,7 +105,8 @@ export class Line {
   // again connects later: half a second at first, a quarter of a minute at last, and never together with other pages.
   private again(): void {
     this.lostAt ||= Date.now()
-    if (Date.now() - this.lostAt > grace) {
+    lost.value = Date.now() - this.lostAt <= grace
+    if (!lost.value) {
       this.lostAt = 0
       this.asked.forEach((x) => x.on.failed('The gateway cannot be reached.'))
       this.asked.clear()

@@ -56,7 +56,7 @@ export function Cache() {
       }
     >
       <div class="stack">
-        <CacheFigures tenant={said} />
+        <CacheFigures />
         <Decisions tenant={said} tenants={ids} />
       </div>
       {purging && <Purge tenants={ids} tenant={said || (ids[0] ?? '')} onClose={() => setPurging(false)} />}

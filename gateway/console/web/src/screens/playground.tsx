@@ -3,7 +3,7 @@ import '../playground/playground.css'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { may } from '../api'
 import { type Loaded, useLoad } from '../load'
-import { apiOf } from '../playground/ask'
+import { apiOf, lost } from '../playground/ask'
 import { AnswerView } from '../playground/answer'
 import { change, conversation, requestFor } from '../playground/conversation'
 import { goOn, send, stopAll } from '../playground/run'
@@ -54,6 +54,9 @@ export function Playground() {
         </div>
         {c.turns.length === 0 && <Start tenants={tenants} models={models} tenant={tenant} names={names} />}
         <Transcript />
+        <p class="tone-warn" role="status">
+          {lost.value && 'The connection was lost. Connecting again …'}
+        </p>
         <Composer ready={names.length > 0} />
       </div>
     </Screen>

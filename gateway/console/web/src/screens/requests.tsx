@@ -6,7 +6,7 @@ import { type Exchange, kindOf, toneOf } from '../exchange'
 import { clock, count, ms, usd } from '../format'
 import { useLoad } from '../load'
 import { refine, route } from '../router'
-import { Badge, Choice, Empty, Screen } from '../ui/parts'
+import { Badge, Choice, Dialog, Empty, Screen } from '../ui/parts'
 import { type Column, Table } from '../ui/table'
 import { ExchangeDialog } from '../ui/waterfall'
 
@@ -23,7 +23,9 @@ export function Requests() {
   const { list, waiting, live } = useTail(tenant, paused)
   const tenants = useLoad<{ data: { id: string }[] }>('/admin/v1/tenants?limit=1000')
   const shown = list.filter(wanted(query))
-  const open = query.get('id') ? list.find((x) => x.id === query.get('id')) : undefined
+  const id = query.get('id')
+  const open = list.find((x) => x.id === id)
+  const close = () => refine({ id: undefined })
   return (
     <Screen
       title="Requests"
@@ -74,7 +76,14 @@ export function Requests() {
           They appear here as they end. Send the first:
         </Empty>
       )}
-      {open && <ExchangeDialog of={open} onClose={() => refine({ id: undefined })} />}
+      {open && <ExchangeDialog of={open} onClose={close} />}
+      {id && !open && list.length > 0 && (
+        <Dialog title="Not remembered any more" onClose={close}>
+          <p>
+            This node remembers the latest exchanges only, and <code>{id}</code> is not among them. What it cost is in the ledger.
+          </p>
+        </Dialog>
+      )}
     </Screen>
   )
 }
