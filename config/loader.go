@@ -139,6 +139,9 @@ func (l *Loader) load(live bool) (*Config, Problems, error) {
 	return cfg, set.problems.sorted(), nil
 }
 
+// Path is the gateway file; "" for the demonstration.
+func (l *Loader) Path() string { return l.opt.Path }
+
 // gateway reads the gateway file, or makes the demonstration, and lays environment and flags over it.
 func (l *Loader) gateway(d disk) (*Config, *source, error) {
 	cfg := &Config{Origins: map[string]string{}}

@@ -22,6 +22,9 @@
 //	GET  /admin/v1/events                  changes of targets; as SSE if that is accepted
 //	GET  /admin/v1/exchanges               the latest of this node, as the log has them, with their attempts and the plugins they
 //	                                       came to; ?tenant= &after= &limit=; as SSE if that is accepted
+//	GET  /admin/v1/overview                today's sums, and how the last two hours went, by this node's metrics
+//	GET  /admin/v1/cache                   what the cache has done, by the same
+//	GET  /admin/v1/config                  the settings in effect, each with where it comes from
 //	GET  /admin/v1/tenants                 of files and of the store; ?after= &limit=
 //	POST /admin/v1/tenants                 {"id": …} and what a tenant file has, but keys, credentials and references
 //	PUT  /admin/v1/tenants/ID              the same, in place of all that was said; whether it is disabled stays, unless it is said.
@@ -105,6 +108,9 @@ type Options struct {
 	Warm    Warm                 // that cache; not nil if there is one
 	Recent  func() gateway.Recent
 	Console http.Handler // the pages for browsers, at [console.Files]
+	// Settings are the configuration in effect; CachePolicy is what it lets the semantic cache do.
+	Settings    func() Settings
+	CachePolicy func() CachePolicy
 	// API answers what the console asks of the gateway's API on behalf of a tenant; its paths are those of the API.
 	API func(http.ResponseWriter, *http.Request, tenant.ID)
 
@@ -149,6 +155,7 @@ type Server struct {
 	tokens   atomic.Pointer[[]Token]
 	failures failures
 	sessions sessions
+	history  history
 	mark     string        // of this process, in the ids of events
 	closed   chan struct{} // ends streams
 	once     sync.Once
@@ -174,6 +181,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 
 // Serve accepts connections until Close. It closes l.
 func (s *Server) Serve(l net.Listener) error {
+	ctx, stop := context.WithCancel(context.Background())
+	var looking sync.WaitGroup
+	looking.Go(func() { s.watch(ctx) })
+	defer looking.Wait()
+	defer stop()
 	if err := s.http.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("admin: %w", err)
 	}

@@ -101,3 +101,53 @@ func (c *call) noteCache(object, after string) {
 		c.s.o.Log.Error("a change of the cache is not in the audit", zap.String("action", e.Action), zap.String("object", object), zap.Error(err))
 	}
 }
+
+// CacheFigures are what the cache of this node has done since it began, for all tenants.
+type CacheFigures struct {
+	Mode     string  `json:"mode"`                // of the semantic tier: off, shadow, verified
+	MaxWrong float64 `json:"max_wrong,omitempty"` // how much of what it serves may be wrong
+
+	Requests  []Count `json:"requests"`  // exact, semantic, coalesced, stale, miss, bypass
+	Bypass    []Count `json:"bypass"`    // by the reason
+	Decisions []Count `json:"decisions"` // questions that were compared to others
+	Judged    []Count `json:"judged"`    // answers that the judge was to look at, by the verdict
+	Entries   int64   `json:"entries"`
+	Bytes     int64   `json:"bytes"`
+	Saved     string  `json:"saved_usd"`
+	SavedTime float64 `json:"saved_ms"`
+}
+
+// Count is how often something came.
+type Count struct {
+	Name  string `json:"name"`
+	Count int64  `json:"count"`
+}
+
+// CachePolicy is what the operator lets the semantic cache do.
+type CachePolicy struct {
+	Mode     string
+	MaxWrong float64 // share of what is served
+}
+
+// cacheFigures answers GET /admin/v1/cache.
+func (c *call) cacheFigures() error {
+	if err := c.asks(); err != nil {
+		return err
+	}
+	f, err := c.s.gather()
+	if err != nil {
+		return err
+	}
+	a := CacheFigures{
+		Mode:     "off",
+		Requests: f.counts("sluice_cache_requests_total", "result"), Bypass: f.counts("sluice_cache_bypass_total", "reason"),
+		Decisions: f.counts("sluice_cache_semantic_total", "decision"), Judged: f.counts("sluice_cache_judged_total", "verdict"),
+		Entries: int64(f.sum("sluice_cache_entries")), Bytes: int64(f.sum("sluice_cache_bytes")),
+		Saved: dollars(f.sum("sluice_cache_saved_usd_total")), SavedTime: f.sum("sluice_cache_saved_seconds_total") * 1000,
+	}
+	if c.s.o.CachePolicy != nil {
+		p := c.s.o.CachePolicy()
+		a.Mode, a.MaxWrong = p.Mode, p.MaxWrong
+	}
+	return c.json(http.StatusOK, Answer[CacheFigures]{Data: a})
+}

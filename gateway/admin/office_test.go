@@ -179,6 +179,9 @@ func open(t *testing.T, change ...func(*admin.Options)) *office {
 		},
 		Apply: func(context.Context) error { o.applied++; return nil },
 		Cache: func() gateway.Cache { return cached{} }, Warm: warm, Recent: func() gateway.Recent { return &memory{} },
+		Settings: func() admin.Settings {
+			return admin.Settings{File: "sluice.yaml", Settings: []admin.Setting{{Path: "server.listen", Value: ":8080", Origin: "file", Line: 3}}}
+		},
 		API: func(w http.ResponseWriter, r *http.Request, of tenant.ID) {
 			fmt.Fprintln(w, r.Method, r.URL, "as", of)
 		},

@@ -66,6 +66,10 @@ func (s *Server) routes() []route {
 		{"GET", v1 + "events", Viewer, theGateway, "", Events{}, (*call).events},
 		{"GET", v1 + "exchanges", Viewer, anyTenant, "", Latest{}, (*call).exchanges},
 
+		{"GET", v1 + "overview", Viewer, theGateway, "", Answer[Overview]{}, (*call).overview},
+		{"GET", v1 + "cache", Viewer, theGateway, "", Answer[CacheFigures]{}, (*call).cacheFigures},
+		{"GET", v1 + "config", Viewer, theGateway, "", Answer[Settings]{}, (*call).settings},
+
 		{"GET", v1 + "tenants", Viewer, anyTenant, "", Answer[[]TenantLine]{}, (*call).listTenants},
 		{"POST", v1 + "tenants", Admin, anyTenant, "tenant.create", Answer[Tenant]{}, (*call).createTenant},
 		{"GET", one, Viewer, oneTenant, "", Answer[Tenant]{}, (*call).showTenant},

@@ -15,6 +15,7 @@ import (
 	"github.com/sluice-ai/sluice/gateway/console"
 	"github.com/sluice-ai/sluice/plugins/auth"
 	"github.com/sluice-ai/sluice/plugins/auth/key"
+	"github.com/sluice-ai/sluice/plugins/cache"
 )
 
 // office is what the admin API is given.
@@ -47,6 +48,25 @@ func (a *App) office(registry *prometheus.Registry) (admin.Options, error) {
 		o.Store, o.Journal = a.stores.store, a.stores.journal
 	}
 	return o, nil
+}
+
+// settings are the configuration in effect.
+func (a *App) settings() admin.Settings {
+	list := a.current.Load().Settings()
+	s := admin.Settings{File: a.o.Loader.Path(), Settings: make([]admin.Setting, len(list))}
+	for i, one := range list {
+		s.Settings[i] = admin.Setting(one)
+	}
+	return s
+}
+
+// cachePolicy is what the configuration lets the semantic cache do.
+func (a *App) cachePolicy() admin.CachePolicy {
+	settings, ok := a.current.Load().Plugins["cache"].(*cache.Config)
+	if !ok {
+		return admin.CachePolicy{Mode: "off"}
+	}
+	return admin.CachePolicy{Mode: settings.Semantic.Mode, MaxWrong: float64(settings.Semantic.MaxWrong)}
 }
 
 // public says whether an address to listen on can be reached from other machines.
