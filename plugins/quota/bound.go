@@ -14,8 +14,8 @@ const toolsTokens = 1024
 
 // promptBound is the most tokens that a request's prompt can be for a model, by what was sent: no token is less than a byte. What
 // is not in the body (pictures behind a URL, an earlier conversation, what a search brings) is bounded by the model's window
-// alone. It is not ok if nothing bounds it.
-func promptBound(r *gateway.Request, m *catalog.Model) (tokens int64, ok bool) {
+// alone. plain says that it is a conversation that isPlain. It is not ok if nothing bounds it.
+func promptBound(r *gateway.Request, m *catalog.Model, plain bool) (tokens int64, ok bool) {
 	var window int64
 	if m != nil {
 		window = m.Context
@@ -24,7 +24,7 @@ func promptBound(r *gateway.Request, m *catalog.Model) (tokens int64, ok bool) {
 	switch {
 	case r.ContentType() != "": // a form
 		return 0, false
-	case r.Endpoint.Decode != nil && isPlain(r.Body()):
+	case plain:
 	case r.Endpoint.Decode != nil:
 		q, err := r.Chat()
 		if err != nil || q == nil || isOpaque(q) {
@@ -46,10 +46,10 @@ func promptBound(r *gateway.Request, m *catalog.Model) (tokens int64, ok bool) {
 	return length, true
 }
 
-// isPlain says of a conversation that it is certainly nothing but text, without decoding it: nothing stands in it that has more
-// in it than text and steering words, in any dialect. Most are. What follows each quotation mark is looked at once, and what is
-// before it.
-func isPlain(body []byte) bool { return !hasMarks(body, true) }
+// isPlain says of a request that it is a conversation, and certainly nothing but text, without decoding it: nothing stands in it
+// that has more in it than text and steering words, in any dialect. Most are. What follows each quotation mark is looked at once,
+// and what is before it.
+func isPlain(r *gateway.Request) bool { return r.Endpoint.Decode != nil && !hasMarks(r.Body(), true) }
 
 // hasMarks looks for marks: for all, or for those alone that can bring more into a prompt than they are themselves.
 func hasMarks(body []byte, all bool) bool {

@@ -139,12 +139,12 @@ func (r *record) left(a *gateway.Attempt, amount, prompt, answers int64, tier st
 // later, they are as many as it can be, if that can be told from what was sent; else as many as it likely is.
 func (r *record) prompt(a *gateway.Attempt) (tokens int64, ok bool) {
 	q := &r.x.Request
-	if r.mode == tenant.Strict {
-		return promptBound(q, a.Known)
+	plain, n := isPlain(q), int64(0)
+	if !plain && r.mode != tenant.Strict {
+		n = outside(q)
 	}
-	n := outside(q)
-	if n == 0 && !q.Stream() {
-		return promptBound(q, a.Known)
+	if n == 0 && !q.Stream() || r.mode == tenant.Strict {
+		return promptBound(q, a.Known, plain)
 	}
 	if n += a.Prompt; a.Known != nil && a.Known.Context > 0 {
 		n = min(n, a.Known.Context)
