@@ -35,7 +35,7 @@ const of = (list: Named[], name: string) => list.find((n) => n.name === name)?.c
 const sum = (list: Named[]) => list.reduce((n, x) => n + x.count, 0)
 
 /** The share of wrong answers that can be excluded to be exceeded with 95 % certainty, by Wilson's score interval. */
-export function bound(wrong: number, judged: number): number {
+function bound(wrong: number, judged: number): number {
   const z = 1.6449
   const p = wrong / judged
   return (p + (z * z) / (2 * judged) + z * Math.sqrt((p * (1 - p)) / judged + (z * z) / (4 * judged * judged))) / (1 + (z * z) / judged)
@@ -68,19 +68,18 @@ export function CacheFigures() {
 
 const size = (bytes: number) => (bytes < 1 << 20 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / (1 << 20)).toFixed(1)} MiB`)
 
-// Wrong is how many of the answers by meaning were wrong, as far as the judge has looked.
+// Wrong is how often the judge found that no answer which was considered serves the question. It is asked about those of which the
+// cache is not certain, and some others, so among all that are given fewer are wrong.
 function Wrong({ of: f }: { of: Figures }) {
   if (f.mode === 'off') return <Stat name="Wrong" value="–" note="only the same requests are hits" />
-  const wrong = of(f.judged, 'wrong')
-  const judged = wrong + of(f.judged, 'right')
-  if (judged === 0) return <Stat name="Wrong" value="–" note={`none was judged; ${percent(f.max_wrong)} are allowed`} />
-  const most = bound(wrong, judged)
+  const wrong = of(f.judged, 'none')
+  const judged = wrong + of(f.judged, 'serves')
+  if (judged === 0) return <Stat name="Wrong" value="–" note={`none was judged; ${percent(f.max_wrong)} may be`} />
   return (
     <Stat
-      name="Wrong"
+      name="Wrong, of the doubtful"
       value={percent(wrong / judged)}
-      tone={wrong / judged > f.max_wrong ? 'bad' : undefined}
-      note={`of ${count(judged)} judged; below ${percent(most)} with 95 %; ${percent(f.max_wrong)} allowed`}
+      note={`at most ${percent(bound(wrong, judged))} of ${count(judged)} judged; ${percent(f.max_wrong)} of all may be`}
     />
   )
 }
