@@ -19,7 +19,7 @@ import (
 )
 
 // office is what the admin API is given.
-func (a *App) office(registry *prometheus.Registry) (admin.Options, error) {
+func (a *App) office() (admin.Options, error) {
 	tokens, err := desk.Tokens(a.config.Admin)
 	if err != nil {
 		return admin.Options{}, err
@@ -30,11 +30,12 @@ func (a *App) office(registry *prometheus.Registry) (admin.Options, error) {
 	}
 	pepper := pepperOf(a.config)
 	o := admin.Options{
-		Metrics: prometheus.Gatherers{registry, a.runtime}, GuardMetrics: a.config.Admin.Metrics == config.TokenMetrics,
+		Metrics: prometheus.Gatherers{a.registry, a.runtime}, GuardMetrics: a.config.Admin.Metrics == config.TokenMetrics,
 		Health: a.health, Targets: a.runtime.Targets(), Feed: &a.feed, Log: a.o.Log.Named("admin"),
 		Tokens: tokens, Files: desk.Files(a.current.Load),
 		Meters: a.stores.meters, Nodes: a.stores.pool.Nodes, Cache: a.runtime.Cache, Warm: a.runtime.Warm, Recent: a.runtime.Recent, Console: pages,
-		API:   passOn(a.api.Addr(), a.config.Server.TLS.Cert != "", &a.passes, a.o.Log.Named("console")),
+		API:      passOn(a.api.Addr(), a.config.Server.TLS.Cert != "", &a.passes, a.o.Log.Named("console")),
+		Settings: a.settings, CachePolicy: a.cachePolicy,
 		Check: a.check, Mint: desk.Mint(pepper), Apply: a.applyStore,
 	}
 	if len(tokens) == 0 && public(a.config.Server.AdminListen) {
