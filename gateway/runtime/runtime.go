@@ -185,6 +185,14 @@ func (r *Runtime) Gather() ([]*dto.MetricFamily, error) {
 	return all.Gather()
 }
 
+// Describe tells of all metrics that Gather can give, those without a sample too.
+func (r *Runtime) Describe(to chan<- *prometheus.Desc) {
+	r.registry.Describe(to)
+	for _, p := range r.current.Load().plugins {
+		p.registry.Describe(to)
+	}
+}
+
 // Generation is everything that one state of the configuration built. Immutable.
 type Generation struct {
 	gateway.Handler

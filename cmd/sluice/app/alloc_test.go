@@ -163,6 +163,7 @@ func TestAllocations(t *testing.T) {
 		}
 	}
 	check(setup{gateway: "chain: [telemetry, auth, routing]\n"}, "", 10, 12)
+	check(setup{gateway: "chain: [telemetry, auth, routing]\nplugins: {telemetry: {traces: {otlp: \"http://127.0.0.1:1\", sample: 0}}}\n"}, "unsampled, ", 10, 12)
 	check(setup{
 		gateway: "catalog: [{provider: p0, model: sim-x, context: 100000, output: 10000, prices: [{input: 1, output: 1}]}]\n",
 		tenant:  "limits: {requests_per_minute: 1000000000, concurrent: 10}\nbudgets: [{usd: 1000, per: day, mode: metered}]\n",

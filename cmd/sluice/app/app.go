@@ -52,6 +52,7 @@ type App struct {
 	files    *config.Config                // the last good configuration of files, without tenants of the store
 	current  atomic.Pointer[config.Config] // what is in effect, tenants of the store included
 	metrics  metrics
+	registry *prometheus.Registry // of the process; the runtime has those of generations
 	state    state
 	feed     admin.Feed
 	work     sync.WaitGroup
@@ -119,11 +120,12 @@ func Start(o Options) (a *App, err error) {
 	if _, err := a.use(c); err != nil {
 		return nil, err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	a.metrics = newMetrics(registry, o.Version)
-	a.stores.register(registry)
-	if err := a.listen(registry); err != nil {
+	a.registry = prometheus.NewRegistry()
+	a.registry.MustRegister(collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.MetricsGC, collectors.MetricsScheduler)),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a.metrics = newMetrics(a.registry, o.Version)
+	a.stores.register(a.registry)
+	if err := a.listen(); err != nil {
 		return nil, err
 	}
 	a.run(a.server.Serve)
@@ -139,12 +141,12 @@ func Start(o Options) (a *App, err error) {
 	return a, nil
 }
 
-func (a *App) listen(registry *prometheus.Registry) error {
+func (a *App) listen() error {
 	s := a.config.Server
 	o := serve.Options{
 		MaxHead: int(s.MaxHead), MaxBody: int64(s.MaxBody), MaxForm: int64(s.MaxForm), MaxInFlight: int64(s.MaxInFlightBody), MaxConnsPerIP: s.MaxConnectionsPerIP,
 		ReadTimeout: s.ReadTimeout, IdleTimeout: s.IdleTimeout, WriteTimeout: s.WriteTimeout,
-		Guard: admission.NewGuard(nil), Log: a.o.Log.Named("serve"), Metrics: registry,
+		Guard: admission.NewGuard(nil), Log: a.o.Log.Named("serve"), Metrics: a.registry,
 	}
 	if s.TLS.Cert != "" {
 		certificate, err := tls.LoadX509KeyPair(s.TLS.Cert, s.TLS.Key)
@@ -158,7 +160,7 @@ func (a *App) listen(registry *prometheus.Registry) error {
 		return fmt.Errorf("server.listen: %w", err)
 	}
 	if s.AdminListen != "" {
-		o, err := a.office(registry)
+		o, err := a.office()
 		if err != nil {
 			return err
 		}
@@ -172,7 +174,7 @@ func (a *App) listen(registry *prometheus.Registry) error {
 		socket.Attach(a.server, a.runtime, socket.Options{
 			Responses: w.Responses, MaxMessage: int64(s.MaxBody), Messages: w.MessagesPerMinute, AtOnce: w.MaxExchanges,
 			Grace: w.Grace, Keep: int64(w.Keep), KeepAll: int64(w.KeepAll), ReadTimeout: s.ReadTimeout, WriteTimeout: s.WriteTimeout,
-			Log: a.o.Log.Named("socket"), Metrics: registry,
+			Log: a.o.Log.Named("socket"), Metrics: a.registry,
 		})
 	}
 	return nil

@@ -71,6 +71,7 @@ github.com/maypok86/otter      plugins/cache plugins/cache/embed
 github.com/golang-jwt          plugins/auth
 github.com/MicahParks          plugins/auth
 github.com/spf13/viper         config
+go.opentelemetry.io            plugins/telemetry
 github.com/spf13/cobra         cmd/... benchmarks/...
 os/exec                        benchmarks/... gateway/internal/servers
 plugin                         -
