@@ -525,7 +525,7 @@ func TestSinkReturns(t *testing.T) {
 		var ships sync.WaitGroup
 		ships.Go(func() { j.Ship(ctx, m) })
 		r := pass(t, j)
-		time.Sleep(away + 2*time.Second)
+		<-time.After(away + 2*time.Second)
 		synctest.Wait()
 		expect(t, m, r)
 		if m.calls < 60 || m.calls > 240 {
