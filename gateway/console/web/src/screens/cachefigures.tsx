@@ -11,15 +11,15 @@ interface Named {
 
 /** GET /admin/v1/cache: of this node, and of all tenants. */
 interface Figures {
-  mode: 'off' | 'shadow' | 'verified' | 'any'
-  max_wrong: number
+  mode: 'off' | 'shadow' | 'verified'
+  max_wrong?: number
   requests: Named[]
   bypass: Named[]
   decisions: Named[]
   judged: Named[]
   entries: number
   bytes: number
-  saved_usd: number | string
+  saved_usd: string
   saved_ms: number
 }
 
@@ -74,12 +74,12 @@ function Wrong({ of: f }: { of: Figures }) {
   if (f.mode === 'off') return <Stat name="Wrong" value="–" note="only the same requests are hits" />
   const wrong = of(f.judged, 'none')
   const judged = wrong + of(f.judged, 'serves')
-  if (judged === 0) return <Stat name="Wrong" value="–" note={`none was judged; ${percent(f.max_wrong)} may be`} />
+  if (judged === 0) return <Stat name="Wrong" value="–" note={`none was judged; ${percent(f.max_wrong ?? 0)} may be`} />
   return (
     <Stat
       name="Wrong, of the doubtful"
       value={percent(wrong / judged)}
-      note={`at most ${percent(bound(wrong, judged))} of ${count(judged)} judged; ${percent(f.max_wrong)} of all may be`}
+      note={`at most ${percent(bound(wrong, judged))} of ${count(judged)} judged; ${percent(f.max_wrong ?? 0)} of all may be`}
     />
   )
 }

@@ -10,8 +10,12 @@ interface Setting {
   path: string // providers[0].name
   value: string // as YAML; *** for a secret
   origin: string // default, file, env …, flag …, ${env:…}
-  file?: string
-  line?: number
+  line?: number // in the gateway's file
+}
+
+interface Config {
+  file?: string // left out: the demonstration
+  settings: Setting[]
 }
 
 interface Tenant {
@@ -34,14 +38,14 @@ function tone(origin: string): Tone {
 const head = (path: string) => /^[^.[]*/.exec(path)?.[0] ?? path
 
 export function Configuration() {
-  const config = useLoad<{ data: Setting[] }>('/admin/v1/config', 30_000)
+  const config = useLoad<{ data: Config }>('/admin/v1/config', 30_000)
   const tenants = useLoad<{ data: Tenant[] }>('/admin/v1/tenants?limit=1000', 30_000)
   const wanted = route.value.query.get('q') ?? ''
   const said = route.value.query.get('show') ?? ''
   const which = said in shown ? (said as keyof typeof shown) : 'all'
   const fits = (s: Setting) =>
     (which === 'all' || (which === 'default') === (s.origin === 'default')) && `${s.path} ${s.value} ${s.origin}`.toLowerCase().includes(wanted.toLowerCase())
-  const list = config.data?.data.filter(fits) ?? []
+  const list = config.data?.data.settings.filter(fits) ?? []
   const parts = [...new Set(list.map((s) => head(s.path)))]
   const owned = tenants.data?.data.filter((t) => t.origin === 'file' && t.id.includes(wanted)) ?? []
   return (
@@ -58,6 +62,15 @@ export function Configuration() {
         <Waiting error={config.error} retry={config.reload} />
       ) : (
         <div class="stack">
+          <p class="note">
+            {config.data.data.file ? (
+              <>
+                In effect now, of <code>{config.data.data.file}</code> and what was laid over it.
+              </>
+            ) : (
+              'In effect now. There is no file: this is the demonstration.'
+            )}
+          </p>
           {list.length === 0 && <Empty title={`No setting has “${wanted}” in it.`} command="sluice config show" />}
           {parts.map((part) => (
             <Panel key={part} title={part}>
@@ -72,7 +85,7 @@ export function Configuration() {
                 rowKey={(t) => t.id}
                 columns={[
                   { title: 'Tenant', cell: (t) => <a href={href('tenants', { tenant: t.id })}>{t.id}</a> },
-                  { title: 'File', grow: true, cell: (t) => <span class="mono">{t.file ? place(t.file, t.line) : 'demonstration'}</span> },
+                  { title: 'File', grow: true, cell: (t) => <span class="mono">{t.file ? `${t.file}${t.line ? `:${t.line}` : ''}` : 'demonstration'}</span> },
                 ]}
               />
             </Panel>
@@ -83,8 +96,6 @@ export function Configuration() {
   )
 }
 
-const place = (file: string, line: number | undefined) => (line ? `${file}:${line}` : file)
-
 function Settings({ part, list }: { part: string; list: Setting[] }) {
   return (
     <Table
@@ -93,13 +104,13 @@ function Settings({ part, list }: { part: string; list: Setting[] }) {
       rowKey={(s) => s.path}
       columns={[
         { title: 'Setting', cell: (s) => <span class="mono">{s.path.slice(part.length).replace(/^\./, '') || part}</span> },
-        { title: 'Value', grow: true, cell: (s) => <span class={`mono ${s.origin === 'default' ? 'tone-quiet' : ''}`} title={s.value}>{s.value}</span> },
+        { title: 'Value', grow: true, cell: (s) => <span class="mono" title={s.value}>{s.value}</span> },
         {
           title: 'From',
           cell: (s) => (
             <>
-              {s.origin !== 'file' && <Badge tone={tone(s.origin)}>{s.origin}</Badge>}{' '}
-              {s.line ? <span class="note mono" title={s.file && place(s.file, s.line)}>{place(base(s.file), s.line)}</span> : null}
+              {s.line ? <span class="note mono">line {s.line} </span> : null}
+              <Badge tone={tone(s.origin)}>{s.origin}</Badge>
             </>
           ),
         },
@@ -107,6 +118,3 @@ function Settings({ part, list }: { part: string; list: Setting[] }) {
     />
   )
 }
-
-// base is a file's name without its folders.
-const base = (file: string | undefined) => file?.split('/').at(-1) ?? 'line'
