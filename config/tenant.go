@@ -49,6 +49,9 @@ type Tenant struct {
 	Budgets []Budget `yaml:"budgets,omitempty"`
 	// Cache says what is kept of the tenant's answers, where the gateway's plugin cache keeps any.
 	Cache TenantCache `yaml:"cache"`
+	// TraceContent puts prompts and answers, up to 32KiB of each, into the spans of exchanges that are sampled, where the
+	// gateway sends any.
+	TraceContent bool `yaml:"trace_content,omitempty"`
 	// CORS says which web pages may call with the tenant's keys.
 	CORS CORS `yaml:"cors,omitempty"`
 

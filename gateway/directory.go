@@ -48,8 +48,10 @@ type Tenant struct {
 	EachModel   []ModelLimits      // of each model that a pattern describes; the first that does counts
 	Budgets     []tenant.Budget
 	Cache       CacheRules
-	JWT         *Issuer // the tenant's own identity provider; nil: none. Its Tenant is this one
-	Origin      string  // where it is configured: "tenants/acme.yaml", or "store"
+	// TraceContent puts what is said into the spans of its exchanges that are sampled.
+	TraceContent bool
+	JWT          *Issuer // the tenant's own identity provider; nil: none. Its Tenant is this one
+	Origin       string  // where it is configured: "tenants/acme.yaml", or "store"
 }
 
 // ModelLimits are a tenant's limits for each model that a pattern describes.

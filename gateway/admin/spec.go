@@ -17,17 +17,18 @@ import (
 // Spec is what is shown of what a tenant file holds, in the words of the file. What is not among these members is kept, but not
 // shown: a member that is added there is secret until it is added here.
 type Spec struct {
-	Name        string       `json:"name,omitempty"`
-	Disabled    bool         `json:"disabled,omitempty"`
-	Models      ModelRules   `json:"models,omitzero"`
-	Credentials []Credential `json:"credentials,omitempty"`
-	Priority    string       `json:"priority,omitempty"`
-	Overrides   []string     `json:"overrides,omitempty"`
-	Limits      TenantLimits `json:"limits,omitzero"`
-	Budgets     []Budget     `json:"budgets,omitempty"`
-	Cache       CacheRules   `json:"cache,omitzero"`
-	CORS        CORS         `json:"cors,omitzero"`
-	JWT         *JWT         `json:"jwt,omitempty"`
+	Name         string       `json:"name,omitempty"`
+	Disabled     bool         `json:"disabled,omitempty"`
+	Models       ModelRules   `json:"models,omitzero"`
+	Credentials  []Credential `json:"credentials,omitempty"`
+	Priority     string       `json:"priority,omitempty"`
+	Overrides    []string     `json:"overrides,omitempty"`
+	Limits       TenantLimits `json:"limits,omitzero"`
+	Budgets      []Budget     `json:"budgets,omitempty"`
+	Cache        CacheRules   `json:"cache,omitzero"`
+	CORS         CORS         `json:"cors,omitzero"`
+	TraceContent bool         `json:"trace_content,omitempty"`
+	JWT          *JWT         `json:"jwt,omitempty"`
 }
 
 // ModelRules say which models may be used.

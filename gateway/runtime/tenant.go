@@ -21,6 +21,7 @@ func (r *Runtime) tenant(c *config.Tenant, all *config.Config, b *builder, old *
 		Limits:  tenant.Limits{Requests: c.Limits.RequestsPerMinute, Tokens: c.Limits.TokensPerMinute, Concurrent: c.Limits.Concurrent},
 		EachKey: limits(&c.Limits.EachKey), EachUser: limits(&c.Limits.EachUser),
 	}
+	t.TraceContent = c.TraceContent
 	t.Priority, _ = admission.ParsePriority(c.Priority)
 	t.Cache.Scope, _ = gateway.ParseCacheScope(c.Cache.Scope)
 	t.Cache.Exact, t.Cache.Fresh = !c.Cache.Semantic, !c.Cache.Stale

@@ -17,6 +17,7 @@ type record struct {
 	returned  bool  // the chain has returned, and not panicked
 	failed    error // what it returned
 	streaming bool  // counted in streams_active
+	said      *said // what was said, if the tenant has it traced
 
 	// Known at the end.
 	err     *gateway.Error // nil after a complete reply

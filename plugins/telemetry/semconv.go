@@ -26,7 +26,6 @@ const (
 	genAIReasoning     = "gen_ai.usage.reasoning.output_tokens"
 	genAIInputText     = "gen_ai.input.messages"
 	genAIOutputText    = "gen_ai.output.messages"
-	genAISystem        = "gen_ai.system_instructions"
 
 	// No convention names these.
 	firstToken = "gen_ai.first_token" // event

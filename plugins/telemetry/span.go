@@ -190,6 +190,9 @@ func (t *tracer) exchange(r *record, end gateway.Instant) *span {
 	if r.err != nil {
 		a.text(errorType, r.err.Code)
 	}
+	if r.said != nil {
+		*a = append(*a, r.said.attributes()...)
+	}
 	if r.warns() {
 		s.status = sdk.Status{Code: codes.Error}
 	}

@@ -1,7 +1,7 @@
 // Package telemetry tells what happened: Prometheus metrics and one structured log line for each exchange, and spans of some,
 // all of it made at its end from fields that exist by then. It stands first in the chain, so it sees every exchange and all of its time.
 //
-// No prompt and no answer gets into a label, a line or a span. A provider's own words about an error are left out as well,
+// No prompt and no answer gets into a label or a line, and into a span only those of tenants who have asked for it. A provider's own words about an error are left out as well,
 // because they may quote the prompt.
 package telemetry
 
@@ -81,7 +81,7 @@ func (p *Plugin) Wrap(next gateway.Handler) gateway.Handler {
 		r := p.begin(x)
 		p.metrics.exchanges.Inc()
 		x.OnEnd(r.end)
-		err := next.Serve(x)
+		err := r.serve(next)
 		r.returned, r.failed = true, err
 		if err == nil && x.Reply != nil && x.Reply.Kind == gateway.Events {
 			r.streaming = true

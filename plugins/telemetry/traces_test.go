@@ -422,3 +422,65 @@ func TestTracesConfig(t *testing.T) {
 	f(func(c *telemetry.Traces) { c.OTLP = "grpc://otel:4317" }, bad)
 	f(func(c *telemetry.Traces) { c.Slow = -1 }, "traces.slow: traces.slow must not be negative")
 }
+
+// TestContent has tenants who want what is said in their spans, and who do not.
+func TestContent(t *testing.T) {
+	const ask = `{"model":"gpt-4.1","stream":true,"messages":[{"role":"user","content":"PROMPT"}]}`
+	f := func(wants, stream bool, share config.Percent, s *gatewaytest.Script, want string) {
+		t.Helper()
+		c := newCollector(t)
+		all := settings(c.url)
+		all.Traces.Sample = share
+		p, _ := gatewaytest.Build(t, telemetry.Spec(telemetry.Lent{}), all)
+		e := gatewaytest.Endpoint("chat.completions", "openai")
+		x := gatewaytest.New(t, gatewaytest.Request{
+			Endpoint: e, Directory: directory(), Body: strings.Replace(ask, "true", fmt.Sprint(stream), 1),
+			Caller: gateway.Caller{Tenant: &gateway.Tenant{ID: "acme", TraceContent: wants}},
+		})
+		gatewaytest.Serve(x, p.Wrap(opening(gateway.HandlerFunc(func(x *gateway.Exchange) error {
+			err := s.Serve(x)
+			x.Commit()
+			return err
+		}))))
+		flush(t, p)
+		var got []string
+		for _, s := range c.spans {
+			for _, key := range []string{"gen_ai.input.messages", "gen_ai.output.messages"} {
+				if v, ok := attributesOf(s.GetAttributes())[key]; ok {
+					got = append(got, v)
+				}
+			}
+		}
+		if strings.Join(got, "\n") != want {
+			t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), want)
+		}
+		if x.Request.Body() != nil {
+			t.Error("the request's bytes are held beyond its end")
+		}
+	}
+	const prompt = `[{"role":"user","parts":[{"type":"text","content":"PROMPT"}]}]`
+	const answer = "\n" + `[{"role":"assistant","parts":[{"type":"text","content":"AN ANSWER"}],"finish_reason":"stop"}]`
+	whole := func() *gatewaytest.Script {
+		return &gatewaytest.Script{Events: []gateway.Event{{Data: []byte(
+			`{"id":"x","choices":[{"index":0,"message":{"role":"assistant","content":"AN ANSWER"},"finish_reason":"stop"}]}`)}}}
+	}
+	streamed := func(text ...string) *gatewaytest.Script {
+		s := &gatewaytest.Script{Kind: gateway.Events}
+		for _, data := range text {
+			s.Events = append(s.Events, gateway.Event{Data: []byte(data)})
+		}
+		return s
+	}
+	const one, two = `{"id":"x","choices":[{"index":0,"delta":{"content":"AN "}}]}`, `{"id":"x","choices":[{"index":0,"delta":{"content":"ANSWER"},"finish_reason":"stop"}]}`
+	f(true, false, 1, whole(), prompt+answer)
+	f(true, true, 1, streamed(one, two, "[DONE]"), prompt+answer)
+	f(true, true, 1, streamed("nonsense"), prompt)
+	f(true, false, 1, &gatewaytest.Script{Err: &gateway.Error{Status: 502}}, prompt)
+	f(true, false, 0, &gatewaytest.Script{Err: &gateway.Error{Status: 502}}, "")
+	f(true, false, 0, whole(), "")
+	f(false, false, 1, whole(), "")
+	f(false, true, 1, streamed(one, two, "[DONE]"), "")
+	long := strings.Replace(one, "AN ", strings.Repeat("é", 40<<10), 1)
+	f(true, true, 1, streamed(long, two), prompt+"\n"+`[{"role":"assistant","parts":[{"type":"text","content":"`+
+		strings.Repeat("é", 16<<10)+`…"}],"finish_reason":"stop"}]`)
+}
