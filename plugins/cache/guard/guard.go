@@ -13,7 +13,7 @@ import (
 )
 
 // Version changes whenever Check may answer differently than before.
-const Version = "1"
+const Version = "2"
 
 // The names of the guards.
 const (
@@ -72,7 +72,8 @@ func Check(a, b *text.Text) string {
 		return Times
 	case substituted(a, b, &m):
 		return Names
-	case text.Inverted(a.Tokens, b.Tokens, &m.A) || text.Inverted(b.Tokens, a.Tokens, &m.B):
+	case text.Inverted(a.Tokens, b.Tokens, &m.A), text.Inverted(b.Tokens, a.Tokens, &m.B), text.Redirected(a.Tokens, b.Tokens, &m.A),
+		turned(a, b, &m.A), turned(b, a, &m.B):
 		return Order
 	case apart(residue(a, &m.A), residue(b, &m.B)):
 		return Residue
@@ -219,6 +220,48 @@ func stranger(t *text.Text, links *[text.MaxTokens]text.Link) bool {
 		if t.Tokens[i].Kind == text.Name && links[i].To < 0 {
 			return true
 		}
+	}
+	return false
+}
+
+// turned says that a asks to whom something is done and b who does it: "who did Brazil beat" and "who beat Brazil". links are a's.
+func turned(a, b *text.Text, links *[text.MaxTokens]text.Link) bool {
+	first, second := opening(a.Raw)
+	other, next := opening(b.Raw)
+	if !asks(first) || !asks(other) || !helps(second) || helps(next) {
+		return false
+	}
+	verb := slices.IndexFunc(b.Tokens, func(k text.Token) bool { return k.Kind != text.Function })
+	for x := range a.Tokens {
+		if a.Tokens[x].Kind == text.Function || links[x].How != text.Equal || int(links[x].To) <= verb {
+			continue
+		}
+		for v := x + 1; v < len(a.Tokens); v++ {
+			if int(links[v].To) == verb && text.Part(a.Tokens[v].Word) == text.Verb {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// opening is the first two words.
+func opening(raw string) (first, second string) {
+	first, rest, _ := strings.Cut(raw, " ")
+	second, _, _ = strings.Cut(rest, " ")
+	return first, second
+}
+
+func asks(word string) bool {
+	return strings.EqualFold(word, "who") || strings.EqualFold(word, "whom") || strings.EqualFold(word, "what")
+}
+
+// helps says that a word is a verb that another one follows.
+func helps(word string) bool {
+	switch strings.ToLower(word) {
+	case "did", "does", "do", "is", "are", "was", "were", "am", "be", "has", "have", "had", "can", "could", "will", "would", "shall",
+		"should", "may", "might", "must":
+		return true
 	}
 	return false
 }

@@ -251,3 +251,25 @@ func BenchmarkCheck(b *testing.B) {
 		guard.Check(x, y)
 	}
 }
+
+func TestDirections(t *testing.T) {
+	f := refuse(t, guard.Order)
+	f("What are the arguments for the death penalty?", "what are the arguments against the death penalty")
+	f("cheap flights to Paris", "cheap flights from Paris")
+	f("transfer money to my savings", "transfer money from my savings")
+	f("Who did Brazil beat?", "Who beat Brazil?")
+	f("what does the cat eat", "what eats the cat")
+
+	f = refuse(t, guard.Antonyms)
+	f("how many days until Christmas", "how many days since Christmas")
+
+	f = refuse(t, "")
+	f("the best vaccine for the flu", "the best vaccine against the flu")
+	f("distance to the moon", "distance from the moon")
+	f("how do I get from Agra to Delhi", "how do I get to Delhi from Agra")
+	f("how do I stop my dog from barking", "how to get my dog to stop barking")
+	f("How far is the Earth from the Sun?", "how many km is it from the earth to the sun")
+	f("who did invent the telephone", "Who invented the telephone?")
+	f("what does a lawyer do", "what do lawyers do")
+	f("what do you call a group of lions", "what is a group of lions called")
+}

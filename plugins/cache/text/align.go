@@ -83,6 +83,8 @@ func contraries(x, y string) bool {
 		return y == "before" || y == "during" || y == "within"
 	case "before":
 		return y == "during" || y == "since"
+	case "until":
+		return y == "since"
 	case "over":
 		return y == "under" || y == "below"
 	case "above":

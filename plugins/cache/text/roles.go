@@ -22,6 +22,72 @@ func governed(tokens []Token, i int) string {
 	return ""
 }
 
+// Redirected says that a word stands behind the contrary of the preposition that it has in the other text: for and against the death
+// penalty, to and from Paris. links are those of a.
+func Redirected(a, b []Token, links *[MaxTokens]Link) bool {
+	a, b = a[:min(len(a), MaxTokens)], b[:min(len(b), MaxTokens)]
+	for i := range a {
+		j := int(links[i].To)
+		if j < 0 || a[i].Kind == Function {
+			continue
+		}
+		switch r, s := direction(a, i), direction(b, j); {
+		case r == "for" && s == "against", r == "against" && s == "for":
+			if !protects(a) && !protects(b) {
+				return true
+			}
+		case r == "to" && s == "from", r == "from" && s == "to":
+			if !verbal(&a[i]) && !verbal(&b[j]) && !mutual(a) && !mutual(b) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// direction is governed, past an article or whose it is.
+func direction(tokens []Token, i int) string {
+	for i > 0 && tokens[i-1].Kind == Function && determines(tokens[i-1].Lemma) {
+		i--
+	}
+	return governed(tokens, i)
+}
+
+func determines(lemma string) bool {
+	switch lemma {
+	case "the", "a", "an", "my", "your", "his", "her", "its", "our", "their", "this", "that":
+		return true
+	}
+	return false
+}
+
+// protects says that a text is about what is for something by being against it: a vaccine.
+func protects(tokens []Token) bool {
+	for i := range tokens {
+		switch tokens[i].Lemma {
+		case "vaccine", "vaccination", "protect", "protection", "insurance", "insure", "medicine", "medication", "remedy", "cure", "treatment", "drug", "immunity":
+			return true
+		}
+	}
+	return false
+}
+
+// mutual says that a text is about two things of which either may come first: the distance to the sun, or from it.
+func mutual(tokens []Token) bool {
+	to, from := false, false
+	for i := range tokens {
+		switch tokens[i].Lemma {
+		case "far", "distance", "away", "near", "close", "differ", "difference", "different":
+			return true
+		case "to":
+			to = true
+		case "from":
+			from = true
+		}
+	}
+	return to && from
+}
+
 // swappedRoles looks for two words that have exchanged their prepositions, of which one may be none.
 func swappedRoles(a, b []Token, links *[MaxTokens]Link) bool {
 	for i := range a {
