@@ -47,7 +47,7 @@ type collector struct {
 	spans    []*trace.Span
 }
 
-func newCollector(t *testing.T) *collector {
+func newCollector(t testing.TB) *collector {
 	c := &collector{}
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		body, _ := io.ReadAll(q.Body)
@@ -152,7 +152,7 @@ func settings(address string) *telemetry.Config {
 }
 
 // flush closes the plugin, so that all spans are sent.
-func flush(t *testing.T, p gateway.Plugin) {
+func flush(t testing.TB, p gateway.Plugin) {
 	t.Helper()
 	if err := p.(io.Closer).Close(); err != nil {
 		t.Error(err)
