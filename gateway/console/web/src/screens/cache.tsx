@@ -66,7 +66,7 @@ export function Cache() {
 
 // Decisions are the latest exchanges that the cache had something to say about, and the way to any other.
 function Decisions({ tenant, tenants }: { tenant: string; tenants: string[] }) {
-  const latest = useLoad<{ exchanges: Exchange[] }>(url('/admin/v1/exchanges', { limit: 500, tenant }), 5000)
+  const latest = useLoad<{ exchanges: Exchange[] }>(url('/admin/v1/exchanges', { limit: 200, tenant }), 2000)
   const [explained, setExplained] = useState<{ tenant: string; decision: Decision }>()
   const [id, setID] = useState('')
   const [whose, setWhose] = useState('')

@@ -28,7 +28,7 @@ const tiers: Record<string, string> = {
   exact: 'The same request was answered before',
   semantic: 'One that means the same was answered before',
   coalesced: 'The same was asked at the same time',
-  stale: 'The same was answered before, and the answer is past its time',
+  stale: 'So, but the answer is past its time',
 }
 
 const of = (list: Named[], name: string) => list.find((n) => n.name === name)?.count ?? 0
@@ -59,8 +59,8 @@ export function CacheFigures() {
       </Stats>
       <div class="panels">
         <Counts title="Hits by tier" list={hits} all={asked} words={tiers} />
-        <Counts title="Kept out of it" list={f.bypass} all={sum(f.requests)} none="No request was kept out of the cache." />
         {f.mode !== 'off' && <Counts title="Compared by meaning" list={f.decisions} all={sum(f.decisions)} none="No question was compared to others yet." />}
+        {sum(f.bypass) > 0 && <Counts title="Kept out of it" list={f.bypass} all={sum(f.requests)} />}
       </div>
     </>
   )
