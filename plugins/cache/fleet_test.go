@@ -26,7 +26,7 @@ import (
 // union is nodes that have one provider and one Redis, for which they wait: what comes of a Redis that is late is told by the tests of
 // outages.
 type union struct {
-	t        *testing.T
+	t        testing.TB
 	redis    *servers.Redis
 	provider *provider
 	change   func(*cache.Config)
@@ -34,7 +34,7 @@ type union struct {
 	asked    int
 }
 
-func newUnion(t *testing.T, nodes int, change func(*cache.Config)) *union {
+func newUnion(t testing.TB, nodes int, change func(*cache.Config)) *union {
 	t.Helper()
 	return newUnionOf(t, nodes, func(c *cache.Config) {
 		c.SharedWait = 10 * time.Second
@@ -44,7 +44,7 @@ func newUnion(t *testing.T, nodes int, change func(*cache.Config)) *union {
 	})
 }
 
-func newUnionOf(t *testing.T, nodes int, change func(*cache.Config)) *union {
+func newUnionOf(t testing.TB, nodes int, change func(*cache.Config)) *union {
 	t.Helper()
 	u := &union{t: t, redis: servers.StartRedis(t), provider: &provider{}, change: change}
 	for range nodes {
@@ -243,7 +243,7 @@ func pass(gate chan struct{}, events int) {
 
 // live is an exchange under way, whose stream a test pulls itself.
 type live struct {
-	t *testing.T
+	t testing.TB
 	x *gateway.Exchange
 	b strings.Builder
 }
