@@ -1,4 +1,5 @@
 // How the gateway fares: today's figures, and what the last while looked like.
+import { firstRequest, useAddress } from '../address'
 import { count, ms, percent, short, usd } from '../format'
 import { useLoad } from '../load'
 import { href } from '../router'
@@ -25,9 +26,6 @@ interface Point {
   streams: number
 }
 
-const curl = `curl $SLUICE/v1/chat/completions -H "authorization: Bearer $SLUICE_API_KEY" \\
-  -d '{"model": "demo", "messages": [{"role": "user", "content": "Hello"}]}'`
-
 export function Overview() {
   const { data, error, reload } = useLoad<{ data: Overview }>('/admin/v1/overview', 5000)
   return (
@@ -38,6 +36,7 @@ export function Overview() {
 }
 
 function Figures({ of: { today, now, points } }: { of: Overview }) {
+  const address = useAddress()
   const last = points.at(-1)
   const rate = last ? (last.requests / last.seconds) * 60 : 0
   const both = (a: number | undefined, b: number | undefined) => (a === undefined ? '–' : `${ms(a)} / ${ms(b)}`)
@@ -61,7 +60,7 @@ function Figures({ of: { today, now, points } }: { of: Overview }) {
       </Stats>
       {today.requests === 0 && points.every((p) => p.requests === 0) ? (
         <div class="panel">
-          <Empty title="No requests yet." command={curl}>
+          <Empty title="No requests yet." command={firstRequest(address)}>
             Ask a model in the <a href={href('playground')}>playground</a>, or from a shell:
           </Empty>
         </div>

@@ -1,6 +1,7 @@
 // A conversation with one model, or with two side by side.
 import '../playground/playground.css'
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { useAddress } from '../address'
 import { may } from '../api'
 import { type Loaded, useLoad } from '../load'
 import { apiOf, lost } from '../playground/ask'
@@ -132,7 +133,7 @@ function Transcript() {
     const main = end.current?.closest('main')
     if (near.current && main) main.scrollTop = main.scrollHeight
   }, [length, c.turns.length])
-  const base = location.origin
+  const base = useAddress()
   return (
     <div class="transcript">
       {c.turns.map((t, turn) => (

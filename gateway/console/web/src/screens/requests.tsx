@@ -1,6 +1,7 @@
 // What is asked for, as it happens: the exchanges that have ended, the newest first, and each of them as a waterfall.
 import './requests.css'
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { firstRequest, useAddress } from '../address'
 import { follow, url } from '../api'
 import { type Exchange, kindOf, toneOf } from '../exchange'
 import { clock, count, ms, usd } from '../format'
@@ -13,9 +14,6 @@ import { ExchangeDialog } from '../ui/waterfall'
 const most = 300 // that are kept and shown
 const gather = 200 // milliseconds for which news are gathered before they are shown
 
-const curl = `curl $SLUICE/v1/chat/completions -H "authorization: Bearer $SLUICE_API_KEY" \\
-  -d '{"model": "demo", "messages": [{"role": "user", "content": "Hello"}]}'`
-
 export function Requests() {
   const query = route.value.query
   const tenant = query.get('tenant') ?? ''
@@ -23,6 +21,7 @@ export function Requests() {
   const { list, waiting, live } = useTail(tenant, paused)
   const tenants = useLoad<{ data: { id: string }[] }>('/admin/v1/tenants?limit=1000')
   const shown = list.filter(wanted(query))
+  const address = useAddress()
   const id = query.get('id')
   const open = list.find((x) => x.id === id)
   const close = () => refine({ id: undefined })
@@ -72,7 +71,7 @@ export function Requests() {
       ) : list.length > 0 ? (
         <Empty title="None of the latest requests is like that.">New ones that are will appear here.</Empty>
       ) : (
-        <Empty title="No requests yet." command={curl}>
+        <Empty title="No requests yet." command={firstRequest(address)}>
           They appear here as they end. Send the first:
         </Empty>
       )}
