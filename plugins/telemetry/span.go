@@ -120,47 +120,46 @@ func (a *attributes) flag(key string, is bool) {
 func (t *tracer) send(r *record) {
 	x := r.x
 	end := x.Start.Add(r.total)
-	own := t.exchange(r, end)
-	steps := make([]*span, len(x.Steps))
+	all := make([]span, 1+len(x.Steps)+len(x.Attempts()))
+	own, steps, attempts := &all[0], all[1:1+len(x.Steps)], all[1+len(x.Steps):]
+	t.exchange(own, r, end)
 	for i, step := range x.Steps {
 		until := end
 		if i+1 < len(x.Steps) {
 			until = x.Steps[i+1].Start
 		}
-		steps[i] = t.child(own, gateway.NewSpanID(), step.Name, step.Start, until)
+		t.child(&steps[i], own, gateway.NewSpanID(), step.Name, step.Start, until)
 	}
-	var spans []*span
-	for _, a := range x.Attempts() {
+	for i, a := range x.Attempts() {
 		parent := own
-		for i, step := range x.Steps {
+		for k, step := range x.Steps {
 			if step.Start <= a.Start {
-				parent = steps[i]
+				parent = &steps[k]
 			}
 		}
-		spans = append(spans, t.attempt(r, a, parent, end))
+		t.attempt(&attempts[i], r, a, parent, end)
 	}
-	spans = append(append(spans, steps...), own)
-	t.made.Add(float64(len(spans)))
-	for _, s := range spans {
-		t.spans.OnEnd(s)
+	t.made.Add(float64(len(all)))
+	for i := range all {
+		t.spans.OnEnd(&all[i])
 	}
 }
 
-// child is a span within another.
-func (t *tracer) child(of *span, id gateway.SpanID, name string, start, end gateway.Instant) *span {
+// child makes s a span within another.
+func (t *tracer) child(s, of *span, id gateway.SpanID, name string, start, end gateway.Instant) {
 	of.children++
-	return &span{
+	*s = span{
 		of: t.resource, name: name, kind: trace.SpanKindInternal, start: start.Time(), end: max(start, end).Time(),
 		context: of.context.WithSpanID(trace.SpanID(id)), parent: of.context,
 	}
 }
 
-// exchange is the span of an exchange.
-func (t *tracer) exchange(r *record, end gateway.Instant) *span {
+// exchange makes s the span of an exchange.
+func (t *tracer) exchange(s *span, r *record, end gateway.Instant) {
 	x := r.x
 	e := x.Request.Endpoint
 	c := trace.SpanContextConfig{TraceID: x.Trace.ID, SpanID: trace.SpanID(x.Trace.Span), TraceFlags: trace.FlagsSampled}
-	s := &span{
+	*s = span{
 		of: t.resource, name: e.Method + " " + e.Path, kind: trace.SpanKindServer, start: x.Start.Time(), end: end.Time(),
 		context: trace.NewSpanContext(c), attributes: make(attributes, 0, 20),
 	}
@@ -199,7 +198,6 @@ func (t *tracer) exchange(r *record, end gateway.Instant) *span {
 	if r.streaming {
 		s.first(x.Start, r.first)
 	}
-	return s
 }
 
 // first adds the event of the first token, if there was one.
@@ -209,13 +207,13 @@ func (s *span) first(start gateway.Instant, after time.Duration) {
 	}
 }
 
-// attempt is the span of an attempt.
-func (t *tracer) attempt(r *record, a *gateway.Attempt, parent *span, end gateway.Instant) *span {
+// attempt makes s the span of an attempt.
+func (t *tracer) attempt(s *span, r *record, a *gateway.Attempt, parent *span, end gateway.Instant) {
 	if a.Total > 0 {
 		end = a.Start.Add(a.Total)
 	}
 	does := operation(r.x.Request.Endpoint.Name)
-	s := t.child(parent, a.Span, does+" "+clean(a.Model, mostName), a.Start, end)
+	t.child(s, parent, a.Span, does+" "+clean(a.Model, mostName), a.Start, end)
 	s.kind, s.attributes = trace.SpanKindClient, make(attributes, 0, 16)
 	outcome := r.outcome(a)
 	to := &s.attributes
@@ -243,5 +241,4 @@ func (t *tracer) attempt(r *record, a *gateway.Attempt, parent *span, end gatewa
 		to.seconds(genAIFirstChunk, a.First)
 		s.first(a.Start, a.First)
 	}
-	return s
 }

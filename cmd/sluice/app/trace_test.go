@@ -131,6 +131,37 @@ func waterfall(t *testing.T, spans []servers.JaegerSpan, of, indent string, with
 	return b.String()
 }
 
+// Traces are turned on and off while the gateway runs: what was not sent yet is, and who asks does not wait for that.
+func TestTraceReload(t *testing.T) {
+	got := make(chan string, 100)
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) { got <- q.URL.Path }))
+	defer collector.Close()
+	_, up := simulate(t, sim.Options{TokensPerSecond: 1e6, Seed: 1})
+	file := gatewayFile("ordered", up)
+	s := start(t, file)
+	defer s.stop()
+	c := client(t)
+	ask := func() {
+		t.Helper()
+		if a := s.ask(c, unary("sim-chat")); !a.good(false) {
+			t.Fatalf("%+v", a)
+		}
+	}
+	ask()
+	s.write("sluice.yaml", file+"plugins: {telemetry: {traces: {otlp: \""+collector.URL+"\", sample: 1}}}\n")
+	s.reload()
+	ask()
+	if len(got) != 0 {
+		t.Error("spans are sent one by one")
+	}
+	s.write("sluice.yaml", file)
+	s.reload()
+	if path := <-got; path != "/v1/traces" {
+		t.Error(path)
+	}
+	ask()
+}
+
 // A real Prometheus scrapes the gateway: its histograms name the traces that were sent, and are native to whoever asks for such.
 func TestExemplars(t *testing.T) {
 	collector := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
