@@ -362,6 +362,8 @@ func TestHeaders(t *testing.T) {
 		f("connection", "")
 		f("sec-websocket-key", "")
 		f("idempotency-key", "")
+		f("cache-control", "")
+		f("pragma", "")
 		f("x-on", "")
 		if got := string(h.(gateway.Joins).Join("x-many")); got != "a, b" {
 			t.Error(got)
@@ -371,7 +373,8 @@ func TestHeaders(t *testing.T) {
 		}
 		return chunks(0, 0)(x)
 	})
-	c, _, err := s.dial(chatPath, "Authorization", "Bearer key", "X-One", "1", "X-Many", "a", "X-Many", "b", "Cookie", "c=d", "Idempotency-Key", "k")
+	c, _, err := s.dial(chatPath, "Authorization", "Bearer key", "X-One", "1", "X-Many", "a", "X-Many", "b", "Cookie", "c=d", "Idempotency-Key", "k",
+		"Cache-Control", "no-cache", "Pragma", "no-cache")
 	if err != nil {
 		t.Fatal(err)
 	}

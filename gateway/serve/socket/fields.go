@@ -36,10 +36,11 @@ var (
 )
 
 // dropped are the headers that are about the upgrade, or about one request, and not about each message. Cookies are of no use to
-// anybody behind the gateway.
+// anybody behind the gateway. Browsers ask of every upgrade that no cache answers it (Fetch, 2.6), which would keep each message
+// from the gateway's; x-sluice-cache is what means that one.
 var dropped = []string{
 	"connection", "upgrade", "host", "cookie", "accept-encoding", "content-length", "transfer-encoding", "idempotency-key",
-	"x-client-request-id", "openai-beta",
+	"x-client-request-id", "openai-beta", "cache-control", "pragma",
 }
 
 var credentials = []string{"authorization", "x-api-key", "api-key"}
