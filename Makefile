@@ -16,14 +16,22 @@ GOLANGCI := bin/.tools/golangci-lint-$(GOLANGCI_VERSION)
 JAEGER   := bin/.tools/jaeger-$(JAEGER_VERSION)
 SDK      := cmd/sluice/sdk
 ORACLE   := gateway/catalog/oracle
+BROWSER  := cmd/sluice/browser
 PYTHON   := bin/.sdk/python
 NODE     := bin/.sdk/node
 PRICES   := bin/.sdk/prices
+SCREENS  := bin/.sdk/browser
+WEB      := gateway/console/web
+PAGES    := bin/.sdk/console
 
 # Where the tests in $(SDK) find the clients: a Python interpreter and a folder with node_modules in it; and where the
 # test in $(ORACLE) finds its calculator: another such folder.
 SDK_ENV := SLUICE_SDK_PYTHON='$(CURDIR)/$(PYTHON)/bin/python' SLUICE_SDK_NODE='$(CURDIR)/$(NODE)' SLUICE_SDK_PRICES='$(CURDIR)/$(PRICES)'
-NOT_SDK := grep -v -e '/$(SDK)' -e '/$(ORACLE)'
+NOT_SDK := grep -v -e '/$(SDK)' -e '/$(ORACLE)' -e '/$(BROWSER)'
+
+# Where the tests in $(BROWSER) find theirs: a folder with node_modules in it, and a Chromium of the machine's.
+CHROMIUM := command -v chromium || command -v google-chrome || command -v chromium-browser
+BROWSER_ENV = SLUICE_CONSOLE_NODE='$(CURDIR)/$(PAGES)' SLUICE_BROWSER_NODE='$(CURDIR)/$(SCREENS)' SLUICE_BROWSER="$$($(CHROMIUM))"
 
 # Packages with tests that the race detector would falsify: counts of allocations.
 UNRACED := $(addprefix ./,$(sort $(dir $(shell \
@@ -40,7 +48,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: run build test test-go test-sdk race chaos lint fmt tidy check fuzz bench image help clean vet sdk compiler servers jaeger
+.PHONY: run build console test test-go test-sdk test-browser pictures browser race chaos lint fmt tidy check fuzz bench image help clean vet sdk compiler servers jaeger
 
 ##@ Run
 
@@ -50,13 +58,16 @@ run: build ## Build and start the gateway; without a configuration: a demonstrat
 build: ## Build bin/sluice, one static binary
 	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/sluice ./cmd/sluice
 
+console: ## Build the console's pages anew, which are part of the program and committed
+	cd $(WEB) && npm ci --silent && npm run --silent build
+
 image: ## Build the container image sluice:VERSION
 	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE):$(VERSION) .
 
 ##@ Test
 
-test: vet compiler servers sdk ## Everything: vet, all tests with the race detector, the official SDKs as clients
-	$(if $(UNRACED),$(SDK_ENV) go test $(UNRACED))
+test: vet compiler servers sdk browser ## Everything: vet, all tests with the race detector, the official SDKs as clients, the console in a browser
+	$(if $(UNRACED),$(SDK_ENV) $(BROWSER_ENV) go test $(UNRACED))
 	$(SDK_ENV) go test -race ./...
 
 test-go: servers ## The Go tests alone, quickly: no race detector, no SDKs
@@ -64,6 +75,12 @@ test-go: servers ## The Go tests alone, quickly: no race detector, no SDKs
 
 test-sdk: sdk ## The official SDKs as clients of a running gateway
 	$(SDK_ENV) go test -count=1 ./$(SDK)/... ./$(ORACLE)
+
+test-browser: browser ## The console in a browser, with a running gateway behind it
+	$(BROWSER_ENV) go test -count=1 ./$(BROWSER)
+
+pictures: browser ## The same, and the pictures in the README anew
+	$(BROWSER_ENV) SLUICE_PICTURES='$(CURDIR)/gateway/console/pictures' go test -count=1 ./$(BROWSER)
 
 race: compiler servers ## The Go tests with the race detector, without the SDKs
 	go test -race $$(go list ./... | $(NOT_SDK))
@@ -104,7 +121,7 @@ clean: ## Remove what was built
 	rm -rf bin
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # What the targets above need.
 
@@ -129,10 +146,15 @@ $(PYTHON)/.complete: $(SDK)/requirements.txt
 	$(PYTHON)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
+browser: $(SCREENS)/.complete $(PAGES)/.complete
+	$(call need,$(CHROMIUM),chromium)
+
 $(NODE)/.complete: $(SDK)/package.json $(SDK)/package-lock.json
+$(SCREENS)/.complete: $(BROWSER)/package.json $(BROWSER)/package-lock.json
+$(PAGES)/.complete: $(WEB)/package.json $(WEB)/package-lock.json
 $(PRICES)/.complete: $(ORACLE)/package.json $(ORACLE)/package-lock.json
 
-$(NODE)/.complete $(PRICES)/.complete:
+$(NODE)/.complete $(PRICES)/.complete $(SCREENS)/.complete $(PAGES)/.complete:
 	$(call need,npm --version && node --version,nodejs npm)
 	rm -rf $(@D)
 	mkdir -p $(@D)
