@@ -104,7 +104,7 @@ async function learnMore(a: Answer, d: Done): Promise<void> {
   try {
     const x = await remembered(a.tenant, d.request_id)
     if (x) changeAnswer(a.id, () => ({ attempts: x.tries?.length ?? 0 }))
-    if (!d.cache) return
+    if (d.cache !== 'miss' && d.cache !== 'bypass' && d.cache !== 'semantic') return // the others need no reason, and may have none
     const why = await get<{ data: { reason?: string } }>(`/admin/v1/tenants/${encodeURIComponent(a.tenant)}/cache/decisions/${d.request_id}`)
     const { reason } = why.data
     if (reason) changeAnswer(a.id, () => ({ cacheReason: reason }))
