@@ -215,12 +215,11 @@ function Orders({ target, order }: { target: Target; order: (o: Order) => void }
       {text}
     </button>
   )
-  const out = target.operator !== undefined
+  const well = target.operator === undefined && target.state !== 'open' && target.state !== 'disabled'
   return (
     <span class="orders">
-      {!out && button('drain', 'Drain')}
+      {well ? button('drain', 'Drain') : button('enable', 'Enable')}
       {target.operator !== 'disable' && button('disable', 'Disable')}
-      {(out || target.state !== 'healthy' || target.cool_until) && button('enable', 'Enable')}
     </span>
   )
 }
