@@ -36,8 +36,8 @@ var (
 )
 
 // dropped are the headers that are about the upgrade, or about one request, and not about each message. Cookies are of no use to
-// anybody behind the gateway. Browsers ask of every upgrade that no cache answers it (its cache mode in Fetch is no-store), which would keep each message
-// from the gateway's; x-sluice-cache is what means that one.
+// anybody behind the gateway. Browsers ask of every upgrade that no cache answers it (its cache mode in Fetch is no-store), which
+// would keep each message from the gateway's; x-sluice-cache is what means that one.
 var dropped = []string{
 	"connection", "upgrade", "host", "cookie", "accept-encoding", "content-length", "transfer-encoding", "idempotency-key",
 	"x-client-request-id", "openai-beta", "cache-control", "pragma",
