@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { count, ms, usd } from '../format'
 import { href } from '../router'
 import { Icon } from '../ui/icons'
-import { Badge, Copy, IconButton } from '../ui/parts'
+import { Badge, Copy, IconButton, type Tone } from '../ui/parts'
 import type { Answer, ChatRequest } from './conversation'
 import { render, split } from './markdown'
 import { again, stop } from './run'
@@ -60,12 +60,13 @@ export function AnswerView(p: { of: Answer; turn: number; side: number; request:
   )
 }
 
-const tones = { exact: 'good', semantic: 'accent', coalesced: 'good' } as const
+// tones are those of answers that came from the cache.
+const tones: Record<string, Tone> = { exact: 'good', semantic: 'accent', coalesced: 'good' }
 
 // CacheBadge is what the cache did and why; it leads to the whole explanation.
 function CacheBadge({ of: a }: { of: Answer }) {
   const badge = (
-    <Badge tone={tones[a.cache as keyof typeof tones]}>
+    <Badge tone={tones[a.cache ?? '']}>
       cache: {a.cache}
       {a.cacheReason && a.cacheReason !== a.cache && `, ${a.cacheReason}`}
     </Badge>
@@ -81,14 +82,15 @@ function CacheBadge({ of: a }: { of: Answer }) {
 // Figures keep their place while they come, so that nothing jumps.
 function Figures({ of: a }: { of: Answer }) {
   const streamed = (a.totalMs ?? 0) - (a.firstMs ?? 0)
-  const speed = a.outputTokens && streamed > 1 ? `${count((a.outputTokens / streamed) * 1000)} tokens/s` : ''
+  const stored = (a.cache ?? '') in tones
+  const speed = a.outputTokens && streamed > 1 && !stored ? `${count((a.outputTokens / streamed) * 1000)} tokens/s` : ''
   const target = a.provider && `${a.provider}${a.targetModel ? ` / ${a.targetModel}` : ''}`
   const figures = [
     a.firstMs !== undefined && `first token ${ms(a.firstMs)}`,
     speed,
     a.outputTokens !== undefined && `${count(a.outputTokens)} tokens`,
     target,
-    a.attempts !== undefined && <a href={href('requests', { id: a.request })}>{a.attempts === 1 ? '1 attempt' : `${a.attempts} attempts`}</a>,
+    a.attempts !== undefined && <a href={href('requests', { id: a.request })}>{a.attempts === 0 ? 'no attempt' : a.attempts === 1 ? '1 attempt' : `${a.attempts} attempts`}</a>,
     a.cost === null ? 'cost unknown' : a.cost !== undefined && usd(a.cost),
   ].filter(Boolean)
   const waiting = a.state === 'streaming' ? 'Waiting for the first token …' : '\u00a0'

@@ -98,6 +98,9 @@ function Plot(p: Props & { onPoint: (i: number | null) => void }) {
   return <div ref={box} class="plot" role="img" aria-label={`${p.title}. ${p.summary}`} style={{ height: p.height ?? 176 }} />
 }
 
+// few values are drawn as points, too: one between two gaps has no line.
+const few = 24
+
 // steps are how far apart the lines of a grid for whole numbers may be.
 const steps = [...Array(12).keys()].flatMap((n) => [1, 2, 5].map((f) => f * 10 ** n))
 
@@ -130,7 +133,7 @@ function options(p: Props & { onPoint: (i: number | null) => void }): Omit<uPlot
     scales: { x: { time: true, range: bars ? wide : undefined }, y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
     series: [{}, ...(bars ? series.reverse() : series)],
     axes: [
-      { ...axis, grid: { show: false }, size: 28, space: 72, values: (_u, at) => at.map((s) => (p.days ? day(s * 1000).slice(5) : clock(s * 1000).slice(0, 5))) },
+      { ...axis, grid: { show: false }, size: 28, space: 72, values: (_u, at, _axis, _space, step) => at.map((s) => (p.days ? day(s * 1000).slice(5) : clock(s * 1000).slice(0, step < 60 ? 8 : 5))) },
       { ...axis, grid: { stroke: colour('--line'), width: 1 }, size: 56, space: 36, incrs: whole ? steps : undefined, values: (_u, at) => at.map((n) => unit(n)) },
     ],
     ...(p.days ? { tzDate: (s: number) => uPlot.tzDate(new Date(s * 1000), 'UTC') } : {}),
