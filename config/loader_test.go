@@ -462,7 +462,7 @@ func TestReload(t *testing.T) {
 	write(t, "tenants/a.yaml", tenant("a", "3"))
 	f("a 3, b 2")
 	write(t, "tenants/a.yaml", tenant("a", "4")+"guards: {}\n")
-	const bad = "tenants/a.yaml:4:1: unknown field \"guards\"; fields here: version, id, name, disabled, keys, models, credentials, priority, overrides, jwt, limits, budgets, cache, cors"
+	const bad = "tenants/a.yaml:4:1: unknown field \"guards\"; fields here: version, id, name, disabled, keys, models, credentials, priority, overrides, jwt, limits, budgets, cache, trace_content, cors"
 	f("a 3, b 2\n" + bad)
 	f("a 3, b 2\n" + bad)
 	write(t, "tenants/a.yaml", "")

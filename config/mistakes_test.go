@@ -347,7 +347,7 @@ func TestTenants(t *testing.T) {
 	f("id: Acme\n", `t/acme.yaml:2:5: id: "Acme" does not match ^[a-z0-9][a-z0-9_.-]{0,62}$; write up to 63 lower-case letters, digits and . _ -`)
 	f("name: x\n", `t/acme.yaml:1:1: id is missing; write up to 63 lower-case letters, digits and . _ -`)
 	f("id: acme\nguards: {}\nkeys: [{name: a, diggest: x}]\n", `
-		t/acme.yaml:3:1: unknown field "guards"; fields here: version, id, name, disabled, keys, models, credentials, priority, overrides, jwt, limits, budgets, cache, cors
+		t/acme.yaml:3:1: unknown field "guards"; fields here: version, id, name, disabled, keys, models, credentials, priority, overrides, jwt, limits, budgets, cache, trace_content, cors
 		t/acme.yaml:4:8: keys[0].digest is missing; write sha256: or hmac-sha256: and 64 hexadecimal digits
 		t/acme.yaml:4:18: unknown field "diggest" in keys[0]; did you mean "digest"?`)
 	f("id: acme\nkeys: [{name: a, digest: 'md5:00', expires: never, disabled: yes}]\n", `

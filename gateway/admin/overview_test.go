@@ -55,7 +55,7 @@ func TestOverview(t *testing.T) {
 		o := &office{t: t, server: s}
 		l := silent{make(chan struct{})}
 		served := make(chan error)
-		time.Sleep(time.Until(time.Now().UTC().Truncate(24 * time.Hour).Add(23 * time.Hour)))
+		<-time.After(time.Until(time.Now().UTC().Truncate(24 * time.Hour).Add(23 * time.Hour)))
 		m.answer("200", 5) // before anybody looked
 		go func() { served <- s.Serve(l) }()
 		synctest.Wait()
@@ -74,7 +74,7 @@ func TestOverview(t *testing.T) {
 		if v := now(); v.Today != (admin.Today{Requests: 15, Errors: 3, Cost: "0.250000", Saved: "0.000000"}) || v.Now.Streams != 3 || len(v.Points) != 0 {
 			t.Errorf("%+v", v)
 		}
-		time.Sleep(15 * time.Second)
+		<-time.After(15 * time.Second)
 		synctest.Wait()
 		v := now()
 		if len(v.Points) != 1 {
@@ -89,13 +89,13 @@ func TestOverview(t *testing.T) {
 		}
 
 		m.overhead.Observe(0.05)
-		time.Sleep(30 * time.Second)
+		<-time.After(30 * time.Second)
 		synctest.Wait()
 		if v := now(); len(v.Points) != 3 || v.Points[1].Requests != 0 || v.Points[1].First50 != nil || *v.Points[1].Overhead50 != 50 || v.Points[2].Overhead50 != nil {
 			t.Errorf("%+v", v)
 		}
 
-		time.Sleep(2 * time.Hour) // midnight passes
+		<-time.After(2 * time.Hour) // midnight passes
 		synctest.Wait()
 		m.answer("200", 1)
 		m.saved.Add(2)
