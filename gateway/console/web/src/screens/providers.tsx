@@ -1,7 +1,7 @@
 // Providers: how every target does and did, what limits it tells, and an operator's word on it.
 import { useEffect, useState } from 'preact/hooks'
 import { follow, may, post } from '../api'
-import { ago, clock, count, moment, ms, percent, short } from '../format'
+import { ago, clock, count, day, moment, ms, percent, short } from '../format'
 import { useLoad } from '../load'
 import { refine, route } from '../router'
 import { attempt, Badge, Dialog, Empty, Field, Panel, Screen, type Tone, Waiting } from '../ui/parts'
@@ -141,6 +141,9 @@ const Named = ({ target: t }: { target: Target }) => (
   </>
 )
 
+// since is a moment of today as a time, and else as a day.
+const since = (at: string) => (Date.now() - new Date(at).getTime() < 86_400_000 ? clock(at) : day(at))
+
 function Standing({ target: t }: { target: Target }) {
   const w = words[t.state]
   const why = [
@@ -155,7 +158,7 @@ function Standing({ target: t }: { target: Target }) {
       <Badge tone={w.tone}>{w.name}</Badge>
       {t.share < 1 && t.state === 'healthy' && <Badge tone="accent">{percent(t.share)} of its share</Badge>}
       <div class="note why" title={why.join('; ')}>
-        {why.join('; ') || `since ${moment(t.since)}`}
+        {why.join('; ') || `since ${since(t.since)}`}
       </div>
     </>
   )
