@@ -98,8 +98,8 @@ function Plot(p: Props & { onPoint: (i: number | null) => void }) {
   return <div ref={box} class="plot" role="img" aria-label={`${p.title}. ${p.summary}`} style={{ height: p.height ?? 176 }} />
 }
 
-// few values are drawn as points, too: one between two gaps has no line.
-const few = 24
+// sparse values are drawn as points, too: one between two gaps has no line.
+const sparse = (u: uPlot, series: number) => u.data[series]!.reduce<number>((n, v) => n + (v == null ? 0 : 1), 0) < 24
 
 // steps are how far apart the lines of a grid for whole numbers may be.
 const steps = [...Array(12).keys()].flatMap((n) => [1, 2, 5].map((f) => f * 10 ** n))
@@ -124,7 +124,7 @@ function options(p: Props & { onPoint: (i: number | null) => void }): Omit<uPlot
     const c = colour(s.colour ?? palette[i % palette.length] ?? '--s1')
     return bars
       ? { label: s.label, fill: c, width: 0, points: { show: false }, paths: uPlot.paths.bars!({ size: [0.7, 48], radius: 0.1 }) }
-      : { label: s.label, stroke: c, width: 1.5, ...(s.dashed ? { dash: [5, 5] } : {}), points: { show: false }, spanGaps: false }
+      : { label: s.label, stroke: c, width: 1.5, ...(s.dashed ? { dash: [5, 5] } : {}), points: { show: !s.dashed && sparse, size: 4, fill: c } }
   })
   return {
     legend: { show: false },
