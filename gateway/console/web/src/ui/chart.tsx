@@ -99,7 +99,7 @@ function Plot(p: Props & { onPoint: (i: number | null) => void }) {
 }
 
 // sparse values are drawn as points, too: one between two gaps has no line.
-const sparse = (u: uPlot, series: number) => u.data[series]!.reduce<number>((n, v) => n + (v == null ? 0 : 1), 0) < 24
+const sparse = (u: uPlot, series: number): boolean => Array.from(u.data[series] ?? []).filter((v) => v != null).length < 24
 
 // steps are how far apart the lines of a grid for whole numbers may be.
 const steps = [...Array(12).keys()].flatMap((n) => [1, 2, 5].map((f) => f * 10 ** n))
