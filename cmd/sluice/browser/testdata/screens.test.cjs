@@ -7,6 +7,24 @@ const { assert, busy, open, picture, settle, test, violations } = require('./bro
 
 const screens = ['overview', 'playground', 'requests', 'usage', 'providers', 'cache', 'tenants', 'tenants?tenant=acme', 'tenants?tenant=initech', 'configuration'];
 
+// kept are the screens whose pictures are in the README.
+const kept = ['playground', 'requests', 'usage', 'providers'];
+
+// What is done on a screen before it is looked at.
+const stage = {
+  async playground(page) {
+    await page.getByRole('button', { name: 'Compare two' }).click();
+    await page.getByRole('combobox', { name: 'Model 1' }).selectOption('claude-sonnet-4-5');
+    await page.getByRole('combobox', { name: 'Model 2' }).selectOption('shaky');
+    await page.getByRole('textbox', { name: 'Message' }).fill('List three reasons to put a gateway before language models.');
+    await page.keyboard.press('Enter');
+    for (const side of [0, 1]) await page.getByRole('article').nth(side).and(page.locator('[aria-busy="false"]')).waitFor();
+  },
+  async requests(page) {
+    await page.getByRole('row').filter({ hasText: '3 attempts' }).first().click();
+  },
+};
+
 test.before(busy);
 
 for (const size of ['desktop', 'phone']) {
@@ -16,7 +34,8 @@ for (const size of ['desktop', 'phone']) {
       for (const screen of screens) {
         await page.goto('/#/' + screen);
         await settle(page);
-        await picture(page, `${screen.replace('?tenant=', '-')}-${theme}-${size}`);
+        await stage[screen]?.(page);
+        if (kept.includes(screen)) await picture(page, `${screen}-${theme}-${size}`);
         if (size === 'desktop') assert.deepEqual(await violations(page), [], screen);
         assert.equal(await page.evaluate(() => Math.max(document.documentElement.scrollWidth - innerWidth, 0)), 0, `${screen} is wider than the page`);
       }
