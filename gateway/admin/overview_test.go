@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"errors"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -106,7 +107,9 @@ func TestOverview(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
-		<-served
+		if err := <-served; !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
 	})
 }
 

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"bytes"
 	"compress/gzip"
 	"io"
 	"net/http"
@@ -34,11 +35,11 @@ func TestFiles(t *testing.T) {
 		body, _ := io.ReadAll(plain.Body)
 		wire, _ := io.ReadAll(packed.Body)
 		all += len(wire)
-		z, err := gzip.NewReader(strings.NewReader(string(wire)))
+		z, err := gzip.NewReader(bytes.NewReader(wire))
 		if err != nil {
 			t.Fatal(path, err)
 		}
-		if text, err := io.ReadAll(z); err != nil || string(text) != string(body) || len(body) == 0 {
+		if text, err := io.ReadAll(z); err != nil || !bytes.Equal(text, body) || len(body) == 0 {
 			t.Errorf("%s: packed it is something else, %v", path, err)
 		}
 		if got := plain.Header.Get("Content-Type"); got != kind+"; charset=utf-8" || plain.StatusCode != 200 {

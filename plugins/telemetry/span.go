@@ -128,7 +128,8 @@ func (t *tracer) send(r *record) {
 		if i+1 < len(x.Steps) {
 			until = x.Steps[i+1].Start
 		}
-		t.child(&steps[i], own, gateway.NewSpanID(), step.Name, step.Start, until)
+		t.child(&steps[i], own, gateway.NewSpanID(), step.Name)
+		steps[i].during(step.Start, until)
 	}
 	for i, a := range x.Attempts() {
 		parent := own
@@ -146,12 +147,14 @@ func (t *tracer) send(r *record) {
 }
 
 // child makes s a span within another.
-func (t *tracer) child(s, of *span, id gateway.SpanID, name string, start, end gateway.Instant) {
+func (t *tracer) child(s, of *span, id gateway.SpanID, name string) {
 	of.children++
-	*s = span{
-		of: t.resource, name: name, kind: trace.SpanKindInternal, start: start.Time(), end: max(start, end).Time(),
-		context: of.context.WithSpanID(trace.SpanID(id)), parent: of.context,
-	}
+	*s = span{of: t.resource, name: name, kind: trace.SpanKindInternal, context: of.context.WithSpanID(trace.SpanID(id)), parent: of.context}
+}
+
+// during says when it was.
+func (s *span) during(start, end gateway.Instant) {
+	s.start, s.end = start.Time(), max(start, end).Time()
 }
 
 // exchange makes s the span of an exchange.
@@ -213,7 +216,8 @@ func (t *tracer) attempt(s *span, r *record, a *gateway.Attempt, parent *span, e
 		end = a.Start.Add(a.Total)
 	}
 	does := operation(r.x.Request.Endpoint.Name)
-	t.child(s, parent, a.Span, does+" "+clean(a.Model, mostName), a.Start, end)
+	t.child(s, parent, a.Span, does+" "+clean(a.Model, mostName))
+	s.during(a.Start, end)
 	s.kind, s.attributes = trace.SpanKindClient, make(attributes, 0, 16)
 	outcome := r.outcome(a)
 	to := &s.attributes
