@@ -1,8 +1,8 @@
 package admin_test
 
 import (
-	"errors"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,7 +54,7 @@ func TestOverview(t *testing.T) {
 		o.options.Metrics, o.options.Tokens = m, tokensOf()
 		s := admin.New(o.options)
 		o := &office{t: t, server: s}
-		l := silent{make(chan struct{})}
+		l := &silent{closed: make(chan struct{})}
 		served := make(chan error)
 		<-time.After(time.Until(time.Now().UTC().Truncate(24 * time.Hour).Add(23 * time.Hour)))
 		m.answer("200", 5) // before anybody looked
@@ -103,11 +103,10 @@ func TestOverview(t *testing.T) {
 		if v := now(); v.Today != (admin.Today{Requests: 1, Cost: "0.000000", Saved: "2.000000"}) || len(v.Points) != 480 {
 			t.Errorf("%+v, %d points", v.Today, len(v.Points))
 		}
-		close(l.closed)
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
-		if err := <-served; !errors.Is(err, net.ErrClosed) {
+		if err := <-served; err != nil {
 			t.Error(err)
 		}
 	})
@@ -139,11 +138,19 @@ func TestNodeFigures(t *testing.T) {
 }
 
 // silent is a listener that nobody comes to.
-type silent struct{ closed chan struct{} }
+type silent struct {
+	once   sync.Once
+	closed chan struct{}
+}
 
-func (l silent) Accept() (net.Conn, error) {
+func (l *silent) Accept() (net.Conn, error) {
 	<-l.closed
 	return nil, net.ErrClosed
 }
-func (l silent) Close() error   { return nil }
-func (l silent) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (l *silent) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *silent) Addr() net.Addr { return &net.TCPAddr{} }
